@@ -1,0 +1,65 @@
+# `make help` lists the targets. Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo sandbox test check lint types format generate coverage bench mutants lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## make the environment in .venv
+
+$(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(STAMP) ## watch the real stack repair real resources, on an AWS on this machine
+	$(BIN)/evenkeel demo
+
+sandbox: $(STAMP) ## start an AWS on 127.0.0.1:4566 with the stack deployed; Ctrl-C ends it
+	$(BIN)/evenkeel sandbox --port 4566
+
+test: $(STAMP) ## run all tests
+	$(BIN)/pytest -q
+
+check: lint types generated test ## exactly what has to be right before a merge
+
+lint: $(STAMP) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## check types, strictly
+	$(BIN)/mypy
+
+format: $(STAMP) ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(STAMP) ## write the template's blocks and the docs' pages from the controls
+	$(BIN)/python -m tools.generate
+
+.PHONY: generated
+generated: $(STAMP) ## check that what is generated is fresh
+	$(BIN)/python -m tools.generate --check
+
+coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
+	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract
+
+bench: $(STAMP) ## measure calls, CPU and wall time against bare boto3, in one run
+	$(BIN)/python -m benchmarks
+
+mutants: $(STAMP) ## plant faults in the pure parts and see that tests find them (at least 90 %)
+	$(BIN)/python -m tools.mutants
+
+lock: $(STAMP) ## resolve requirements/*.in into versions with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url requirements/dev.in -o requirements/dev.txt
+
+clean: ## remove what was built, the environment too
+	rm -rf $(VENV) build .aws-sam .pytest_cache .mypy_cache .ruff_cache mutants

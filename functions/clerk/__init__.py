@@ -1,0 +1,1 @@
+"""Looks every five minutes for acts without an outcome."""

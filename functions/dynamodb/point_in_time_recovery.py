@@ -1,0 +1,160 @@
+"""DynamoDB tables can be restored to any second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.control import Context, Control, Frameworks, Grant, Stage
+from evenkeel.model import (
+    Call,
+    Change,
+    Compliant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    NotReady,
+    Place,
+    Severity,
+    State,
+)
+from evenkeel.triggers import CloudTrail, Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from evenkeel.aws import Aws
+
+_PASSING = frozenset({"CREATING", "UPDATING"})
+_LEAVE_ALONE = {
+    "DELETING": "the table is being deleted",
+    "ARCHIVING": "the table is being archived",
+    "ARCHIVED": "an archived table takes no changes",
+    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "the table's key cannot be used; restore access to the key first",
+}
+_LONGEST = 35  # days; DynamoDB API reference, PointInTimeRecoverySpecification
+_DOLLARS_PER_GIB_MONTH = 0.20  # AWS's price list, us-east-1
+_GIB = 1024**3
+
+
+class PointInTimeRecovery(Control):
+    """DynamoDB tables have point-in-time recovery.
+
+    Why: a wrong deployment or a deleted item can be taken back to any second of the last days.
+    Blast radius: none for reads and writes.
+    Cost: about 0.20 dollars per GiB of the table and month; above max_table_gib it is announced, not switched on.
+    Undo: recovery is switched off again; the history kept so far is lost with it.
+    """
+
+    severity = Severity.MEDIUM
+    default_mode = Mode.ENFORCE
+    resource_type = "AWS::DynamoDB::Table"
+    arn = "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
+    frameworks = Frameworks(
+        security_hub="DynamoDB.2",
+        nist_800_53=("CP-6(2)", "CP-9", "CP-10", "SC-5(2)", "SI-12", "SI-13(5)"),
+        config_rule="dynamodb-pitr-enabled",
+    )
+    triggers = (
+        CloudTrail(
+            "dynamodb.amazonaws.com",
+            ("CreateTable",),
+            at="responseElements.tableDescription.tableArn || requestParameters.tableName",
+            creates=True,
+        ),
+        # Imported and restored tables hold data, so they are not "new" to the cost cap.
+        CloudTrail(
+            "dynamodb.amazonaws.com",
+            ("ImportTable", "RestoreTableFromBackup", "RestoreTableToPointInTime"),
+            at="responseElements.tableDescription.tableArn || responseElements.importTableDescription.tableArn"
+            " || requestParameters.targetTableName || requestParameters.tableCreationParameters.tableName",
+        ),
+        CloudTrail(
+            "dynamodb.amazonaws.com",
+            ("UpdateContinuousBackups", "UpdateTable"),
+            at="requestParameters.tableName",
+        ),
+        Config("AWS::DynamoDB::Table"),
+    )
+    permissions = (
+        Grant(Stage.READ, ("dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable")),
+        Grant(Stage.APPLY, ("dynamodb:UpdateContinuousBackups",)),
+        Grant(Stage.UNDO, ("dynamodb:UpdateContinuousBackups",)),
+        Grant(
+            Stage.DISCOVER,
+            ("dynamodb:ListTables",),
+            on=("*",),
+            why="dynamodb:ListTables has no resource-level permission",
+        ),
+    )
+    parameters = {"max_table_gib": 25, "min_recovery_days": 0}
+    busy_codes = frozenset({"ContinuousBackupsUnavailableException"})
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+        """Keep the recovery period within what DynamoDB accepts; 0 leaves it to the table's owner."""
+        days = parameters["min_recovery_days"]
+        return "" if 0 <= days <= _LONGEST else f"min_recovery_days: {days}; write 0 (any) to {_LONGEST}"
+
+    def read(self, aws: Aws, context: Context) -> State:
+        """Ask for the backups first; the table's size and status only where there is something to change."""
+        table = context.resource.name.removeprefix("table/")
+        backups = aws("dynamodb", "describe_continuous_backups", TableName=table)["ContinuousBackupsDescription"]
+        recovery = backups.get("PointInTimeRecoveryDescription", {})
+        state: State = {
+            "TableName": table,
+            "PointInTimeRecoveryStatus": recovery.get("PointInTimeRecoveryStatus", "DISABLED"),
+            "RecoveryPeriodInDays": recovery.get("RecoveryPeriodInDays"),
+        }
+        if _recoverable(state, context) or context.creates:
+            return state
+        described = aws("dynamodb", "describe_table", TableName=table)["Table"]
+        return state | {"TableStatus": described["TableStatus"], "TableSizeBytes": described.get("TableSizeBytes", 0)}
+
+    def judge(self, state: State, context: Context) -> Judgement:
+        """Find tables without recovery, or with a shorter period than the settings ask for."""
+        if _recoverable(state, context):
+            return Compliant()
+        status = state.get("TableStatus", "ACTIVE")
+        if status in _LEAVE_ALONE:
+            return NotApplicable(_LEAVE_ALONE[status])
+        if status in _PASSING:
+            return NotReady(f"the table is {status}")
+        wanted, days = context.parameters["min_recovery_days"], state["RecoveryPeriodInDays"]
+        enabled = state["PointInTimeRecoveryStatus"] == "ENABLED"
+        change = Change(
+            calls=(_set(state, enabled=True, days=wanted),),
+            undo=(_set(state, enabled=enabled, days=days if enabled else 0),),
+            residue="" if enabled else "the recovery history kept so far is lost when recovery is switched off",
+        )
+        reason = f"can be restored for {days} days, not {wanted}" if enabled else "point-in-time recovery is off"
+        return NonCompliant(reason, change, caution="" if enabled else _too_dear(state, context))
+
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
+        """List all tables."""
+        for page in aws.pages("dynamodb", "list_tables"):
+            yield from (place.arn(self.arn, name) for name in page["TableNames"])
+
+
+def _recoverable(state: State, context: Context) -> bool:
+    wanted: int = context.parameters["min_recovery_days"]
+    days: int = state["RecoveryPeriodInDays"] or _LONGEST
+    return state["PointInTimeRecoveryStatus"] == "ENABLED" and days >= wanted
+
+
+def _too_dear(state: State, context: Context) -> str:
+    """Say why the table's size forbids switching recovery on without being asked, or return an empty string."""
+    gib = state.get("TableSizeBytes", 0) / _GIB
+    limit = context.parameters["max_table_gib"]
+    if gib <= limit:
+        return ""
+    dollars = gib * _DOLLARS_PER_GIB_MONTH
+    return f"the table holds {gib:,.0f} GiB: about ${dollars:,.0f} a month, above max_table_gib of {limit}"
+
+
+def _set(state: State, *, enabled: bool, days: int) -> Call:
+    """Return the call; a period is sent only where one is asked for, since a shorter one drops history."""
+    specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": enabled}
+    if enabled and days:
+        specification["RecoveryPeriodInDays"] = days
+    params = {"TableName": state["TableName"], "PointInTimeRecoverySpecification": specification}
+    return Call("dynamodb", "update_continuous_backups", params)

@@ -1,0 +1,1 @@
+"""Remediator of CloudWatch log groups."""

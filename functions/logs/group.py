@@ -1,0 +1,44 @@
+"""What both controls of log groups read, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenkeel.control import Grant, Stage
+from evenkeel.errors import ResourceMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenkeel.aws import Aws
+    from evenkeel.control import Context
+    from evenkeel.model import Place, State
+
+ARN = "arn:{partition}:logs:{region}:{account}:log-group:{id}"
+RESOURCE_TYPE = "AWS::Logs::LogGroup"
+DELIVERY = "DELIVERY"
+"""The class of groups in transit: two days of retention, not to be changed."""
+READ_GRANT = Grant(
+    Stage.READ, ("logs:DescribeLogGroups",), on=("*",), why="logs:DescribeLogGroups lists; one group cannot be named"
+)
+_FIELDS = ("logGroupName", "kmsKeyId", "retentionInDays", "logGroupClass", "creationTime")
+
+
+def read(aws: Aws, context: Context) -> State:
+    """Read one group by its exact name.
+
+    Raises:
+        ResourceMissingError: there is no such group.
+    """
+    name = context.resource.name.removeprefix("log-group:")
+    answer = aws("logs", "describe_log_groups", logGroupIdentifiers=[name])
+    for group in answer.get("logGroups", []):
+        if group["logGroupName"] == name and group["arn"].removesuffix(":*") == context.resource.arn:
+            return {field: group.get(field) for field in _FIELDS}
+    raise ResourceMissingError(f"{context.resource.arn}: CloudWatch Logs has no such log group")
+
+
+def discover(aws: Aws, place: Place) -> Iterator[str]:
+    """List the groups of the account itself (not those of linked accounts)."""
+    for page in aws.pages("logs", "describe_log_groups"):
+        yield from (place.arn(ARN, group["logGroupName"]) for group in page["logGroups"])

@@ -1,0 +1,94 @@
+"""CloudWatch log groups are encrypted with a customer managed key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenkeel.control import Context, Control, Env, Frameworks, Grant, Stage
+from evenkeel.model import (
+    Call,
+    Change,
+    Compliant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    Place,
+    Severity,
+    State,
+)
+from evenkeel.triggers import CloudTrail, Config
+from logs import group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from evenkeel.aws import Aws
+
+
+class GroupEncryption(Control):
+    """CloudWatch log groups are encrypted with a customer managed key.
+
+    Why: who may read the logs is then also a matter of the key, which can be audited and withdrawn.
+    Blast radius: writers and readers need the key; the stack's own key admits the account's principals through Logs.
+    Cost: KMS requests as events are ingested; a key costs one dollar a month and serves all groups of a region.
+    Undo: the key is taken off again; what was written meanwhile stays encrypted, so the key must be kept.
+    """
+
+    severity = Severity.MEDIUM
+    default_mode = Mode.ENFORCE
+    resource_type = group.RESOURCE_TYPE
+    arn = group.ARN
+    frameworks = Frameworks(
+        nist_800_53=("AU-9(3)", "CM-6(a)", "SC-8(3)", "SC-8(4)", "SC-13(a)", "SC-28(1)"),
+        config_rule="cloudwatch-log-group-encrypted",
+    )
+    triggers = (
+        CloudTrail("logs.amazonaws.com", ("CreateLogGroup",), at="requestParameters.logGroupName", creates=True),
+        # With a resourceIdentifier these calls are about stored query results, not about a group.
+        CloudTrail(
+            "logs.amazonaws.com",
+            ("DisassociateKmsKey", "AssociateKmsKey"),
+            at="requestParameters.logGroupName",
+            unless="requestParameters.resourceIdentifier",
+        ),
+        Config(group.RESOURCE_TYPE),
+    )
+    permissions = (
+        group.READ_GRANT,
+        Grant(Stage.APPLY, ("logs:AssociateKmsKey",)),
+        Grant(Stage.UNDO, ("logs:DisassociateKmsKey",)),
+    )
+    parameters = {"key_arn": Env("EVENKEEL_LOG_KEY_ARN")}
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+        """Require a key's ARN: CloudWatch Logs takes no alias."""
+        arn = parameters["key_arn"]
+        if arn.startswith("arn:") and ":kms:" in arn and ":key/" in arn:
+            return ""
+        return f"key_arn: {arn!r}; write the ARN of a symmetric key (no alias)"
+
+    def read(self, aws: Aws, context: Context) -> State:
+        """Read the group."""
+        return group.read(aws, context)
+
+    def judge(self, state: State, context: Context) -> Judgement:
+        """Find groups without a key; a key that is there is never replaced."""
+        if state["kmsKeyId"]:
+            return Compliant()
+        if state["logGroupClass"] == group.DELIVERY:
+            return NotApplicable("a group of class DELIVERY only passes logs on")
+        key, name = context.parameters["key_arn"], state["logGroupName"]
+        if key.split(":")[3] != context.resource.region:
+            return NonCompliant(f"no customer managed key, and the settings' key is not in {context.resource.region}")
+        change = Change(
+            calls=(Call("logs", "associate_kms_key", {"logGroupName": name, "kmsKeyId": key}),),
+            undo=(Call("logs", "disassociate_kms_key", {"logGroupName": name}),),
+            residue="events written meanwhile stay encrypted under the key",
+        )
+        return NonCompliant("no customer managed key encrypts it", change)
+
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
+        """List all groups."""
+        return group.discover(aws, place)

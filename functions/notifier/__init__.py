@@ -1,0 +1,1 @@
+"""Announces what was audited: the audit table's stream to people, machines and metrics."""

@@ -1,0 +1,107 @@
+"""What on-call reads: the subject, text and attributes of an alert; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenkeel.model import Call, Outcome
+from evenkeel.render import cli_line
+
+if TYPE_CHECKING:
+    from evenkeel.records import Record
+
+EVENT_FIELDS = (
+    *("schema_version", "record_id", "plan_id", "control", "resource", "account", "region", "outcome", "severity"),
+    *("mode", "reason", "detail", "remains", "calls", "undo", "residue", "actor", "cause", "at", "settings_version"),
+)
+"""What of a record goes to the bus; the states stay in the audit table."""
+_SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
+_LINES = 25
+_DONE = {
+    Outcome.REMEDIATED: "Changed",
+    Outcome.PARTIAL: "Changed",
+    Outcome.ANNOUNCED: "Would call",
+    Outcome.DENIED: "Was refused",
+    Outcome.FAILED: "Tried",
+}
+_NEXT = {
+    Outcome.ANNOUNCED: "Nothing was changed. Run the calls above, or set the control's mode to enforce.",
+    Outcome.DENIED: "Its owner's policy forbids the change. Ask them to allow it, or exempt the resource.",
+    Outcome.FAILED: "Look at the resource: it may not be as it should, nor as it was.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message. ``attributes`` are for subscriptions' filter policies."""
+
+    subject: str
+    text: str
+    attributes: dict[str, str]
+
+
+def outcome(record: Record) -> Alert:
+    """Return the alert for an outcome."""
+    ended = Outcome(record["outcome"])
+    actor, cause = record["actor"], record["cause"]
+    who = actor["principal"] or actor["owner"] or "not told by the event"
+    lines = [
+        f"{record['title']}.",
+        "",
+        _line("Resource", record["resource"]),
+        _line("Finding", record["reason"]),
+        _line("Outcome", f"{ended}{_detail(record)}"),
+        *_calls(_DONE.get(ended, "Calls"), record["calls"], record["region"]),
+        *(
+            _calls("Take back", record["undo"], record["region"])
+            if ended in {Outcome.REMEDIATED, Outcome.PARTIAL}
+            else []
+        ),
+        *([_line("Not undone", record["residue"])] if record["residue"] and ended is not Outcome.ANNOUNCED else []),
+        *([_line("Remains", record["remains"])] if record["remains"] else []),
+        _line("Caused by", f"{who} with {cause['event_name']} at {cause['event_time']}"),
+        *([_line("Client", actor["user_agent"])] if actor["user_agent"] else []),
+        *([_line("Next", _NEXT[ended])] if ended in _NEXT else []),
+        _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
+    ]
+    subject = f"[{record['severity']}] {ended} {record['control']} in {record['account']} {record['region']}"
+    attributes = {
+        name: str(record[name]) for name in ("control", "outcome", "severity", "account", "region", "record_id")
+    }
+    return Alert(_subject(subject), "\n".join(lines), {**attributes, "kind": "Outcome"})
+
+
+def tampering(change: str, old: Record, new: Record) -> Alert:
+    """Return the alert for an audit record that was changed or removed."""
+    differing = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    lines = [
+        "An audit record was changed or removed. Nobody may do that; treat it as an incident.",
+        "",
+        _line("Resource", str(old.get("resource"))),
+        _line("Record", str(old.get("record_id"))),
+        _line("Change", f"{change} of {', '.join(differing) if new else 'the whole record'}"),
+        _line("Next", "Find the caller in CloudTrail's data events of the table; restore the record from its backup."),
+    ]
+    attributes = {"kind": "Tampering", "severity": "CRITICAL", "record_id": str(old.get("record_id"))}
+    return Alert(_subject("[CRITICAL] an audit record of Evenkeel was tampered with"), "\n".join(lines), attributes)
+
+
+def _detail(record: Record) -> str:
+    return f": {record['detail']}" if record.get("detail") and record["detail"] != record["remains"] else ""
+
+
+def _calls(label: str, calls: list[dict[str, object]], region: str) -> list[str]:
+    """Return one line a call, the first with the label; a long list is cut and says so."""
+    shown = [cli_line(Call(**call), region) for call in calls[:_LINES]]  # type: ignore[arg-type] # JSON of our own Call
+    if len(calls) > _LINES:
+        shown.append(f"… and {len(calls) - _LINES} more, in the record")
+    return [_line(label if number == 0 else "", text) for number, text in enumerate(shown)]
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:<12}{text}"
+
+
+def _subject(text: str) -> str:
+    return text.encode("ascii", "replace").decode()[: _SUBJECT_LENGTH - 1]

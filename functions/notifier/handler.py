@@ -1,0 +1,96 @@
+"""The Lambda entry of the notifier: each audited outcome becomes an alert, an event and a metric.
+
+It reads the audit table's stream and nothing else, so what was not audited cannot be announced. A record that was
+changed or removed (but by its time-to-live) is itself announced, as tampering.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from evenkeel.audit import unwire
+from evenkeel.aws import Aws, connect
+from evenkeel.model import Outcome, Step
+from notifier import alert
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.records import Record
+    from notifier.alert import Alert
+
+logger = Logger()
+metrics = Metrics()
+processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+
+_TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+
+@lru_cache(maxsize=1)
+def _aws() -> Aws:
+    return Aws(connect(os.environ["AWS_REGION"]))
+
+
+def announce(record: DynamoDBRecord) -> None:
+    """Announce one change of the audit table."""
+    raw: dict[str, Any] = record.raw_event
+    images = raw["dynamodb"]
+    if raw["eventName"] == "INSERT":
+        _outcome(unwire(images["NewImage"]))
+    elif raw["eventName"] == "REMOVE" and raw.get("userIdentity") == _TIME_TO_LIVE:
+        logger.debug("expired", keys=images["Keys"])
+    else:
+        metrics.add_metric("Tampering", MetricUnit.Count, 1)
+        logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
+        old = unwire(images.get("OldImage", images["Keys"]))
+        _send(alert.tampering(raw["eventName"], old, unwire(images.get("NewImage", {}))), old)
+
+
+def _outcome(record: Record) -> None:
+    if record["step"] != Step.OUTCOME:
+        return
+    outcome = Outcome(record["outcome"])
+    logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
+    if record["announce"] and outcome is not Outcome.APPLIED:
+        metrics.add_metric("Announced", MetricUnit.Count, 1)
+        _send(alert.outcome(record), record)
+
+
+def _send(message: Alert, record: Record) -> None:
+    """Tell people through the topic, then machines through the bus; a repeat carries the same record id."""
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
+    _aws()(
+        "sns",
+        "publish",
+        TopicArn=os.environ["EVENKEEL_TOPIC_ARN"],
+        Subject=message.subject,
+        Message=message.text,
+        MessageAttributes=attributes,
+    )
+    detail = {name: record.get(name) for name in alert.EVENT_FIELDS if name in record}
+    entry = {
+        "Source": "evenkeel",
+        "DetailType": f"Evenkeel {message.attributes['kind']}",
+        "Detail": json.dumps(detail),
+        "Resources": [record["resource"]],
+        "EventBusName": os.environ["EVENKEEL_BUS_NAME"],
+    }
+    answer = _aws()("events", "put_events", Entries=[entry])
+    if answer["FailedEntryCount"]:
+        failed = answer["Entries"][0]
+        raise RuntimeError(f"{record['record_id']}: the bus refused it: {failed.get('ErrorCode')}; it is sent again")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Serve a batch of the stream; records that fail come again."""
+    return dict(process_partial_response(event=event, record_handler=announce, processor=processor, context=context))

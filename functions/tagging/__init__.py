@@ -1,0 +1,1 @@
+"""Remediator of tags, over many resource types."""

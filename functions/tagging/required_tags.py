@@ -1,0 +1,129 @@
+"""Resources carry the tags that say whose they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import jmespath
+from botocore.exceptions import ClientError
+
+from evenkeel.control import Context, Control, Frameworks, Grant, Stage, fits
+from evenkeel.events import resource_arn
+from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
+from evenkeel.triggers import CloudTrail, Config, TagChange
+from tagging.types import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from evenkeel.aws import Aws
+
+_API = "resourcegroupstaggingapi"
+_OWNER = "Owner"
+_FORBIDDEN = re.compile(r"[^\w .:/=+\-@]")  # Tagging best practices, "characters allowed in tags"
+_LONGEST_VALUE = 256
+_NARROWER = "supports no resource-level permission; the service's own tag permission beside it is scoped"
+
+
+class RequiredTags(Control):
+    """Resources carry the required tags, and nobody's own tag is ever changed.
+
+    Why: an alert, a bill or a leaked resource can be brought to somebody.
+    Blast radius: a tag may matter to tag-based permissions; only missing keys are added, only with known values.
+    Cost: none.
+    Undo: the keys that were added are taken off again.
+    """
+
+    severity = Severity.LOW
+    default_mode = Mode.ENFORCE
+    resource_type = "any type in functions/tagging/types.py"
+    arn = ""
+    frameworks = Frameworks(nist_800_53=("CM-8",), config_rule="required-tags")
+    triggers = (
+        *(CloudTrail(kind.source, kind.created_by, at=kind.at, creates=True, arn=kind.arn) for kind in TYPES),
+        *(TagChange(kind.tag_service) for kind in TYPES),
+        *(Config(kind.cfn_type, arn=kind.arn) for kind in TYPES),
+    )
+    permissions = (
+        Grant(
+            Stage.READ, ("tag:GetResources",), on=("*",), why="tag:GetResources supports no resource-level permission"
+        ),
+        Grant(Stage.APPLY, ("tag:TagResources",), on=("*",), why=f"tag:TagResources {_NARROWER}"),
+        *(Grant(Stage.APPLY, kind.tag, on=(kind.arn.replace("{id}", "*"),)) for kind in TYPES),
+        Grant(Stage.UNDO, ("tag:UntagResources",), on=("*",), why=f"tag:UntagResources {_NARROWER}"),
+        *(Grant(Stage.UNDO, kind.untag, on=(kind.arn.replace("{id}", "*"),)) for kind in TYPES),
+        *(
+            Grant(Stage.DISCOVER, (kind.list_action,), on=("*",), why=f"{kind.list_action} lists; nothing to name")
+            for kind in TYPES
+        ),
+    )
+    parameters = {"required": [_OWNER, "Environment", "Project", "CostCenter"], "values": {}}
+    always_settles = True
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+        """Require keys and values that AWS takes."""
+        keys = parameters["required"]
+        if not all(isinstance(key, str) and key and not key.startswith("aws:") for key in keys):
+            return "required: write a list of tag keys; aws: is AWS's own prefix"
+        for key, value in parameters["values"].items():
+            if not isinstance(value, str) or not value or value != _clean(value):
+                return f"values.{key}: {value!r}; write up to 256 letters, digits, spaces or _ . : / = + - @"
+        return ""
+
+    def read(self, aws: Aws, context: Context) -> State:
+        """Read the tags; what was never tagged is left out of AWS's answer, which means it has none."""
+        arn = context.resource.arn
+        answer = aws(_API, "get_resources", ResourceARNList=[arn])
+        found = [item for item in answer["ResourceTagMappingList"] if item["ResourceARN"].removesuffix(":*") == arn]
+        return {"Tags": {tag["Key"]: tag["Value"] for item in found for tag in item["Tags"]}}
+
+    def judge(self, state: State, context: Context) -> Judgement:
+        """Find required keys that are missing or empty; add those whose value is known."""
+        tags, values = state["Tags"], context.parameters["values"]
+        missing = [key for key in context.parameters["required"] if not tags.get(key)]
+        if not missing:
+            return Compliant()
+        known = {key: values[key] for key in missing if key in values}
+        owner = _clean(context.actor.owner) if context.creates else ""
+        if _OWNER in missing and _OWNER not in known and owner:
+            known[_OWNER] = owner
+        # A key that somebody set to nothing is somebody's own tag: it is announced, not overwritten.
+        known = {key: value for key, value in known.items() if key not in tags}
+        unknown = [key for key in missing if key not in known]
+        remains = f"no value is known for {', '.join(unknown)}: tag it, or give the settings a value" if unknown else ""
+        if not known:
+            return NonCompliant(f"lacks {', '.join(missing)}", remains=remains)
+        arns = [context.resource.arn]
+        change = Change(
+            calls=(Call(_API, "tag_resources", {"ResourceARNList": arns, "Tags": known}),),
+            undo=(Call(_API, "untag_resources", {"ResourceARNList": arns, "TagKeys": sorted(known)}),),
+        )
+        return NonCompliant(f"lacks {', '.join(missing)}", change, remains=remains)
+
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
+        """List the resources of every type; the tagging API would leave out those that were never tagged."""
+        for kind in TYPES:
+            service, operation, path = kind.listing
+            for page in aws.pages(service, operation):
+                for value in jmespath.search(path, page) or []:
+                    yield resource_arn(kind.arn, value, place)
+
+    def applies_to(self, arn: str) -> bool:
+        """Say whether one of the types has this ARN."""
+        return any(fits(kind.arn, arn) for kind in TYPES)
+
+    def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:
+        """Return the failure that the tagging API hides inside a success."""
+        for arn, failure in answer.get("FailedResourcesMap", {}).items():
+            hidden: Any = {
+                "Error": {"Code": failure.get("ErrorCode", ""), "Message": f"{arn}: {failure.get('ErrorMessage', '')}"},
+                "ResponseMetadata": {"HTTPStatusCode": failure.get("StatusCode", 0)},
+            }
+            return ClientError(hidden, "TagResources")
+        return None
+
+
+def _clean(value: str) -> str:
+    """Return a text as a tag's value: only characters that AWS takes, at most 256."""
+    return _FORBIDDEN.sub("_", value)[:_LONGEST_VALUE]

@@ -1,0 +1,304 @@
+"""The ledger: audit records and the state item of each (control, resource), written together or not at all.
+
+The state item carries the chain's head, the lease of whoever is at work, the open plan and what was last announced. One
+transaction touches one record and one state item; no item is shared between resources, so waves do not collide.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from evenkeel import records
+from evenkeel.errors import LeaseHeldError, StaleStateError, code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel.aws import Aws
+    from evenkeel.control import Radius
+    from evenkeel.records import Record
+
+LEASE = timedelta(seconds=90)
+"""How long a worker may be at one resource: the functions' time limit of 60 s and 30 s for clocks that differ."""
+LOOK_AGAIN = timedelta(minutes=15)
+"""When the clerk asks after a plan that has no outcome."""
+_CONFLICT_ATTEMPTS = 5
+
+_to_wire = TypeSerializer().serialize
+_from_wire = TypeDeserializer().deserialize
+
+
+def wire(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item in DynamoDB's wire form."""
+    return {name: _to_wire(records.plain(value)) for name, value in item.items()}
+
+
+def unwire(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of DynamoDB's wire form as plain data, whole numbers as ``int``."""
+    plain: dict[str, Any] = records.plain({name: _from_wire(value) for name, value in item.items()})
+    return plain
+
+
+@dataclass(frozen=True, slots=True)
+class StateItem:
+    """What is known of one (control, resource); the defaults are those of one never acted on."""
+
+    head: str = ""
+    """Hash of the last record."""
+    lease_owner: str = ""
+    lease_until: int = 0
+    """Milliseconds since 1970."""
+    plan: str = ""
+    """Record id of a plan without outcome."""
+    plan_digest: str = ""
+    """Digest of that plan's calls."""
+    announced: str = ""
+    """Digest of the finding last announced without a change."""
+    announced_at: int = 0
+    """Seconds since 1970."""
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> StateItem:
+        """Read an item of the state table (wire form)."""
+        plain = unwire(item)
+        return cls(**{name: plain[name] for name in cls.__slots__ if name in plain})
+
+    def leased_to_other(self, owner: str, now: datetime) -> bool:
+        """Say whether somebody else is at work on it."""
+        return self.lease_owner not in {"", owner} and self.lease_until >= int(now.timestamp() * 1000)
+
+
+class Ledger:
+    """Reads and writes the two tables for one worker (``owner``)."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its two tables, its name, and the world's clock and sleep
+        self,
+        aws: Aws,
+        audit_table: str,
+        state_table: str,
+        owner: str,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Keep the tables' names and the worker's own."""
+        self._aws = aws
+        self._audit = audit_table
+        self._state = state_table
+        self.owner = owner
+        self._clock = clock
+        self._sleep = sleep
+
+    def state(self, control: str, arn: str) -> StateItem:
+        """Read the state item of a control and resource."""
+        answer = self._aws(
+            "dynamodb", "get_item", TableName=self._state, Key={"pk": {"S": _key(control, arn)}}, ConsistentRead=True
+        )
+        return StateItem.of(answer.get("Item", {}))
+
+    def record(self, arn: str, record_id: str) -> Record | None:
+        """Read one audit record."""
+        key = {"resource": {"S": arn}, "record_id": {"S": record_id}}
+        answer = self._aws("dynamodb", "get_item", TableName=self._audit, Key=key, ConsistentRead=True)
+        return unwire(answer["Item"]) if "Item" in answer else None
+
+    def count(self, name: str, radius: Radius) -> bool:
+        """Count one more change against the blast radius of ``name``; False when the window is full.
+
+        A crash after this over-counts: the safe side.
+        """
+        now = int(self._clock().timestamp())
+        window = now - now % radius.window_seconds
+        return self._increment(f"radius#{name}#{window}", radius.limit, window + 2 * radius.window_seconds)
+
+    def first_today(self, name: str) -> bool:
+        """Say, once a day (UTC), that ``name`` is the first of its day."""
+        now = self._clock()
+        return self._increment(f"once#{name}#{now:%Y-%m-%d}", 1, int((now + timedelta(days=2)).timestamp()))
+
+    def plan(self, record: Record, item: StateItem) -> Record:
+        """Write a PLANNED record and take the lease; return the record as written.
+
+        Raises:
+            LeaseHeldError: another worker is at it.
+            StaleStateError: the state item is not ``item`` any more.
+        """
+        now = self._clock()
+        sealed = records.seal(record, item.head)
+        self._advance(
+            item,
+            sealed,
+            {
+                "plan": sealed["record_id"],
+                "plan_digest": records.digest(record["calls"]),
+                "lease_owner": self.owner,
+                "lease_until": _milliseconds(now + LEASE),
+                **_due(record, now + LOOK_AGAIN),
+            },
+            (),
+        )
+        return sealed
+
+    def adopt(self, control: str, arn: str, item: StateItem) -> None:
+        """Take over a plan that another worker left without an outcome.
+
+        Raises:
+            LeaseHeldError: another worker is at it.
+        """
+        now = self._clock()
+        self._update_state(
+            control,
+            arn,
+            {"lease_owner": self.owner, "lease_until": _milliseconds(now + LEASE)},
+            (),
+            item.head,
+        )
+
+    def release(self, control: str, arn: str, head: str) -> None:
+        """Give the lease back with the plan still open."""
+        self._update_state(control, arn, {}, ("lease_owner", "lease_until"), head)
+
+    def close(self, item_head: str, record: Record, *, keep_open: bool = False) -> Record:
+        """Write an outcome and give the lease back; ``keep_open`` leaves the plan to be verified later.
+
+        Raises:
+            LeaseHeldError: the lease was lost to another worker.
+        """
+        sealed = records.seal(record, item_head)
+        gone: tuple[str, ...] = ("lease_owner", "lease_until")
+        changes: dict[str, Any] = {"repaired_at": int(self._clock().timestamp())}
+        if not keep_open:
+            gone = (*gone, "plan", "plan_digest", "due_shard", "due_at")
+        if record["outcome"] == "PARTIAL":
+            changes |= _announcement(record, self._clock())
+        self._advance(StateItem(head=item_head), sealed, changes, gone)
+        return sealed
+
+    def announce(self, record: Record, item: StateItem) -> Record:
+        """Write an outcome that has no plan (ANNOUNCED, DENIED) and remember it, so that it is not said again at once.
+
+        Raises:
+            LeaseHeldError, StaleStateError: as for :meth:`plan`.
+        """
+        sealed = records.seal(record, item.head)
+        self._advance(item, sealed, _announcement(record, self._clock()), ())
+        return sealed
+
+    def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
+        """Put a record and move the state item's head to it, in one transaction."""
+        put = {**put, "head": sealed["hash"]}
+        update = self._update(sealed["control"], sealed["resource"], put, remove, item.head)
+        transaction = [
+            {
+                "Put": {
+                    "TableName": self._audit,
+                    "Item": wire(sealed),
+                    "ConditionExpression": "attribute_not_exists(record_id)",
+                }
+            },
+            {"Update": {**update, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}},
+        ]
+        for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
+            try:
+                self._aws("dynamodb", "transact_write_items", TransactItems=transaction)
+            except ClientError as error:
+                if code(error) != "TransactionCanceledException":
+                    raise
+                reasons = error.response.get("CancellationReasons", [])
+                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                    raise self._lost(sealed, reasons) from error
+                if attempt == _CONFLICT_ATTEMPTS:
+                    raise LeaseHeldError(f"{sealed['resource']}: the tables are busy with it") from error
+                self._sleep(random.uniform(0.02, 0.1) * attempt)  # noqa: S311 - jitter, not a secret
+            else:
+                return
+
+    def _lost(self, sealed: Record, reasons: Any) -> StaleStateError | LeaseHeldError:
+        """Say who was faster: another worker that still holds the lease, or one that has finished."""
+        item: dict[str, Any] = next((reason["Item"] for reason in reasons if reason.get("Item")), {})
+        if StateItem.of(item).leased_to_other(self.owner, self._clock()):
+            return LeaseHeldError(f"{sealed['resource']}: another worker is at it")
+        return StaleStateError(f"{sealed['resource']}: its state item changed meanwhile", item)
+
+    def _update(
+        self, control: str, arn: str, put: dict[str, Any], remove: tuple[str, ...], head: str
+    ) -> dict[str, Any]:
+        """Return an UpdateItem that holds only while the head is ``head`` and the lease is free or ours."""
+        names = {f"#{name}": name for name in (*put, *remove)}
+        values = wire({f":{name}": value for name, value in put.items()})
+        values |= wire({":me": self.owner, ":now": _milliseconds(self._clock())})
+        condition = "(attribute_not_exists(lease_until) OR lease_until < :now OR lease_owner = :me)"
+        if head:
+            values |= wire({":was": head})
+            condition += " AND head = :was"
+        else:
+            condition += " AND attribute_not_exists(head)"
+        parts = []
+        if put:
+            parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in put))
+        if remove:
+            parts.append("REMOVE " + ", ".join(f"#{name}" for name in remove))
+        return {
+            "TableName": self._state,
+            "Key": {"pk": {"S": _key(control, arn)}},
+            "UpdateExpression": " ".join(parts),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+
+    def _update_state(
+        self, control: str, arn: str, put: dict[str, Any], remove: tuple[str, ...], head: str
+    ) -> None:
+        try:
+            self._aws("dynamodb", "update_item", **self._update(control, arn, put, remove, head))
+        except ClientError as error:
+            if code(error) != "ConditionalCheckFailedException":
+                raise
+            raise LeaseHeldError(f"{arn}: another worker is at it") from error
+
+    def _increment(self, key: str, limit: int, expires_at: int) -> bool:
+        """Add one to a counter unless it has reached its limit; say whether it was added."""
+        try:
+            self._aws(
+                "dynamodb",
+                "update_item",
+                TableName=self._state,
+                Key={"pk": {"S": key}},
+                UpdateExpression="SET #n = if_not_exists(#n, :zero) + :one, expires_at = :expires",
+                ConditionExpression="attribute_not_exists(#n) OR #n < :limit",
+                ExpressionAttributeNames={"#n": "count"},
+                ExpressionAttributeValues=wire({":zero": 0, ":one": 1, ":limit": limit, ":expires": expires_at}),
+            )
+        except ClientError as error:
+            if code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+def _key(control: str, arn: str) -> str:
+    return f"{control}#{arn}"
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _due(record: Record, moment: datetime) -> dict[str, Any]:
+    return {"due_shard": f"plan#{records.shard(record['resource']):02d}", "due_at": int(moment.timestamp())}
+
+
+def finding_digest(record: Record) -> str:
+    """Return what makes two announcements of one resource the same: the reason, what remains, and the calls."""
+    return records.digest([record["reason"], record["remains"], record["calls"]])
+
+
+def _announcement(record: Record, now: datetime) -> dict[str, Any]:
+    return {"announced": finding_digest(record), "announced_at": int(now.timestamp())}

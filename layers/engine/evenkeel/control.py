@@ -1,0 +1,157 @@
+"""The contract of a control: one desired state of one resource type, declared and judged, never acted on.
+
+A control is one class in one module of a group's package (``functions/<group>/<name>.py``). Its id, group, title and
+docs page derive from the module's path and the class's docstring.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from evenkeel.model import Actor, Judgement, Mode, Place, Resource, Severity, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from botocore.exceptions import ClientError
+
+    from evenkeel.aws import Aws
+    from evenkeel.triggers import Trigger
+
+_FOLDER_EXCEPTIONS = {"awslambda": "lambda"}  # ``lambda`` is a keyword and cannot name a package
+
+
+class Stage(StrEnum):
+    """When a control needs a permission."""
+
+    READ = "read"
+    APPLY = "apply"
+    UNDO = "undo"
+    DISCOVER = "discover"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """IAM actions a control needs in one stage.
+
+    ``on`` are ARN templates (``{partition}``, ``{region}``, ``{account}``); empty means the control's own resources.
+    ``why`` is required where ``on`` is ``*``: which fact of AWS forbids a narrower resource.
+    """
+
+    stage: Stage
+    actions: tuple[str, ...]
+    on: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frameworks:
+    """The control's names in the standards people are audited against."""
+
+    security_hub: str = ""
+    cis_3_0: str = ""
+    nist_800_53: tuple[str, ...] = ()
+    config_rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Radius:
+    """How many resources one control may change in one account in one window."""
+
+    limit: int = 100
+    window_seconds: int = 3600
+
+
+class Env(str):
+    """A parameter's default that the stack provides: the name of an environment variable."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Which resource is looked at, and what a judgement may depend on beside its state."""
+
+    resource: Resource
+    parameters: Mapping[str, Any]
+    now: datetime
+    actor: Actor = field(default_factory=Actor)
+    creates: bool = False
+    """The resource was made by the event at hand. It tells the resource's age, nothing else."""
+
+
+class Control(ABC):
+    """One desired state. Subclasses declare the class attributes and implement the three methods."""
+
+    id: ClassVar[str]
+    group: ClassVar[str]
+    severity: ClassVar[Severity]
+    default_mode: ClassVar[Mode]
+    resource_type: ClassVar[str]
+    """CloudFormation's type name, e.g. ``AWS::KMS::Key``, or words where there are many."""
+    arn: ClassVar[str]
+    """ARN template with ``{partition}``, ``{region}``, ``{account}`` and ``{id}``; empty for many types."""
+    frameworks: ClassVar[Frameworks] = Frameworks()
+    triggers: ClassVar[tuple[Trigger, ...]]
+    permissions: ClassVar[tuple[Grant, ...]]
+    parameters: ClassVar[Mapping[str, Any]] = {}
+    """The settings' parameters with their defaults."""
+    blast_radius: ClassVar[Radius] = Radius()
+    always_settles: ClassVar[bool] = False
+    """Wait the settle time after every creation, not only after infrastructure-as-code's."""
+    busy_codes: ClassVar[frozenset[str]] = frozenset()
+    """Error codes of AWS that mean "not ready yet" for this control's calls, beside the common ones."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""
+        super().__init_subclass__(**kwargs)
+        folder, _, module = cls.__module__.rpartition(".")
+        cls.group = _FOLDER_EXCEPTIONS.get(folder.rpartition(".")[2], folder.rpartition(".")[2])
+        cls.id = f"{cls.group}-{module}".replace("_", "-")
+
+    @property
+    def title(self) -> str:
+        """The docstring's first line: the desired state in one sentence."""
+        return inspect.cleandoc(type(self).__doc__ or "").partition("\n")[0].rstrip(".")
+
+    @abstractmethod
+    def read(self, aws: Aws, context: Context) -> State:
+        """Read the live state, asking first the question that most often ends the matter.
+
+        Raises:
+            ClientError: as AWS answered; the engine decides what it means.
+        """
+
+    @abstractmethod
+    def judge(self, state: State, context: Context) -> Judgement:
+        """Judge a state; pure."""
+
+    @abstractmethod
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
+        """Yield the ARNs of all resources of the type in the account and region."""
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - for those with rules of their own
+        """Say what is wrong with parameters of the right types (``name: problem; what to write``), or nothing."""
+        return ""
+
+    def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:  # noqa: ARG002 - for those that have one
+        """Return the error that AWS hid inside a successful answer to one of the control's calls, if any."""
+        return None
+
+    def applies_to(self, arn: str) -> bool:
+        """Say whether an ARN is of the control's type."""
+        return fits(self.arn, arn)
+
+
+def fits(template: str, arn: str) -> bool:
+    """Say whether an ARN is of a template: same service and same prefix before the id."""
+    wanted, given = template.split(":", 5), arn.split(":", 5)
+    if len(given) < len(wanted) or given[0] != "arn" or wanted[2] != given[2]:
+        return False
+    prefix = wanted[5].partition("{id}")[0]
+    return given[5].startswith(prefix) and len(given[5]) > len(prefix)

@@ -1,0 +1,124 @@
+"""Evenkeel's own errors, and what an error of AWS means for the work at hand.
+
+Every error of ours ends in ``Error`` and says what happened to which resource and what to do next.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class EvenkeelError(Exception):
+    """The root of all errors that Evenkeel raises on purpose."""
+
+
+class MalformedPayloadError(EvenkeelError):
+    """A payload has not the shape of anything Evenkeel accepts; trying again cannot help."""
+
+
+class SettingsError(EvenkeelError):
+    """The settings cannot be read or are not valid, so nothing may be changed."""
+
+
+class ResourceMissingError(EvenkeelError):
+    """AWS answered without an error and without the resource: it is not there, or not yet."""
+
+
+class LeaseHeldError(EvenkeelError):
+    """Another worker is busy with the same control and resource; come back later."""
+
+
+class StaleStateError(EvenkeelError):
+    """The state item changed since it was read; read it again. ``item`` is what it is now, in DynamoDB's wire form."""
+
+    def __init__(self, message: str, item: dict[str, Any] | None = None) -> None:
+        """Keep the item that DynamoDB returned with the refusal, if it did."""
+        super().__init__(message)
+        self.item = item
+
+
+class ErrorKind(StrEnum):
+    """What to do about an error that AWS answered."""
+
+    NOT_FOUND = "not found"
+    TRANSIENT = "transient"
+    """Throttled, a failure on AWS's side, or the resource is busy: try again later."""
+    DENIED = "denied"
+    """An explicit deny or the resource's own policy: it stays so until its owner changes it."""
+    NOT_GRANTED = "not granted"
+    """Our own role lacks a permission: a defect of the stack."""
+    REFUSED = "refused"
+    """AWS understood and said no; the same call will fail again."""
+
+
+_TRANSIENT_CODES = frozenset(
+    {
+        "DependencyTimeoutException",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceException",
+        "KMSInternalException",
+        "LimitExceededException",
+        "OperationAbortedException",
+        "PaginationTokenExpiredException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestThrottled",
+        "ResourceConflictException",
+        "ResourceInUseException",
+        "ServiceException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+_NOT_FOUND_CODES = frozenset({
+    "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "NotFound", "NotFoundException", "QueueDoesNotExist",
+    "ResourceNotFoundException", "TableNotFoundException",
+})  # fmt: skip
+_DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+_HTTP_SERVER_ERROR = 500
+
+
+def code(error: ClientError) -> str:
+    """Return AWS's error code, e.g. ``ThrottlingException``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+AwsError = (ClientError, BotoCoreError, ResourceMissingError)
+"""What a call to AWS, or a control's read, may raise."""
+
+
+def classify(error: Exception) -> ErrorKind:
+    """Say what an AWS error means.
+
+    AWS words an implicit denial by our own role "no identity-based policy allows", an explicit one "with an explicit
+    deny", and a refusal by a key's or resource's policy "no resource-based policy allows" (IAM user guide,
+    "Troubleshoot access denied error messages"). A wording we do not know counts as a defect of ours.
+    """
+    if isinstance(error, BotoCoreError):
+        return ErrorKind.TRANSIENT  # no answer: connection or time-out
+    if not isinstance(error, ClientError):
+        return ErrorKind.NOT_FOUND
+    name = code(error)
+    if name in _DENIED_CODES:
+        message = str(error.response.get("Error", {}).get("Message", ""))
+        owners = "explicit deny" in message or "no resource-based policy allows" in message
+        return ErrorKind.DENIED if owners else ErrorKind.NOT_GRANTED
+    if name in _NOT_FOUND_CODES:
+        return ErrorKind.NOT_FOUND
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if name in _TRANSIENT_CODES or status >= _HTTP_SERVER_ERROR:
+        return ErrorKind.TRANSIENT
+    return ErrorKind.REFUSED

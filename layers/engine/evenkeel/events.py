@@ -1,0 +1,208 @@
+"""From payloads to requests: which resources an event is about. It never says in what state they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.control import fits
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.identity import actor, is_own_role
+from evenkeel.model import SCHEMA_VERSION, Actor, Cause, Place, Request, Resource
+from evenkeel.triggers import CloudTrail, Config, TagChange, find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evenkeel.control import Control
+    from evenkeel.triggers import Trigger
+
+API_CALL = "AWS API Call via CloudTrail"
+CONFIG_RULE = "Config Rules Compliance Change"
+CONFIG_ITEM = "Config Configuration Item Change"
+TAG_CHANGE = "Tag Change on Resource"
+
+_ARN = re.compile(r"arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
+_ID = re.compile(r"[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a payload asks for. Where ``requests`` is empty, ``irrelevant`` says why nothing is to be done."""
+
+    requests: tuple[Request, ...] = ()
+    irrelevant: str = ""
+
+
+@dataclass(slots=True)
+class _Findings:
+    requests: dict[tuple[str, str], Request] = field(default_factory=dict)
+    matched: bool = False
+
+
+def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
+    """Turn a queue message's payload into requests.
+
+    Accepts an EventBridge event, or a request that Evenkeel itself put back (``{"schema_version": 1, "request": …}``).
+
+    Raises:
+        MalformedPayloadError: not of these shapes, or a wanted event that does not name its resource.
+    """
+    if not isinstance(payload, dict):
+        raise MalformedPayloadError(f"expected a JSON object, got {type(payload).__name__}")
+    if "request" in payload:
+        return Parsed((decode(payload, controls),))
+    detail = payload.get("detail")
+    if not isinstance(payload.get("detail-type"), str) or not isinstance(detail, dict):
+        raise MalformedPayloadError('neither an EventBridge event ("detail-type" and "detail") nor a returned request')
+    refusal = _refusal(payload, detail, place)
+    if refusal:
+        return Parsed(irrelevant=refusal)
+    findings = _Findings()
+    for control in controls:
+        for trigger in control.triggers:
+            _collect(findings, control, trigger, payload, place)
+    if findings.requests:
+        return Parsed(tuple(findings.requests.values()))
+    if findings.matched:
+        raise MalformedPayloadError(
+            f"{detail.get('eventName') or payload['detail-type']} names no resource that can be acted on: "
+            "its parameters are null, cut short or of an unknown form",
+        )
+    return Parsed(irrelevant="no control of this group is triggered by it")
+
+
+def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> str:
+    """Say why an event is none of our business, or return an empty string."""
+    account = str(detail.get("recipientAccountId") or payload.get("account") or "")
+    if account != place.account or str(payload.get("account") or account) != place.account:
+        return f"it is of account {account or 'unknown'}"
+    region = str(detail.get("awsRegion") or payload.get("region") or "")
+    if region != place.region:
+        return f"it is of region {region or 'unknown'}"
+    if payload["detail-type"] == API_CALL:
+        if detail.get("errorCode"):
+            return f"the call failed with {str(detail['errorCode'])[:128]}"
+        identity = detail.get("userIdentity")
+        if isinstance(identity, dict) and is_own_role(identity):
+            return "Evenkeel itself made the call"
+    return ""
+
+
+def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> None:
+    """Add the requests that one trigger of one control sees in an event."""
+    elsewhere = False
+    for template, value, creates in _identify(trigger, payload):
+        arn = resource_arn(template or control.arn, value, place)
+        if not arn or not control.applies_to(arn):
+            continue
+        _, _, _, region, account, _ = arn.split(":", 5)
+        if account not in {"", place.account} or region not in {"", place.region}:
+            elsewhere = True
+            continue
+        request = Request(
+            control.id,
+            Resource(arn, place.account, place.region),
+            _cause(payload),
+            actor=actor(payload["detail"]),
+            creates=creates,
+        )
+        findings.requests.setdefault((control.id, arn), request)
+    findings.matched = findings.matched or (_hits(trigger, payload) and not elsewhere)
+
+
+def _hits(trigger: Trigger, payload: dict[str, Any]) -> bool:
+    return isinstance(trigger, CloudTrail) and payload["detail-type"] == API_CALL and trigger.matches(payload["detail"])
+
+
+def _identify(trigger: Trigger, payload: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Yield (ARN template, ARN or id, creates) for what a trigger sees in an event."""
+    kind, detail = payload["detail-type"], payload["detail"]
+    if isinstance(trigger, CloudTrail):
+        if kind == API_CALL and trigger.matches(detail):
+            yield from ((trigger.arn, value, trigger.creates) for value in find(trigger.at, detail))
+    elif isinstance(trigger, Config):
+        yield from ((trigger.arn, value, False) for value in _config_ids(trigger, kind, detail))
+    elif isinstance(trigger, TagChange) and kind == TAG_CHANGE and _tag_change_of(trigger, detail):
+        yield from (("", value, False) for value in find("resources", payload))
+
+
+def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]:
+    if kind == CONFIG_RULE and detail.get("resourceType") == trigger.resource_type:
+        verdict = find("newEvaluationResult.complianceType", detail)
+        return find("resourceId", detail) if verdict == ["NON_COMPLIANT"] else []
+    if kind == CONFIG_ITEM:
+        item = detail.get("configurationItem")
+        if isinstance(item, dict) and item.get("resourceType") == trigger.resource_type:
+            alive = item.get("configurationItemStatus") in {"OK", "ResourceDiscovered"}
+            return find("ARN || resourceId", item) if alive else []
+    return []
+
+
+def _tag_change_of(trigger: TagChange, detail: dict[str, Any]) -> bool:
+    same_type = not trigger.resource_type or detail.get("resource-type") == trigger.resource_type
+    return detail.get("service") == trigger.service and same_type
+
+
+def resource_arn(template: str, value: str, place: Place) -> str:
+    """Return the ARN that an event's value (ARN, id, name or URL) means, or an empty string for a malformed one.
+
+    A URL (SQS) names its resource in the last segment; CloudWatch Logs' ARNs may end in ``:*``.
+    """
+    value = value.removesuffix(":*")
+    if value.startswith("arn:"):
+        of_type = not template or fits(template, value)
+        return value if of_type and _ARN.fullmatch(value) else ""
+    if "://" in value:
+        value = value.rpartition("/")[2]
+    if not template or not _ID.fullmatch(value):
+        return ""
+    arn = place.arn(template, value)
+    return arn if _ARN.fullmatch(arn) else ""
+
+
+def _cause(payload: dict[str, Any]) -> Cause:
+    detail = payload["detail"]
+    origins = {API_CALL: "cloudtrail", CONFIG_RULE: "config", CONFIG_ITEM: "config", TAG_CHANGE: "tag"}
+    return Cause(
+        origin=origins.get(payload["detail-type"], "event"),
+        event_id=str(detail.get("eventID") or payload.get("id") or "")[:128],
+        event_name=str(detail.get("eventName") or payload["detail-type"])[:128],
+        event_time=str(detail.get("eventTime") or payload.get("time") or "")[:40],
+    )
+
+
+def encode(request: Request) -> dict[str, Any]:
+    """Return a request as the JSON document that goes back to the queue."""
+    return {"schema_version": SCHEMA_VERSION, "request": asdict(request)}
+
+
+def decode(payload: dict[str, Any], controls: Sequence[Control]) -> Request:
+    """Read a request that :func:`encode` wrote.
+
+    Raises:
+        MalformedPayloadError: it is of an unknown version, shape or control.
+    """
+    if payload.get("schema_version") != SCHEMA_VERSION:
+        raise MalformedPayloadError(
+            f"a request of schema version {payload.get('schema_version')!r}, not {SCHEMA_VERSION}"
+        )
+    try:
+        raw = dict(payload["request"])
+        request = Request(
+            **{
+                **raw,
+                "resource": Resource(**raw["resource"]),
+                "cause": Cause(**raw["cause"]),
+                "actor": Actor(**raw["actor"]),
+            },
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise MalformedPayloadError(f"a returned request of unknown form: {error}") from error
+    control = next((control for control in controls if control.id == request.control), None)
+    if control is None:
+        raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
+    if not control.applies_to(request.resource.arn):
+        raise MalformedPayloadError(f"{request.resource.arn!r} is no {control.resource_type}")
+    return request

@@ -1,0 +1,79 @@
+"""Who is behind a call: from CloudTrail's ``userIdentity`` to an actor with an owner's name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evenkeel.model import Actor
+
+OWN_ROLE_PATH = "role/evenkeel/"
+"""All of Evenkeel's roles stand under this IAM path, in every stack; what they do is never an event to act on."""
+
+_INFRASTRUCTURE_AS_CODE = ("cloudformation", "terraform", "pulumi", "opentofu", "aws-cdk")
+
+
+def is_own_role(identity: dict[str, Any]) -> bool:
+    """Say whether a ``userIdentity`` is one of Evenkeel's roles."""
+    issuer = _issuer(identity)
+    return f":{OWN_ROLE_PATH}" in str(issuer.get("arn") or "")
+
+
+def is_infrastructure_as_code(actor: Actor) -> bool:
+    """Say whether a tool made the call that sets further properties in a later call."""
+    made_by = f"{actor.user_agent} {actor.invoked_by}".lower()
+    return any(tool in made_by for tool in _INFRASTRUCTURE_AS_CODE)
+
+
+def actor(detail: dict[str, Any]) -> Actor:
+    """Read the actor from the ``detail`` of a CloudTrail event."""
+    identity = detail.get("userIdentity")
+    identity = identity if isinstance(identity, dict) else {}
+    return Actor(
+        principal=_text(identity.get("arn")),
+        kind=_text(identity.get("type")),
+        owner=owner(identity),
+        user_agent=_text(detail.get("userAgent"))[:256],
+        invoked_by=_text(identity.get("invokedBy")),
+        source_ip=_text(detail.get("sourceIPAddress")),
+    )
+
+
+def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented order reads best as one
+    """Name the owner: source identity, SSO session, user, role and session, else ``aws:`` and the service.
+
+    The order is documented in docs/owner.md. Empty when nothing of it is there.
+    """
+    kind = _text(identity.get("type"))
+    source = _text(_session(identity).get("sourceIdentity"))
+    if source:
+        return source
+    if kind == "Root":
+        return "root"
+    if kind == "AssumedRole":
+        role = _text(_issuer(identity).get("userName"))
+        session = _text(identity.get("principalId")).partition(":")[2] or _text(identity.get("arn")).rpartition("/")[2]
+        if role.startswith("AWSReservedSSO_"):
+            return session
+        return "/".join(part for part in (role, session) if part)
+    named = _text(identity.get("userName"))
+    if named:
+        return named
+    on_behalf = identity.get("onBehalfOf")
+    if isinstance(on_behalf, dict) and on_behalf.get("userId"):
+        return _text(on_behalf["userId"])
+    service = _text(identity.get("invokedBy"))
+    return f"aws:{service}" if service else ""
+
+
+def _session(identity: dict[str, Any]) -> dict[str, Any]:
+    session = identity.get("sessionContext")
+    return session if isinstance(session, dict) else {}
+
+
+def _issuer(identity: dict[str, Any]) -> dict[str, Any]:
+    issuer = _session(identity).get("sessionIssuer")
+    return issuer if isinstance(issuer, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

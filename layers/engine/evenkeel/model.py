@@ -1,0 +1,235 @@
+"""The words of the domain as frozen types; nothing here knows of AWS clients.
+
+The words are those of the field: a *control* is a desired state, a *finding* is a judgement that a resource departs
+from it, a *change* is the calls that restore it and the calls that take them back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+SCHEMA_VERSION = 1
+"""Version of every document Evenkeel writes: records, returned requests, settings."""
+
+State: TypeAlias = dict[str, Any]
+"""What a control read: a small JSON-able dict, kept in the audit record as evidence."""
+
+
+class Severity(StrEnum):
+    """How much harm the finding can do, on Security Hub's scale."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class Mode(StrEnum):
+    """What a control may do about a finding."""
+
+    OFF = "off"
+    NOTIFY = "notify"
+    ENFORCE = "enforce"
+
+
+class Step(StrEnum):
+    """Which half of an act a record is."""
+
+    PLANNED = "PLANNED"
+    OUTCOME = "OUTCOME"
+
+
+class Outcome(StrEnum):
+    """How an act, or the decision not to act, ended. The first group is written to the audit table."""
+
+    REMEDIATED = "REMEDIATED"
+    """Changed and proved by reading again."""
+    PARTIAL = "PARTIAL"
+    """Changed as far as Evenkeel can; the reason says what people must do."""
+    APPLIED = "APPLIED"
+    """Changed; the proof is still to come (AWS shows it late)."""
+    ANNOUNCED = "ANNOUNCED"
+    """Not changed by decision; people were told what would have been called."""
+    DENIED = "DENIED"
+    """An explicit deny or the resource's own policy forbids the change."""
+    FAILED = "FAILED"
+    """The calls failed or did not hold; people must look."""
+
+    COMPLIANT = "COMPLIANT"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    SKIPPED = "SKIPPED"
+    GONE = "GONE"
+    WOULD_APPLY = "WOULD_APPLY"
+    """A dry run found that this would be changed."""
+    RETURNED = "RETURNED"
+    """Back to the queue, with a reason and a delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One AWS API call as data, e.g. ``Call("kms", "enable_key_rotation", {"KeyId": "…"})``.
+
+    ``service`` and ``operation`` are boto3's names; ``params`` are JSON-able.
+    """
+
+    service: str
+    operation: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form that the audit record holds."""
+        return {"service": self.service, "operation": self.operation, "params": self.params}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The calls that restore the desired state, and the calls that take them back.
+
+    ``residue`` names in one sentence what undo cannot take back; empty when it takes back everything.
+    """
+
+    calls: tuple[Call, ...]
+    undo: tuple[Call, ...]
+    residue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compliant:
+    """The resource is as the control wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """The control says nothing about this resource; the reason says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """The resource cannot be judged or changed yet (being created, updated): look again later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NonCompliant:
+    """A finding.
+
+    ``change`` is None where only people can mend it. ``caution`` is a reason to announce even in ``enforce``: the
+    change would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change.
+    """
+
+    reason: str
+    change: Change | None = None
+    caution: str = ""
+    remains: str = ""
+
+
+Judgement: TypeAlias = Compliant | NotApplicable | NotReady | NonCompliant
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An AWS resource by its ARN (``arn:partition:service:region:account:…``)."""
+
+    arn: str
+    account: str
+    region: str
+
+    @property
+    def partition(self) -> str:
+        """``aws``, ``aws-us-gov`` or ``aws-cn``."""
+        return self.arn.split(":", 2)[1]
+
+    @property
+    def name(self) -> str:
+        """What follows the ARN's account: ``key/1234…``, ``table/orders``, ``log-group:/app``."""
+        return self.arn.split(":", 5)[5]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack may act: its own partition, account and region."""
+
+    account: str
+    region: str
+    partition: str = "aws"
+
+    def arn(self, template: str, name: str) -> str:
+        """Fill an ARN template (``arn:{partition}:kms:{region}:{account}:key/{id}``) for a resource of this place."""
+        return template.format(partition=self.partition, region=self.region, account=self.account, id=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused the event, as CloudTrail tells it; every field may be empty."""
+
+    principal: str = ""
+    """ARN of the caller."""
+    kind: str = ""
+    """``userIdentity.type``: Root, IAMUser, AssumedRole, AWSService, …"""
+    owner: str = ""
+    """The person or role behind the call, inferred in the order of :func:`evenkeel.identity.owner`."""
+    user_agent: str = ""
+    invoked_by: str = ""
+    source_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What made Evenkeel look: an event, or a person's request."""
+
+    origin: str
+    """``cloudtrail``, ``config``, ``tag``, ``manual`` or ``verify``."""
+    event_id: str = ""
+    event_name: str = ""
+    event_time: str = ""
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A wish to look at one resource with one control."""
+
+    control: str
+    resource: Resource
+    cause: Cause
+    actor: Actor = field(default_factory=Actor)
+    creates: bool = False
+    """The event made the resource, so it may not be settled or visible yet."""
+    dry_run: bool = False
+    attempt: int = 0
+    """How often it came back from the queue by plan (not by a crash)."""
+    first_seen: str = ""
+    """ISO 8601 time of the first attempt, where ``attempt`` is above 0."""
+    plan: str = ""
+    """Record id of a plan whose outcome this request is to establish (a verify-only request)."""
+
+    def event_time(self, default: datetime) -> datetime:
+        """Return when the cause happened, or ``default`` where the cause does not say."""
+        try:
+            moment = datetime.fromisoformat(self.cause.event_time)
+        except ValueError:
+            return default
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def again(self, now: datetime) -> Request:
+        """Return the request as it goes back to the queue."""
+        return replace(self, attempt=self.attempt + 1, first_seen=self.first_seen or now.isoformat())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one request."""
+
+    request: Request
+    outcome: Outcome
+    reason: str = ""
+    calls: tuple[Call, ...] = ()
+    record_id: str = ""
+    delay_seconds: int = 0
+    """For RETURNED: how long to wait before looking again."""

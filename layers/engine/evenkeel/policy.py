@@ -1,0 +1,96 @@
+"""Decides what may be done about a finding; pure. Whatever cannot be evaluated means "do not touch"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, TypeAlias
+
+from evenkeel.identity import is_infrastructure_as_code
+from evenkeel.model import Mode, NonCompliant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evenkeel.control import Control
+    from evenkeel.model import Request
+
+MAX_DELAY_SECONDS = 900
+"""SQS delays a message by at most 15 minutes (SQS developer guide, "message timers")."""
+GIVE_UP_AFTER = timedelta(hours=6)
+"""Planned returns of one request end in the dead-letter queue after this time."""
+CONSISTENCY_WINDOW = timedelta(minutes=2)
+"""How long after its creation a resource that AWS does not find may still be about to appear."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell people what would be changed, and why it is not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Leave it alone."""
+
+    reason: str
+
+
+Decision: TypeAlias = Apply | Announce | Skip
+
+
+def decide(finding: NonCompliant, mode: Mode, arn: str, scope: Iterable[str]) -> Decision:
+    """Decide about a finding on the resource ``arn``."""
+    if mode is Mode.OFF:
+        return Skip("the control is off")
+    if not in_scope(arn, scope):
+        return Skip("out of the stack's scope")
+    if finding.change is None:
+        return Announce("only people can mend it")
+    if mode is Mode.NOTIFY:
+        return Announce("the control's mode is notify")
+    if finding.caution:
+        return Announce(finding.caution)
+    return Apply()
+
+
+def in_scope(arn: str, scope: Iterable[str]) -> bool:
+    """Say whether one of the scope's ARN patterns (``*`` and ``?``) matches; an empty scope matches nothing."""
+    return any(fnmatchcase(arn, pattern.replace("[", "[[]")) for pattern in scope)
+
+
+def settle_delay(control: Control, request: Request, settle_seconds: int, now: datetime) -> int:
+    """Return how many seconds to wait before looking at a resource that was just made; 0 for at once."""
+    if not request.creates or request.cause.origin == "manual":
+        return 0
+    if not (control.always_settles or is_infrastructure_as_code(request.actor)):
+        return 0
+    due = request.event_time(now) + timedelta(seconds=settle_seconds)
+    remaining = (due - now).total_seconds()
+    return max(0, min(settle_seconds, MAX_DELAY_SECONDS, -int(-remaining // 1)))
+
+
+def return_delay(attempt: int) -> int:
+    """Return the seconds to wait before attempt ``attempt`` + 1: 2, 4, 8 … up to 15 minutes."""
+    return int(min(2 ** min(attempt + 1, 10), MAX_DELAY_SECONDS))
+
+
+def given_up(request: Request, now: datetime) -> bool:
+    """Say whether a request came back so long that people must look at it."""
+    try:
+        first = datetime.fromisoformat(request.first_seen)
+    except ValueError:
+        return False
+    return now - first > GIVE_UP_AFTER
+
+
+def may_still_appear(request: Request, now: datetime) -> bool:
+    """Say whether "not found" may only mean that AWS does not show the new resource yet."""
+    return request.creates and now - request.event_time(now) < CONSISTENCY_WINDOW

@@ -1,0 +1,44 @@
+"""The way back to the queue, and to the dead-letter queue with a reason."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.events import encode
+
+if TYPE_CHECKING:
+    from evenkeel.aws import Aws
+    from evenkeel.model import Request
+
+_MAX_REASON = 1000
+
+
+class Queue:
+    """Sends to the remediator's own queue and to the stack's dead-letter queue."""
+
+    def __init__(self, aws: Aws, queue_url: str, dlq_url: str) -> None:
+        """Keep the two URLs."""
+        self._aws = aws
+        self._queue_url = queue_url
+        self._dlq_url = dlq_url
+
+    def put_back(self, request: Request, delay_seconds: int, reason: str) -> None:
+        """Send a copy of a request to come again after a delay (at most 900 s); the caller deletes the original."""
+        self._send(self._queue_url, json.dumps(encode(request)), reason, DelaySeconds=delay_seconds)
+
+    def give_up(self, body: str, reason: str) -> None:
+        """Send a message that no retry can help to the dead-letter queue, whose alarm calls people."""
+        self._send(self._dlq_url, body, reason)
+
+    def _send(self, url: str, body: str, reason: str, **params: Any) -> None:
+        attributes = {
+            "reason": {"DataType": "String", "StringValue": _printable(reason)},
+            "origin": {"DataType": "String", "StringValue": self._queue_url},
+        }
+        self._aws("sqs", "send_message", QueueUrl=url, MessageBody=body, MessageAttributes=attributes, **params)
+
+
+def _printable(text: str) -> str:
+    """Return a text as SQS takes it for an attribute: not empty, no control characters."""
+    return "".join(char if char.isprintable() else " " for char in text)[:_MAX_REASON] or "unknown"

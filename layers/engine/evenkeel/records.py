@@ -1,0 +1,161 @@
+"""The audit record: what it holds, its time-ordered id, and the hash that chains it to the one before; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.model import SCHEMA_VERSION, Outcome, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evenkeel.control import Control
+    from evenkeel.model import Call, Change, Mode, Request, State
+
+Record = dict[str, Any]
+"""An audit record as JSON-able data; docs/audit.md describes every field."""
+
+SHARDS = 16
+"""Partitions of the index by day, so that a wave of outcomes does not heat one of them."""
+MAX_STATE_BYTES = 60_000
+"""A larger state is kept as its hash: an item of DynamoDB holds 400 KB, and a record holds two states and the calls."""
+_UNHASHED = frozenset({"hash", "expires_at"})
+
+
+def new_id(now: datetime) -> str:
+    """Return a record id that sorts by time: 12 hex digits of milliseconds since 1970, then 16 random ones."""
+    return f"{int(now.timestamp() * 1000):012x}-{secrets.token_hex(8)}"
+
+
+def timestamp(now: datetime) -> str:
+    """Return ISO 8601 in UTC with milliseconds."""
+    return now.isoformat(timespec="milliseconds")
+
+
+def plain(value: Any) -> Any:
+    """Return a value in the form both JSON and DynamoDB keep: times as ISO text, fractions as text, tuples as lists."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float | Decimal):
+        return int(value) if value == int(value) else str(value)
+    return value
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON (sorted keys, no spaces), in hex."""
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal(record: Record, previous: str) -> Record:
+    """Return the record chained to the one before: ``previous`` is that one's hash, empty for the first."""
+    chained = {**plain(record), "previous": previous}
+    return {**chained, "hash": record_hash(chained)}
+
+
+def record_hash(record: Record) -> str:
+    """Return the hash a record must carry: over all fields but the hash and the time-to-live."""
+    return digest({name: value for name, value in record.items() if name not in _UNHASHED})
+
+
+def evidence(state: State) -> State:
+    """Return a state small enough to keep; a larger one becomes its size and hash."""
+    text = json.dumps(plain(state), ensure_ascii=False)
+    if len(text.encode()) <= MAX_STATE_BYTES:
+        return state
+    return {"truncated": True, "bytes": len(text.encode()), "sha256": digest(state)}
+
+
+def _dicts(calls: Iterable[Call]) -> list[dict[str, Any]]:
+    return [call.as_dict() for call in calls]
+
+
+def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
+    control: Control,
+    request: Request,
+    *,
+    now: datetime,
+    mode: Mode,
+    settings_version: str,
+    reason: str,
+    before: State,
+    change: Change | None,
+    remains: str,
+    retention_days: int,
+) -> Record:
+    """Return what every record about a finding holds; :func:`planned` and :func:`ended` complete it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "resource": request.resource.arn,
+        "control": control.id,
+        "title": control.title,
+        "severity": str(control.severity),
+        "mode": str(mode),
+        "account": request.resource.account,
+        "region": request.resource.region,
+        "reason": reason,
+        "remains": remains,
+        "before": evidence(before),
+        "calls": _dicts(change.calls) if change else [],
+        "undo": _dicts(change.undo) if change else [],
+        "residue": change.residue if change else "",
+        "actor": asdict(request.actor),
+        "cause": asdict(request.cause),
+        "settings_version": settings_version,
+        "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
+    }
+
+
+def planned(finding: Record, now: datetime) -> Record:
+    """Return the record that is written before the first call."""
+    return {**finding, "record_id": new_id(now), "step": str(Step.PLANNED), "at": timestamp(now)}
+
+
+def ended(  # noqa: PLR0913 - as above
+    finding: Record,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    detail: str = "",
+    after: State | None = None,
+    aws_calls: int = 0,
+    announce: bool = True,
+) -> Record:
+    """Return the record of an outcome, from a finding or from the PLANNED record of an act.
+
+    ``detail`` says why it ended so; ``aws_calls`` counts the calls made on the control's behalf.
+    """
+    kept = {name: value for name, value in finding.items() if name not in {"record_id", "hash", "previous", "step"}}
+    return {
+        **kept,
+        "record_id": new_id(now),
+        "step": str(Step.OUTCOME),
+        "outcome": str(outcome),
+        "plan_id": finding.get("record_id", ""),
+        "detail": detail,
+        "after": evidence(after) if after is not None else None,
+        "aws_calls": aws_calls,
+        "announce": announce,
+        "at": timestamp(now),
+        "day_shard": day_shard(finding["resource"], now),
+    }
+
+
+def day_shard(arn: str, now: datetime) -> str:
+    """Return the key of the index by day, e.g. ``2026-11-20#07``."""
+    return f"{now:%Y-%m-%d}#{shard(arn):02d}"
+
+
+def shard(text: str) -> int:
+    """Return a stable number from 0 to 15 for a text."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % SHARDS

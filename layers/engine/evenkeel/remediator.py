@@ -1,0 +1,204 @@
+"""The Lambda handler of every group: a batch of queue messages, or a person's own payload.
+
+A group's ``handler.py`` is ``handler = remediator(__package__)``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from evenkeel import events, manual, policy, settings
+from evenkeel.audit import Ledger
+from evenkeel.aws import Aws, connect
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
+from evenkeel.model import Outcome, Place, Request, Result
+from evenkeel.pipeline import NotGrantedError, Pipeline
+from evenkeel.queue import Queue
+from evenkeel.registry import controls_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+MAX_RECEIVES = 5
+"""Deliveries of one message before it is a dead letter; the template's redrive policy says the same."""
+SETTINGS_RETRY_SECONDS = 60
+
+
+class Remediator:
+    """Everything one Lambda worker keeps between invocations."""
+
+    def __init__(self, package: str) -> None:
+        """Find the group's controls; AWS is reached at the first message."""
+        self.controls = controls_of(package)
+        self.logger = Logger()
+        self.metrics = Metrics()
+
+    @cached_property
+    def environment(self) -> settings.Environment:
+        """The stack's variables."""
+        return settings.Environment.read()
+
+    @cached_property
+    def _engine_aws(self) -> Aws:
+        return Aws(connect(self.environment.region))
+
+    @cached_property
+    def _control_aws(self) -> Aws:
+        return Aws(connect(self.environment.region))
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The way back."""
+        return Queue(self._engine_aws, self.environment.queue_url, self.environment.dlq_url)
+
+    def pipeline(self, owner: str) -> Pipeline:
+        """Return the pipeline of one invocation, whose id is the lease's owner."""
+        environment = self.environment
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        return Pipeline(
+            self._control_aws,
+            ledger,
+            scope=environment.scope,
+            retention_days=environment.retention_days,
+            clock=_now,
+        )
+
+    def place(self, context: LambdaContext) -> Place:
+        """Return where this function may act, from its own ARN."""
+        _, partition, _, region, account, _ = context.invoked_function_arn.split(":", 5)
+        return Place(account, region, partition)
+
+    def message(self, record: SQSRecord, context: LambdaContext) -> None:
+        """Serve one queue message.
+
+        Raises:
+            Exception: something that a redelivery may mend; after the last one the message becomes a dead letter here,
+                with the reason, which SQS's own redrive could not carry.
+        """
+        receives = int(record.attributes.approximate_receive_count)
+        try:
+            self._serve(record.body, self.place(context), f"{context.aws_request_id}/{record.message_id}", receives)
+        except MalformedPayloadError as error:
+            self._give_up(record.body, "Malformed", str(error))
+        except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
+            self.logger.exception("crashed", message_id=record.message_id, receives=receives)
+            self.metrics.add_metric("Crashed", MetricUnit.Count, 1)
+            if receives < MAX_RECEIVES:
+                raise
+            self._give_up(record.body, "Crashed", f"{type(error).__name__}: {error}")
+
+    def _serve(self, body: str, place: Place, owner: str, receives: int) -> None:
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise MalformedPayloadError(f"not JSON: {error}") from error
+        parsed = events.parse(payload, self.controls, place)
+        if parsed.irrelevant:
+            self.logger.info("irrelevant", reason=parsed.irrelevant)
+            self.metrics.add_metric("Irrelevant", MetricUnit.Count, 1)
+            return
+        crashes: list[Exception] = []
+        for request in parsed.requests:
+            try:
+                self._one(request, owner, redelivered=receives > 1)
+            except Exception as error:  # noqa: BLE001 - one crashing control must not stop the others; raised below
+                crashes.append(error)
+        if len(crashes) == 1:
+            raise crashes[0]
+        if crashes:
+            raise ExceptionGroup("several controls crashed", crashes)
+
+    def _one(self, request: Request, owner: str, *, redelivered: bool) -> None:
+        """Serve one request and see that whatever is not finished comes back."""
+        control = next(control for control in self.controls if control.id == request.control)
+        try:
+            result = self.pipeline(owner).run(
+                control, request, settings.load(self.environment), redelivered=redelivered
+            )
+        except SettingsError as error:
+            result = Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
+        except NotGrantedError as error:
+            self._give_up(json.dumps(events.encode(request)), "NotGranted", str(error))
+            return
+        self._tell(result)
+        if result.outcome is Outcome.RETURNED:
+            self._put_back(result)
+
+    def _put_back(self, result: Result) -> None:
+        now = _now()
+        if policy.given_up(result.request, now):
+            self._give_up(json.dumps(events.encode(result.request)), "GaveUp", f"for six hours: {result.reason}")
+            return
+        self.queue.put_back(result.request.again(now), result.delay_seconds, result.reason)
+
+    def _give_up(self, body: str, metric: str, reason: str) -> None:
+        self.logger.error("dead letter", kind=metric, reason=reason, body_start=body[:500])
+        self.metrics.add_metric(metric, MetricUnit.Count, 1)
+        self.queue.give_up(body, f"{metric}: {reason}")
+
+    def _tell(self, result: Result) -> None:
+        request = result.request
+        self.logger.info(
+            str(result.outcome),
+            control=request.control,
+            resource=request.resource.arn,
+            reason=result.reason,
+            event_id=request.cause.event_id,
+            event_name=request.cause.event_name,
+            attempt=request.attempt,
+            record_id=result.record_id,
+        )
+        self.metrics.add_metric(result.outcome.title().replace("_", ""), MetricUnit.Count, 1)
+
+    def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Serve a person's payload; see :mod:`evenkeel.manual`."""
+        wish = manual.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
+        run = self.pipeline(context.aws_request_id).run
+        loaded = settings.load(self.environment)
+
+        def one(request: Request) -> Result:
+            result = run(wish.control, request, loaded)
+            self._tell(result)
+            if result.outcome is Outcome.RETURNED and not request.dry_run:
+                self._put_back(result)
+            return result
+
+        return manual.serve(wish, one, self._control_aws, context.get_remaining_time_in_millis)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """Return the Lambda handler of a group's package."""
+    worker = Remediator(package)
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+    @worker.logger.inject_lambda_context
+    @worker.metrics.log_metrics
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        if isinstance(event, dict) and "Records" in event:
+            answer = process_partial_response(
+                event=event,
+                record_handler=lambda record: worker.message(record, context),
+                processor=processor,
+                context=context,
+            )
+            return dict(answer)
+        try:
+            return worker.by_hand(event, context)
+        except EvenkeelError as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    return handler

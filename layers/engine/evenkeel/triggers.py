@@ -1,0 +1,64 @@
+"""What can wake a control: CloudTrail calls, AWS Config's verdicts and items, tag changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import jmespath
+
+
+@lru_cache(maxsize=256)
+def _compiled(expression: str) -> Any:
+    return jmespath.compile(expression)
+
+
+def find(expression: str, document: Any) -> list[str]:
+    """Return the strings that a JMESPath expression finds, one or many, without repeats and in order."""
+    found = _compiled(expression).search(document)
+    values = found if isinstance(found, list) else [found]
+    return list(dict.fromkeys(value for value in values if isinstance(value, str) and value))
+
+
+@dataclass(frozen=True, slots=True)
+class CloudTrail:
+    """Successful API calls that create or weaken a resource.
+
+    ``at`` is a JMESPath expression into the event's ``detail`` that yields the resource's ARN, id, name or URL, one or
+    many. ``unless`` is one whose presence says that the call was about another kind of thing. ``arn`` overrides the
+    control's ARN template, for controls over many types.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    at: str
+    creates: bool = False
+    unless: str = ""
+    arn: str = ""
+
+    def matches(self, detail: dict[str, Any]) -> bool:
+        """Say whether a CloudTrail ``detail`` is of these calls."""
+        if detail.get("eventSource") != self.source or detail.get("eventName") not in self.names:
+            return False
+        return not (self.unless and find(self.unless, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """AWS Config's "Rules Compliance Change" (NON_COMPLIANT, any rule's name) and "Configuration Item Change"."""
+
+    resource_type: str
+    arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """EventBridge's own "Tag Change on Resource" of one service's resource type, e.g. ``("dynamodb", "table")``."""
+
+    service: str
+    resource_type: str = ""
+    """Empty for services whose events name no type (S3 says ``bucket``, SQS and SNS nothing)."""
+
+
+Trigger: TypeAlias = CloudTrail | Config | TagChange

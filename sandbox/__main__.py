@@ -1,0 +1,51 @@
+"""Start the sandbox: ``python -m sandbox --port 0`` prints one line of JSON when it is ready."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from sandbox.server import Options, run
+
+ACCOUNT = re.compile(r"\d{12}")
+
+
+def _account(text: str) -> str:
+    if not ACCOUNT.fullmatch(text):
+        message = f"{text!r} is not an account id; give 12 digits"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--region", default="eu-west-1")
+    parser.add_argument("--account", type=_account, default="123456789012")
+    parser.add_argument("--table-seconds", type=float, default=1.5, help="how long a new table stays CREATING")
+    parser.add_argument("--log-level", default="WARNING", help="of the engine, on stderr")
+    parser.add_argument("--record", action="append", default=[], metavar="SERVICE",
+                        help="emit events for this service too (its boto3 name); may be repeated")
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin closes")
+    values = parser.parse_args(arguments)
+    return Options(
+        port=values.port,
+        region=values.region,
+        account=values.account,
+        table_seconds=values.table_seconds,
+        log_level=values.log_level.upper(),
+        record=tuple(values.record),
+        exit_with_parent=values.exit_with_parent,
+    )
+
+
+def main() -> int:
+    """Run until a signal arrives (or, if asked, until the parent goes away)."""
+    return run(parse(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""The sandbox's own HTTP paths, under ``/_evenkeel/``: faults, calls, events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from sandbox.asgi import Response
+from sandbox.faults import FaultError
+
+if TYPE_CHECKING:
+    from sandbox.shim import Shim
+
+PREFIX = "/_evenkeel/"
+QUIET_SECONDS = 0.25
+
+
+async def handle(shim: Shim, path: str, query_string: str, body: bytes) -> Response:
+    """Answer an administrative request; 404 for an unknown path, 400 for a wrong body."""
+    given: dict[str, Any] = json.loads(body) if body else {}
+    query = dict(parse_qsl(query_string))
+    match path.removeprefix(PREFIX):
+        case "faults" if given:
+            try:
+                return _json(200, {"id": shim.faults.add(given).identifier})
+            except (FaultError, TypeError) as error:
+                return _json(400, {"error": str(error)})
+        case "faults":
+            return _json(200, {"faults": [fault.view() for fault in shim.faults.active]})
+        case "faults/clear":
+            shim.faults.clear(given.get("id"))
+            return _json(200, {})
+        case "calls":
+            await _quiet(shim)
+            return _json(200, shim.recorder.calls_view())
+        case "events":
+            await _quiet(shim)
+            since = int(query.pop("since", "0"))
+            return _json(200, shim.recorder.events_view(since, query))
+        case "stack":
+            return _stack(shim, query)
+        case "forget":
+            await _quiet(shim)
+            shim.recorder.forget()
+            return _json(200, {})
+        case _:
+            return _json(404, {"error": f"no such path: {path}"})
+
+
+def _stack(shim: Shim, query: dict[str, str]) -> Response:
+    """Return a stack's resources with the properties that the engine resolved the template's intrinsics to."""
+    from ministack.core.responses import request_scope  # noqa: PLC0415 - the engine is imported by the shim only
+    from ministack.services import cloudformation  # noqa: PLC0415 - as above
+
+    with request_scope(query.get("account", shim.account), query.get("region", shim.region)):
+        found = cloudformation._stacks.get(query.get("name", ""))
+    if found is None:
+        return _json(404, {"error": f"there is no stack {query.get('name')!r}"})
+    resources = {
+        name: {"id": each["PhysicalResourceId"], "type": each["ResourceType"], "properties": each["Properties"]}
+        for name, each in found["_resources"].items()
+    }
+    return _json(200, {"resources": resources})
+
+
+async def _quiet(shim: Shim) -> None:
+    """Wait a moment until the calls already answered have emitted their events."""
+    deadline = asyncio.get_running_loop().time() + QUIET_SECONDS
+    while shim.pending and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.002)
+
+
+def _json(status: int, value: object) -> Response:
+    return Response(status, {"content-type": "application/json"}, json.dumps(value, default=str).encode())

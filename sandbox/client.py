@@ -1,0 +1,206 @@
+"""Start a sandbox as a subprocess and use it: sessions, users, faults, and what it saw."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+ROOT_SECRET = "test"  # noqa: S105 - the engine's own well-known root secret, not one of ours
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class SandboxError(RuntimeError):
+    """The sandbox did not start, or refused an administrative request."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """The faults that a sandbox injects; see ``sandbox.faults.Fault`` for the fields."""
+
+    endpoint: str
+
+    def add(self, service: str, operation: str = "*", **settings: Any) -> str:  # noqa: ANN401 - passed on as JSON
+        """Inject a fault and return its id; ``settings`` are code, message, status, latency, times, principal."""
+        body = {"service": service, "operation": operation, **settings}
+        return str(ask(self.endpoint, "faults", body)["id"])
+
+    def list(self) -> list[dict[str, Any]]:
+        """Return the active faults with how often each has struck (``hits``)."""
+        return list(ask(self.endpoint, "faults")["faults"])
+
+    def clear(self, identifier: str | None = None) -> None:
+        """Remove one fault, or all of them."""
+        ask(self.endpoint, "faults/clear", {"id": identifier})
+
+
+def ask(endpoint: str, path: str, body: object | None = None) -> dict[str, Any]:
+    """Call an administrative path of a sandbox: GET without a body, POST with one; raise SandboxError if refused."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{endpoint}/_evenkeel/{path}", data=data)  # noqa: S310 - our own loopback URL
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 - as above
+            answer: dict[str, Any] = json.load(reply)
+    except urllib.error.HTTPError as error:
+        message = f"the sandbox refused {path}: {error.read().decode(errors='replace')}"
+        raise SandboxError(message) from error
+    return answer
+
+
+@dataclass
+class Sandbox:
+    """A sandbox in a subprocess of its own; use it in a ``with`` block, or call ``start`` and ``stop``."""
+
+    port: int = 0
+    region: str = "eu-west-1"
+    account: str = "123456789012"
+    table_seconds: float = 1.5
+    record: tuple[str, ...] = ()
+    log_level: str = "WARNING"
+    endpoint: str = field(default="", init=False)
+    _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
+    _stderr: IO[str] | None = field(default=None, init=False, repr=False)
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def start(self) -> Self:
+        """Start the server and wait for its ready line; raise SandboxError when it does not come."""
+        command = [sys.executable, "-m", "sandbox", "--exit-with-parent", "--port", str(self.port)]
+        command += ["--region", self.region, "--account", self.account, "--log-level", self.log_level]
+        command += ["--table-seconds", str(self.table_seconds)]
+        command += [part for service in self.record for part in ("--record", service)]
+        self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in stop()
+        self._process = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
+            command,
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+        )
+        self.endpoint = self._ready_line(self._process)["endpoint"]
+        return self
+
+    def _ready_line(self, process: subprocess.Popen[str]) -> dict[str, str]:
+        assert process.stdout is not None  # noqa: S101 - opened as a pipe above
+        ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+        line = process.stdout.readline() if ready else ""
+        if not line.startswith("{"):
+            self.stop()
+            message = f"the sandbox did not become ready within {START_SECONDS:.0f} s: {line}{self.server_log()}"
+            raise SandboxError(message)
+        found: dict[str, str] = json.loads(line)
+        return found
+
+    def stop(self) -> None:
+        """Stop the server and everything that it started."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        if process.stdin is not None:
+            process.stdin.close()
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def server_log(self) -> str:
+        """Return what the server has written to stderr."""
+        if self._stderr is None:
+            return ""
+        self._stderr.flush()
+        self._stderr.seek(0)
+        return self._stderr.read()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        if self._process is None:
+            message = "the sandbox is not running; call start() first"
+            raise SandboxError(message)
+        return self._process.pid
+
+    def admin(self) -> boto3.Session:
+        """Return a session with the account's root credentials, which no IAM policy limits."""
+        return boto3.Session(self.account, ROOT_SECRET, region_name=self.region)
+
+    def create_user(self, name: str, policy: dict[str, Any] | None = None) -> boto3.Session:
+        """Create an IAM user with access keys and an inline policy (default: everything); return its session."""
+        iam = self.client("iam")
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        iam.create_user(UserName=name)
+        iam.put_user_policy(
+            UserName=name,
+            PolicyName="sandbox",
+            PolicyDocument=json.dumps(policy or {"Version": "2012-10-17", "Statement": [everything]}),
+        )
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=self.region)
+
+    def client(self, service: str, session: boto3.Session | None = None, **options: Any) -> Any:  # noqa: ANN401
+        """Return a boto3 client of the sandbox, as root unless a session is given; options go into its Config."""
+        settings = Config(**({"retries": {"mode": "standard", "total_max_attempts": 3}} | options))
+        maker: Any = session or self.admin()
+        return maker.client(service, endpoint_url=self.endpoint, config=settings)
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that this sandbox injects."""
+        return Faults(self.endpoint)
+
+    def calls(self) -> dict[str, Any]:
+        """Return ``{"calls": [{service, operation, principal, error, emitted, count}], "silent": {service: n}}``."""
+        return ask(self.endpoint, "calls")
+
+    def events(self, since: int = 0, **equals: str) -> list[dict[str, Any]]:
+        """Return the EventBridge events emitted after number ``since``, whose detail has these fields.
+
+        ``eventName="CreateKey"`` for instance; the key ``source`` is compared with the envelope's.
+        """
+        query = urllib.parse.urlencode({"since": since, **equals})
+        return list(ask(self.endpoint, f"events?{query}")["events"])
+
+    def forget(self) -> None:
+        """Clear the log of calls and events; the state of the resources stays."""
+        ask(self.endpoint, "forget", {})
+
+    def logs(self, function: str) -> list[str]:
+        """Return the log lines of a function, oldest first; empty when it has not run."""
+        client = self.client("logs")
+        group = f"/aws/lambda/{function}"
+        configuration = self.client("lambda").get_function_configuration(FunctionName=function)
+        group = configuration.get("LoggingConfig", {}).get("LogGroup", group)
+        lines: list[tuple[int, str]] = []
+        try:
+            for page in client.get_paginator("filter_log_events").paginate(logGroupName=group):
+                lines += [(event["timestamp"], event["message"]) for event in page["events"]]
+        except client.exceptions.ResourceNotFoundException:
+            return []
+        return [message for _, message in sorted(lines, key=lambda line: line[0])]

@@ -1,0 +1,59 @@
+"""Describe a call's caller as CloudTrail's ``userIdentity`` does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+STARTED = datetime.now(UTC)
+
+
+def user_identity(access_key: str, account: str) -> dict[str, Any]:
+    """Return the ``userIdentity`` of an access key: Root, IAMUser or AssumedRole; Unknown when nobody has it."""
+    from ministack.core.iam_evaluator import (  # noqa: PLC0415 - the engine is imported by the shim only
+        CredentialResolutionError,
+        resolve_credential,
+    )
+
+    found = resolve_credential(access_key, account)
+    if isinstance(found, CredentialResolutionError):
+        return {"type": "Unknown", "principalId": "", "accountId": account, "accessKeyId": access_key}
+    base = {"accountId": found.account_id, "accessKeyId": access_key}
+    if found.principal_type == "Root":
+        return {"type": "Root", "principalId": found.account_id, "arn": found.principal_arn, **base}
+    if found.principal_type == "User":
+        name = found.principal_name
+        return {"type": "IAMUser", "principalId": found.principal_id, "arn": found.principal_arn, **base,
+                "userName": name}  # fmt: skip
+    return _assumed_role(access_key, found.principal_arn, base)
+
+
+def _assumed_role(access_key: str, arn: str, base: dict[str, Any]) -> dict[str, Any]:
+    from ministack.services import iam, sts  # noqa: PLC0415 - as above
+
+    account = base["accountId"]
+    role_name, _, session_name = arn.partition(":assumed-role/")[2].partition("/")
+    role = iam._roles.get_scoped(account, None, role_name) or {}  # noqa: SLF001 - the engine offers no lookup
+    role_id = role.get("RoleId", role_name)
+    session = sts._sessions.get(access_key) or {}  # noqa: SLF001 - as above
+    context: dict[str, Any] = {
+        "sessionIssuer": {
+            "type": "Role",
+            "principalId": role_id,
+            "arn": role.get("Arn", f"arn:aws:iam::{account}:role/{role_name}"),
+            "accountId": account,
+            "userName": role_name,
+        },
+        "attributes": {"creationDate": _created(session), "mfaAuthenticated": "false"},
+    }
+    if session.get("SourceIdentity"):
+        context["sourceIdentity"] = session["SourceIdentity"]
+    return {"type": "AssumedRole", "principalId": f"{role_id}:{session_name}", "arn": arn, **base,
+            "sessionContext": context}  # fmt: skip
+
+
+def _created(session: dict[str, Any]) -> str:
+    """Return when a session began; the engine keeps no time for its Lambda workers' sessions."""
+    at = session.get("IssuedAt") or session.get("CreateTime")
+    moment = datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else STARTED
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

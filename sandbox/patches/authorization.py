@@ -1,0 +1,82 @@
+"""Authorization that the engine leaves out: table policies, PartiQL actions, Deny for root, TLS.
+
+Source: the DynamoDB developer guide ("Using resource-based policies", "IAM security policies with PartiQL").
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.patches.hooks import module, wrap
+
+PARTIQL = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete"}
+TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.I)
+
+
+def apply() -> None:
+    """Patch the engine's authorization."""
+    evaluator, actions = module("core.iam_evaluator"), module("core.iam_actions")
+    dynamodb = module("services.dynamodb")
+    dynamodb.table_policy_for_arn = table_policy_for_arn
+    evaluator._RESOURCE_POLICY_LOOKUPS["dynamodb"] = ("dynamodb", "table_policy_for_arn")
+    wrap(evaluator, "enforce", _enforce)
+    wrap(actions, "extract_iam_action", _action)
+    wrap(actions, "extract_resource_arn", _resource)
+    wrap(module("app"), "pin_request_origin", _origin)
+
+
+def table_policy_for_arn(arn: str) -> tuple[str, str] | None:
+    """Return a table's own policy and its owner's account; None when it has none."""
+    table = arn.partition("/index/")[0].partition("/stream/")[0]
+    found = module("services.dynamodb")._resource_policies.get(table)
+    return (found["Policy"], table.split(":")[4]) if found else None
+
+
+def _enforce(original: Callable[..., Any], key: str, action: str, service: str, region: str, **named: Any) -> Any:
+    """Let a table's Deny hold for root, too, whom the engine lets through before it looks at any policy."""
+    refused = original(key, action, service, region, **named)
+    evaluator = module("core.iam_evaluator")
+    arn = named.get("resource_arn", "")
+    if refused is not None or service != "dynamodb" or not evaluator.is_root_access_key(key):
+        return refused
+    found = table_policy_for_arn(arn)
+    if found is None:
+        return None
+    account = module("core.responses").get_account_id()
+    principal = f"arn:aws:iam::{account}:root"
+    context = evaluator.EvalContext(principal, "Root", account, action, arn, region)
+    result = evaluator.evaluate_resource_policy(found[0], context)
+    if result.decision != "Deny":
+        return None
+    result.principal_arn, result.resource_policy_arn = principal, arn
+    return result
+
+
+def _statement(headers: dict[str, str], body: bytes) -> str:
+    if headers.get("x-amz-target", "").rpartition(".")[2] != "ExecuteStatement":
+        return ""
+    return str(json.loads(body or b"{}").get("Statement", ""))
+
+
+def _action(original: Callable[..., Any], service: str, method: str, path: str, headers: dict[str, str], body: bytes,
+            *rest: Any) -> Any:  # fmt: skip
+    verb = _statement(headers, body).lstrip().partition(" ")[0].upper() if service == "dynamodb" else ""
+    if verb in PARTIQL:
+        return f"dynamodb:{PARTIQL[verb]}"
+    return original(service, method, path, headers, body, *rest)
+
+
+def _resource(original: Callable[..., Any], service: str, method: str, path: str, headers: dict[str, str], body: bytes,
+              query: Any, region: str, account: str) -> Any:  # fmt: skip
+    found = TABLE_OF.search(_statement(headers, body)) if service == "dynamodb" else None
+    if found:
+        return f"arn:aws:dynamodb:{region}:{account}:table/{found[1]}"
+    return original(service, method, path, headers, body, query, region, account)
+
+
+def _origin(original: Callable[..., Any], source_ip: str, _secure: bool) -> Any:  # noqa: FBT001 - the engine's signature
+    """Take the loopback for a secure transport, so that policies which demand TLS behave as they do on AWS."""
+    return original(source_ip, True)  # noqa: FBT003 - as above

@@ -1,0 +1,134 @@
+"""The Resource Groups Tagging API as AWS has it: log groups, pages, limits, and each service's own tag permission.
+
+Source: the API reference of GetResources and TagResources: 20 ARNs a call, up to 100 resources a page, and "you must
+have the permissions that the services themselves require to tag".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sandbox import tags
+from sandbox.patches.hooks import Answer, body_of, error, module, ok, succeeded, wrap
+
+MOST_ARNS, MOST_LOOKUPS, LARGEST_PAGE = 20, 100, 100
+
+TAG = {"kms": "kms:TagResource", "dynamodb": "dynamodb:TagResource", "logs": "logs:TagResource",
+       "s3": "s3:PutBucketTagging", "lambda": "lambda:TagResource", "sns": "sns:TagResource",
+       "sqs": "sqs:TagQueue"}  # fmt: skip
+UNTAG = {"kms": "kms:UntagResource", "dynamodb": "dynamodb:UntagResource", "logs": "logs:UntagResource",
+         "s3": "s3:PutBucketTagging", "lambda": "lambda:UntagResource", "sns": "sns:UntagResource",
+         "sqs": "sqs:UntagQueue"}  # fmt: skip
+"""The permission that tagging a resource of a service needs beside the Tagging API's own."""
+
+Handler = Callable[[dict[str, Any]], Answer]
+_caller_key = ""
+
+
+def apply() -> None:
+    """Patch the engine's Resource Groups Tagging API."""
+    tagging = module("services.tagging")
+    tagging._COLLECTORS["logs"] = tagging._RESOURCE_TAG_COLLECTORS["logs"] = _log_groups
+    tagging._RESOURCE_TAG_COLLECTORS["s3"] = tagging._collect_s3
+    tagging._WRITERS["logs"] = _write_log_group
+    tagging._REMOVERS["logs"] = _remove_log_group
+    wrap(tagging, "handle_request", _remember_caller)
+    for name, wrapper in (("GetResources", _get), ("TagResources", _tag), ("UntagResources", _untag)):
+        original = tagging._HANDLERS[name]
+        tagging._HANDLERS[name] = lambda data, wrapper=wrapper, original=original: wrapper(original, data)
+
+
+async def _remember_caller(original: Callable[..., Any], method: str, path: str, headers: dict[str, str], body: bytes,
+                           query: Any) -> Any:  # fmt: skip
+    """Keep the caller's key while the handler, which does not await anything, runs."""
+    global _caller_key  # noqa: PLW0603 - the engine passes handlers nothing but the request's data
+    _caller_key = module("core.router").extract_access_key_id(headers, query)
+    return await original(method, path, headers, body, query)
+
+
+def _group(arn: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = module("services.cloudwatch_logs")._log_groups.get(arn.split(":log-group:")[-1])
+    return found
+
+
+def _log_groups() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    store = module("services.cloudwatch_logs")
+    for name, group in store._log_groups.items():
+        pairs = (group.get("tags") or {}).items()
+        yield store._make_group_arn_no_star(name), [{"Key": key, "Value": value} for key, value in pairs]
+
+
+def _write_log_group(_spec: object, arn: str, added: dict[str, str]) -> None:
+    group = _group(arn)
+    if group is None:
+        raise module("services.tagging")._ResourceNotFound(arn)
+    group["tags"] = {**(group.get("tags") or {}), **added}
+
+
+def _remove_log_group(_spec: object, arn: str, keys: list[str]) -> None:
+    group = _group(arn)
+    if group is None:
+        raise module("services.tagging")._ResourceNotFound(arn)
+    group["tags"] = {key: value for key, value in (group.get("tags") or {}).items() if key not in keys}
+
+
+def _get(original: Handler, data: dict[str, Any]) -> Answer:
+    """Leave out what was never tagged, and answer in pages."""
+    arns = data.get("ResourceARNList", [])
+    if len(arns) > MOST_LOOKUPS:
+        return error("InvalidParameterException", f"ResourceARNList has {len(arns)} entries; at most {MOST_LOOKUPS}")
+    paging = ("PaginationToken", "ResourcesPerPage")
+    answer = original({key: value for key, value in data.items() if key not in paging})
+    if not succeeded(answer):
+        return answer
+    found = [each for each in body_of(answer)["ResourceTagMappingList"] if each["Tags"] or _once_tagged(each)]
+    found.sort(key=lambda each: str(each["ResourceARN"]))
+    size = min(int(data.get("ResourcesPerPage", LARGEST_PAGE)), LARGEST_PAGE)
+    start = int(data.get("PaginationToken") or 0)
+    page, following = found[start : start + size], start + size
+    token = str(following) if following < len(found) and not arns else ""
+    return ok({"ResourceTagMappingList": page if not arns else found, "PaginationToken": token})
+
+
+_tagged_once: set[str] = set()
+
+
+def _once_tagged(entry: dict[str, Any]) -> bool:
+    """Say whether a resource without tags had some before: AWS goes on listing it."""
+    return str(entry["ResourceARN"]) in _tagged_once
+
+
+def _tag(original: Handler, data: dict[str, Any]) -> Answer:
+    return _change(original, data, TAG)
+
+
+def _untag(original: Handler, data: dict[str, Any]) -> Answer:
+    return _change(original, data, UNTAG)
+
+
+def _change(original: Handler, data: dict[str, Any], permissions: dict[str, str]) -> Answer:
+    arns = data.get("ResourceARNList", [])
+    if not 0 < len(arns) <= MOST_ARNS:
+        return error("InvalidParameterException", f"ResourceARNList has {len(arns)} entries; 1 to {MOST_ARNS} are allowed")
+    refused = {arn: refusal for arn in arns if (refusal := _refusal(arn, permissions))}
+    _tagged_once.update(arn for arn in arns if arn not in refused and tags.read(arn) is not None)
+    allowed = [arn for arn in arns if arn not in refused]
+    answer = original({**data, "ResourceARNList": allowed}) if allowed else ok({"FailedResourcesMap": {}})
+    if not succeeded(answer):
+        return answer
+    return ok({"FailedResourcesMap": body_of(answer)["FailedResourcesMap"] | refused})
+
+
+def _refusal(arn: str, permissions: dict[str, str]) -> dict[str, Any] | None:
+    """Say why the caller may not tag a resource, as FailedResourcesMap does; None when it may."""
+    parts = arn.split(":", 5)
+    service = parts[2] if len(parts) == tags.ARN_PARTS else ""
+    if service not in permissions or tags.read(arn) is None:
+        return None
+    region = parts[3] or module("core.responses").get_region()
+    denied = module("core.iam_evaluator").enforce(_caller_key, permissions[service], service, region, resource_arn=arn)
+    if denied is None:
+        return None
+    message = f"User: {denied.principal_arn} is not authorized to perform: {permissions[service]} on resource: {arn}"
+    return {"StatusCode": 403, "ErrorCode": "AccessDeniedException", "ErrorMessage": message}

@@ -1,0 +1,168 @@
+"""What CloudFormation would make of the template: SAM expanded, parameters filled in, conditions decided."""
+
+from __future__ import annotations
+
+import os
+import re
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from samtranslator.translator.transform import transform
+
+from sandbox.template import load
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNT = "123456789012"
+NOTHING = object()
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A partition and a region in it."""
+
+    partition: str
+    region: str
+    suffix: str = "amazonaws.com"
+
+
+PLACES = (
+    Place("aws", "eu-west-1"),
+    Place("aws-us-gov", "us-gov-west-1"),
+    Place("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+)
+
+
+class _NoManagedPolicies:
+    """The template names none, so SAM need not ask AWS for their ARNs."""
+
+    def load(self) -> dict[str, str]:
+        """Return nothing."""
+        return {}
+
+
+def source() -> Document:
+    """Return template.yaml as it stands, intrinsic functions in their long form."""
+    return load(ROOT / "template.yaml")
+
+
+def expanded(place: Place = PLACES[0]) -> Document:
+    """Return the template after the SAM transform, in a region."""
+    template = deepcopy(source())
+    for body in template["Resources"].values():
+        if body["Type"] == "AWS::Serverless::LayerVersion":
+            body["Properties"]["ContentUri"] = "s3://bucket/layer.zip"
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions.zip"
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": place.region}):
+        result: Document = transform(template, {}, _NoManagedPolicies())
+    return result
+
+
+@dataclass
+class Stack:
+    """A stack as CloudFormation would create it: resources whose condition holds, functions resolved to text.
+
+    A reference to a resource becomes ``<Name>``, an attribute ``<Name.Attribute>``.
+    """
+
+    place: Place = PLACES[0]
+    name: str = "evenkeel"
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Resolve everything once."""
+        self._template = expanded(self.place)
+        defaults = {name: str(body["Default"]) for name, body in self._template["Parameters"].items()}
+        self._values = defaults | self.parameters | {
+            "AWS::Partition": self.place.partition,
+            "AWS::Region": self.place.region,
+            "AWS::URLSuffix": self.place.suffix,
+            "AWS::AccountId": ACCOUNT,
+            "AWS::StackName": self.name,
+        }
+        self._present = {
+            name
+            for name, body in self._template["Resources"].items()
+            if "Condition" not in body or self.condition(body["Condition"])
+        }
+        self.resources: dict[str, Document] = {
+            name: self.resolve(body) for name, body in self._template["Resources"].items() if name in self._present
+        }
+        self.outputs: dict[str, Any] = {
+            name: self.resolve(body["Value"])
+            for name, body in self._template["Outputs"].items()
+            if "Condition" not in body or self.condition(body["Condition"])
+        }
+
+    def of_type(self, *types: str) -> dict[str, Document]:
+        """Return the properties of all resources of some types, by logical id."""
+        return {name: body.get("Properties", {}) for name, body in self.resources.items() if body["Type"] in types}
+
+    def condition(self, name: str) -> bool:
+        """Decide a condition."""
+        return bool(self.resolve(self._template["Conditions"][name]))
+
+    def resolve(self, value: Any) -> Any:
+        """Return a value with its intrinsic functions resolved."""
+        if isinstance(value, list):
+            members = [self.resolve(member) for member in value]
+            return [member for member in members if member is not NOTHING]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (name, argument), = value.items()
+            handler = getattr(self, "_" + name.replace("Fn::", "").lower(), None)
+            if handler is not None and (name.startswith("Fn::") or name in {"Ref", "Condition"}):
+                return handler(argument)
+        members = {key: self.resolve(member) for key, member in value.items()}
+        return {key: member for key, member in members.items() if member is not NOTHING}
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return NOTHING
+        return self._values[name] if name in self._values else self._reference(name)
+
+    def _reference(self, name: str, attribute: str = "") -> str:
+        if name not in self._present:
+            raise KeyError(f"{name} is referred to and does not exist in this stack")
+        return f"<{name}.{attribute}>" if attribute else f"<{name}>"
+
+    def _condition(self, argument: Any) -> Any:
+        return self.condition(argument) if isinstance(argument, str) else {"Condition": self.resolve(argument)}
+
+    def _getatt(self, argument: list[str] | str) -> str:
+        name, attribute = argument.split(".", 1) if isinstance(argument, str) else (argument[0], ".".join(argument[1:]))
+        return self._reference(name, attribute)
+
+    def _sub(self, argument: Any) -> str:
+        text, given = (argument, {}) if isinstance(argument, str) else argument
+        known = {name: str(self.resolve(value)) for name, value in given.items()}
+
+        def replace(found: re.Match[str]) -> str:
+            name, _, attribute = found[1].partition(".")
+            return known.get(found[1]) or str(self._getatt([name, attribute]) if attribute else self._ref(name))
+
+        return re.sub(r"\$\{([^!}][^}]*)\}", replace, text)
+
+    def _join(self, argument: list[Any]) -> str:
+        return str(argument[0]).join(self.resolve(argument[1]))
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        return str(self.resolve(argument[1])).split(argument[0])
+
+    def _if(self, argument: list[Any]) -> Any:
+        return self.resolve(argument[1] if self.condition(argument[0]) else argument[2])
+
+    def _equals(self, argument: list[Any]) -> bool:
+        left, right = (str(self.resolve(side)) for side in argument)
+        return left == right
+
+    def _not(self, argument: list[Any]) -> bool:
+        return not self.resolve(argument[0])
+
+    def _or(self, argument: list[Any]) -> bool:
+        return any(self.resolve(side) for side in argument)

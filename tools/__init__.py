@@ -1,0 +1,1 @@
+"""The generator of template blocks and docs pages."""

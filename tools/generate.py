@@ -1,0 +1,100 @@
+"""Writes what the controls say into template.yaml and docs/controls; with --check, only compares.
+
+Run as ``python -m tools.generate [--check]`` from anywhere; ``make generate`` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+ROOT = Path(__file__).resolve().parents[1]
+for _folder in ("functions", "layers/engine"):
+    sys.path.insert(0, str(ROOT / _folder))
+
+from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
+from tools.limits import exceeded  # noqa: E402 - needs the path above
+from tools.pages import index, page  # noqa: E402 - needs the path above
+from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from evenkeel.control import Control
+
+TEMPLATE = Path("template.yaml")
+PAGES = Path("docs/controls")
+
+
+class LimitError(ValueError):
+    """A generated block exceeds a limit of AWS."""
+
+
+def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path, str]:
+    """Return the text every generated file should have, by its path below the root.
+
+    Raises:
+        LimitError: a block exceeds a limit of AWS.
+    """
+    content = blocks(groups)
+    problems = list(exceeded(cast("dict[str, dict[str, Any]]", content["groups"])))
+    if problems:
+        raise LimitError("; ".join(problems))
+    controls = [control for members in groups.values() for control in members]
+    return {
+        TEMPLATE: filled((root / TEMPLATE).read_text(encoding="utf-8"), content),
+        PAGES / "README.md": index(controls),
+        **{PAGES / f"{control.id}.md": page(control) for control in controls},
+    }
+
+
+def differences(root: Path, wanted: Mapping[Path, str]) -> Iterator[str]:
+    """Yield a diff for every generated file that is stale, missing or left over."""
+    for path, text in wanted.items():
+        present = (root / path).read_text(encoding="utf-8") if (root / path).exists() else ""
+        if present != text:
+            lines = difflib.unified_diff(
+                present.splitlines(keepends=True), text.splitlines(keepends=True), f"{path}", f"{path} (generated)"
+            )
+            yield "".join(lines)
+    for path in leftovers(root, wanted):
+        yield f"{path}: no control of this name\n"
+
+
+def leftovers(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
+    """Return the docs pages, below the root, of controls that are no more."""
+    pages = sorted(path.relative_to(root) for path in (root / PAGES).glob("*.md"))
+    return [path for path in pages if path not in wanted]
+
+
+def write(root: Path, wanted: Mapping[Path, str]) -> None:
+    """Write every generated file and remove the pages of controls that are no more."""
+    for path, text in wanted.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    for path in leftovers(root, wanted):
+        (root / path).unlink()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Generate, or check; return the exit code (1 where something is stale)."""
+    parser = argparse.ArgumentParser(description="Write the generated parts of template.yaml and docs/controls.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff when stale")
+    check = parser.parse_args(arguments).check
+    wanted = generated(ROOT, all_groups())
+    stale = list(differences(ROOT, wanted))
+    if not check:
+        write(ROOT, wanted)
+        print(f"{len(wanted)} files generated, {len(stale)} changed")
+        return 0
+    for difference in stale:
+        print(difference)
+    print("stale; run make generate" if stale else f"{len(wanted)} generated files are fresh")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

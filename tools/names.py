@@ -1,0 +1,19 @@
+"""Names and tags that the generated blocks share."""
+
+from __future__ import annotations
+
+import re
+
+from tools.cfn import ref
+
+TAGS = [{"Key": "Project", "Value": "evenkeel"}, {"Key": "Environment", "Value": ref("Environment")}]
+
+
+def stem(group: str) -> str:
+    """Return the start of a group's logical ids: ``kms`` → ``Kms``, ``api-gateway`` → ``ApiGateway``."""
+    return "".join(part.capitalize() for part in re.split(r"[-_]", group))
+
+
+def condition(group: str) -> str:
+    """Return the name of the condition that the group is enabled."""
+    return f"{stem(group)}IsEnabled"

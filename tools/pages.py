@@ -1,0 +1,127 @@
+"""The docs page of a control and the index of all, read off the control itself."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING
+
+from evenkeel.control import Stage
+from evenkeel.triggers import CloudTrail, Config, TagChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evenkeel.control import Control
+
+SECTIONS = ("Why", "Blast radius", "Cost", "Undo")
+"""Sections that a control's docstring has, each a line that starts with the name and a colon."""
+_NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
+_STAGES = {
+    Stage.READ: "to look",
+    Stage.DISCOVER: "to list",
+    Stage.APPLY: "to change",
+    Stage.UNDO: "to take back (not granted to the event path)",
+}
+_SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):\s*", re.MULTILINE)
+
+
+def sections(control: Control) -> dict[str, str]:
+    """Return the docstring's sections as single lines of text.
+
+    Raises:
+        ValueError: a section is missing.
+    """
+    parts = _SECTION.split(inspect.getdoc(type(control)) or "")
+    found = {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    for name in SECTIONS:
+        if not found.get(name):
+            raise ValueError(f'{control.id}: its docstring has no section "{name}:"; write one')
+    return {name: text[0].upper() + text[1:] for name, text in found.items()}
+
+
+def index(controls: Sequence[Control]) -> str:
+    """Return docs/controls/README.md: one table of all controls."""
+    head = "| control | desired state | severity | mode | frameworks |\n| --- | --- | --- | --- | --- |\n"
+    rows = (
+        f"| [{control.id}]({control.id}.md) | {control.title} | {control.severity} | {control.default_mode} "
+        f"| {'; '.join(frameworks(control)) or '-'} |\n"
+        for control in sorted(controls, key=lambda control: control.id)
+    )
+    return f"{_NOTICE}\n\n# Controls\n\n{head}{''.join(rows)}"
+
+
+def page(control: Control) -> str:
+    """Return the page of one control."""
+    text = sections(control)
+    facts = {
+        "Severity": str(control.severity),
+        "Mode by default": str(control.default_mode),
+        "Resource": control.resource_type,
+        "At most": f"{control.blast_radius.limit} resources in {control.blast_radius.window_seconds} s",
+        "Frameworks": "; ".join(frameworks(control)) or "-",
+    }
+    return "\n".join(
+        [
+            _NOTICE,
+            "",
+            f"# {control.id}",
+            "",
+            f"{control.title}.",
+            "",
+            "| | |",
+            "| --- | --- |",
+            *(f"| {name} | {value} |" for name, value in facts.items()),
+            "",
+            *(line for name in SECTIONS for line in (f"## {name}", "", text[name], "")),
+            "## Triggers",
+            "",
+            *triggers(control),
+            "",
+            "## Permissions",
+            "",
+            *permissions(control),
+            "",
+            *parameters(control),
+        ]
+    )
+
+
+def frameworks(control: Control) -> list[str]:
+    """Return the control's names in the standards, each with the standard's."""
+    names = control.frameworks
+    labelled = {
+        "Security Hub": names.security_hub,
+        "CIS AWS 3.0": names.cis_3_0,
+        "NIST 800-53": ", ".join(names.nist_800_53),
+        "Config": f"`{names.config_rule}`" if names.config_rule else "",
+    }
+    return [f"{label} {value}" for label, value in labelled.items() if value]
+
+
+def triggers(control: Control) -> Iterator[str]:
+    """Yield one line of Markdown a trigger."""
+    for trigger in control.triggers:
+        if isinstance(trigger, CloudTrail):
+            calls = ", ".join(f"`{name}`" for name in trigger.names)
+            yield f"- CloudTrail, `{trigger.source}`: {calls}{' (creates)' if trigger.creates else ''}"
+        elif isinstance(trigger, Config):
+            yield f"- AWS Config, `{trigger.resource_type}`: compliance change, item change"
+        elif isinstance(trigger, TagChange):
+            yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip()
+
+
+def permissions(control: Control) -> Iterator[str]:
+    """Yield one line of Markdown a grant."""
+    for grant in control.permissions:
+        actions = ", ".join(f"`{action}`" for action in grant.actions)
+        on = ", ".join(f"`{template}`" for template in grant.on or (control.arn,))
+        yield f"- {_STAGES[grant.stage]}: {actions} on {on}{f' ({grant.why})' if grant.why else ''}"
+
+
+def parameters(control: Control) -> Iterator[str]:
+    """Yield the section on the settings' parameters, where there are any."""
+    if control.parameters:
+        yield from ("## Parameters", "", "| parameter | default |", "| --- | --- |")
+        yield from (f"| `{name}` | `{value!r}` |" for name, value in control.parameters.items())
+        yield ""

@@ -1,0 +1,67 @@
+"""From the controls' grants to the IAM statements of their group's role."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.control import Stage
+from tools.cfn import Fn, Star
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from evenkeel.control import Control
+
+_STAGES = {Stage.READ: "Read", Stage.DISCOVER: "List", Stage.APPLY: "Change"}
+"""What the event path may do, with the statement's name. Undo has a role of its own."""
+_KNOWN = {"{partition}": "${AWS::Partition}", "{region}": "${AWS::Region}", "{account}": "${AWS::AccountId}"}
+
+Statement = dict[str, Any]
+
+
+def granted(controls: Sequence[Control]) -> list[Statement]:
+    """Return the statements for what a group's controls read, list and change.
+
+    Actions with the same stage and the same resources share a statement.
+
+    Raises:
+        ValueError: a grant on ``*`` gives no reason.
+    """
+    actions: dict[tuple[Stage, tuple[str, ...], str], set[str]] = defaultdict(set)
+    for control in controls:
+        for grant in control.permissions:
+            on = grant.on or (control.arn,)
+            if "*" in on and not grant.why:
+                raise ValueError(f"{control.id}: a grant of {', '.join(grant.actions)} on * gives no reason; set why=")
+            if grant.stage in _STAGES:
+                actions[grant.stage, on, grant.why if "*" in on else ""].update(grant.actions)
+    numbers: dict[Stage, int] = defaultdict(int)
+    statements = []
+    for stage, name in _STAGES.items():
+        for (_, on, why), names in sorted((item for item in actions.items() if item[0][0] is stage), key=str):
+            numbers[stage] += 1
+            resource = Star(why) if "*" in on else [arn(template) for template in on]
+            statements.append(allow(f"{name}{numbers[stage]}", names, resource))
+    return statements
+
+
+def allow(sid: str, actions: Iterable[str], resource: Any, **more: Any) -> Statement:
+    """Return one statement; single actions and resources are written without a list."""
+    names = sorted(set(actions))
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": names[0] if len(names) == 1 else names,
+        "Resource": resource[0] if isinstance(resource, list) and len(resource) == 1 else resource,
+        **more,
+    }
+
+
+def arn(template: str) -> Any:
+    """Return an ARN template as ``!Sub``; what is neither partition, region nor account becomes ``*``."""
+    for placeholder, pseudo in _KNOWN.items():
+        template = template.replace(placeholder, pseudo)
+    text = re.sub(r"(?<!\$)\{[^}]*\}", "*", template)
+    return Fn("Sub", text) if "${" in text else text
