@@ -15,11 +15,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Response:
-    """A whole HTTP answer."""
+    """An HTTP answer; ``kept`` says whether its body is here, or was only passed on."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    kept: bool = True
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

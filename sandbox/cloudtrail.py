@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.parsers import create_parser
+from botocore.parsers import ResponseParserError, create_parser
 
 from sandbox import quirks, resources
 from sandbox.calls import protocol_of
@@ -33,15 +33,21 @@ class Outcome:
 
 
 def outcome_of(call: Call, response: Response) -> Outcome:
-    """Parse an answer with the service's model; an unmodelled call's answer is empty."""
+    """Parse an answer with the service's model; a read's, or an unmodelled call's, has no members."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     request_id = headers.get("x-amzn-requestid", "")
+    if response.status < FAILED_STATUS and not response.kept:
+        return Outcome({}, request_id=request_id)
     if call.model is None:
         error = headers.get("x-amzn-errortype", "").partition(":")[0] or f"HTTP {response.status}"
         return Outcome({}, error if response.status >= FAILED_STATUS else "", request_id=request_id)
     parser = create_parser(protocol_of(call))
     answer = {"headers": headers, "status_code": response.status, "body": response.body}
-    members = parser.parse(answer, call.model.output_shape)
+    try:
+        members = parser.parse(answer, call.model.output_shape)
+    except ResponseParserError:
+        # The engine answered in another shape than the model's (an HTML error page, say): its status tells enough.
+        return Outcome({}, f"HTTP {response.status}" if response.status >= FAILED_STATUS else "", request_id=request_id)
     if response.status < FAILED_STATUS:
         members.pop("ResponseMetadata", None)
         return Outcome(members, request_id=request_id)

@@ -133,7 +133,8 @@ class Tap:
 
     def response(self) -> asgi.Response:
         """Return the answer; a successful one that was not to be kept has no body."""
-        return asgi.Response(self.status, self.headers, b"".join(self.parts))
+        kept = self.whole or self.status >= cloudtrail.FAILED_STATUS
+        return asgi.Response(self.status, self.headers, b"".join(self.parts), kept)
 
 
 def account_of(access_key: str, default: str) -> str:

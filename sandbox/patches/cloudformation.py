@@ -116,9 +116,20 @@ def _log_group(name: str, properties: Properties) -> None:
         raise ProvisionError(refusal)
 
 
+def _source(identifier: str, properties: Properties) -> None:
+    mapping = module("services.lambda_svc")._esms[identifier]
+    mapping["Tags"] = {each["Key"]: each["Value"] for each in properties.get("Tags", [])}
+    mapping["Enabled"] = truth(properties.get("Enabled", True))
+    mapping["State"] = "Enabled" if mapping["Enabled"] else "Disabled"
+    scaling = mapping.get("ScalingConfig") or {}
+    if "MaximumConcurrency" in scaling:
+        mapping["ScalingConfig"] = {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}
+
+
 COMPLETIONS: dict[str, Callable[[str, Properties], None]] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::SNS::Topic": _topic,
     "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _log_group,
+    "AWS::Lambda::EventSourceMapping": _source,
 }

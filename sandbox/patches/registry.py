@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from sandbox.patches import authorization, cloudformation, dynamodb, kms, logs, tagging
+from sandbox.patches import authorization, cloudformation, dynamodb, kms, logs, metrics, sources, tagging
 
 if TYPE_CHECKING:
     from sandbox.server import Options
@@ -32,3 +32,5 @@ def apply(options: Options) -> None:
     dynamodb.apply(options.table_seconds)
     tagging.apply()
     cloudformation.apply()
+    sources.apply()
+    metrics.apply()

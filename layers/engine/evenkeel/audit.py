@@ -253,9 +253,7 @@ class Ledger:
             "ExpressionAttributeValues": values,
         }
 
-    def _update_state(
-        self, control: str, arn: str, put: dict[str, Any], remove: tuple[str, ...], head: str
-    ) -> None:
+    def _update_state(self, control: str, arn: str, put: dict[str, Any], remove: tuple[str, ...], head: str) -> None:
         try:
             self._aws("dynamodb", "update_item", **self._update(control, arn, put, remove, head))
         except ClientError as error:

@@ -64,6 +64,8 @@ class Outcome(StrEnum):
     GONE = "GONE"
     WOULD_APPLY = "WOULD_APPLY"
     """A dry run found that this would be changed."""
+    WOULD_ANNOUNCE = "WOULD_ANNOUNCE"
+    """A dry run found that people would be told of this, and why it would not be changed."""
     RETURNED = "RETURNED"
     """Back to the queue, with a reason and a delay."""
 

@@ -28,6 +28,8 @@ CONSISTENCY_WINDOW = timedelta(minutes=2)
 class Apply:
     """Change it."""
 
+    reason: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Announce:

@@ -19,9 +19,10 @@ from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
 from evenkeel.model import Outcome, Place, Request, Result
-from evenkeel.pipeline import NotGrantedError, Pipeline
+from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
 from evenkeel.registry import controls_of
+from evenkeel.repair import NotGrantedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,6 +200,7 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
         try:
             return worker.by_hand(event, context)
         except EvenkeelError as error:
+            worker.metrics.add_metric("Refused", MetricUnit.Count, 1)
             return {"error": f"{type(error).__name__}: {error}"}
 
     return handler

@@ -1,0 +1,86 @@
+"""One request on its way: what it is judged by, and the look at the live state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from evenkeel import records
+from evenkeel.control import Context
+from evenkeel.errors import ErrorKind, classify, code
+from evenkeel.model import Call, Outcome, Result
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evenkeel.aws import Aws
+    from evenkeel.control import Control
+    from evenkeel.model import Judgement, NonCompliant, Request, State
+    from evenkeel.records import Record
+    from evenkeel.settings import ControlSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request with the settings it is judged by."""
+
+    control: Control
+    request: Request
+    settings: ControlSettings
+    settings_version: str
+    redelivered: bool = False
+    """The queue delivered it before: a plan may be open whose worker died."""
+
+    @property
+    def arn(self) -> str:
+        """The resource's ARN."""
+        return self.request.resource.arn
+
+    @property
+    def per_account(self) -> str:
+        """What is counted per control and account: the blast radius, the denials of a day."""
+        return f"{self.control.id}#{self.request.resource.account}"
+
+    def look(self, aws: Aws, now: datetime) -> tuple[State, Judgement]:
+        """Read the live state and judge it.
+
+        Raises:
+            ClientError, BotoCoreError, ResourceMissingError: as :meth:`evenkeel.control.Control.read`.
+        """
+        request = self.request
+        context = Context(request.resource, self.settings.parameters, now, actor=request.actor, creates=request.creates)
+        state = self.control.read(aws, context)
+        return state, self.control.judge(state, context)
+
+    def kind(self, error: Exception) -> ErrorKind:
+        """Say what an error means, by the control's own codes first."""
+        busy = isinstance(error, ClientError) and code(error) in self.control.busy_codes
+        return ErrorKind.TRANSIENT if busy else classify(error)
+
+    def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> Record:
+        """Return what every record about this finding holds."""
+        return records.finding_record(
+            self.control,
+            self.request,
+            now=now,
+            mode=self.settings.mode,
+            settings_version=self.settings_version,
+            reason=finding.reason,
+            before=state,
+            change=finding.change,
+            remains=finding.remains,
+            retention_days=retention_days,
+        )
+
+    def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
+        """Return the result of a request whose outcome was written."""
+        return Result(
+            self.request, outcome, reason, tuple(Call(**call) for call in sealed["calls"]), sealed["record_id"]
+        )
+
+
+def returned(request: Request, reason: str, delay_seconds: int) -> Result:
+    """Return the result of a request that has to come again."""
+    return Result(request, Outcome.RETURNED, reason, delay_seconds=delay_seconds)

@@ -1,0 +1,193 @@
+"""The act: write ahead, call, verify, write the outcome; and what a worker that died or had to stop left open."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from evenkeel import policy, records
+from evenkeel.audit import StateItem
+from evenkeel.errors import AwsError, ErrorKind, EvenkeelError
+from evenkeel.job import returned
+from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel.audit import Ledger
+    from evenkeel.aws import Aws
+    from evenkeel.job import Job
+    from evenkeel.model import Call, Change, Judgement, Result, State
+    from evenkeel.records import Record
+
+VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
+"""Seconds to wait before each look after a change; about ten in all, then the proof is left to a later request."""
+VERIFY_WITHIN = timedelta(minutes=15)
+"""How long AWS may take to show a change before it counts as not having held."""
+_PROOF_ATTEMPT = 4  # a proof that is late comes late: begin at this attempt's delay (32 s)
+
+
+class NotGrantedError(EvenkeelError):
+    """Our own role lacks a permission: a defect of the stack that no retry mends."""
+
+
+class Repairer:
+    """Changes resources for one worker, never without a plan in the ledger."""
+
+    def __init__(
+        self, aws: Aws, ledger: Ledger, clock: Callable[[], datetime], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Keep the doors to the world."""
+        self._aws = aws
+        self._ledger = ledger
+        self._clock = clock
+        self._sleep = sleep
+
+    def repair(self, job: Job, finding: Record, change: Change, item: StateItem) -> Result:
+        """Take a finding from plan to outcome.
+
+        Raises:
+            LeaseHeldError, StaleStateError: somebody else was faster; nothing was changed.
+            NotGrantedError: our role lacks a permission.
+        """
+        if item.leased_to_other(self._ledger.owner, self._clock()):
+            return returned(job.request, "another worker is at it", policy.return_delay(job.request.attempt))
+        if job.request.plan and job.request.plan == item.plan:
+            return self._prove_later(job, finding, item)
+        plan = self._plan(job, finding, item)
+        if plan is None:
+            radius = job.settings.radius
+            reason = f"blast radius reached: {radius.limit} changes of {job.control.id} in {radius.window_seconds} s"
+            return returned(job.request, reason, min(radius.window_seconds, policy.MAX_DELAY_SECONDS))
+        for call in change.calls:
+            failed = self._call(job, call)
+            if failed:
+                return self._call_failed(job, plan, call, failed)
+        return self._verify(job, plan)
+
+    def finish(self, job: Job, state: State) -> None:
+        """Write the outcome of an act that was cut short or late to show, now that the resource is as wanted."""
+        item = self._ledger.state(job.control.id, job.arn)
+        if not item.plan or item.leased_to_other(self._ledger.owner, self._clock()):
+            return
+        plan = self._ledger.record(job.arn, item.plan)
+        if plan is None:
+            raise EvenkeelError(
+                f"{job.arn}: record {item.plan} is missing from the audit table; restore it from backup"
+            )
+        ended = self._ended(plan, Outcome.REMEDIATED, "verified when looked at again", after=state)
+        self._ledger.close(item.head, ended)
+
+    def _plan(self, job: Job, finding: Record, item: StateItem) -> Record | None:
+        """Return the PLANNED record to act under, an open one for the same calls or a new one; None over the radius.
+
+        ``hash`` of what is returned is the chain's head, whichever record that is.
+        """
+        open_plan = self._ledger.record(job.arn, item.plan) if item.plan else None
+        if open_plan and item.plan_digest == records.digest(finding["calls"]):
+            self._ledger.adopt(job.control.id, job.arn, item)
+            return {**open_plan, "hash": item.head}
+        if open_plan:
+            detail = "interrupted; the resource needs another change by now"
+            ended = self._ended(open_plan, Outcome.FAILED, detail, announce=False)
+            item = StateItem(head=self._ledger.close(item.head, ended)["hash"])
+        if not self._ledger.count(job.per_account, job.settings.radius):
+            return None
+        return self._ledger.plan(records.planned(finding, self._clock()), item)
+
+    def _call(self, job: Job, call: Call) -> Exception | None:
+        """Make a call; return what AWS had against it."""
+        try:
+            return job.control.partial_failure(self._aws.run(call))
+        except AwsError as error:
+            return error
+
+    def _call_failed(self, job: Job, plan: Record, call: Call, error: Exception) -> Result:
+        """Judge a call that AWS refused; the plan stays open where a later try may succeed."""
+        kind, request = job.kind(error), job.request
+        where = f"{call.service}:{call.operation}: {error}"
+        may_appear = kind is ErrorKind.NOT_FOUND and policy.may_still_appear(request, self._clock())
+        if kind is ErrorKind.TRANSIENT or may_appear:
+            self._ledger.release(job.control.id, job.arn, plan["hash"])
+            return returned(request, f"not ready: {where}", policy.return_delay(request.attempt))
+        if kind is ErrorKind.DENIED:
+            first = self._ledger.first_today(f"denied#{job.per_account}")
+            return self._close(job, plan, Outcome.DENIED, where, announce=first)
+        if kind is ErrorKind.NOT_FOUND:
+            return self._close(job, plan, Outcome.FAILED, f"the resource went away: {error}", announce=False)
+        closed = self._close(job, plan, Outcome.FAILED, where)
+        if kind is ErrorKind.NOT_GRANTED:
+            raise NotGrantedError(f"{job.arn}: {where}; deploy the stack's current policies")
+        return closed
+
+    def _verify(self, job: Job, plan: Record) -> Result:
+        """Read and judge until the change shows; past ten seconds leave the proof to a later request."""
+        for pause in VERIFY_PAUSES:
+            if pause:
+                self._sleep(pause)
+            try:
+                state, judgement = job.look(self._aws, self._clock())
+            except AwsError as error:
+                if job.kind(error) not in {ErrorKind.TRANSIENT, ErrorKind.NOT_FOUND}:
+                    raise
+                continue
+            if _nothing_left(judgement):
+                remains = judgement.remains or judgement.reason if isinstance(judgement, NonCompliant) else ""
+                outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
+                return self._close(job, plan, outcome, remains, after=state)
+        detail = "the change does not show yet; it is looked at again"
+        self._ledger.close(plan["hash"], self._ended(plan, Outcome.APPLIED, detail), keep_open=True)
+        proof = replace(job.request, plan=plan["record_id"], attempt=0, first_seen="")
+        return returned(proof, detail, policy.return_delay(_PROOF_ATTEMPT))
+
+    def _prove_later(self, job: Job, finding: Record, item: StateItem) -> Result:
+        """Judge a change that still does not show: wait on, or say that it did not hold."""
+        now, request = self._clock(), job.request
+        waited = now - datetime.fromisoformat(request.first_seen) if request.first_seen else timedelta()
+        if item.plan_digest == records.digest(finding["calls"]) and waited < VERIFY_WITHIN:
+            delay = policy.return_delay(_PROOF_ATTEMPT + request.attempt)
+            return returned(request, "the change does not show yet", delay)
+        plan = self._ledger.record(job.arn, item.plan)
+        if plan is None:
+            raise EvenkeelError(
+                f"{job.arn}: record {item.plan} is missing from the audit table; restore it from backup"
+            )
+        return self._close(
+            job, {**plan, "hash": item.head}, Outcome.FAILED, "the change did not hold", after=finding["before"]
+        )
+
+    def _close(  # noqa: PLR0913 - an outcome has these parts
+        self,
+        job: Job,
+        plan: Record,
+        outcome: Outcome,
+        detail: str,
+        *,
+        after: State | None = None,
+        announce: bool = True,
+    ) -> Result:
+        ended = self._ended(plan, outcome, detail, after=after, announce=announce)
+        sealed = self._ledger.close(plan["hash"], ended)
+        return job.ended(outcome, detail or plan["reason"], sealed)
+
+    def _ended(
+        self, plan: Record, outcome: Outcome, detail: str, *, after: State | None = None, announce: bool = True
+    ) -> Record:
+        return records.ended(
+            plan,
+            outcome,
+            now=self._clock(),
+            detail=detail,
+            after=after,
+            aws_calls=len(self._aws.made),
+            announce=announce,
+        )
+
+
+def _nothing_left(judgement: Judgement) -> bool:
+    """Say whether nothing is left that Evenkeel could change."""
+    if isinstance(judgement, NonCompliant):
+        return judgement.change is None
+    return isinstance(judgement, Compliant | NotApplicable)

@@ -1,0 +1,114 @@
+"""Parameters: subsets of groups, stacks side by side, other partitions."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import combinations
+
+import pytest
+
+from tests.stack.rendering import ACCOUNT, ROOT, Stack, source
+from tests.stack.test_iam import listed, roles
+from tools.names import stem
+
+SERVICE_PRINCIPAL = re.compile(r"(lambda|events|cloudwatch)\.amazonaws\.com")
+
+
+def groups_in(stack: Stack, groups: list[str]) -> set[str]:
+    """Return the groups of which the stack has any resource."""
+    return {group for group in groups if any(name.startswith(stem(group)) for name in stack.resources)}
+
+
+def test_every_subset_of_groups_stands_alone(group_names: list[str]) -> None:
+    """Fails when a stack with some groups refers to a queue or function of a group it leaves out."""
+    for size in (1, 2):
+        for chosen in combinations(group_names, size):
+            stack = Stack(parameters={"EnabledGroups": ",".join(chosen)})
+            assert groups_in(stack, group_names) == set(chosen)
+            urls = json.loads(stack.resources["ClerkFunction"]["Properties"]["Environment"]["Variables"]["EVENKEEL_QUEUE_URLS"])
+            assert urls == {group: f"<{stem(group)}Queue>" for group in chosen}
+            (send,) = [it for name, it in roles(stack) if name == "ClerkRole" and it["Sid"] == "SendItBack"]
+            assert listed(send["Resource"]) == [f"<{stem(group)}Queue.Arn>" for group in chosen]
+
+
+def test_all_means_all(stack: Stack, group_names: list[str]) -> None:
+    """Fails when the default leaves a group out."""
+    assert groups_in(stack, group_names) == set(group_names)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "accepted", "refused"),
+    [
+        ("EnabledGroups", ["all", "kms", "kms,logs"], ["", "kmss", "kms, logs", "all,kms", "kms,"]),
+        ("Environment", ["dev", "prod", "blue-7", "Sandbox"], ["", "7", "a b", "x" * 33]),
+        ("Scope", ["*", "arn:aws:kms:*:*:key/*", "arn:aws:s3:::a,arn:aws:s3:::b*"], ["", "kms", "arn:a, arn:b"]),
+        ("AlertEmail", ["", "on-call@example.com"], ["on-call", "a@b", "a b@example.com"]),
+        ("AlertHttpsEndpoint", ["", "https://events.example.com/x"], ["http://events.example.com"]),
+        (
+            "BreakGlassPrincipal",
+            ["", "arn:aws:iam::123456789012:role/Rescue", "arn:aws-us-gov:iam::123456789012:user/team/x"],
+            ["*", "arn:aws:iam::123456789012:root", "123456789012"],
+        ),
+    ],
+)
+def test_parameters_refuse_what_cannot_work(parameter: str, accepted: list[str], refused: list[str]) -> None:
+    """Fails when a slip in a parameter would be deployed instead of refused, or a good value be refused."""
+    pattern = source()["Parameters"][parameter]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, value) for value in accepted)
+    assert not [value for value in refused if re.fullmatch(pattern, value)]
+
+
+def test_the_environments_name_is_free() -> None:
+    """Fails when a list of names would forbid another environment."""
+    assert "AllowedValues" not in source()["Parameters"]["Environment"]
+
+
+def test_two_stacks_share_no_name() -> None:
+    """Fails when a second stack in the same account and region would collide with the first."""
+    names = re.compile(r"\b(Name|TableName|FunctionName|LogGroupName|AliasName|LayerName|QueueName|TopicName|RoleName)$")
+    one, other = Stack(name="blue"), Stack(name="green")
+    for name, body in one.resources.items():
+        for key, value in body.get("Properties", {}).items():
+            if names.search(key) and isinstance(value, str) and "<" not in value:
+                assert "blue" in value, f"{name}.{key}"
+                assert other.resources[name]["Properties"][key] == value.replace("blue", "green")
+
+
+def test_long_stack_names_still_fit(group_names: list[str]) -> None:
+    """Fails when a stack name of the documented 40 characters gives a function name that Lambda refuses."""
+    stack = Stack(name="s" * 40)
+    assert max(len(function["FunctionName"]) for function in stack.of_type("AWS::Lambda::Function").values()) <= 64
+    assert max(map(len, group_names)) <= 64 - 41
+
+
+def test_no_partition_is_written_down() -> None:
+    """Fails when an ARN or a domain of one partition would be used in another."""
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    assert not re.search(r"\barn:aws[:-]", text)
+    domains = re.findall(r"[\w${}:.]+\.amazonaws\.com\b", re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE))
+    sources = re.compile(r"[a-z0-9]+\.amazonaws\.com")  # CloudTrail's event sources and the global service principals
+    via = re.compile(r"(dynamodb|sqs|sns|logs)\.\$\{AWS::Region\}\.amazonaws\.com")
+    assert not [domain for domain in domains if not sources.fullmatch(domain) and not via.fullmatch(domain)]
+
+
+def test_service_principals_are_the_partitions(anywhere: Stack) -> None:
+    """Fails when a service would be admitted under a name it does not have in the partition."""
+    for role in anywhere.of_type("AWS::IAM::Role").values():
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+    for name, statement in roles(anywhere):
+        for resource in listed(statement["Resource"]):
+            if resource.startswith("arn:"):
+                assert resource.split(":")[1] == anywhere.place.partition, name
+                assert resource.split(":")[4] in {ACCOUNT, ""}, name
+
+
+def test_outputs_tell_what_other_tools_need(stack: Stack, group_names: list[str]) -> None:
+    """Fails when the command line or the sandbox would have to guess a name."""
+    wanted = {"AuditTableName", "StateTableName", "SettingsParameter", "AlertTopicArn", "BusName", "DeadLetterQueueUrl",
+              "DataKeyArn", "LogKeyArn", "LogKeyIsRetained", "NotifierFunctionName", "ClerkFunctionName"}  # fmt: skip
+    suffixes = ("FunctionName", "FunctionArn", "RoleArn", "QueueUrl", "QueueArn", "SourceId")
+    wanted |= {f"{stem(group)}{suffix}" for group in group_names for suffix in suffixes}
+    assert wanted <= set(stack.outputs)
+    assert all(isinstance(value, str) and value for value in stack.outputs.values())

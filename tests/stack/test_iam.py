@@ -1,0 +1,164 @@
+"""Roles: every action exists, is needed and is scoped as far as AWS allows."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from evenkeel.control import Stage
+from evenkeel.registry import groups
+from policy_sentry.querying.actions import get_action_data
+
+from tests.stack.rendering import ROOT, Stack
+from tools.limits import MAX_INLINE_CHARACTERS
+from tools.names import stem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Statement = dict[str, Any]
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def roles(stack: Stack) -> Iterator[tuple[str, Statement]]:
+    """Yield every statement of every role, with the role's logical id."""
+    for name, properties in stack.of_type("AWS::IAM::Role").items():
+        for policy in properties["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+def policies(stack: Stack) -> Iterator[tuple[str, Statement]]:
+    """Yield every statement of every policy in the stack, whatever it is attached to."""
+    yield from roles(stack)
+    for name, body in stack.resources.items():
+        properties = body.get("Properties", {})
+        document = properties.get("KeyPolicy") or properties.get("PolicyDocument")
+        document = document or properties.get("ResourcePolicy", {}).get("PolicyDocument")
+        for statement in (document or {}).get("Statement", []):
+            yield name, statement
+
+
+def service_of(stack: Stack, resource: str) -> str:
+    """Return the IAM service prefix of an ARN or of a reference such as ``<KmsQueue.Arn>``."""
+    if resource.startswith("arn:"):
+        return resource.split(":")[2]
+    kind = stack.resources[resource.strip("<>").partition(".")[0]]["Type"]
+    return kind.split("::")[1].lower()
+
+
+def test_no_action_has_a_wildcard(stack: Stack) -> None:
+    """Fails when a policy would grant actions that AWS adds later."""
+    wild = [(name, action) for name, it in policies(stack) for action in listed(it["Action"]) if "*" in action]
+    assert not wild
+
+
+def test_every_action_exists(stack: Stack) -> None:
+    """Fails on a misspelt action, which AWS accepts and silently never matches."""
+    for name, statement in policies(stack):
+        for action in listed(statement["Action"]):
+            service, _, operation = action.partition(":")
+            assert service == "sts" or get_action_data(service, operation), f"{name}: {action}"
+
+
+def test_star_is_only_where_aws_names_no_resource(stack: Stack) -> None:
+    """Fails when a role may do to every resource what could be granted on some, or is granted on some to no effect."""
+    for name, statement in roles(stack):
+        for action in listed(statement["Action"]):
+            service, _, operation = action.partition(":")
+            rows = get_action_data(service, operation)[service]
+            unscoped = all(row["resource_arn_format"] == "*" for row in rows)
+            assert (statement["Resource"] == "*") == unscoped, f"{name}: {action} on {statement['Resource']}"
+
+
+def test_resources_are_of_the_actions_service(stack: Stack) -> None:
+    """Fails when an action is granted on a resource of another service, which grants nothing."""
+    for name, statement in roles(stack):
+        for resource in listed(statement["Resource"]):
+            if resource == "*":
+                continue
+            services = {action.partition(":")[0] for action in listed(statement["Action"])}
+            assert services == {service_of(stack, resource)}, f"{name}: {statement}"
+
+
+def test_every_star_has_a_reason_beside_it() -> None:
+    """Fails when a reader of template.yaml cannot see why a resource is not named."""
+    lines = (ROOT / "template.yaml").read_text(encoding="utf-8").splitlines()
+    stars = [line for line in lines if re.search(r"Resource: ['\"]?\*|^\s*- ['\"]\*['\"]", line)]
+    assert stars
+    assert not [line for line in stars if not re.search(r"# \w+( \S+){2,}", line)]
+
+
+def test_roles_have_the_path_that_the_patterns_refuse(stack: Stack) -> None:
+    """Fails when a function's own calls would wake the controls: the patterns refuse roles of this path only."""
+    assert all(role["Path"] == "/evenkeel/" for role in stack.of_type("AWS::IAM::Role").values())
+
+
+def test_nothing_of_iam_has_a_fixed_name(stack: Stack) -> None:
+    """Fails when a second stack in the account would collide, or the stack would need CAPABILITY_NAMED_IAM."""
+    named = {"RoleName", "ManagedPolicyName", "UserName", "GroupName"}
+    for name, body in stack.resources.items():
+        if body["Type"].startswith("AWS::IAM::"):
+            assert not named & set(body["Properties"]), name
+
+
+def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
+    """Fails when two functions share permissions."""
+    used = [function["Role"] for function in stack.of_type("AWS::Lambda::Function").values()]
+    assert len(used) == len(set(used)) == len(stack.of_type("AWS::IAM::Role"))
+
+
+def test_inline_policies_fit(anywhere: Stack) -> None:
+    """Fails when IAM would refuse a role because its policies are too long."""
+    for name, role in anywhere.of_type("AWS::IAM::Role").items():
+        size = sum(len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) for policy in role["Policies"])
+        assert size < MAX_INLINE_CHARACTERS * 0.8, name
+
+
+@pytest.mark.parametrize("action", ["sns:Publish", "events:PutEvents"])
+def test_only_the_notifier_can_tell_anyone(stack: Stack, action: str) -> None:
+    """Fails when something could be announced that was not audited."""
+    assert {name for name, it in roles(stack) if action in listed(it["Action"])} == {"NotifierRole"}
+
+
+def test_nobody_may_alter_an_audit_record(stack: Stack) -> None:
+    """Fails when a role may do more to the audit table than add and read."""
+    allowed = {
+        action
+        for _, statement in roles(stack)
+        for action in listed(statement["Action"])
+        if "<AuditTable.Arn>" in listed(statement["Resource"])
+    }
+    assert allowed == {"dynamodb:GetItem", "dynamodb:PutItem"}
+
+
+def test_the_audit_table_denies_changes_to_all_but_break_glass() -> None:
+    """Fails when an administrator's policy would be enough to rewrite the audit."""
+    writes = {"UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"}
+    someone = "arn:aws:iam::123456789012:role/Rescue"
+    for parameters, condition in (
+        ({}, None),
+        ({"BreakGlassPrincipal": someone}, {"ArnNotEquals": {"aws:PrincipalArn": someone}}),
+    ):
+        stack = Stack(parameters=parameters)
+        (deny,) = stack.resources["AuditTable"]["Properties"]["ResourcePolicy"]["PolicyDocument"]["Statement"]
+        assert (deny["Effect"], deny["Principal"], deny.get("Condition")) == ("Deny", "*", condition)
+        assert set(deny["Action"]) == {f"dynamodb:{name}" for name in writes}
+        assert deny["Resource"].endswith(f":table/{stack.resources['AuditTable']['Properties']['TableName']}")
+
+
+def test_the_event_path_cannot_weaken(stack: Stack) -> None:
+    """Fails when a group's role was given what only taking back needs."""
+    for group, controls in groups().items():
+        grants = [grant for control in controls for grant in control.permissions]
+        forward = {action for grant in grants if grant.stage is not Stage.UNDO for action in grant.actions}
+        back = {action for grant in grants if grant.stage is Stage.UNDO for action in grant.actions}
+        held = {action for name, it in roles(stack) if name == f"{stem(group)}Role" for action in listed(it["Action"])}
+        assert forward <= held
+        assert not (back - forward) & held

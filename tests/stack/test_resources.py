@@ -1,0 +1,218 @@
+"""The stack practises what it preaches: encryption, retention, recovery, tags, alarms, dead letters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.stack.rendering import ROOT, Stack, source
+
+UNTAGGABLE = {
+    "AWS::CloudWatch::Alarm": False,
+    "AWS::Events::Rule": False,
+    "AWS::KMS::Alias": True,
+    "AWS::Lambda::EventInvokeConfig": True,
+    "AWS::Lambda::LayerVersion": True,
+    "AWS::Lambda::Permission": True,
+    "AWS::SNS::Subscription": True,
+    "AWS::SNS::TopicPolicy": True,
+    "AWS::SQS::QueuePolicy": True,
+}
+SECONDS_IN_14_DAYS = 14 * 24 * 3600
+
+
+def tags(properties: dict[str, Any]) -> dict[str, str]:
+    """Return tags as a mapping, from either form."""
+    given = properties.get("Tags", {})
+    return given if isinstance(given, dict) else {tag["Key"]: tag["Value"] for tag in given}
+
+
+def test_everything_is_tagged(stack: Stack) -> None:
+    """Fails when a resource of ours could not be told whose it is."""
+    for name, body in stack.resources.items():
+        if UNTAGGABLE.get(body["Type"], False):
+            continue
+        wanted = {"Project": "evenkeel"} if name == "Settings" else {"Project": "evenkeel", "Environment": "dev"}
+        assert wanted.items() <= tags(body["Properties"]).items(), name
+
+
+def test_settings_never_change() -> None:
+    """Fails when a parameter of the stack would change the settings resource: CloudFormation would empty the settings."""
+    first = Stack(parameters={"Environment": "one", "StartMode": "notify", "Scope": "arn:aws:sqs:*", "Protect": "true"})
+    assert first.resources["Settings"] == Stack().resources["Settings"]
+    assert first.resources["Settings"]["Properties"]["Value"] == '{"schema_version": 1}'
+    assert "tags" not in (ROOT / "samconfig.toml").read_text(encoding="utf-8").replace("# No tags", "").split("\nversion")[1]
+
+
+def test_tables_are_recoverable_and_expire(stack: Stack) -> None:
+    """Fails when a table could not be restored or would keep records for ever."""
+    tables = stack.of_type("AWS::DynamoDB::Table")
+    assert set(tables) == {"AuditTable", "StateTable"}
+    for table in tables.values():
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert tables["AuditTable"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+@pytest.mark.parametrize(("protect", "expected"), [("true", True), ("false", False)])
+def test_only_a_protected_stack_keeps_its_tables(protect: str, expected: bool) -> None:
+    """Fails when deleting a prod stack would delete its audit, or a dev stack could not be deleted."""
+    stack = Stack(parameters={"Protect": protect})
+    assert {table["DeletionProtectionEnabled"] for table in stack.of_type("AWS::DynamoDB::Table").values()} == {expected}
+
+
+def test_a_replaced_table_is_kept(stack: Stack) -> None:
+    """Fails when an update of the stack could lose the audit by replacing the table."""
+    for name in ("AuditTable", "StateTable"):
+        body = stack.resources[name]
+        assert body["UpdateReplacePolicy"] == "Retain"
+        assert body["Properties"]["TableName"], "CloudFormation replaces unnamed resources without asking"
+
+
+def test_only_the_log_key_outlives_the_stack(stack: Stack) -> None:
+    """Fails when a deleted dev stack would leave something behind, or other people's logs would become unreadable."""
+    kept = {name for name, body in stack.resources.items() if body.get("DeletionPolicy") in {"Retain", "Snapshot"}}
+    assert kept == {"LogKey"}
+    assert stack.resources["LogKey"]["UpdateReplacePolicy"] == "Retain"
+    assert "stays when this stack is deleted" in stack.outputs["LogKeyIsRetained"]
+
+
+def test_deletion_policies_come_in_pairs_of_literals() -> None:
+    """Fails when CloudFormation would refuse a policy, or treat a replacement otherwise than a deletion unsaid."""
+    for name, body in source()["Resources"].items():
+        assert ("DeletionPolicy" in body) == ("UpdateReplacePolicy" in body), name
+        assert isinstance(body.get("DeletionPolicy", ""), str), name
+
+
+def test_functions_run_as_agreed(stack: Stack) -> None:
+    """Fails when a function would run elsewhere than on arm64 and Python 3.13, or untraced."""
+    functions = stack.of_type("AWS::Lambda::Function")
+    assert {"NotifierFunction", "ClerkFunction"} < set(functions)
+    for function in functions.values():
+        assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert (function["MemorySize"], function["Timeout"]) == (512, 60)
+        assert "ReservedConcurrentExecutions" not in function
+
+
+def test_log_groups_come_before_their_functions(stack: Stack) -> None:
+    """Fails when Lambda would make a function's log group itself: unencrypted and without retention."""
+    for name, function in stack.of_type("AWS::Lambda::Function").items():
+        group = stack.resources[function["LoggingConfig"]["LogGroup"].strip("<>")]["Properties"]
+        assert group["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}", name
+        assert int(group["RetentionInDays"]) > 0
+        assert group["KmsKeyId"] == "<LogKey.Arn>"
+
+
+def test_queues_lose_nothing(stack: Stack) -> None:
+    """Fails when a message could expire early, be worked on twice at once, or vanish after its last try."""
+    queues = stack.of_type("AWS::SQS::Queue")
+    for name, queue in queues.items():
+        assert queue["MessageRetentionPeriod"] == SECONDS_IN_14_DAYS, name
+        assert queue["VisibilityTimeout"] >= 6 * 60, name
+        if name != "DeadLetters":
+            redrive = {"deadLetterTargetArn": "<DeadLetters.Arn>", "maxReceiveCount": 5}
+            assert queue["RedrivePolicy"] == redrive, name
+
+
+def test_rules_deliver_to_a_queue_that_admits_them(stack: Stack, group_names: list[str]) -> None:
+    """Fails when a rule's event would be refused by its queue, or lost after its last retry."""
+    rules = stack.of_type("AWS::Events::Rule")
+    policies = {
+        queue: policy["PolicyDocument"]["Statement"]
+        for policy in stack.of_type("AWS::SQS::QueuePolicy").values()
+        for queue in policy["Queues"]
+    }
+    assert len(rules) > len(group_names)
+    for name, rule in rules.items():
+        (target,) = rule["Targets"]
+        assert target["DeadLetterConfig"] == {"Arn": "<DeadLetters.Arn>"}, name
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+        if name == "ClerkSchedule":
+            continue
+        allow = policies[f"<{target['Arn'].strip('<>').partition('.')[0]}>"][0]
+        assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+        assert f"<{name}.Arn>" in allow["Condition"]["ArnEquals"]["aws:SourceArn"]
+        assert allow["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+
+
+def test_event_sources_report_partial_failures(stack: Stack) -> None:
+    """Fails when one bad message would bring back its whole batch, or a poison record would block a shard for a day."""
+    sources = stack.of_type("AWS::Lambda::EventSourceMapping")
+    for name, mapping in sources.items():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+    stream = sources["NotifierSource"]
+    assert stream["BisectBatchOnFunctionError"] is True
+    assert stream["MaximumRetryAttempts"] < 20
+    assert stream["MaximumRecordAgeInSeconds"] < 24 * 3600
+    assert stream["DestinationConfig"] == {"OnFailure": {"Destination": "<DeadLetters.Arn>"}}
+    assert stream["StartingPosition"] == "TRIM_HORIZON", "LATEST would skip what is audited while the mapping is made"
+
+
+def test_every_alarm_reaches_on_call(stack: Stack) -> None:
+    """Fails when an alarm changes its colour and tells nobody, or rings for want of data."""
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == ["<Alerts>"], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmDescription"], name
+
+
+def test_every_function_and_queue_has_its_alarms(stack: Stack) -> None:
+    """Fails when a function could fail, be throttled or be left waiting without anyone hearing of it."""
+    watched = {
+        (alarm["MetricName"], *(dimension["Value"] for dimension in alarm["Dimensions"]))
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+    }
+    for function in stack.of_type("AWS::Lambda::Function"):
+        assert {("Errors", f"<{function}>"), ("Throttles", f"<{function}>")} <= watched, function
+    for queue in set(stack.of_type("AWS::SQS::Queue")) - {"DeadLetters"}:
+        assert ("ApproximateAgeOfOldestMessage", f"<{queue}.QueueName>") in watched, queue
+    for rule in set(stack.of_type("AWS::Events::Rule")) - {"ClerkSchedule"}:
+        assert ("InvocationsFailedToBeSentToDlq", f"<{rule}>") in watched, rule
+    assert ("ApproximateNumberOfMessagesVisible", "<DeadLetters.QueueName>") in watched
+    assert ("IteratorAge", "<NotifierFunction>") in watched
+    assert ("StuckPlans", "clerk", "evenkeel") in watched
+    assert ("Tampering", "notifier", "evenkeel") in watched
+
+
+def test_the_topic_admits_this_accounts_alarms_only(stack: Stack) -> None:
+    """Fails when alarms could not publish, or those of other accounts could."""
+    policy = stack.resources["AlertsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (allow,) = [statement for statement in policy if statement["Effect"] == "Allow"]
+    assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allow["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+    assert allow["Condition"]["ArnLike"]["aws:SourceArn"].endswith(":123456789012:alarm:*")
+
+
+def test_the_environment_is_as_the_engine_reads_it(stack: Stack, group_names: list[str]) -> None:
+    """Fails when a function would start without a variable that the engine or its handler reads."""
+    common = {
+        "EVENKEEL_STACK", "EVENKEEL_AUDIT_TABLE", "EVENKEEL_STATE_TABLE", "EVENKEEL_SETTINGS", "EVENKEEL_START_MODE",
+        "EVENKEEL_SCOPE", "EVENKEEL_RETENTION_DAYS", "EVENKEEL_LOG_KEY_ARN", "EVENKEEL_DLQ_URL",
+        "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME",
+    }  # fmt: skip
+    own = {
+        "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME"},
+        "clerk": {"EVENKEEL_QUEUE_URLS"},
+        **{group: {"EVENKEEL_QUEUE_URL"} for group in group_names},
+    }
+    seen = {}
+    for function in stack.of_type("AWS::Lambda::Function").values():
+        variables = function["Environment"]["Variables"]
+        seen[variables["POWERTOOLS_SERVICE_NAME"]] = set(variables) - common
+        assert common <= set(variables)
+        folder, module, _ = function["Handler"].split(".")
+        assert (ROOT / "functions" / folder / f"{module}.py").is_file()
+    assert seen == own
+
+
+def test_rate_of_the_clerk_and_its_retries_do_not_overlap(stack: Stack) -> None:
+    """Fails when a late round of the clerk would still be tried when the next one is due."""
+    (target,) = stack.resources["ClerkSchedule"]["Properties"]["Targets"]
+    (invoke,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+    ages = [target["RetryPolicy"]["MaximumEventAgeInSeconds"], invoke["MaximumEventAgeInSeconds"], 5 * 60]
+    assert all(earlier <= later for earlier, later in pairwise(ages))
