@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sandbox.server import Options, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ACCOUNT = re.compile(r"\d{12}")
 
@@ -27,8 +30,13 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--account", type=_account, default="123456789012")
     parser.add_argument("--table-seconds", type=float, default=1.5, help="how long a new table stays CREATING")
     parser.add_argument("--log-level", default="WARNING", help="of the engine, on stderr")
-    parser.add_argument("--record", action="append", default=[], metavar="SERVICE",
-                        help="emit events for this service too (its boto3 name); may be repeated")
+    parser.add_argument(
+        "--record",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="emit events for this service too (its boto3 name); may be repeated",
+    )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin closes")
     values = parser.parse_args(arguments)
     return Options(

@@ -11,6 +11,8 @@ from sandbox.asgi import Response
 from sandbox.faults import FaultError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.shim import Shim
 
 PREFIX = "/_evenkeel/"
@@ -20,36 +22,43 @@ QUIET_SECONDS = 0.25
 async def handle(shim: Shim, path: str, query_string: str, body: bytes) -> Response:
     """Answer an administrative request; 404 for an unknown path, 400 for a wrong body."""
     given: dict[str, Any] = json.loads(body) if body else {}
-    query = dict(parse_qsl(query_string))
-    match path.removeprefix(PREFIX):
-        case "faults" if given:
-            try:
-                return _json(200, {"id": shim.faults.add(given).identifier})
-            except (FaultError, TypeError) as error:
-                return _json(400, {"error": str(error)})
-        case "faults":
-            return _json(200, {"faults": [fault.view() for fault in shim.faults.active]})
-        case "faults/clear":
-            shim.faults.clear(given.get("id"))
-            return _json(200, {})
-        case "calls":
-            await _quiet(shim)
-            return _json(200, shim.recorder.calls_view())
-        case "events":
-            await _quiet(shim)
-            since = int(query.pop("since", "0"))
-            return _json(200, shim.recorder.events_view(since, query))
-        case "stack":
-            return _stack(shim, query)
-        case "forget":
-            await _quiet(shim)
-            shim.recorder.forget()
-            return _json(200, {})
-        case _:
-            return _json(404, {"error": f"no such path: {path}"})
+    given |= dict(parse_qsl(query_string))
+    answer = PATHS.get(path.removeprefix(PREFIX))
+    if answer is None:
+        return _json(404, {"error": f"no such path: {path}; there are {sorted(PATHS)}"})
+    await _quiet(shim)
+    return answer(shim, given)
 
 
-def _stack(shim: Shim, query: dict[str, str]) -> Response:
+def _faults(shim: Shim, given: dict[str, Any]) -> Response:
+    if not given:
+        return _json(200, {"faults": [fault.view() for fault in shim.faults.active]})
+    try:
+        return _json(200, {"id": shim.faults.add(given).identifier})
+    except (FaultError, TypeError) as error:
+        return _json(400, {"error": str(error)})
+
+
+def _clear_faults(shim: Shim, given: dict[str, Any]) -> Response:
+    shim.faults.clear(given.get("id"))
+    return _json(200, {})
+
+
+def _calls(shim: Shim, _: dict[str, Any]) -> Response:
+    return _json(200, shim.recorder.calls_view())
+
+
+def _events(shim: Shim, given: dict[str, Any]) -> Response:
+    since = int(given.pop("since", 0))
+    return _json(200, shim.recorder.events_view(since, given))
+
+
+def _forget(shim: Shim, _: dict[str, Any]) -> Response:
+    shim.recorder.forget()
+    return _json(200, {})
+
+
+def _stack(shim: Shim, query: dict[str, Any]) -> Response:
     """Return a stack's resources with the properties that the engine resolved the template's intrinsics to."""
     from ministack.core.responses import request_scope  # noqa: PLC0415 - the engine is imported by the shim only
     from ministack.services import cloudformation  # noqa: PLC0415 - as above
@@ -68,9 +77,19 @@ def _stack(shim: Shim, query: dict[str, str]) -> Response:
 async def _quiet(shim: Shim) -> None:
     """Wait a moment until the calls already answered have emitted their events."""
     deadline = asyncio.get_running_loop().time() + QUIET_SECONDS
-    while shim.pending and asyncio.get_running_loop().time() < deadline:
+    while shim.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - it ends in milliseconds
         await asyncio.sleep(0.002)
 
 
 def _json(status: int, value: object) -> Response:
     return Response(status, {"content-type": "application/json"}, json.dumps(value, default=str).encode())
+
+
+PATHS: dict[str, Callable[[Shim, dict[str, Any]], Response]] = {
+    "faults": _faults,
+    "faults/clear": _clear_faults,
+    "calls": _calls,
+    "events": _events,
+    "stack": _stack,
+    "forget": _forget,
+}

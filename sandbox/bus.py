@@ -19,4 +19,4 @@ def put(event: dict[str, Any]) -> None:
         "EventBusName": "default",
     }
     with request_scope(event["account"], event["region"]):
-        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001 - no public way in
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)

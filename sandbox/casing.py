@@ -17,7 +17,7 @@ def lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def spell(value: Any, shape: Any) -> Any:  # noqa: ANN401 - botocore's shapes are untyped
+def spell(value: Any, shape: Any) -> Any:
     """Return a parsed value as CloudTrail shows it, without secrets; members the model lacks are only lowered."""
     if shape is None:
         return value
@@ -33,7 +33,7 @@ def spell(value: Any, shape: Any) -> Any:  # noqa: ANN401 - botocore's shapes ar
     return value
 
 
-def _structure(value: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401
+def _structure(value: dict[str, Any], shape: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, each in value.items():
         member = shape.members.get(name)
@@ -46,14 +46,14 @@ def _structure(value: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: AN
     return found
 
 
-def _dropped(shape: Any) -> bool:  # noqa: ANN401
+def _dropped(shape: Any) -> bool:
     """Say whether a member never appears: blobs, and whole maps or structures of secrets (Lambda's variables)."""
     if shape.type_name == "blob":
         return True
     return bool(shape.metadata.get("sensitive")) and shape.type_name in ("map", "structure", "list")
 
 
-def moment(value: Any, shape: Any) -> Any:  # noqa: ANN401
+def moment(value: Any, shape: Any) -> Any:
     """Return a timestamp: ISO 8601 where the service sends text, else ``Nov 20, 2026, 9:16:05 AM``."""
     if isinstance(value, int | float):
         value = datetime.fromtimestamp(value, UTC)
@@ -65,7 +65,7 @@ def moment(value: Any, shape: Any) -> Any:  # noqa: ANN401
     return f"{at:%b} {at.day}, {at.year}, {at.hour % 12 or 12}:{at:%M:%S} {at:%p}"
 
 
-def spell_ec2(value: Any, shape: Any) -> Any:  # noqa: ANN401
+def spell_ec2(value: Any, shape: Any) -> Any:
     """Return an EC2 value as CloudTrail shows classic actions: XML names, lists as ``{"items": [...]}``."""
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
@@ -81,12 +81,12 @@ def spell_ec2(value: Any, shape: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _ec2_name(name: str, shape: Any) -> str:  # noqa: ANN401
+def _ec2_name(name: str, shape: Any) -> str:
     plain = lower_first(str(shape.serialization.get("name", name)))
     return "_return" if plain == "return" else plain
 
 
-def spell_wrapped(value: Any, shape: Any) -> Any:  # noqa: ANN401
+def spell_wrapped(value: Any, shape: Any) -> Any:
     """Return an EC2 value as CloudTrail shows newer actions: form names, numbered elements, one of them plain."""
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
@@ -101,5 +101,5 @@ def spell_wrapped(value: Any, shape: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _numbered(value: Any, tag: int) -> dict[str, Any]:  # noqa: ANN401
+def _numbered(value: Any, tag: int) -> dict[str, Any]:
     return {**value, "tag": tag} if isinstance(value, dict) else {"content": value, "tag": tag}

@@ -35,7 +35,7 @@ class Faults:
 
     endpoint: str
 
-    def add(self, service: str, operation: str = "*", **settings: Any) -> str:  # noqa: ANN401 - passed on as JSON
+    def add(self, service: str, operation: str = "*", **settings: Any) -> str:
         """Inject a fault and return its id; ``settings`` are code, message, status, latency, times, principal."""
         body = {"service": service, "operation": operation, **settings}
         return str(ask(self.endpoint, "faults", body)["id"])
@@ -105,7 +105,7 @@ class Sandbox:
         return self
 
     def _ready_line(self, process: subprocess.Popen[str]) -> dict[str, str]:
-        assert process.stdout is not None  # noqa: S101 - opened as a pipe above
+        assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
         line = process.stdout.readline() if ready else ""
         if not line.startswith("{"):
@@ -164,7 +164,7 @@ class Sandbox:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=self.region)
 
-    def client(self, service: str, session: boto3.Session | None = None, **options: Any) -> Any:  # noqa: ANN401
+    def client(self, service: str, session: boto3.Session | None = None, **options: Any) -> Any:
         """Return a boto3 client of the sandbox, as root unless a session is given; options go into its Config."""
         settings = Config(**({"retries": {"mode": "standard", "total_max_attempts": 3}} | options))
         maker: Any = session or self.admin()

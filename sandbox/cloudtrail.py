@@ -44,7 +44,7 @@ def outcome_of(call: Call, response: Response) -> Outcome:
     parser = create_parser(protocol_of(call))
     answer = {"headers": headers, "status_code": response.status, "body": response.body}
     try:
-        members = parser.parse(answer, call.model.output_shape)
+        members = parser.parse(answer, call.model.output_shape)  # type: ignore[arg-type]  # None is allowed
     except ResponseParserError:
         # The engine answered in another shape than the model's (an HTML error page, say): its status tells enough.
         return Outcome({}, f"HTTP {response.status}" if response.status >= FAILED_STATUS else "", request_id=request_id)
@@ -69,12 +69,11 @@ class Caller:
 def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
     """Return the whole EventBridge event for a call that AWS would deliver."""
     source = quirks.source_of(call)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     failed = bool(outcome.error)
     detail: dict[str, Any] = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": caller.identity,
-        "eventTime": now,
+        "eventTime": now(),
         "eventSource": f"{source}.amazonaws.com",
         "eventName": quirks.event_name(call),
         "awsRegion": call.region,
@@ -97,18 +96,23 @@ def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
         "recipientAccountId": caller.account,
         "eventCategory": "Management",
     }
-    return wrap(f"aws.{source}", DETAIL_TYPE, detail, caller.account, call.region, now)
+    return wrap(f"aws.{source}", DETAIL_TYPE, detail, account=caller.account, region=call.region)
 
 
-def wrap(source: str, kind: str, detail: dict[str, Any], account: str, region: str, time: str) -> dict[str, Any]:
-    """Return an EventBridge envelope without resources, as CloudTrail's events have it."""
+def now() -> str:
+    """Return the time in UTC to the second, as events carry it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def wrap(source: str, kind: str, detail: dict[str, Any], *, account: str, region: str) -> dict[str, Any]:
+    """Return an EventBridge envelope of now, without resources, as CloudTrail's events have it."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": kind,
         "source": source,
         "account": account,
-        "time": time,
+        "time": now(),
         "region": region,
         "resources": [],
         "detail": detail,

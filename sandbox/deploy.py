@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +13,8 @@ from sandbox import package, template
 from sandbox.client import REPOSITORY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import boto3
 
     from sandbox.client import Sandbox
@@ -50,8 +51,9 @@ def deploy(
     """Create or update a stack from a SAM template and return it; raise DeployError with the stack's events."""
     bucket = f"evenkeel-artifacts-{sandbox.account}-{sandbox.region}"
     packaged, artifacts = package.rewrite(template.load(path), path.parent, CACHE, bucket)
-    body = json.dumps(packaged)
-    _upload(sandbox, bucket, artifacts, body, stack, session)
+    objects = {artifact.key: artifact.path.read_bytes() for artifact in artifacts}
+    objects[f"{stack}.template"] = json.dumps(packaged).encode()
+    _upload(sandbox.client("s3", session), bucket, sandbox.region, objects)
     client = sandbox.client("cloudformation", session)
     given: dict[str, Any] = {
         "StackName": stack,
@@ -76,20 +78,12 @@ def deploy(
     return describe(sandbox, stack, session)
 
 
-def _upload(
-    sandbox: Sandbox,
-    bucket: str,
-    artifacts: list[package.Artifact],
-    body: str,
-    stack: str,
-    session: boto3.Session | None,
-) -> None:
-    s3 = sandbox.client("s3", session)
+def _upload(s3: Any, bucket: str, region: str, objects: dict[str, bytes]) -> None:
     if bucket not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
-    for artifact in artifacts:
-        s3.put_object(Bucket=bucket, Key=artifact.key, Body=artifact.path.read_bytes())
-    s3.put_object(Bucket=bucket, Key=f"{stack}.template", Body=body.encode())
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=bucket, **where)
+    for key, body in objects.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
 def _status(client: Any, stack: str) -> str:

@@ -7,8 +7,12 @@ shell may remain: no AWS credentials, no profile, no PYTHONPATH.
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 """Variables of the caller that survive; everything else is dropped."""
@@ -38,6 +42,7 @@ def variables(place: Place, inherited: dict[str, str]) -> dict[str, str]:
     return {name: inherited[name] for name in KEPT if name in inherited} | {
         "HOME": private,
         "TMPDIR": private,
+        "STATE_DIR": f"{private}/state",
         "PYTHONDONTWRITEBYTECODE": "1",
         "GATEWAY_PORT": str(place.port),
         "BIND_HOST": LOOPBACK,
@@ -59,4 +64,5 @@ def clean(place: Place) -> None:
     fresh = variables(place, dict(os.environ))
     os.environ.clear()
     os.environ.update(fresh)
+    tempfile.tempdir = None  # forget the folder it found in the environment before
     os.chdir(place.folder)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from sandbox.calls import Call
 
 FIELDS = frozenset({"service", "operation", "code", "message", "status", "latency", "times", "skip", "principal"})
-SERVER_ERRORS = frozenset({"InternalFailure", "InternalError", "InternalServerError", "ServiceUnavailable",
-                           "ServiceUnavailableException", "KMSInternalException", "InternalServiceException"})  # fmt: skip
+SERVER_ERRORS = frozenset({
+    "InternalFailure", "InternalError", "InternalServerError", "InternalServiceException", "KMSInternalException",
+    "ServiceUnavailable", "ServiceUnavailableException",
+})  # fmt: skip
 SERVER_STATUS, FORBIDDEN_STATUS, CLIENT_STATUS = 500, 403, 400
 
 

@@ -33,9 +33,9 @@ def _assumed_role(access_key: str, arn: str, base: dict[str, Any]) -> dict[str, 
 
     account = base["accountId"]
     role_name, _, session_name = arn.partition(":assumed-role/")[2].partition("/")
-    role = iam._roles.get_scoped(account, None, role_name) or {}  # noqa: SLF001 - the engine offers no lookup
+    role = iam._roles.get_scoped(account, None, role_name) or {}
     role_id = role.get("RoleId", role_name)
-    session = sts._sessions.get(access_key) or {}  # noqa: SLF001 - as above
+    session = sts._sessions.get(access_key) or {}
     context: dict[str, Any] = {
         "sessionIssuer": {
             "type": "Role",

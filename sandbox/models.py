@@ -97,7 +97,7 @@ def _route(model: OperationModel) -> Route:
     )
 
 
-def _required_headers(shape: Any) -> tuple[str, ...]:  # noqa: ANN401 - botocore's shapes are untyped
+def _required_headers(shape: Any) -> tuple[str, ...]:
     """Return the headers without which it is another operation: CopyObject has PutObject's route and one more."""
     required = shape.required_members if shape is not None else ()
     found = (shape.members[name].serialization for name in required)
@@ -114,6 +114,6 @@ def _specificity(route: Route) -> tuple[int, bool, int, int]:
     return (-len(route.literals), route.deprecated, len(route.labels) + greedy, -len(route.headers))
 
 
-def members(shape: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - botocore's shapes are untyped
+def members(shape: Any) -> Iterable[tuple[str, Any]]:
     """Return the members of a structure; nothing for any other shape."""
     return () if shape is None or shape.type_name != "structure" else shape.members.items()

@@ -17,7 +17,7 @@ def form_of(body: bytes, query_string: str) -> Form:
     return fields
 
 
-def parse(form: Form, shape: Any, *, ec2: bool) -> dict[str, Any]:  # noqa: ANN401 - botocore's shapes are untyped
+def parse(form: Form, shape: Any, *, ec2: bool) -> dict[str, Any]:
     """Return the structure that a form carries, with the model's member names; absent members are left out."""
     if shape is None:
         return {}
@@ -25,7 +25,7 @@ def parse(form: Form, shape: Any, *, ec2: bool) -> dict[str, Any]:  # noqa: ANN4
     return found if isinstance(found, dict) else {}
 
 
-def _value(form: Form, shape: Any, prefix: str, *, ec2: bool) -> Any:  # noqa: ANN401
+def _value(form: Form, shape: Any, prefix: str, *, ec2: bool) -> Any:
     kind = shape.type_name
     if kind == "structure":
         return _structure(form, shape, prefix, ec2=ec2)
@@ -36,7 +36,7 @@ def _value(form: Form, shape: Any, prefix: str, *, ec2: bool) -> Any:  # noqa: A
     return scalar(form[prefix], shape) if prefix in form else None
 
 
-def _structure(form: Form, shape: Any, prefix: str, *, ec2: bool) -> dict[str, Any] | None:  # noqa: ANN401
+def _structure(form: Form, shape: Any, prefix: str, *, ec2: bool) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     for name, member in shape.members.items():
         path = ".".join(filter(None, (prefix, wire_name(name, member, ec2=ec2))))
@@ -45,7 +45,7 @@ def _structure(form: Form, shape: Any, prefix: str, *, ec2: bool) -> dict[str, A
     return found or None
 
 
-def wire_name(name: str, shape: Any, *, ec2: bool) -> str:  # noqa: ANN401
+def wire_name(name: str, shape: Any, *, ec2: bool) -> str:
     """Return the name of a member in the form."""
     if not ec2:
         inner = shape.member.serialization if shape.type_name == "list" and flattened(shape) else {}
@@ -56,22 +56,19 @@ def wire_name(name: str, shape: Any, *, ec2: bool) -> str:  # noqa: ANN401
     return plain[:1].upper() + plain[1:]
 
 
-def flattened(shape: Any) -> bool:  # noqa: ANN401
+def flattened(shape: Any) -> bool:
     """Say whether a list or map has no element of its own around its entries."""
     return bool(shape.serialization.get("flattened"))
 
 
-def _list(form: Form, shape: Any, prefix: str, *, ec2: bool) -> list[Any]:  # noqa: ANN401
+def _list(form: Form, shape: Any, prefix: str, *, ec2: bool) -> list[Any]:
     base = prefix
     if not ec2 and not flattened(shape):
         base = f"{prefix}.{shape.member.serialization.get('name', 'member')}"
-    found: list[Any] = []
-    for number in _numbers(form, base):
-        found.append(_value(form, shape.member, f"{base}.{number}", ec2=ec2))
-    return found
+    return [_value(form, shape.member, f"{base}.{number}", ec2=ec2) for number in _numbers(form, base)]
 
 
-def _map(form: Form, shape: Any, prefix: str, *, ec2: bool) -> dict[str, Any]:  # noqa: ANN401
+def _map(form: Form, shape: Any, prefix: str, *, ec2: bool) -> dict[str, Any]:
     base = prefix if flattened(shape) else f"{prefix}.entry"
     key_name = shape.key.serialization.get("name", "key")
     value_name = shape.value.serialization.get("name", "value")

@@ -131,14 +131,33 @@ def _empty_secret_holders(raw: dict[str, Any], spelled: dict[str, Any]) -> None:
         spelled["environment"] = {}
 
 
-def _ec2(operation: str, found: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401
+def _ec2(operation: str, found: dict[str, Any], shape: Any) -> dict[str, Any]:
     if operation in WRAPPED:
         return {f"{operation}Request": casing.spell_wrapped(found, shape) or ""}
     spelled: dict[str, Any] = casing.spell_ec2(found, shape)
     if operation == "RunInstances":
-        item = {name: spelled.pop(name) for name in ("imageId", "minCount", "maxCount", "keyName") if name in spelled}
-        spelled = {"instancesSet": {"items": [item]}} | spelled
+        return _run_instances(spelled)
+    if operation in ("ModifySnapshotAttribute", "ModifyImageAttribute"):
+        return _permissions(spelled)
     return spelled
+
+
+def _run_instances(spelled: dict[str, Any]) -> dict[str, Any]:
+    item = {name: spelled.pop(name) for name in ("imageId", "minCount", "maxCount", "keyName") if name in spelled}
+    groups = spelled.pop("securityGroupId", {}).get("items", [])
+    shown = {"groupSet": {"items": [{"groupId": each} for each in groups]}} if groups else {}
+    return {"instancesSet": {"items": [item]}} | shown | spelled
+
+
+def _permissions(spelled: dict[str, Any]) -> dict[str, Any]:
+    """Return the flat form of a permission change (attribute, operation, users) as the nested one that is recorded."""
+    name, operation = spelled.pop("attribute", ""), spelled.pop("operationType", "")
+    if not name or not operation:
+        return spelled
+    users = [{"userId": each} for each in spelled.pop("userId", {}).get("items", [])]
+    groups = [{"group": each} for each in spelled.pop("userGroup", {}).get("items", [])]
+    kind = "CREATE_VOLUME_PERMISSION" if name == "createVolumePermission" else name
+    return {"attributeType": kind, name: {operation: {"items": users + groups}}} | spelled
 
 
 def _ec2_response(operation: str, spelled: dict[str, Any], request_id: str) -> dict[str, Any]:
@@ -150,7 +169,7 @@ def _ec2_response(operation: str, spelled: dict[str, Any], request_id: str) -> d
     return {f"{operation}Response": {**plain, "xmlns": EC2_NAMESPACE}}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     """Return a list as the newer form shows it: its element, its elements, or an empty text."""
     if value == {}:
         return ""
@@ -165,7 +184,8 @@ def _s3(call: Call, found: dict[str, Any]) -> dict[str, Any]:
     model: OperationModel | None = call.model
     shape = model.input_shape if model else None
     payload = shape.serialization.get("payload") if shape else None
-    spelled: dict[str, Any] = {"bucketName": found.get("Bucket", ""), "Host": call.request.headers.get("host", "")}
+    bucket = found.get("Bucket", "")
+    spelled: dict[str, Any] = {"bucketName": bucket, "Host": f"{bucket}.s3.{call.region}.amazonaws.com"}
     spelled |= dict(parse_qsl(call.request.query_string, keep_blank_values=True))
     body = found.get(payload) if payload else None
     if call.operation == "PutBucketPolicy" and isinstance(body, str):
@@ -178,7 +198,7 @@ def _s3(call: Call, found: dict[str, Any]) -> dict[str, Any]:
     return spelled
 
 
-def _loads(text: str) -> Any:  # noqa: ANN401
+def _loads(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

@@ -112,8 +112,7 @@ def _role(world: World, name: str, _: Properties) -> Properties:
     return {
         **role,
         "Policies": [
-            {"PolicyName": each, "PolicyDocument": _document(text)}
-            for each, text in zip(names, documents, strict=True)
+            {"PolicyName": each, "PolicyDocument": _document(text)} for each, text in zip(names, documents, strict=True)
         ],
         "ManagedPolicyArns": [each["PolicyArn"] for each in managed],
         "Tags": own_tags(role.get("Tags", [])),
@@ -191,7 +190,9 @@ def _permission(world: World, _: str, claimed: Properties) -> Properties:
             principal = each["Principal"]
             return {
                 "Action": each["Action"],
-                "Principal": principal.get("Service", principal.get("AWS")) if isinstance(principal, dict) else principal,
+                "Principal": principal.get("Service", principal.get("AWS"))
+                if isinstance(principal, dict)
+                else principal,
                 "FunctionName": claimed["FunctionName"],
                 "SourceArn": source,
                 "SourceAccount": condition.get("StringEquals", {}).get("AWS:SourceAccount"),

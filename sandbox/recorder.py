@@ -18,11 +18,11 @@ class Recorder:
     events: list[dict[str, Any]] = field(default_factory=list)
     dropped: int = 0
 
-    def call(self, service: str, operation: str, principal: str, error: str, *, emitted: bool, recorded: bool) -> None:
-        """Count a call; ``recorded`` says whether its service is one whose mutating calls emit events."""
-        self.calls[service, operation, principal, error, emitted] += 1
+    def call(self, call: tuple[str, str, str], error: str, *, emitted: bool, recorded: bool) -> None:
+        """Count a call (service, operation, principal); ``recorded``: its service's mutating calls emit events."""
+        self.calls[*call, error, emitted] += 1
         if not recorded:
-            self.silent[service] += 1
+            self.silent[call[0]] += 1
 
     def event(self, envelope: dict[str, Any]) -> None:
         """Keep an event."""

@@ -27,7 +27,7 @@ def _kms(place: str, parameters: Members, result: Members) -> list[str]:
         return [str(result["KeyMetadata"]["Arn"])]
     name = parameters.get("TargetKeyId") or parameters.get("KeyId")
     store = importlib.import_module("ministack.services.kms")
-    record = store._resolve_key(name) if name else None  # noqa: SLF001 - the engine offers no lookup
+    record = store._resolve_key(name) if name else None
     return [f"arn:aws:kms:{place}:key/{record['KeyId']}"] if record else []
 
 

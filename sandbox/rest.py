@@ -37,14 +37,17 @@ def _present(query: dict[str, str], name: str, value: str | None) -> bool:
     return name in query and (value is None or query[name] == value)
 
 
-def parse(target: Target, shape: Any, query_string: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:  # noqa: ANN401
+def parse(target: Target, shape: Any, query_string: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
     """Return the parameters with the model's member names; absent members are left out."""
-    query = dict(parse_qsl(query_string, keep_blank_values=True))
+    pairs = parse_qsl(query_string, keep_blank_values=True)
+    query = dict(pairs)
     found: dict[str, Any] = {}
     for name, member in models.members(shape):
         place, wire = member.serialization.get("location"), member.serialization.get("name", name)
         source = {"uri": target.labels, "querystring": query, "header": headers}.get(place or "")
-        if source is not None and _spelled(place, wire) in source:
+        if place == "querystring" and member.type_name == "list" and wire in query:
+            found[name] = [value for key, value in pairs if key == wire]
+        elif source is not None and _spelled(place, wire) in source:
             found[name] = scalar(source[_spelled(place, wire)], member)
         elif place == "headers":
             found |= _prefixed(name, wire, headers)
@@ -61,7 +64,7 @@ def _prefixed(name: str, prefix: str, headers: dict[str, str]) -> dict[str, dict
     return {name: found} if found else {}
 
 
-def _body(shape: Any, body: bytes) -> dict[str, Any]:  # noqa: ANN401
+def _body(shape: Any, body: bytes) -> dict[str, Any]:
     if shape is None or not body:
         return {}
     payload = shape.serialization.get("payload")
@@ -71,7 +74,7 @@ def _body(shape: Any, body: bytes) -> dict[str, Any]:  # noqa: ANN401
     if text[:1] == b"{":
         return _json(payload, text)
     if text[:1] == b"<":
-        return {payload or "body": xml(text)}
+        return {payload: xml(text)} if payload else _content(xml(text))
     return {}
 
 
@@ -81,6 +84,12 @@ def _json(payload: str | None, text: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return {payload: found} if payload else dict(found)
+
+
+def _content(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what is inside a document's root element."""
+    inner = next(iter(document.values()), {})
+    return {name: value for name, value in inner.items() if name != "xmlns"} if isinstance(inner, dict) else {}
 
 
 def xml(text: bytes) -> dict[str, Any]:
@@ -96,7 +105,7 @@ def xml(text: bytes) -> dict[str, Any]:
     return {name: content}
 
 
-def _element(element: ET.Element) -> Any:  # noqa: ANN401
+def _element(element: ET.Element) -> Any:
     if len(element) == 0:
         return element.text or ""
     found: dict[str, Any] = {}

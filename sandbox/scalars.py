@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def scalar(text: str, shape: Any) -> Any:  # noqa: ANN401 - botocore's shapes are untyped
+def scalar(text: str, shape: Any) -> Any:
     """Return the value; text that does not fit its type is returned as it came."""
     kind = shape.type_name
     if kind == "boolean":

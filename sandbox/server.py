@@ -116,7 +116,8 @@ def _announcing(app: App, place: environment.Place) -> App:
         async def announce(message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                print(line, flush=True)
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
 
         await app(scope, receive, announce)
 

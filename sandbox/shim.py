@@ -70,9 +70,7 @@ class Shim:
             response = await self._answer(call, str(principal.get("arn", "")), scope, receive, Tap(send, whole=emits))
             outcome = cloudtrail.outcome_of(call, response)
             self.recorder.call(
-                call.service,
-                call.operation,
-                str(principal.get("arn", "")),
+                (call.service, call.operation, str(principal.get("arn", ""))),
                 outcome.error,
                 emitted=emits,
                 recorded=call.service in self.recorded,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox import cloudtrail, tags
@@ -28,7 +27,9 @@ class TagChanges:
 
     versions: Counter[str] = field(default_factory=Counter)
 
-    def events(self, before: dict[str, Tags], after: dict[str, Tags], account: str, region: str) -> list[dict[str, Any]]:
+    def events(
+        self, before: dict[str, Tags], after: dict[str, Tags], account: str, region: str
+    ) -> list[dict[str, Any]]:
         """Return one event for each resource whose tags differ; a resource that has gone tells nothing."""
         found = []
         for arn, now in after.items():
@@ -41,7 +42,6 @@ class TagChanges:
     def _event(self, arn: str, changed: list[str], now: Tags, account: str, region: str) -> dict[str, Any]:
         self.versions[arn] += 1
         service = arn.split(":")[2]
-        time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         detail = {
             "changed-tag-keys": changed,
             "tags": now,
@@ -49,5 +49,5 @@ class TagChanges:
             "resource-type": tags.RESOURCE_TYPES.get(service, ""),
             "version": self.versions[arn],
         }
-        event = cloudtrail.wrap("aws.tag", DETAIL_TYPE, detail, account, region, time)
+        event = cloudtrail.wrap("aws.tag", DETAIL_TYPE, detail, account=account, region=region)
         return event | {"resources": [arn]}

@@ -15,7 +15,7 @@ RESOURCE_TYPES = {"kms": "key", "dynamodb": "table", "logs": "log-group", "s3": 
 ARN_PARTS = 6
 
 
-def _store(module: str) -> Any:  # noqa: ANN401 - the engine is untyped
+def _store(module: str) -> Any:
     return importlib.import_module(f"ministack.services.{module}")
 
 
@@ -24,41 +24,41 @@ def _tail(arn: str) -> str:
 
 
 def _kms(arn: str) -> dict[str, str] | None:
-    record = _store("kms")._resolve_key(arn)  # noqa: SLF001 - the engine offers no other way in; so below
+    record = _store("kms")._resolve_key(arn)
     return None if record is None else {each["TagKey"]: each["TagValue"] for each in record.get("Tags") or []}
 
 
 def _dynamodb(arn: str) -> dict[str, str] | None:
     store = _store("dynamodb")
-    table = store._tables.get(_tail(arn).removeprefix("table/"))  # noqa: SLF001
+    table = store._tables.get(_tail(arn).removeprefix("table/"))
     if table is None:
         return None
-    return dict(table.get("tags") or {}) | {each["Key"]: each["Value"] for each in store._tags.get(arn) or []}  # noqa: SLF001
+    return dict(table.get("tags") or {}) | {each["Key"]: each["Value"] for each in store._tags.get(arn) or []}
 
 
 def _logs(arn: str) -> dict[str, str] | None:
-    group = _store("cloudwatch_logs")._log_groups.get(_tail(arn).removeprefix("log-group:"))  # noqa: SLF001
+    group = _store("cloudwatch_logs")._log_groups.get(_tail(arn).removeprefix("log-group:"))
     return None if group is None else dict(group.get("tags") or {})
 
 
 def _s3(arn: str) -> dict[str, str] | None:
     store = _store("s3")
     name = _tail(arn)
-    return dict(store._bucket_tags.get(name) or {}) if name in store._buckets else None  # noqa: SLF001
+    return dict(store._bucket_tags.get(name) or {}) if name in store._buckets else None
 
 
 def _lambda(arn: str) -> dict[str, str] | None:
-    function = _store("lambda_svc")._functions.get(_tail(arn).removeprefix("function:").partition(":")[0])  # noqa: SLF001
+    function = _store("lambda_svc")._functions.get(_tail(arn).removeprefix("function:").partition(":")[0])
     return None if function is None else dict(function.get("tags") or {})
 
 
 def _sns(arn: str) -> dict[str, str] | None:
-    topic = _store("sns")._topics.get(arn)  # noqa: SLF001
+    topic = _store("sns")._topics.get(arn)
     return None if topic is None else dict(topic.get("tags") or {})
 
 
 def _sqs(arn: str) -> dict[str, str] | None:
-    for queue in _store("sqs")._queues.values():  # noqa: SLF001
+    for queue in _store("sqs")._queues.values():
         if queue.get("attributes", {}).get("QueueArn") == arn:
             return dict(queue.get("tags") or {})
     return None

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.patches.hooks import module, wrap
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PARTIQL = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete"}
-TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.I)
+TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.IGNORECASE)
 
 
 def apply() -> None:
@@ -55,28 +57,31 @@ def _enforce(original: Callable[..., Any], key: str, action: str, service: str, 
     return result
 
 
-def _statement(headers: dict[str, str], body: bytes) -> str:
-    if headers.get("x-amz-target", "").rpartition(".")[2] != "ExecuteStatement":
+def _statement(given: tuple[Any, ...]) -> str:
+    """Return the statement of an ExecuteStatement call; empty for any other."""
+    service, _, _, headers, body = given[:5]
+    if service != "dynamodb" or headers.get("x-amz-target", "").rpartition(".")[2] != "ExecuteStatement":
         return ""
     return str(json.loads(body or b"{}").get("Statement", ""))
 
 
-def _action(original: Callable[..., Any], service: str, method: str, path: str, headers: dict[str, str], body: bytes,
-            *rest: Any) -> Any:  # fmt: skip
-    verb = _statement(headers, body).lstrip().partition(" ")[0].upper() if service == "dynamodb" else ""
+def _action(original: Callable[..., Any], *given: Any) -> Any:
+    """Name the action of a PartiQL statement; ``given`` is service, method, path, headers, body, query."""
+    verb = _statement(given).lstrip().partition(" ")[0].upper()
     if verb in PARTIQL:
         return f"dynamodb:{PARTIQL[verb]}"
-    return original(service, method, path, headers, body, *rest)
+    return original(*given)
 
 
-def _resource(original: Callable[..., Any], service: str, method: str, path: str, headers: dict[str, str], body: bytes,
-              query: Any, region: str, account: str) -> Any:  # fmt: skip
-    found = TABLE_OF.search(_statement(headers, body)) if service == "dynamodb" else None
+def _resource(original: Callable[..., Any], *given: Any) -> Any:
+    """Name the table of a PartiQL statement; ``given`` ends with region and account."""
+    found = TABLE_OF.search(_statement(given))
     if found:
+        *_, region, account = given
         return f"arn:aws:dynamodb:{region}:{account}:table/{found[1]}"
-    return original(service, method, path, headers, body, query, region, account)
+    return original(*given)
 
 
-def _origin(original: Callable[..., Any], source_ip: str, _secure: bool) -> Any:  # noqa: FBT001 - the engine's signature
+def _origin(original: Callable[..., Any], source_ip: str, _secure: bool) -> Any:
     """Take the loopback for a secure transport, so that policies which demand TLS behave as they do on AWS."""
-    return original(source_ip, True)  # noqa: FBT003 - as above
+    return original(source_ip, True)

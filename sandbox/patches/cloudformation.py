@@ -6,11 +6,13 @@ Each patch runs after the engine's own create or update, with the resource's res
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.patches import logs
 from sandbox.patches.hooks import Answer, body_of, module, succeeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Properties = dict[str, Any]
 

@@ -37,14 +37,14 @@ def apply(table_seconds: float) -> None:
 
 
 def _handle(table_seconds: float) -> Callable[..., Any]:
-    async def handle(original: Callable[..., Any], method: str, path: str, headers: dict[str, str], body: bytes,
-                     query: Any) -> Any:  # fmt: skip
+    async def handle(original: Callable[..., Any], *given: Any) -> Any:
+        _, _, headers, body, _ = given
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         if operation in NOT_WHILE_CREATING | IN_USE_WHILE_CREATING and _ready_at:
             refusal = _refusal(operation, body)
             if refusal:
                 return refusal
-        answer = await original(method, path, headers, body, query)
+        answer = await original(*given)
         if operation == "CreateTable" and succeeded(answer) and table_seconds > 0:
             return _creating(answer, table_seconds)
         return answer
@@ -101,7 +101,9 @@ def _describe(original: Handler, data: dict[str, Any]) -> Answer:
 def _update_backups(original: Handler, data: dict[str, Any]) -> Answer:
     name = data.get("TableName", "")
     if is_creating(name):
-        return error("ContinuousBackupsUnavailableException", "Backups are being enabled for the table. Please retry later")
+        return error(
+            "ContinuousBackupsUnavailableException", "Backups are being enabled for the table. Please retry later"
+        )
     spec = data.get("PointInTimeRecoverySpecification", {})
     period = spec.get("RecoveryPeriodInDays")
     if period is not None and not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:

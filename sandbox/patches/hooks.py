@@ -17,30 +17,30 @@ class MissingHookError(RuntimeError):
     """The engine has no function of that name: it is not the version the patch was written for."""
 
 
-def module(name: str) -> Any:  # noqa: ANN401 - the engine is untyped
+def module(name: str) -> Any:
     """Import a module of the engine by its path below ``ministack``."""
     return importlib.import_module(f"ministack.{name}")
 
 
-def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:  # noqa: ANN401
+def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Replace ``owner.name`` by a callable that gets the original first, then the call's own arguments."""
     original = getattr(owner, name, None)
     if original is None:
         message = f"{getattr(owner, '__name__', owner)} has no {name}; look through the patch that wraps it"
         raise MissingHookError(message)
 
-    def replaced(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+    def replaced(*arguments: Any, **named: Any) -> Any:
         return wrapper(original, *arguments, **named)
 
     replaced.__wrapped__ = original  # type: ignore[attr-defined]
     setattr(owner, name, replaced)
 
 
-def add_operation(owner: Any, operation: str, handler: Callable[[dict[str, Any]], Answer]) -> None:  # noqa: ANN401
+def add_operation(owner: Any, operation: str, handler: Callable[[dict[str, Any]], Answer]) -> None:
     """Give a json-protocol service an operation that it lacks, or replace one it has."""
     original = owner.handle_request
 
-    async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:  # noqa: ANN401
+    async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:
         if headers.get("x-amz-target", "").rpartition(".")[2] == operation:
             return handler(json.loads(body) if body else {})
         return await original(method, path, headers, body, query)

@@ -43,7 +43,7 @@ def _wrong_state(record: dict[str, Any]) -> Answer | None:
 
 
 def _record(data: dict[str, Any]) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = module("services.kms")._resolve_key(data.get("KeyId", ""))  # noqa: SLF001
+    found: dict[str, Any] | None = module("services.kms")._resolve_key(data.get("KeyId", ""))
     return found
 
 

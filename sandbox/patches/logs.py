@@ -34,8 +34,8 @@ def _group(data: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     name = data.get("logGroupName") or ""
     identifier = str(data.get("resourceIdentifier") or "")
     if identifier:
-        name = identifier.split(":log-group:")[-1].removesuffix(":*")
-    return name, store._log_groups.get(name)  # noqa: SLF001 - the engine offers no lookup
+        name = identifier.rsplit(":log-group:", maxsplit=1)[-1].removesuffix(":*")
+    return name, store._log_groups.get(name)
 
 
 def associate(data: dict[str, Any]) -> Answer:
@@ -64,7 +64,7 @@ def key_refusal(key_arn: str, group_arn: str) -> str:
     """Say why Logs may not encrypt a group with a key; empty when it may."""
     kms = module("services.kms")
     region = group_arn.split(":")[3]
-    record = kms._resolve_key(key_arn) if key_arn.startswith("arn:") else None  # noqa: SLF001
+    record = kms._resolve_key(key_arn) if key_arn.startswith("arn:") else None
     if record is None or record["Arn"].split(":")[3] != region:
         return f"The specified KMS key does not exist or is not in {region}: {key_arn}"
     if record["KeySpec"] != "SYMMETRIC_DEFAULT":
@@ -103,7 +103,7 @@ def _create(original: Handler, data: dict[str, Any]) -> Answer:
             return error("InvalidParameterException", refusal)
     answer = original(data)
     if succeeded(answer) and data.get("logGroupClass") == "DELIVERY":
-        module("services.cloudwatch_logs")._log_groups[data["logGroupName"]]["retentionInDays"] = 2  # noqa: SLF001
+        module("services.cloudwatch_logs")._log_groups[data["logGroupName"]]["retentionInDays"] = 2
     return answer
 
 
@@ -134,7 +134,7 @@ def _describe(original: Handler, data: dict[str, Any]) -> Answer:
     return ok({"logGroups": [each for each in kept if not group_class or each["logGroupClass"] == group_class]})
 
 
-def _enforce(original: Callable[..., Any], key: str, action: str, service: str, region: str, **named: Any) -> Any:  # noqa: ANN401
+def _enforce(original: Callable[..., Any], key: str, action: str, service: str, region: str, **named: Any) -> Any:
     """Authorize a log group under both spellings of its ARN, as policies may name it with or without ``:*``."""
     denied = original(key, action, service, region, **named)
     arn = named.get("resource_arn", "")

@@ -9,10 +9,12 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.patches.hooks import module, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 EVALUATE_SECONDS = 1.0
 PUBLISH_SECONDS = 2.0
@@ -76,7 +78,9 @@ def record(namespace: str, metric: str, value: float, dimensions: dict[str, str]
     module("services.cloudwatch").record_metric(namespace, metric, float(value), dimensions=dimensions)
 
 
-def _emit_logs(original: Callable[..., Any], function: Any, request_id: str, text: str, *rest: Any, **named: Any) -> Any:
+def _emit_logs(
+    original: Callable[..., Any], function: Any, request_id: str, text: str, *rest: Any, **named: Any
+) -> Any:
     for line in (text or "").splitlines():
         if '"_aws"' in line:
             for namespace, metric, value, dimensions in embedded(line):

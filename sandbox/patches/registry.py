@@ -5,7 +5,18 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from sandbox.patches import authorization, cloudformation, dynamodb, kms, logs, metrics, sources, tagging
+from sandbox.patches import (
+    authorization,
+    cloudformation,
+    dynamodb,
+    kms,
+    logs,
+    metrics,
+    sources,
+    streams,
+    tagging,
+    targets,
+)
 
 if TYPE_CHECKING:
     from sandbox.server import Options
@@ -33,4 +44,6 @@ def apply(options: Options) -> None:
     tagging.apply()
     cloudformation.apply()
     sources.apply()
+    streams.apply()
+    targets.apply()
     metrics.apply()

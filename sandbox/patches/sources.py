@@ -6,10 +6,12 @@ Source: the Lambda developer guide, "Execution role permissions" of Amazon SQS a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.patches.hooks import module, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 QUEUE_ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 STREAM_ACTIONS = ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream")

@@ -39,16 +39,18 @@ def apply() -> None:
         tagging._HANDLERS[name] = lambda data, wrapper=wrapper, original=original: wrapper(original, data)
 
 
-async def _remember_caller(original: Callable[..., Any], method: str, path: str, headers: dict[str, str], body: bytes,
-                           query: Any) -> Any:  # fmt: skip
+async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
     """Keep the caller's key while the handler, which does not await anything, runs."""
     global _caller_key  # noqa: PLW0603 - the engine passes handlers nothing but the request's data
+    _, _, headers, _, query = given
     _caller_key = module("core.router").extract_access_key_id(headers, query)
-    return await original(method, path, headers, body, query)
+    return await original(*given)
 
 
 def _group(arn: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = module("services.cloudwatch_logs")._log_groups.get(arn.split(":log-group:")[-1])
+    found: dict[str, Any] | None = module("services.cloudwatch_logs")._log_groups.get(
+        arn.rsplit(":log-group:", maxsplit=1)[-1]
+    )
     return found
 
 
@@ -110,7 +112,9 @@ def _untag(original: Handler, data: dict[str, Any]) -> Answer:
 def _change(original: Handler, data: dict[str, Any], permissions: dict[str, str]) -> Answer:
     arns = data.get("ResourceARNList", [])
     if not 0 < len(arns) <= MOST_ARNS:
-        return error("InvalidParameterException", f"ResourceARNList has {len(arns)} entries; 1 to {MOST_ARNS} are allowed")
+        return error(
+            "InvalidParameterException", f"ResourceARNList has {len(arns)} entries; 1 to {MOST_ARNS} are allowed"
+        )
     refused = {arn: refusal for arn in arns if (refusal := _refusal(arn, permissions))}
     _tagged_once.update(arn for arn in arns if arn not in refused and tags.read(arn) is not None)
     allowed = [arn for arn in arns if arn not in refused]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from evenkeel.registry import groups
 
+from evenkeel.registry import groups
 from tests.stack.rendering import PLACES, Stack
 
 

@@ -77,13 +77,17 @@ class Stack:
         """Resolve everything once."""
         self._template = expanded(self.place)
         defaults = {name: str(body["Default"]) for name, body in self._template["Parameters"].items()}
-        self._values = defaults | self.parameters | {
-            "AWS::Partition": self.place.partition,
-            "AWS::Region": self.place.region,
-            "AWS::URLSuffix": self.place.suffix,
-            "AWS::AccountId": ACCOUNT,
-            "AWS::StackName": self.name,
-        }
+        self._values = (
+            defaults
+            | self.parameters
+            | {
+                "AWS::Partition": self.place.partition,
+                "AWS::Region": self.place.region,
+                "AWS::URLSuffix": self.place.suffix,
+                "AWS::AccountId": ACCOUNT,
+                "AWS::StackName": self.name,
+            }
+        )
         self._present = {
             name
             for name, body in self._template["Resources"].items()
@@ -109,12 +113,11 @@ class Stack:
     def resolve(self, value: Any) -> Any:
         """Return a value with its intrinsic functions resolved."""
         if isinstance(value, list):
-            members = [self.resolve(member) for member in value]
-            return [member for member in members if member is not NOTHING]
+            return [member for member in map(self.resolve, value) if member is not NOTHING]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
-            (name, argument), = value.items()
+            ((name, argument),) = value.items()
             handler = getattr(self, "_" + name.replace("Fn::", "").lower(), None)
             if handler is not None and (name.startswith("Fn::") or name in {"Ref", "Condition"}):
                 return handler(argument)

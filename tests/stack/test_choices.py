@@ -26,7 +26,9 @@ def test_every_subset_of_groups_stands_alone(group_names: list[str]) -> None:
         for chosen in combinations(group_names, size):
             stack = Stack(parameters={"EnabledGroups": ",".join(chosen)})
             assert groups_in(stack, group_names) == set(chosen)
-            urls = json.loads(stack.resources["ClerkFunction"]["Properties"]["Environment"]["Variables"]["EVENKEEL_QUEUE_URLS"])
+            urls = json.loads(
+                stack.resources["ClerkFunction"]["Properties"]["Environment"]["Variables"]["EVENKEEL_QUEUE_URLS"]
+            )
             assert urls == {group: f"<{stem(group)}Queue>" for group in chosen}
             (send,) = [it for name, it in roles(stack) if name == "ClerkRole" and it["Sid"] == "SendItBack"]
             assert listed(send["Resource"]) == [f"<{stem(group)}Queue.Arn>" for group in chosen]
@@ -66,7 +68,9 @@ def test_the_environments_name_is_free() -> None:
 
 def test_two_stacks_share_no_name() -> None:
     """Fails when a second stack in the same account and region would collide with the first."""
-    names = re.compile(r"\b(Name|TableName|FunctionName|LogGroupName|AliasName|LayerName|QueueName|TopicName|RoleName)$")
+    names = re.compile(
+        r"\b(Name|TableName|FunctionName|LogGroupName|AliasName|LayerName|QueueName|TopicName|RoleName)$"
+    )
     one, other = Stack(name="blue"), Stack(name="green")
     for name, body in one.resources.items():
         for key, value in body.get("Properties", {}).items():

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from evenkeel.control import Stage
-from evenkeel.registry import groups
 from policy_sentry.querying.actions import get_action_data
 
+from evenkeel.control import Stage
+from evenkeel.registry import groups
 from tests.stack.rendering import ROOT, Stack
 from tools.limits import MAX_INLINE_CHARACTERS
 from tools.names import stem
@@ -49,7 +49,7 @@ def service_of(stack: Stack, resource: str) -> str:
     """Return the IAM service prefix of an ARN or of a reference such as ``<KmsQueue.Arn>``."""
     if resource.startswith("arn:"):
         return resource.split(":")[2]
-    kind = stack.resources[resource.strip("<>").partition(".")[0]]["Type"]
+    kind: str = stack.resources[resource.strip("<>").partition(".")[0]]["Type"]
     return kind.split("::")[1].lower()
 
 
@@ -64,7 +64,7 @@ def test_every_action_exists(stack: Stack) -> None:
     for name, statement in policies(stack):
         for action in listed(statement["Action"]):
             service, _, operation = action.partition(":")
-            assert service == "sts" or get_action_data(service, operation), f"{name}: {action}"
+            assert get_action_data(service, operation), f"{name}: {action}"
 
 
 def test_star_is_only_where_aws_names_no_resource(stack: Stack) -> None:
@@ -92,7 +92,7 @@ def test_every_star_has_a_reason_beside_it() -> None:
     lines = (ROOT / "template.yaml").read_text(encoding="utf-8").splitlines()
     stars = [line for line in lines if re.search(r"Resource: ['\"]?\*|^\s*- ['\"]\*['\"]", line)]
     assert stars
-    assert not [line for line in stars if not re.search(r"# \w+( \S+){2,}", line)]
+    assert not [line for line in stars if not re.search(r"# \S+( \S+){2,}", line)]
 
 
 def test_roles_have_the_path_that_the_patterns_refuse(stack: Stack) -> None:

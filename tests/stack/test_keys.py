@@ -14,8 +14,9 @@ from tests.stack.test_iam import listed, roles
 
 Statement = dict[str, Any]
 
+KEY_PROPERTIES = {"KmsMasterKeyId", "KmsKeyId", "SSESpecification"}
 ENVELOPE = {"kms:Decrypt", "kms:GenerateDataKey"}
-"""What a producer into a queue or topic needs: SQS and SNS encrypt under a data key (SQS developer guide, "Key management")."""
+"""What a producer needs: SQS and SNS encrypt under a data key (SQS developer guide, "Key management")."""
 LOG_ACTIONS = ENVELOPE | {"kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"}
 
 
@@ -50,9 +51,6 @@ def encrypted_with(stack: Stack, key: str) -> set[str]:
     }
 
 
-KEY_PROPERTIES = {"KmsMasterKeyId", "KmsKeyId", "SSESpecification"}
-
-
 @pytest.mark.parametrize(
     ("producer", "kinds"),
     [
@@ -61,36 +59,37 @@ KEY_PROPERTIES = {"KmsMasterKeyId", "KmsKeyId", "SSESpecification"}
     ],
 )
 def test_services_that_produce_are_admitted(anywhere: Stack, producer: str, kinds: tuple[str, ...]) -> None:
-    """Fails when alarms could not reach the encrypted topic, or rules the encrypted queues: on-call would hear nothing."""
+    """Fails when alarms could not reach the encrypted topic, or rules the encrypted queues."""
     targets = anywhere.of_type(*kinds)
     assert targets
     for name, properties in targets.items():
         key = properties["KmsMasterKeyId"].strip("<>")
         (grant,) = of_service(anywhere, key, producer)
-        assert ENVELOPE <= set(grant["Action"]), name
+        assert set(grant["Action"]) >= ENVELOPE, name
         assert "Condition" not in grant, "EventBridge and CloudWatch are not known to send a condition's value to KMS"
 
 
 def test_roles_that_produce_or_consume_are_admitted_twice(anywhere: Stack) -> None:
     """Fails when a function may use a queue, table, stream or topic but not the key behind it."""
-    key_services = set().union(*(services_of(it) for it in statements(anywhere, "DataKey") if "kms:Decrypt" in it["Action"]))
-    needs = {"sqs": "sqs", "sns": "sns", "dynamodb": "dynamodb"}
+    key_services = set().union(
+        *(services_of(it) for it in statements(anywhere, "DataKey") if "kms:Decrypt" in it["Action"])
+    )
     checked = 0
     for role in anywhere.of_type("AWS::IAM::Role"):
         own = [statement for name, statement in roles(anywhere) if name == role]
         used = {
-            needs[action.partition(":")[0]]
+            action.partition(":")[0]
             for statement in own
             for action in listed(statement["Action"])
-            if action.partition(":")[0] in needs and "<" in str(statement["Resource"])
-        }
+            if "<" in str(statement["Resource"])
+        } & {"dynamodb", "sqs", "sns"}
         (key_use,) = [statement for statement in own if statement["Resource"] == "<DataKey.Arn>"]
-        assert ENVELOPE <= set(key_use["Action"])
+        assert set(key_use["Action"]) >= ENVELOPE
         for service in used:
             assert via(anywhere, service) <= services_of(key_use), role
             assert via(anywhere, service) <= key_services, role
             checked += 1
-        assert len(services_of(key_use)) == len(set().union(*(via(anywhere, service) for service in used))), role
+        assert services_of(key_use) == set().union(*(via(anywhere, service) for service in used)), role
     assert checked >= 2 * len(anywhere.of_type("AWS::IAM::Role"))
 
 
@@ -102,7 +101,7 @@ def test_tables_may_keep_a_grant(anywhere: Stack) -> None:
 
 
 def test_logs_may_encrypt_every_group_of_the_account_and_no_other(anywhere: Stack) -> None:
-    """Fails when CloudWatch Logs could not encrypt a group with the log key, or could be made to for another account."""
+    """Fails when CloudWatch Logs could not encrypt our groups with the log key, or could another account's."""
     place = anywhere.place
     groups = f"arn:{place.partition}:logs:{place.region}:{ACCOUNT}:log-group:*"
     encrypt, describe = of_service(anywhere, "LogKey", f"logs.{place.region}.{place.suffix}")
@@ -129,7 +128,7 @@ def test_writers_and_readers_of_logs_are_admitted_through_logs_only(anywhere: St
 
 @pytest.mark.parametrize("key", ["DataKey", "LogKey"])
 def test_administrators_cannot_use_the_key(stack: Stack, key: str) -> None:
-    """Fails when the account's administrators could decrypt outside the services, or nobody could administer the key."""
+    """Fails when administrators could decrypt outside the services, or nobody could administer the key."""
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     bare = [it for it in statements(stack, key) if it["Principal"] == root and "Condition" not in it]
     assert len(bare) == 1
@@ -159,7 +158,7 @@ def test_keys_rotate(stack: Stack) -> None:
 
 
 def test_the_right_key_encrypts(stack: Stack) -> None:
-    """Fails when log groups, which are other people's business, share a key with Evenkeel's data, or something has none."""
+    """Fails when something has no key, or log groups share one with Evenkeel's own data."""
     assert encrypted_with(stack, "LogKey") == set(stack.of_type("AWS::Logs::LogGroup"))
     data = stack.of_type("AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::DynamoDB::Table")
     assert encrypted_with(stack, "DataKey") == set(data)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from evenkeel.patterns import MAX_PATTERN_CHARACTERS
+
 from tests.stack.rendering import ACCOUNT, Stack
-from tools.limits import MAX_PATTERN_CHARACTERS
 
 CALLS = "AWS API Call via CloudTrail"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import pairwise
 from typing import Any
 
@@ -10,15 +11,13 @@ import pytest
 from tests.stack.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
-    "AWS::CloudWatch::Alarm": False,
-    "AWS::Events::Rule": False,
-    "AWS::KMS::Alias": True,
-    "AWS::Lambda::EventInvokeConfig": True,
-    "AWS::Lambda::LayerVersion": True,
-    "AWS::Lambda::Permission": True,
-    "AWS::SNS::Subscription": True,
-    "AWS::SNS::TopicPolicy": True,
-    "AWS::SQS::QueuePolicy": True,
+    "AWS::KMS::Alias",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
 }
 SECONDS_IN_14_DAYS = 14 * 24 * 3600
 
@@ -32,18 +31,28 @@ def tags(properties: dict[str, Any]) -> dict[str, str]:
 def test_everything_is_tagged(stack: Stack) -> None:
     """Fails when a resource of ours could not be told whose it is."""
     for name, body in stack.resources.items():
-        if UNTAGGABLE.get(body["Type"], False):
+        if body["Type"] in UNTAGGABLE:
             continue
         wanted = {"Project": "evenkeel"} if name == "Settings" else {"Project": "evenkeel", "Environment": "dev"}
         assert wanted.items() <= tags(body["Properties"]).items(), name
 
 
 def test_settings_never_change() -> None:
-    """Fails when a parameter of the stack would change the settings resource: CloudFormation would empty the settings."""
-    first = Stack(parameters={"Environment": "one", "StartMode": "notify", "Scope": "arn:aws:sqs:*", "Protect": "true"})
-    assert first.resources["Settings"] == Stack().resources["Settings"]
-    assert first.resources["Settings"]["Properties"]["Value"] == '{"schema_version": 1}'
-    assert "tags" not in (ROOT / "samconfig.toml").read_text(encoding="utf-8").replace("# No tags", "").split("\nversion")[1]
+    """Fails when an update of the stack could touch the settings resource: CloudFormation would empty the settings."""
+    other = {"Environment": "other", "StartMode": "notify", "Scope": "arn:aws:sqs:*", "Protect": "true"}
+    assert Stack(parameters=other).resources["Settings"] == Stack().resources["Settings"]
+    assert Stack().resources["Settings"]["Properties"]["Value"] == '{"schema_version": 1}'
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    assert not [name for name in ("default", "staging", "prod") if "tags" in configured[name]["deploy"]["parameters"]]
+
+
+def test_prod_is_protected_and_starts_by_telling() -> None:
+    """Fails when production would be deployed without protection, or change things from its first minute."""
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    overrides = configured["prod"]["deploy"]["parameters"]["parameter_overrides"]
+    assert {"Environment=prod", "Protect=true", "StartMode=notify"} <= set(overrides)
+    stacks = {configured[name]["deploy"]["parameters"]["stack_name"] for name in ("default", "staging", "prod")}
+    assert len(stacks) == 3
 
 
 def test_tables_are_recoverable_and_expire(stack: Stack) -> None:
@@ -61,7 +70,8 @@ def test_tables_are_recoverable_and_expire(stack: Stack) -> None:
 def test_only_a_protected_stack_keeps_its_tables(protect: str, expected: bool) -> None:
     """Fails when deleting a prod stack would delete its audit, or a dev stack could not be deleted."""
     stack = Stack(parameters={"Protect": protect})
-    assert {table["DeletionProtectionEnabled"] for table in stack.of_type("AWS::DynamoDB::Table").values()} == {expected}
+    tables = stack.of_type("AWS::DynamoDB::Table").values()
+    assert {table["DeletionProtectionEnabled"] for table in tables} == {expected}
 
 
 def test_a_replaced_table_is_kept(stack: Stack) -> None:

@@ -1,0 +1,136 @@
+"""``evenkeel pause`` and ``evenkeel resume``: stop all acting within seconds, and go on again."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from evenkeel_cli import console, sources
+from evenkeel_cli.cloud import Cloud, reaching
+from evenkeel_cli.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from evenkeel_cli.sources import Source
+
+WAIT_SECONDS = 120.0
+"""How long Lambda may take to switch the sources; it usually takes a few seconds, under load up to a minute."""
+_KEEPS_DAYS = 14  # what the template's queues are set to; said where the queue itself could not be asked
+
+
+def pause(stack: str, region: str | None, *, as_json: bool) -> None:
+    """Disable the event sources of a stack's remediators; never asks.
+
+    Raises:
+        CommandError: a source could not be disabled; the others are.
+    """
+    cloud = _cloud("pause", stack, region)
+    found = sources.find(cloud, stack)
+    began = time.monotonic()
+    done = _switch(cloud, found, enabled=False, as_json=as_json)
+    seconds = time.monotonic() - began
+    counted = [sources.count(cloud, each) for each in done]
+    _tell("pause", stack, counted, as_json=as_json)
+    _check("paused", stack, counted)
+    if not as_json:
+        already = all(each.before == "Disabled" for each in found)
+        words = f"{stack} was paused already." if already else f"{stack} is paused, after {seconds:.1f} s."
+        days = min((each.keeps_days for each in counted if each.keeps_days is not None), default=_KEEPS_DAYS)
+        out = console.results()
+        out.print(Text.assemble((words, "bold"), " Nothing is changed any more; what was already running finishes."))
+        out.print(f"Events keep arriving; each waits in its queue for up to {days} days.")
+        out.print(f"next:  evenkeel resume --stack {stack}", style="dim")
+
+
+def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
+    """Enable the event sources again; asks first at a terminal, unless ``yes``.
+
+    Raises:
+        CommandError: a source could not be enabled, or the person said no.
+    """
+    cloud = _cloud("resume", stack, region)
+    found = [sources.count(cloud, each) for each in sources.find(cloud, stack)]
+    waiting = sum(each.waiting or 0 for each in found)
+    if not yes and not as_json and sys.stdin.isatty():
+        _ask(stack, waiting)
+    done = _switch(cloud, found, enabled=True, as_json=as_json)
+    _tell("resume", stack, done, as_json=as_json)
+    _check("resumed", stack, done)
+    if not as_json:
+        out = console.results()
+        already = all(each.before == "Enabled" for each in found)
+        words = f"{stack} was not paused." if already else f"{stack} acts again."
+        out.print(Text.assemble((words, "bold"), f" {_messages(waiting)} had waited and are served now." * (waiting > 0)))
+
+
+def _cloud(action: str, stack: str, region: str | None) -> Cloud:
+    with reaching(f"{action} stack {stack}"):
+        return Cloud(region)
+
+
+def _ask(stack: str, waiting: int) -> None:
+    import typer  # noqa: PLC0415 - only where a person is asked
+
+    if not typer.confirm(f"{_messages(waiting)} waiting: {stack} will act on them at once. Resume?"):
+        raise CommandError(f"{stack} is left as it is", f"evenkeel resume --stack {stack} --yes", Exit.FAILED)
+
+
+def _messages(number: int) -> str:
+    return "1 message" if number == 1 else f"{number:,} messages"
+
+
+def _switch(cloud: Cloud, found: list[Source], *, enabled: bool, as_json: bool) -> list[Source]:
+    if as_json or not console.errors().is_terminal:
+        return sources.switch(cloud, found, enabled=enabled, seconds=WAIT_SECONDS)
+    wanted = "Enabled" if enabled else "Disabled"
+    with console.errors().status("") as status:
+
+        def tick(seen: list[Source]) -> None:
+            done = sum(each.state == wanted for each in seen)
+            status.update(f"{done} of {len(seen)} event sources {wanted.lower()}")
+
+        return sources.switch(cloud, found, enabled=enabled, seconds=WAIT_SECONDS, tick=tick)
+
+
+def _tell(action: str, stack: str, done: list[Source], *, as_json: bool) -> None:
+    if as_json:
+        body = {"stack": stack, "action": action, "ok": not any(each.trouble for each in done),
+                "sources": [_described(each) for each in done]}  # fmt: skip
+        sys.stdout.write(json.dumps(body) + "\n")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("function", "queue", "was", "is", "waiting"):
+        table.add_column(name, justify="right" if name == "waiting" else "left", overflow="fold")
+    for each in done:
+        count = "unknown" if each.waiting is None else f"{each.waiting:,}"
+        state = Text(each.trouble or each.state, style="red" if each.trouble else "green")
+        table.add_row(each.function, each.queue, each.before, state, count)
+    console.results().print(table)
+
+
+def _described(source: Source) -> dict[str, Any]:
+    return {
+        "function": source.function,
+        "queue": source.queue,
+        "uuid": source.uuid,
+        "before": source.before,
+        "state": source.state,
+        "waiting": source.waiting,
+        "trouble": source.trouble or None,
+    }
+
+
+def _check(done: str, stack: str, found: list[Source]) -> None:
+    failed = [each for each in found if each.trouble]
+    if failed:
+        names = "; ".join(f"{each.function} ({each.trouble})" for each in failed)
+        uuid = failed[0].uuid
+        flag = "--no-enabled" if done == "paused" else "--enabled"
+        raise CommandError(
+            f"{len(failed)} of {len(found)} remediators of {stack} not {done}: {names}",
+            f"Run the command again, or: aws lambda update-event-source-mapping {flag} --uuid {uuid}",
+        )

@@ -1,0 +1,84 @@
+"""``evenkeel sandbox``: an AWS on this machine with the stack deployed, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from evenkeel_cli import console, local
+from evenkeel_cli.failure import CommandError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from evenkeel_cli.local import Local
+
+USER = "captain"
+"""The IAM user made for people. Root would not do: its calls are limited by no policy."""
+_LOOK_SECONDS = 1.0
+
+
+def run(port: int, region: str, account: str) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Prints one line of JSON on stdout when ready: ``{"endpoint", "region", "account", "access_key_id",
+    "secret_access_key", "stack", "outputs"}``; all else goes to stderr.
+
+    Raises:
+        CommandError: it cannot start, or the server ended by itself.
+    """
+    err = console.errors()
+    told_to_stop = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        told_to_stop.set()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with local.started(port, region, account, lambda text: err.print(f"{text} ...", style="dim")) as running:
+            line = ready(running)
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+            _explain(line)
+            while not told_to_stop.wait(_LOOK_SECONDS):
+                if not running.sandbox.alive():
+                    raise CommandError(f"the sandbox ended by itself: {running.sandbox.server_log()[-2000:]}")
+            err.print("stopped", style="dim")
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def ready(running: Local) -> dict[str, object]:
+    """Return the ready line: where it is and how to use it, as an IAM user that may do everything."""
+    sandbox = running.sandbox
+    credentials = sandbox.create_user(USER).get_credentials()
+    assert credentials is not None  # noqa: S101 - the session was just made with them
+    return {
+        "endpoint": sandbox.endpoint,
+        "region": sandbox.region,
+        "account": sandbox.account,
+        "access_key_id": credentials.access_key,
+        "secret_access_key": credentials.secret_key,
+        "stack": running.stack.name,
+        "outputs": running.stack.outputs,
+    }
+
+
+def _explain(line: dict[str, object]) -> None:
+    """Show on stderr what to type in another terminal."""
+    err = console.errors()
+    err.print(f"\n{line['stack']} stands ready. In another terminal:\n", style="bold")
+    for name, key in (
+        ("AWS_ENDPOINT_URL", "endpoint"),
+        ("AWS_REGION", "region"),
+        ("AWS_ACCESS_KEY_ID", "access_key_id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret_access_key"),
+    ):
+        err.print(f"  export {name}={line[key]}", soft_wrap=True)
+    err.print("\n  aws logs create-log-group --log-group-name /my/first")
+    err.print("  aws logs describe-log-groups --log-group-name-prefix /my   # a second later: key and retention are set")
+    err.print("\nCtrl-C ends it.", style="dim")

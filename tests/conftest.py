@@ -1,0 +1,52 @@
+"""What every test shares: an environment without credentials of anyone's, and a fresh AWS of moto's where asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.wire import Wire
+    from tests.world import World
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set the environment of a Lambda, and nothing of the developer's own AWS."""
+    from tests.world import VARIABLES  # noqa: PLC0415 - boto3 only where a test needs it
+
+    for name in [name for name in os.environ if name.startswith(("AWS_", "EVENKEEL_"))]:
+        monkeypatch.delenv(name)
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """Record all calls of botocore's, and let some fail."""
+    from tests.wire import WIRE  # noqa: PLC0415 - as above
+
+    WIRE.clear()
+    yield WIRE
+    WIRE.clear()
+
+
+@pytest.fixture
+def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
+    """Return the stack's tables and queues on an empty moto without its gaps."""
+    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415 - as above
+    from moto import mock_aws  # noqa: PLC0415 - as above
+
+    from tests import moto_gaps  # noqa: PLC0415 - as above
+    from tests.world import World  # noqa: PLC0415 - as above
+
+    moto_gaps.install(variables)
+    parameters.clear_caches()
+    with mock_aws():
+        yield World(wire)
+    parameters.clear_caches()

@@ -1,0 +1,165 @@
+"""The generator: what stands in the marked blocks and the docs is what the controls say."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evenkeel.control import Grant, Stage
+from evenkeel.registry import groups
+from tests.stack.rendering import ROOT
+from tools import generate, limits, pages, statements, template_blocks
+from tools.cfn import Fn, Star, to_yaml
+from tools.names import stem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evenkeel.control import Control
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the generated files that the generator takes for the repository."""
+    shutil.copy(ROOT / "template.yaml", tmp_path)
+    shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def control() -> Control:
+    """Return a control whose class may be changed."""
+    original = type(groups()["kms"][0])
+    changed: Control = type("Changed", (original,), {"__module__": original.__module__, "__doc__": original.__doc__})()
+    return changed
+
+
+def test_everything_generated_is_fresh() -> None:
+    """Fails when a control was changed without `make generate`."""
+    assert not list(generate.differences(ROOT, generate.generated(ROOT, groups())))
+
+
+def test_check_names_the_stale_file_and_shows_how_it_differs(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fails when CI would let a hand-edited block pass, or not say where it is."""
+    assert generate.main(["--check"]) == 0
+    text = (copy / "template.yaml").read_text()
+    (copy / "template.yaml").write_text(text.replace("maxReceiveCount: 5", "maxReceiveCount: 50"))
+    (copy / "docs/controls/gone.md").write_text("left over")
+    (copy / "docs/controls/kms-key-rotation.md").unlink()
+    capsys.readouterr()
+    assert generate.main(["--check"]) == 1
+    shown = capsys.readouterr().out
+    assert "--- template.yaml" in shown
+    assert "maxReceiveCount: 50" in shown
+    assert "+++ docs/controls/kms-key-rotation.md (generated)" in shown
+    assert "docs/controls/gone.md: no control of this name" in shown
+
+
+def test_generating_mends_what_check_found(copy: Path) -> None:
+    """Fails when `make generate` would leave a stale, missing or left-over file."""
+    (copy / "docs/controls/gone.md").write_text("left over")
+    (copy / "docs/controls/kms-key-rotation.md").unlink()
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    assert not (copy / "docs/controls/gone.md").exists()
+
+
+@pytest.mark.parametrize("spoil", ["# >>> generated: groups", "# <<< generated: outputs"])
+def test_lost_markers_are_refused(spoil: str) -> None:
+    """Fails when the generator would write nothing and say nothing after someone deleted a marker."""
+    template = (ROOT / "template.yaml").read_text().replace(spoil, "# lost")
+    with pytest.raises(template_blocks.MarkerError, match="restore the markers"):
+        template_blocks.filled(template, template_blocks.blocks(groups()))
+
+
+def test_a_star_without_a_reason_is_refused(control: Control) -> None:
+    """Fails when a control could be granted everything without saying why."""
+    type(control).permissions = (Grant(Stage.READ, ("kms:ListKeys",), on=("*",)),)
+    with pytest.raises(ValueError, match="gives no reason"):
+        statements.granted([control])
+
+
+def test_taking_back_is_not_granted(control: Control) -> None:
+    """Fails when the event path's role could weaken what it strengthened."""
+    undo = Grant(Stage.UNDO, ("kms:DisableKeyRotation",))
+    type(control).permissions = (undo, replace(undo, stage=Stage.APPLY, actions=("kms:EnableKeyRotation",)))
+    (only,) = statements.granted([control])
+    assert only["Action"] == "kms:EnableKeyRotation"
+
+
+def test_grants_on_the_same_resource_share_a_statement(control: Control) -> None:
+    """Fails when roles would grow towards IAM's limit by saying the same resource again and again."""
+    first, second = Grant(Stage.READ, ("kms:DescribeKey",)), Grant(Stage.READ, ("kms:GetKeyRotationStatus",))
+    type(control).permissions = (first, second)
+    (only,) = statements.granted([control])
+    assert only["Action"] == ["kms:DescribeKey", "kms:GetKeyRotationStatus"]
+    assert only["Resource"] == Fn("Sub", "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*")
+
+
+@pytest.mark.parametrize("section", pages.SECTIONS)
+def test_a_docstring_without_a_section_is_refused(control: Control, section: str) -> None:
+    """Fails when a control could be shipped without saying its reason, reach, price or way back."""
+    type(control).__doc__ = (type(control).__doc__ or "").replace(f"{section}:", "Also:")
+    with pytest.raises(ValueError, match=f'no section "{section}:"'):
+        pages.page(control)
+
+
+def test_a_page_says_what_the_control_says(control: Control) -> None:
+    """Fails when the page of a control would leave out a trigger, a permission or a parameter."""
+    text = pages.page(control)
+    actions = [action for grant in control.permissions for action in grant.actions]
+    calls = [name for trigger in control.triggers for name in getattr(trigger, "names", ())]
+    for said in (*actions, *calls, *control.parameters, str(control.severity), str(control.default_mode)):
+        assert f"{said}" in text
+    assert control.frameworks.security_hub in text
+
+
+def test_the_index_lists_every_control() -> None:
+    """Fails when a control would have a page that nobody finds."""
+    controls = [control for members in groups().values() for control in members]
+    text = pages.index(controls)
+    assert [text.count(f"[{control.id}]({control.id}.md)") for control in controls] == [1] * len(controls)
+
+
+def _rule(pattern: dict[str, Any]) -> dict[str, Any]:
+    return {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": pattern}}
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"R": _rule({"detail": {"eventName": ["x" * 2048]}})}, "R: pattern of 20"),
+        ({f"R{n}": _rule({"a": [{"wildcard": "*x"}]}) for n in range(31)}, "31 rules with a wildcard"),
+        (
+            {"R": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"a": "x" * 10_241}}]}}},
+            "R: 102",
+        ),
+        ({f"R{n}": {"Type": "AWS::SNS::Topic"} for n in range(501)}, "501 generated resources"),
+    ],
+)
+def test_limits_of_aws_are_said(resources: dict[str, Any], said: str) -> None:
+    """Fails when a block that AWS refuses would only be noticed at deployment."""
+    assert [problem for problem in limits.exceeded(resources) if problem.startswith(said)]
+
+
+def test_limits_count_what_functions_stand_for() -> None:
+    """Fails when a policy fits on paper and not with the ARNs that CloudFormation fills in."""
+    assert limits.characters(Fn("GetAtt", "KmsQueue.Arn")) > 100
+    assert limits.characters(Fn("Sub", "${AWS::AccountId}")) == len('"123456789012"')
+    assert limits.characters(Star("because")) == len('"*"')
+
+
+def test_yaml_keeps_the_reason_on_the_stars_line() -> None:
+    """Fails when a long reason would be folded into the next line or lose its quotes."""
+    reason = "the service's own word, " * 20
+    assert to_yaml({"Resource": Star(reason.strip())}, 2) == f"  Resource: '*'  # {reason.strip()}\n"
+
+
+@pytest.mark.parametrize(("group", "expected"), [("kms", "Kms"), ("api-gateway", "ApiGateway"), ("a_b", "AB")])
+def test_logical_ids_are_letters_and_digits(group: str, expected: str) -> None:
+    """Fails when CloudFormation would refuse a logical id made from a group's name."""
+    assert stem(group) == expected

@@ -1,0 +1,276 @@
+"""A small AWS for one test: the stack's tables and queues on moto, a clock that tests turn, and events as AWS words them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from evenkeel import events, settings
+from evenkeel.audit import Ledger, StateItem, unwire
+from evenkeel.aws import Aws
+from evenkeel.model import Cause, Place, Request, Resource
+from evenkeel.pipeline import Pipeline
+from evenkeel.registry import all_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel.control import Control
+    from evenkeel.model import Result
+    from evenkeel.records import Record
+
+    from tests.wire import Wire
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+PLACE = Place(ACCOUNT, REGION)
+LOG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/10ca11ed-0000-4000-8000-000000000001"
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/remediator"
+DLQ_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/dead"
+VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "EVENKEEL_AUDIT_TABLE": "audit",
+    "EVENKEEL_DLQ_URL": DLQ_URL,
+    "EVENKEEL_LOG_KEY_ARN": LOG_KEY,
+    "EVENKEEL_QUEUE_URL": QUEUE_URL,
+    "EVENKEEL_SETTINGS": "/evenkeel/settings",
+    "EVENKEEL_STACK": "evenkeel-test",
+    "EVENKEEL_STATE_TABLE": "state",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "Evenkeel",
+    "POWERTOOLS_SERVICE_NAME": "test",
+}
+
+
+@lru_cache(maxsize=32)
+def client(service: str) -> Any:
+    """Return the one client of a service; clients outlive tests, moto's backends do not."""
+    return boto3.client(service, region_name=REGION)
+
+
+class World:
+    """The stack's own resources, and the means to send a request through the pipeline."""
+
+    def __init__(self, wire: Wire) -> None:
+        """Make tables, queues and an empty settings document."""
+        self.wire = wire
+        self.start = datetime.now(UTC)
+        self.now = self.start
+        self.document: dict[str, Any] = {"schema_version": 1}
+        _tables()
+        client("sqs").create_queue(QueueName="remediator")
+        client("sqs").create_queue(QueueName="dead")
+        self.settings(self.document)
+        wire.clear()
+
+    def clock(self) -> datetime:
+        """Tell the time; a millisecond passes each time it is asked."""
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.now += timedelta(seconds=seconds)
+
+    def settings(self, document: dict[str, Any] | str) -> None:
+        """Push a settings document."""
+        text = document if isinstance(document, str) else json.dumps(document)
+        client("ssm").put_parameter(Name="/evenkeel/settings", Value=text, Type="String", Overwrite=True)
+
+    def pipeline(self, owner: str = "worker-1", scope: tuple[str, ...] = ("*",)) -> Pipeline:
+        """Return the pipeline of one worker."""
+        ledger = Ledger(Aws(client), "audit", "state", owner, self.clock, self.sleep)
+        return Pipeline(Aws(client), ledger, scope=scope, retention_days=400, clock=self.clock, sleep=self.sleep)
+
+    def run(  # noqa: PLR0913 - what a test may want otherwise
+        self,
+        control: Control | str,
+        request: Request,
+        *,
+        document: dict[str, Any] | None = None,
+        owner: str = "worker-1",
+        scope: tuple[str, ...] = ("*",),
+        redelivered: bool = False,
+    ) -> Result:
+        """Send one request through its way, with the calls counted from here."""
+        control = all_controls()[control] if isinstance(control, str) else control
+        self.wire.calls.clear()
+        loaded = settings.parse(json.dumps(document or self.document))
+        return self.pipeline(owner, scope).run(control, request, loaded, redelivered=redelivered)
+
+    def records(self) -> list[Record]:
+        """Return all audit records in the order of their ids."""
+        found = [unwire(item) for item in client("dynamodb").scan(TableName="audit")["Items"]]
+        return sorted(found, key=lambda record: record["record_id"])
+
+    def outcomes(self) -> list[str]:
+        """Return the outcomes written so far; a PLANNED record shows as its step."""
+        return [record.get("outcome", record["step"]) for record in self.records()]
+
+    def state(self, control: str, arn: str) -> StateItem:
+        """Return the state item of a control and resource."""
+        found = client("dynamodb").get_item(TableName="state", Key={"pk": {"S": f"{control}#{arn}"}})
+        return StateItem.of(found.get("Item", {}))
+
+    def messages(self, url: str) -> list[dict[str, Any]]:
+        """Take all messages off a queue, those still delayed too."""
+        _undelay(url)
+        found: list[dict[str, Any]] = []
+        while batch := client("sqs").receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=900
+        ).get("Messages"):
+            found += batch
+        return found
+
+    def dead(self) -> list[tuple[str, str]]:
+        """Take all dead letters: (body, reason)."""
+        return [
+            (message["Body"], message["MessageAttributes"]["reason"]["StringValue"])
+            for message in self.messages(DLQ_URL)
+        ]
+
+
+def _undelay(url: str) -> None:
+    from moto.sqs.models import sqs_backends  # noqa: PLC0415 - moto's inside, needed to see delayed messages only
+
+    queue = sqs_backends[ACCOUNT][REGION].queues[url.rpartition("/")[2]]
+    for message in queue._messages:
+        message.delayed_until = 0
+
+
+def _tables() -> None:
+    client("dynamodb").create_table(
+        TableName="audit",
+        KeySchema=[
+            {"AttributeName": "resource", "KeyType": "HASH"},
+            {"AttributeName": "record_id", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "resource", "AttributeType": "S"},
+            {"AttributeName": "record_id", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client("dynamodb").create_table(
+        TableName="state",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "due_shard", "AttributeType": "S"},
+            {"AttributeName": "due_at", "AttributeType": "N"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "due",
+                "KeySchema": [
+                    {"AttributeName": "due_shard", "KeyType": "HASH"},
+                    {"AttributeName": "due_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+class Context:
+    """What Lambda hands a function beside the event."""
+
+    function_name = "remediator"
+    function_version = "$LATEST"
+    memory_limit_in_mb = 256
+    invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:remediator"
+
+    def __init__(self, request_id: str = "", remaining: Callable[[], int] = lambda: 60_000) -> None:
+        """Take the invocation's id, and what tells the time left."""
+        self.aws_request_id = request_id or str(uuid.uuid4())
+        self.get_remaining_time_in_millis = remaining
+
+
+ALICE = {
+    "type": "IAMUser",
+    "principalId": "AIDAEXAMPLE",
+    "arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
+    "accountId": ACCOUNT,
+    "userName": "alice",
+}
+
+
+def cloudtrail(source: str, name: str, when: datetime | None = None, **detail: Any) -> dict[str, Any]:
+    """Return the EventBridge event of an API call by the IAM user alice; ``detail`` overrides CloudTrail's fields."""
+    at = (when or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": events.API_CALL,
+        "source": f"aws.{source.partition('.')[0]}",
+        "account": ACCOUNT,
+        "time": at,
+        "region": REGION,
+        "resources": [],
+        "detail": {
+            "eventVersion": "1.11",
+            "userIdentity": ALICE,
+            "eventTime": at,
+            "eventSource": source,
+            "eventName": name,
+            "awsRegion": REGION,
+            "sourceIPAddress": "203.0.113.10",
+            "userAgent": "aws-cli/2.31.0",
+            "requestParameters": None,
+            "responseElements": None,
+            "eventID": str(uuid.uuid4()),
+            "readOnly": False,
+            "eventType": "AwsApiCall",
+            "managementEvent": True,
+            "recipientAccountId": ACCOUNT,
+            **detail,
+        },
+    }
+
+
+def sqs_event(*bodies: Any, receives: int = 1) -> dict[str, Any]:
+    """Return a batch as Lambda gets it from a queue; a body that is no text is sent as JSON."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": str(receives)},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:remediator",
+                "awsRegion": REGION,
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def request(control: str, arn: str, **fields: Any) -> Request:
+    """Return a request for a resource of this account, caused by a call of CloudTrail's."""
+    cause = fields.pop("cause", Cause("cloudtrail", "event-1", "SomeCall", datetime.now(UTC).isoformat()))
+    return Request(control, Resource(arn, ACCOUNT, REGION), cause, **fields)
+
+
+def metrics(output: str) -> dict[str, float]:
+    """Return the sums of the metrics that a function printed in CloudWatch's embedded format."""
+    sums: dict[str, float] = {}
+    for line in output.splitlines():
+        if '"_aws"' not in line:
+            continue
+        document = json.loads(line)
+        for directive in document["_aws"]["CloudWatchMetrics"]:
+            for metric in directive["Metrics"]:
+                value = document[metric["Name"]]
+                sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(value if isinstance(value, list) else [value])
+    return sums
