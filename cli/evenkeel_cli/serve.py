@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 import threading
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError
 
 from evenkeel_cli import console, local
 from evenkeel_cli.failure import CommandError
@@ -39,14 +42,13 @@ def run(port: int, region: str, account: str) -> None:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with local.started(port, region, account, lambda text: err.print(f"{text} ...", style="dim")) as running:
-            line = ready(running)
-            sys.stdout.write(json.dumps(line) + "\n")
-            sys.stdout.flush()
-            _explain(line)
+            _announce(ready(running))
             while not told_to_stop.wait(_LOOK_SECONDS):
-                if not running.sandbox.alive():
-                    raise CommandError(f"the sandbox ended by itself: {running.sandbox.server_log()[-2000:]}")
-            err.print("stopped", style="dim")
+                _see_that_it_lives(running)
+    except (CommandError, BotoCoreError):
+        # A terminal's Ctrl-C reaches the server, too: what fails while both stop is no failure.
+        if not told_to_stop.is_set():
+            raise
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -68,8 +70,19 @@ def ready(running: Local) -> dict[str, object]:
     }
 
 
-def _explain(line: dict[str, object]) -> None:
-    """Show on stderr what to type in another terminal."""
+def _see_that_it_lives(running: Local) -> None:
+    port = int(running.sandbox.endpoint.rpartition(":")[2])
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError as error:
+        said = running.sandbox.server_log()[-2000:]
+        raise CommandError(f"the sandbox ended by itself ({error}): {said}", "Start it again.") from error
+
+
+def _announce(line: dict[str, object]) -> None:
+    """Print the ready line on stdout, and on stderr what to type in another terminal."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
     err = console.errors()
     err.print(f"\n{line['stack']} stands ready. In another terminal:\n", style="bold")
     for name, key in (

@@ -1,0 +1,228 @@
+"""The parameters of calls, per protocol, in the spelling that CloudTrail's real events have."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+from shim_wire import call
+
+from sandbox import quirks
+
+XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+CASES: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
+    (
+        "dynamodb",
+        "create_table",
+        {
+            "TableName": "music",
+            "KeySchema": [{"AttributeName": "Artist", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "Artist", "AttributeType": "S"}],
+            "SSESpecification": {"Enabled": True},
+            "Tags": [{"Key": "Owner", "Value": "Ann"}],
+        },
+        "CreateTable",
+        {
+            "tableName": "music",
+            "keySchema": [{"attributeName": "Artist", "keyType": "HASH"}],
+            "attributeDefinitions": [{"attributeName": "Artist", "attributeType": "S"}],
+            "sSESpecification": {"enabled": True},
+            "tags": [{"key": "Owner", "value": "Ann"}],
+        },
+    ),
+    (
+        "kms",
+        "create_key",
+        {"Tags": [{"TagKey": "Owner", "TagValue": "Ann"}]},
+        "CreateKey",
+        {
+            "bypassPolicyLockoutSafetyCheck": False,
+            "customerMasterKeySpec": "SYMMETRIC_DEFAULT",
+            "description": "",
+            "keySpec": "SYMMETRIC_DEFAULT",
+            "keyUsage": "ENCRYPT_DECRYPT",
+            "multiRegion": False,
+            "origin": "AWS_KMS",
+            "tags": [{"tagKey": "Owner", "tagValue": "Ann"}],
+        },
+    ),
+    (
+        "logs",
+        "create_log_group",
+        {"logGroupName": "/a b/ü", "tags": {"Owner": "Ann"}},
+        "CreateLogGroup",
+        {"logGroupName": "/a b/ü", "tags": {"Owner": "Ann"}},
+    ),
+    (
+        "sqs",
+        "set_queue_attributes",
+        {"QueueUrl": "http://127.0.0.1:9/1/q", "Attributes": {"KmsMasterKeyId": "k"}},
+        "SetQueueAttributes",
+        {"queueUrl": "http://127.0.0.1:9/1/q", "attributes": {"KmsMasterKeyId": "k"}},
+    ),
+    (
+        "sns",
+        "create_topic",
+        {"Name": "alerts", "Attributes": {"DisplayName": "x"}, "Tags": [{"Key": "Owner", "Value": "Ann"}]},
+        "CreateTopic",
+        {"name": "alerts", "attributes": {"DisplayName": "x"}, "tags": [{"key": "Owner", "value": "Ann"}]},
+    ),
+    (
+        "rds",
+        "modify_db_instance",
+        {"DBInstanceIdentifier": "db", "BackupRetentionPeriod": 7, "ApplyImmediately": True},
+        "ModifyDBInstance",
+        {"dBInstanceIdentifier": "db", "backupRetentionPeriod": 7, "applyImmediately": True},
+    ),
+    (
+        "lambda",
+        "tag_resource",
+        {"Resource": "arn:aws:lambda:eu-west-1:1:function:f", "Tags": {"Owner": "Ann"}},
+        "TagResource20170331v2",
+        {"resource": "arn:aws:lambda:eu-west-1:1:function:f", "tags": {"Owner": "Ann"}},
+    ),
+    (
+        "lambda",
+        "untag_resource",
+        {"Resource": "arn:aws:lambda:eu-west-1:1:function:f", "TagKeys": ["Owner", "Team"]},
+        "UntagResource20170331v2",
+        {"resource": "arn:aws:lambda:eu-west-1:1:function:f", "tagKeys": ["Owner", "Team"]},
+    ),
+    (
+        "s3",
+        "put_bucket_versioning",
+        {"Bucket": "photos", "VersioningConfiguration": {"Status": "Enabled"}},
+        "PutBucketVersioning",
+        {
+            "bucketName": "photos",
+            "Host": "photos.s3.eu-west-1.amazonaws.com",
+            "versioning": "",
+            "VersioningConfiguration": {"xmlns": XMLNS, "Status": "Enabled"},
+        },
+    ),
+    (
+        "s3",
+        "put_bucket_policy",
+        {"Bucket": "photos", "Policy": '{"Statement": []}'},
+        "PutBucketPolicy",
+        {
+            "bucketName": "photos",
+            "Host": "photos.s3.eu-west-1.amazonaws.com",
+            "policy": "",
+            "bucketPolicy": {"Statement": []},
+        },
+    ),
+    (
+        "s3",
+        "delete_public_access_block",
+        {"Bucket": "photos"},
+        "DeleteBucketPublicAccessBlock",
+        {"bucketName": "photos", "Host": "photos.s3.eu-west-1.amazonaws.com", "publicAccessBlock": ""},
+    ),
+    (
+        "ec2",
+        "authorize_security_group_ingress",
+        {
+            "GroupId": "sg-1",
+            "IpPermissions": [
+                {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+            ],
+        },
+        "AuthorizeSecurityGroupIngress",
+        {
+            "groupId": "sg-1",
+            "ipPermissions": {
+                "items": [
+                    {"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}
+                ]
+            },
+        },
+    ),
+    (
+        "ec2",
+        "delete_flow_logs",
+        {"FlowLogIds": ["fl-1"]},
+        "DeleteFlowLogs",
+        {"DeleteFlowLogsRequest": {"FlowLogId": {"content": "fl-1", "tag": 1}}},
+    ),
+    (
+        "ec2",
+        "delete_flow_logs",
+        {"FlowLogIds": ["fl-1", "fl-2"]},
+        "DeleteFlowLogs",
+        {"DeleteFlowLogsRequest": {"FlowLogId": [{"content": "fl-1", "tag": 1}, {"content": "fl-2", "tag": 2}]}},
+    ),
+    (
+        "ec2",
+        "modify_instance_metadata_options",
+        {"InstanceId": "i-1", "HttpTokens": "required"},
+        "ModifyInstanceMetadataOptions",
+        {"ModifyInstanceMetadataOptionsRequest": {"InstanceId": "i-1", "HttpTokens": "required"}},
+    ),
+    (
+        "ec2",
+        "modify_snapshot_attribute",
+        {
+            "SnapshotId": "snap-1",
+            "Attribute": "createVolumePermission",
+            "OperationType": "add",
+            "UserIds": ["111122223333"],
+        },
+        "ModifySnapshotAttribute",
+        {
+            "snapshotId": "snap-1",
+            "attributeType": "CREATE_VOLUME_PERMISSION",
+            "createVolumePermission": {"add": {"items": [{"userId": "111122223333"}]}},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "parameters", "name", "expected"), CASES)
+def test_parameters_are_spelled_as_cloudtrail_does(
+    service: str, operation: str, parameters: dict[str, Any], name: str, expected: dict[str, Any]
+) -> None:
+    """A pattern or a field path that works on the sandbox would not match on AWS."""
+    found = call(service, operation, **parameters)
+    assert quirks.event_name(found) == name
+    assert quirks.request_parameters(found) == expected
+
+
+def test_run_instances_groups_what_each_instance_has() -> None:
+    """Controls on instances would look for image and groups where AWS does not put them."""
+    found = call("ec2", "run_instances", ImageId="ami-1", MinCount=1, MaxCount=1, SecurityGroupIds=["sg-1"])
+    shown = quirks.request_parameters(found)
+    assert shown is not None
+    assert shown["instancesSet"] == {"items": [{"imageId": "ami-1", "minCount": 1, "maxCount": 1}]}
+    assert shown["groupSet"] == {"items": [{"groupId": "sg-1"}]}
+
+
+def test_secrets_do_not_appear_in_parameters() -> None:
+    """Passwords and a function's variables would travel in events, which AWS's never do."""
+    database = call("rds", "modify_db_instance", DBInstanceIdentifier="db", MasterUserPassword="hunter2hunter2")
+    function = call("lambda", "update_function_configuration", FunctionName="f", Environment={"Variables": {"K": "v"}})
+    assert quirks.request_parameters(database) == {
+        "dBInstanceIdentifier": "db",
+        "masterUserPassword": "HIDDEN_DUE_TO_SECURITY_REASONS",
+    }
+    assert quirks.request_parameters(function) == {"functionName": "f", "environment": {}}
+
+
+def test_copying_an_object_is_told_from_putting_one() -> None:
+    """The log of calls would name CopyObject for every PutObject, which has the same route."""
+    assert call("s3", "put_object", Bucket="photos", Key="a", Body=b"x").operation == "PutObject"
+    copied = call("s3", "copy_object", Bucket="photos", Key="a", CopySource="photos/b")
+    assert copied.operation == "CopyObject"
+
+
+def test_calls_of_other_services_are_named_without_their_model() -> None:
+    """Counting the calls of services that emit nothing would need every service's model in memory."""
+    found = call("iam", "create_user", UserName="ann")
+    assert (found.service, found.operation, found.model) == ("iam", "CreateUser", None)
+    assert call("ssm", "get_parameter", Name="x").operation == "GetParameter"
