@@ -76,6 +76,7 @@ class Sandbox:
     endpoint: str = field(default="", init=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
     _stderr: IO[str] | None = field(default=None, init=False, repr=False)
+    _last_log: str = field(default="", init=False, repr=False)
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -131,12 +132,14 @@ class Sandbox:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+        self._last_log = self.server_log()
+        if self._stderr is not None:
+            self._stderr.close()
 
     def server_log(self) -> str:
-        """Return what the server has written to stderr."""
-        if self._stderr is None:
-            return ""
-        self._stderr.flush()
+        """Return what the server has written to stderr, also after it has stopped."""
+        if self._stderr is None or self._stderr.closed:
+            return self._last_log
         self._stderr.seek(0)
         return self._stderr.read()
 

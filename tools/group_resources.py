@@ -27,16 +27,17 @@ Resources = dict[str, dict[str, Any]]
 def resources(group: str, controls: Sequence[Control]) -> Resources:
     """Return everything one group consists of, by logical id, in the order in which it is read."""
     name = stem(group)
-    rules = {f"{name}{suffix}Rule": pattern for suffix, pattern in patterns(controls).items()}
+    found_patterns = patterns(controls)
+    rules = [f"{name}{suffix}Rule" for suffix in found_patterns]
     found = {
         f"{name}Queue": _queue(),
-        f"{name}QueuePolicy": _queue_policy(name, list(rules)),
-        **{rule: _rule(name, group, pattern) for rule, pattern in rules.items()},
+        f"{name}QueuePolicy": _queue_policy(name, rules),
+        **{f"{name}{suffix}Rule": _rule(name, group, suffix, pattern) for suffix, pattern in found_patterns.items()},
         f"{name}Logs": _logs(group),
         f"{name}Role": _role(name, group, controls),
         f"{name}Function": _function(name, group, controls),
         f"{name}Source": _source(name),
-        **alarms(name, group, list(rules)),
+        **alarms(name, group, rules),
     }
     return {logical: {"Type": body["Type"], "Condition": condition(group), **body} for logical, body in found.items()}
 
@@ -78,7 +79,8 @@ def _queue_policy(name: str, rules: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _rule(name: str, group: str, pattern: dict[str, Any]) -> dict[str, Any]:
+def _rule(name: str, group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule. Its name is given: CloudFormation would cut a long stack's, and the dead letters admit by name."""
     target = {
         "Id": "queue",
         "Arn": arn_of(f"{name}Queue"),
@@ -88,6 +90,7 @@ def _rule(name: str, group: str, pattern: dict[str, Any]) -> dict[str, Any]:
     return {
         "Type": "AWS::Events::Rule",
         "Properties": {
+            "Name": Fn("Sub", f"${{AWS::StackName}}-{group}-{suffix}"),
             "Description": f"Wakes Evenkeel's {group} controls",
             "EventPattern": _substituted(pattern),
             "Targets": [target],

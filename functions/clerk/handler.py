@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from evenkeel.audit import LOOK_AGAIN, unwire
 from evenkeel.aws import Aws, connect
@@ -17,14 +15,14 @@ from evenkeel.model import Cause, Request, Resource
 from evenkeel.queue import Queue
 from evenkeel.records import SHARDS
 from evenkeel.settings import Environment
+from evenkeel.telemetry import COUNT, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger()
-metrics = Metrics()
+logger, metrics = telemetry()
 
 STUCK_AFTER = timedelta(hours=1)
 """A plan this old without an outcome raises the alarm."""
@@ -81,6 +79,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.debug("woken", by=event.get("source"))
     account = context.invoked_function_arn.split(":")[4]
     due, stuck = look_again(_aws(), Environment.read(), account, datetime.now(UTC))
-    metrics.add_metric("StuckPlans", MetricUnit.Count, stuck)
+    metrics.add_metric("StuckPlans", COUNT, stuck)
     logger.info("looked", due=due, stuck=stuck)
     return {"due": due, "stuck": stuck}

@@ -11,13 +11,12 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from evenkeel.audit import unwire
 from evenkeel.aws import Aws, connect
 from evenkeel.model import Outcome, Step
+from evenkeel.telemetry import COUNT, telemetry
 from notifier import alert
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from evenkeel.records import Record
     from notifier.alert import Alert
 
-logger = Logger()
-metrics = Metrics()
+logger, metrics = telemetry()
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
@@ -48,7 +46,7 @@ def announce(record: DynamoDBRecord) -> None:
     elif raw["eventName"] == "REMOVE" and raw.get("userIdentity") == _TIME_TO_LIVE:
         logger.debug("expired", keys=images["Keys"])
     else:
-        metrics.add_metric("Tampering", MetricUnit.Count, 1)
+        metrics.add_metric("Tampering", COUNT, 1)
         logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
         old = unwire(images.get("OldImage", images["Keys"]))
         _send(alert.tampering(raw["eventName"], old, unwire(images.get("NewImage", {}))), old)
@@ -60,7 +58,7 @@ def _outcome(record: Record) -> None:
     outcome = Outcome(record["outcome"])
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
     if record["announce"] and outcome is not Outcome.APPLIED:
-        metrics.add_metric("Announced", MetricUnit.Count, 1)
+        metrics.add_metric("Announced", COUNT, 1)
         _send(alert.outcome(record), record)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jmespath
 from botocore.exceptions import ClientError
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage, fits
+from evenkeel.control import Context, Control, Frameworks, Grant, Radius, Stage, fits
 from evenkeel.events import resource_arn
 from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
 from evenkeel.triggers import CloudTrail, Config, TagChange
@@ -59,6 +59,7 @@ class RequiredTags(Control):
         ),
     )
     parameters = {"required": [_OWNER, "Environment", "Project", "CostCenter"], "values": {}}
+    blast_radius = Radius(limit=1000)  # it takes part in every creation, and a tag can be taken off again
     always_settles = True
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ have the permissions that the services themselves require to tag".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,8 @@ UNTAG = {"kms": "kms:UntagResource", "dynamodb": "dynamodb:UntagResource", "logs
          "sqs": "sqs:UntagQueue"}  # fmt: skip
 """The permission that tagging a resource of a service needs beside the Tagging API's own."""
 
+UNTYPED = frozenset({"s3", "sqs", "sns"})
+SEPARATOR = re.compile(r"[/:]")
 Handler = Callable[[dict[str, Any]], Answer]
 _caller_key = ""
 
@@ -33,6 +36,7 @@ def apply() -> None:
     tagging._RESOURCE_TAG_COLLECTORS["s3"] = tagging._collect_s3
     tagging._WRITERS["logs"] = _write_log_group
     tagging._REMOVERS["logs"] = _remove_log_group
+    wrap(tagging, "_matches_type_filters", _of_type)
     wrap(tagging, "handle_request", _remember_caller)
     for name, wrapper in (("GetResources", _get), ("TagResources", _tag), ("UntagResources", _untag)):
         original = tagging._HANDLERS[name]
@@ -45,6 +49,18 @@ async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
     _, _, headers, _, query = given
     _caller_key = module("core.router").extract_access_key_id(headers, query)
     return await original(*given)
+
+
+def _of_type(_: Callable[..., Any], arn: str, filters: list[str]) -> bool:
+    """Match ``service`` or ``service:type``; the engine takes ``log-group:/a`` for another type."""
+    _, _, service, _, _, resource = arn.split(":", 5)
+    kind = SEPARATOR.split(resource, maxsplit=1)[0]
+    return not filters or any(each in (service, f"{service}:{kind}") for each in filters) or _untyped(service, filters)
+
+
+def _untyped(service: str, filters: list[str]) -> bool:
+    """Match a bucket (a queue and a topic likewise), whose ARN names no type."""
+    return any(each == f"{service}:{tags.RESOURCE_TYPES.get(service)}" for each in filters if service in UNTYPED)
 
 
 def _group(arn: str) -> dict[str, Any] | None:

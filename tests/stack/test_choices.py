@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from itertools import combinations
 
 import pytest
@@ -79,11 +80,22 @@ def test_two_stacks_share_no_name() -> None:
                 assert other.resources[name]["Properties"][key] == value.replace("blue", "green")
 
 
-def test_long_stack_names_still_fit(group_names: list[str]) -> None:
-    """Fails when a stack name of the documented 40 characters gives a function name that Lambda refuses."""
+def test_long_stack_names_still_fit() -> None:
+    """Fails when a stack name of the documented 40 characters gives a function or rule a name that AWS refuses."""
     stack = Stack(name="s" * 40)
-    assert max(len(function["FunctionName"]) for function in stack.of_type("AWS::Lambda::Function").values()) <= 64
-    assert max(map(len, group_names)) <= 64 - 41
+    functions = [function["FunctionName"] for function in stack.of_type("AWS::Lambda::Function").values()]
+    rules = [rule["Name"] for rule in stack.of_type("AWS::Events::Rule").values()]
+    assert max(map(len, functions + rules)) <= 64
+
+
+def test_the_dead_letters_admit_every_rule_and_no_stranger(stack: Stack) -> None:
+    """Fails when a rule's undeliverable event would be refused by the dead letters, too."""
+    allow = stack.resources["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]
+    admitted = allow["Condition"]["ArnLike"]["aws:SourceArn"]
+    prefix = f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/"
+    for rule in stack.of_type("AWS::Events::Rule").values():
+        assert fnmatchcase(prefix + rule["Name"], admitted)
+    assert not fnmatchcase(f"{prefix}somebody-elses", admitted)
 
 
 def test_no_partition_is_written_down() -> None:

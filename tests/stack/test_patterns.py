@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from evenkeel.patterns import MAX_PATTERN_CHARACTERS
-
 from tests.stack.rendering import ACCOUNT, Stack
 
 CALLS = "AWS API Call via CloudTrail"

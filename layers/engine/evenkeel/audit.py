@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from evenkeel import records
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
+from evenkeel.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,7 @@ class Ledger:
         changes: dict[str, Any] = {"repaired_at": int(self._clock().timestamp())}
         if not keep_open:
             gone = (*gone, "plan", "plan_digest", "due_shard", "due_at")
-        if record["outcome"] == "PARTIAL":
+        if record["outcome"] == Outcome.PARTIAL:
             changes |= _announcement(record, self._clock())
         self._advance(StateItem(head=item_head), sealed, changes, gone)
         return sealed
@@ -294,8 +295,9 @@ def _due(record: Record, moment: datetime) -> dict[str, Any]:
 
 
 def finding_digest(record: Record) -> str:
-    """Return what makes two announcements of one resource the same: the reason, what remains, and the calls."""
-    return records.digest([record["reason"], record["remains"], record["calls"]])
+    """Return what makes two announcements of one resource the same: what is wrong, and the calls still to be made."""
+    calls = [] if record.get("outcome") == Outcome.PARTIAL else record["calls"]
+    return records.digest([record["remains"] or record["reason"], calls])
 
 
 def _announcement(record: Record, now: datetime) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class Pipeline:
         self._clock = clock
         self._repairer = Repairer(aws, ledger, clock, sleep)
 
-    def run(self, control: Control, request: Request, settings: Settings, *, redelivered: bool = False) -> Result:
+    def run(  # noqa: PLR0911 - one return an outcome, in the order of the way
+        self, control: Control, request: Request, settings: Settings, *, redelivered: bool = False
+    ) -> Result:
         """Take one request through its way.
 
         Raises:
@@ -74,20 +76,29 @@ class Pipeline:
             return returned(request, f"not ready: {judgement.reason}", policy.return_delay(request.attempt))
         if isinstance(judgement, NonCompliant):
             return self._found(job, state, judgement)
-        if redelivered or request.plan or request.cause.origin == "verify":
-            try:
-                self._repairer.finish(job, state)
-            except (LeaseHeldError, StaleStateError) as error:
-                return returned(request, str(error), policy.return_delay(request.attempt))
         if isinstance(judgement, NotApplicable):
-            return Result(request, Outcome.NOT_APPLICABLE, judgement.reason)
-        return Result(request, Outcome.COMPLIANT)
+            return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
+        return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
+
+    def _left_alone(self, job: Job, result: Result, after: State | None = None) -> Result:
+        """Return a result that changes nothing, once an act that a worker left open has its outcome."""
+        request = job.request
+        if request.dry_run or not (job.redelivered or request.plan or request.cause.origin == "verify"):
+            return result
+        proved = result.outcome is Outcome.COMPLIANT
+        outcome = Outcome.REMEDIATED if proved else Outcome.FAILED
+        detail = "verified when looked at again" if proved else f"interrupted; by now: {result.reason}"
+        try:
+            self._repairer.finish(job, after, outcome, detail)
+        except (LeaseHeldError, StaleStateError) as error:
+            return returned(request, str(error), policy.return_delay(request.attempt))
+        return result
 
     def _found(self, job: Job, state: State, finding: NonCompliant) -> Result:
         """Decide about a finding, and do as decided."""
         decision = policy.decide(finding, job.settings.mode, job.arn, self._scope)
         if isinstance(decision, policy.Skip):
-            return Result(job.request, Outcome.SKIPPED, decision.reason)
+            return self._left_alone(job, Result(job.request, Outcome.SKIPPED, decision.reason))
         if job.request.dry_run:
             return _dry(job, finding, decision)
         record = job.record(state, finding, now=self._clock(), retention_days=self._retention_days)
@@ -107,6 +118,10 @@ class Pipeline:
 
     def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision, state: State) -> Result:
         """Tell people of a finding that is left as it is, once a day."""
+        if item.plan:
+            detail = f"interrupted; by now: {decision.reason}"
+            self._repairer.end(job, item, Outcome.FAILED, detail, announce=False)
+            item = self._ledger.state(job.control.id, job.arn)
         now = self._clock()
         lately = now.timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
         if item.announced == finding_digest(record) and lately:
@@ -123,7 +138,7 @@ class Pipeline:
         if kind is ErrorKind.TRANSIENT or may_appear:
             return returned(request, f"not ready: {error}", policy.return_delay(request.attempt))
         if kind is ErrorKind.NOT_FOUND:
-            return Result(request, Outcome.GONE, "the resource is not there any more")
+            return self._left_alone(job, Result(request, Outcome.GONE, "the resource is not there any more"))
         if kind is ErrorKind.DENIED and not request.dry_run:
             return self._denied(job, str(error))
         if kind is ErrorKind.NOT_GRANTED:
@@ -135,9 +150,12 @@ class Pipeline:
         now = self._clock()
         record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
         first = self._ledger.first_today(f"denied#{job.per_account}")
+        item = self._ledger.state(job.control.id, job.arn)
+        if item.plan:
+            return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
         calls = len(self._aws.made)
         ended = records.ended(record, Outcome.DENIED, now=now, detail=detail, aws_calls=calls, announce=first)
-        sealed = self._ledger.announce(ended, self._ledger.state(job.control.id, job.arn))
+        sealed = self._ledger.announce(ended, item)
         return job.ended(Outcome.DENIED, detail, sealed)
 
 

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from evenkeel import events, manual, policy, settings
@@ -23,6 +21,7 @@ from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
 from evenkeel.registry import controls_of
 from evenkeel.repair import NotGrantedError
+from evenkeel.telemetry import COUNT, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +40,7 @@ class Remediator:
     def __init__(self, package: str) -> None:
         """Find the group's controls; AWS is reached at the first message."""
         self.controls = controls_of(package)
-        self.logger = Logger()
-        self.metrics = Metrics()
+        self.logger, self.metrics = telemetry()
 
     @cached_property
     def environment(self) -> settings.Environment:
@@ -93,7 +91,7 @@ class Remediator:
             self._give_up(record.body, "Malformed", str(error))
         except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
             self.logger.exception("crashed", message_id=record.message_id, receives=receives)
-            self.metrics.add_metric("Crashed", MetricUnit.Count, 1)
+            self.metrics.add_metric("Crashed", COUNT, 1)
             if receives < MAX_RECEIVES:
                 raise
             self._give_up(record.body, "Crashed", f"{type(error).__name__}: {error}")
@@ -106,7 +104,7 @@ class Remediator:
         parsed = events.parse(payload, self.controls, place)
         if parsed.irrelevant:
             self.logger.info("irrelevant", reason=parsed.irrelevant)
-            self.metrics.add_metric("Irrelevant", MetricUnit.Count, 1)
+            self.metrics.add_metric("Irrelevant", COUNT, 1)
             return
         crashes: list[Exception] = []
         for request in parsed.requests:
@@ -144,7 +142,7 @@ class Remediator:
 
     def _give_up(self, body: str, metric: str, reason: str) -> None:
         self.logger.error("dead letter", kind=metric, reason=reason, body_start=body[:500])
-        self.metrics.add_metric(metric, MetricUnit.Count, 1)
+        self.metrics.add_metric(metric, COUNT, 1)
         self.queue.give_up(body, f"{metric}: {reason}")
 
     def _tell(self, result: Result) -> None:
@@ -159,7 +157,7 @@ class Remediator:
             attempt=request.attempt,
             record_id=result.record_id,
         )
-        self.metrics.add_metric(result.outcome.title().replace("_", ""), MetricUnit.Count, 1)
+        self.metrics.add_metric(result.outcome.title().replace("_", ""), COUNT, 1)
 
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.manual`."""
@@ -200,7 +198,7 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
         try:
             return worker.by_hand(event, context)
         except EvenkeelError as error:
-            worker.metrics.add_metric("Refused", MetricUnit.Count, 1)
+            worker.metrics.add_metric("Refused", COUNT, 1)
             return {"error": f"{type(error).__name__}: {error}"}
 
     return handler

@@ -67,18 +67,38 @@ class Repairer:
                 return self._call_failed(job, plan, call, failed)
         return self._verify(job, plan)
 
-    def finish(self, job: Job, state: State) -> None:
-        """Write the outcome of an act that was cut short or late to show, now that the resource is as wanted."""
+    def finish(self, job: Job, state: State | None, outcome: Outcome, detail: str) -> None:
+        """Write the outcome of an act that was cut short or late to show, if there is one and nobody is at it.
+
+        Raises:
+            LeaseHeldError, StaleStateError: somebody else was faster.
+        """
         item = self._ledger.state(job.control.id, job.arn)
-        if not item.plan or item.leased_to_other(self._ledger.owner, self._clock()):
-            return
+        if item.plan and not item.leased_to_other(self._ledger.owner, self._clock()):
+            self.end(job, item, outcome, detail, after=state, announce=outcome is Outcome.REMEDIATED)
+
+    def end(  # noqa: PLR0913 - an outcome has these parts
+        self,
+        job: Job,
+        item: StateItem,
+        outcome: Outcome,
+        detail: str,
+        *,
+        after: State | None = None,
+        announce: bool = True,
+    ) -> Result:
+        """Write the outcome of the plan that a state item holds open.
+
+        Raises:
+            EvenkeelError: the plan's record is gone from the audit table.
+            LeaseHeldError, StaleStateError: somebody else was faster.
+        """
         plan = self._ledger.record(job.arn, item.plan)
         if plan is None:
             raise EvenkeelError(
                 f"{job.arn}: record {item.plan} is missing from the audit table; restore it from backup"
             )
-        ended = self._ended(plan, Outcome.REMEDIATED, "verified when looked at again", after=state)
-        self._ledger.close(item.head, ended)
+        return self._close(job, {**plan, "hash": item.head}, outcome, detail, after=after, announce=announce)
 
     def _plan(self, job: Job, finding: Record, item: StateItem) -> Record | None:
         """Return the PLANNED record to act under, an open one for the same calls or a new one; None over the radius.
@@ -149,14 +169,7 @@ class Repairer:
         if item.plan_digest == records.digest(finding["calls"]) and waited < VERIFY_WITHIN:
             delay = policy.return_delay(_PROOF_ATTEMPT + request.attempt)
             return returned(request, "the change does not show yet", delay)
-        plan = self._ledger.record(job.arn, item.plan)
-        if plan is None:
-            raise EvenkeelError(
-                f"{job.arn}: record {item.plan} is missing from the audit table; restore it from backup"
-            )
-        return self._close(
-            job, {**plan, "hash": item.head}, Outcome.FAILED, "the change did not hold", after=finding["before"]
-        )
+        return self.end(job, item, Outcome.FAILED, "the change did not hold", after=finding["before"])
 
     def _close(  # noqa: PLR0913 - an outcome has these parts
         self,

@@ -1,0 +1,17 @@
+"""The logger and the metrics of every function: one JSON line a thing that happened, one count a thing to alarm on."""
+
+from __future__ import annotations
+
+import os
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+COUNT = MetricUnit.Count
+
+
+def telemetry() -> tuple[Logger, Metrics]:
+    """Return a function's logger and metrics; metrics carry the dimensions ``service`` and ``stack``."""
+    metrics = Metrics()
+    metrics.set_default_dimensions(stack=os.environ.get("EVENKEEL_STACK", "evenkeel"))
+    return Logger(), metrics

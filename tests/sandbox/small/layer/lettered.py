@@ -1,0 +1,3 @@
+"""What the small stack's layer brings."""
+
+TEXT = "from the layer"
