@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -180,23 +181,18 @@ def _layer(world: World, arn: str, _: Properties) -> Properties:
 
 
 def _permission(world: World, _: str, claimed: Properties) -> Properties:
-    import json  # noqa: PLC0415
-
-    policy = json.loads(world("lambda").get_policy(FunctionName=claimed["FunctionName"])["Policy"])
+    name = claimed["FunctionName"]
+    policy = json.loads(world("lambda").get_policy(FunctionName=name)["Policy"])
     for each in policy["Statement"]:
         condition = each.get("Condition", {})
         source = condition.get("ArnLike", {}).get("AWS:SourceArn")
         if each["Action"] == claimed["Action"] and source == claimed.get("SourceArn"):
             principal = each["Principal"]
-            return {
-                "Action": each["Action"],
-                "Principal": principal.get("Service", principal.get("AWS"))
-                if isinstance(principal, dict)
-                else principal,
-                "FunctionName": claimed["FunctionName"],
-                "SourceArn": source,
-                "SourceAccount": condition.get("StringEquals", {}).get("AWS:SourceAccount"),
-            }
+            if isinstance(principal, dict):
+                principal = principal.get("Service", principal.get("AWS"))
+            account = condition.get("StringEquals", {}).get("AWS:SourceAccount")
+            return {"Action": each["Action"], "Principal": principal, "FunctionName": name, "SourceArn": source,
+                    "SourceAccount": account}  # fmt: skip
     return {}
 
 
@@ -208,8 +204,13 @@ def _log_group(world: World, name: str, _: Properties) -> Properties:
     return {**spelled, "Tags": _as_list(tags)}
 
 
-def _subscription(world: World, arn: str, _: Properties) -> Properties:
-    return dict(world("sns").get_subscription_attributes(SubscriptionArn=arn)["Attributes"])
+def _subscription(world: World, arn: str, claimed: Properties) -> Properties:
+    attributes = world("sns").get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    for page in world("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=claimed["TopicArn"]):
+        for each in page["Subscriptions"]:
+            if each["SubscriptionArn"] == arn:
+                return {**each, **attributes}
+    return dict(attributes)
 
 
 def _topic(world: World, arn: str, _: Properties) -> Properties:

@@ -88,7 +88,7 @@ def _json(payload: str | None, text: bytes) -> dict[str, Any]:
 
 def _content(document: dict[str, Any]) -> dict[str, Any]:
     """Return what is inside a document's root element."""
-    inner = next(iter(document.values()), {})
+    inner: Any = next(iter(document.values()), {})
     return {name: value for name, value in inner.items() if name != "xmlns"} if isinstance(inner, dict) else {}
 
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tests.wire import Wire
     from tests.world import World
 
+# Powertools reads these when a handler's module is imported, before any fixture.
+os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "Evenkeel"
+os.environ["POWERTOOLS_SERVICE_NAME"] = "test"
+os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
+
 
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
@@ -39,14 +44,14 @@ def wire() -> Iterator[Wire]:
 @pytest.fixture
 def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     """Return the stack's tables and queues on an empty moto without its gaps."""
-    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415 - as above
+    from aws_lambda_powertools.utilities.parameters import SSMProvider  # noqa: PLC0415 - as above
+    from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS  # noqa: PLC0415 - as above
     from moto import mock_aws  # noqa: PLC0415 - as above
 
     from tests import moto_gaps  # noqa: PLC0415 - as above
-    from tests.world import World  # noqa: PLC0415 - as above
+    from tests.world import World, client  # noqa: PLC0415 - as above
 
     moto_gaps.install(variables)
-    parameters.clear_caches()
+    variables.setitem(DEFAULT_PROVIDERS, "ssm", SSMProvider(boto3_client=client("ssm")))  # with an empty cache
     with mock_aws():
         yield World(wire)
-    parameters.clear_caches()

@@ -43,16 +43,18 @@ VARIABLES = {
     "EVENKEEL_SETTINGS": "/evenkeel/settings",
     "EVENKEEL_STACK": "evenkeel-test",
     "EVENKEEL_STATE_TABLE": "state",
-    "POWERTOOLS_LOG_LEVEL": "INFO",
-    "POWERTOOLS_METRICS_NAMESPACE": "Evenkeel",
-    "POWERTOOLS_SERVICE_NAME": "test",
 }
 
 
 @lru_cache(maxsize=32)
 def client(service: str) -> Any:
     """Return the one client of a service; clients outlive tests, moto's backends do not."""
-    return boto3.client(service, region_name=REGION)
+    return _session().client(service)
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    return boto3.session.Session(region_name=REGION)  # never boto3's own, which may be older than the hooks
 
 
 class World:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Stage
+from evenkeel.control import Env, Stage
 from evenkeel.triggers import CloudTrail, Config, TagChange
 
 if TYPE_CHECKING:
@@ -123,5 +124,7 @@ def parameters(control: Control) -> Iterator[str]:
     """Yield the section on the settings' parameters, where there are any."""
     if control.parameters:
         yield from ("## Parameters", "", "| parameter | default |", "| --- | --- |")
-        yield from (f"| `{name}` | `{value!r}` |" for name, value in control.parameters.items())
+        for name, value in control.parameters.items():
+            default = f"the stack's `{value}`" if isinstance(value, Env) else f"`{json.dumps(value)}`"
+            yield f"| `{name}` | {default} |"
         yield ""

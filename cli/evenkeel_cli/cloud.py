@@ -5,18 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError as NoConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
+from botocore import exceptions as botocore_errors
+from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel_cli.failure import CommandError, Exit
 
@@ -25,10 +15,23 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _STALE = frozenset({
-    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch",
-    "InvalidSignatureException",
+    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidSignatureException",
+    "SignatureDoesNotMatch", "UnrecognizedClientException",
 })  # fmt: skip
 _SIGN_IN = "Sign in (aws sso login, aws configure) or set AWS_PROFILE, then run the command again."
+_REPEAT = "Check the network and AWS_ENDPOINT_URL, then run the command again; it can be repeated safely."
+_EXPLAINED: tuple[tuple[type[BotoCoreError], str, str, Exit], ...] = (
+    (botocore_errors.NoCredentialsError, "no AWS credentials were found", _SIGN_IN, Exit.USAGE),
+    (botocore_errors.PartialCredentialsError, "the AWS credentials are not complete", _SIGN_IN, Exit.USAGE),
+    (botocore_errors.TokenRetrievalError, "the sign-in has expired", _SIGN_IN, Exit.USAGE),
+    (botocore_errors.SSOError, "the sign-in has expired", _SIGN_IN, Exit.USAGE),
+    (botocore_errors.ProfileNotFound, "", "Set AWS_PROFILE to a profile in ~/.aws/config.", Exit.USAGE),
+    (botocore_errors.NoRegionError, "no AWS region is set", "Give --region, or set AWS_REGION.", Exit.USAGE),
+    (botocore_errors.ConnectionError, "", _REPEAT, Exit.FAILED),
+    (botocore_errors.HTTPClientError, "", _REPEAT, Exit.FAILED),
+    (BotoCoreError, "", "Check the AWS configuration, then run the command again.", Exit.USAGE),
+)
+"""What boto3 raises by itself, as (type, our words, what to do, exit code); without words, boto3's own are good."""
 
 
 class Cloud:
@@ -69,20 +72,8 @@ def explained(what: str, error: ClientError | BotoCoreError) -> CommandError:
     """Return an error in the words of whoever ran the command."""
     if isinstance(error, ClientError):
         return _refused(what, error)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return CommandError(f"cannot {what}: no AWS credentials were found", _SIGN_IN, Exit.USAGE)
-    if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
-        return CommandError(f"cannot {what}: the sign-in has expired", _SIGN_IN, Exit.USAGE)
-    if isinstance(error, ProfileNotFound):
-        return CommandError(f"cannot {what}: {error}", "Set AWS_PROFILE to a profile in ~/.aws/config.", Exit.USAGE)
-    if isinstance(error, NoRegionError):
-        return CommandError(f"cannot {what}: no AWS region is set", "Give --region, or set AWS_REGION.", Exit.USAGE)
-    if isinstance(error, NoConnectionError | HTTPClientError):
-        return CommandError(
-            f"cannot {what}: no answer from AWS: {error}",
-            "Check the network and AWS_ENDPOINT_URL, then run the command again; it can be repeated safely.",
-        )
-    return CommandError(f"cannot {what}: {error}", "Check the AWS configuration, then run the command again.")
+    words, next_step, exit_code = next(row[1:] for row in _EXPLAINED if isinstance(error, row[0]))
+    return CommandError(f"cannot {what}: {words or error}", next_step, exit_code)
 
 
 def _refused(what: str, error: ClientError) -> CommandError:

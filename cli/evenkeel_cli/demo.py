@@ -34,9 +34,9 @@ def run(folder: Path, seconds: float, region: str, account: str) -> None:
     screen = Screen(console.results())
     screen.begin(region, account)
     try:
-        with local.started(0, region, account, screen.doing) as running:
+        with local.started(0, region, account, screen.doing) as started:
             screen.doing("reading back what the template claims")
-            running = local.read_back(running)
+            running = local.read_back(started)
             world = demo_world.settle_in(running.sandbox, running.stack.outputs)
             screen.stood(running)
             perform(world, screen, folder, seconds)

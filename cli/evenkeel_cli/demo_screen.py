@@ -97,7 +97,7 @@ class Screen:
 
     def _row(self, case: Case) -> Text:
         took = "" if case.milliseconds is None else f"{case.milliseconds:,} ms"
-        mark, style = ("✗", "bold red") if case.trouble else ("✓", "green") if case.must_repair else ("–", "dim")
+        mark, style = ("✗", "bold red") if case.trouble else ("✓", "green") if case.must_repair else ("·", "dim")
         said = str(case.record.get("reason", "")) if case.must_repair else f"left alone: {case.reason}"
         row = Text.assemble(
             (f"{mark} ", style),

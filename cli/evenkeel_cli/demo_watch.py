@@ -75,7 +75,7 @@ def watch(
     ended: Callable[[Case], None],
     tick: Callable[[list[Case]], None],
 ) -> list[Case]:
-    """Watch until every case has ended, or its resource has had its time; ``ended`` hears of each, in order of ending."""
+    """Watch until every case has ended or has had its time; ``ended`` hears of each, in order of ending."""
     done: list[Case] = []
     last_logs = 0.0
     while open_cases:
@@ -158,10 +158,11 @@ def _late(world: World, case: Case, seconds: float) -> Case:
     """Close a case whose time is over, with what the function said last."""
     if (datetime.now(UTC) - case.deed.at).total_seconds() < seconds:
         return case
-    said = [f"{each['message']}: {each.get('reason', '')}" for each in _of(case, log(world, world.function(case.control)))]
-    last = f"the function last said {said[-1]}" if said else "its function never heard of it"
-    state = case.check(world, case.deed.arn)
-    return replace(case, done=True, trouble=f"no outcome within {seconds:.0f} s ({last}); {state or 'its state is right'}")
+    lines = _of(case, log(world, world.function(case.control)))
+    last = f"last said {lines[-1]['message']}: {lines[-1].get('reason', '')}" if lines else "never heard of it"
+    state = case.check(world, case.deed.arn) or "its state is right"
+    trouble = f"no outcome within {seconds:.0f} s; {world.function(case.control)} {last}; {state}"
+    return replace(case, done=True, trouble=trouble)
 
 
 def log(world: World, function: str) -> list[dict[str, Any]]:

@@ -64,7 +64,8 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
         out = console.results()
         already = all(each.before == "Enabled" for each in found)
         words = f"{stack} was not paused." if already else f"{stack} acts again."
-        out.print(Text.assemble((words, "bold"), f" {_messages(waiting)} had waited and are served now." * (waiting > 0)))
+        waited = f" {_messages(waiting)} waited; all are served now." if waiting else ""
+        out.print(Text.assemble((words, "bold"), waited))
 
 
 def _cloud(action: str, stack: str, region: str | None) -> Cloud:

@@ -58,7 +58,7 @@ def ready(running: Local) -> dict[str, object]:
     """Return the ready line: where it is and how to use it, as an IAM user that may do everything."""
     sandbox = running.sandbox
     credentials = sandbox.create_user(USER).get_credentials()
-    assert credentials is not None  # noqa: S101 - the session was just made with them
+    assert credentials is not None
     return {
         "endpoint": sandbox.endpoint,
         "region": sandbox.region,
@@ -93,5 +93,5 @@ def _announce(line: dict[str, object]) -> None:
     ):
         err.print(f"  export {name}={line[key]}", soft_wrap=True)
     err.print("\n  aws logs create-log-group --log-group-name /my/first")
-    err.print("  aws logs describe-log-groups --log-group-name-prefix /my   # a second later: key and retention are set")
+    err.print("  aws logs describe-log-groups --log-group-name-prefix /my  # its key and retention, a second later")
     err.print("\nCtrl-C ends it.", style="dim")

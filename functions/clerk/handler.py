@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-
 from evenkeel.audit import LOOK_AGAIN, unwire
 from evenkeel.aws import Aws, connect
 from evenkeel.model import Cause, Request, Resource

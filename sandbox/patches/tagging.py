@@ -53,7 +53,7 @@ async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
 
 def _of_type(_: Callable[..., Any], arn: str, filters: list[str]) -> bool:
     """Match ``service`` or ``service:type``; the engine takes ``log-group:/a`` for another type."""
-    _, _, service, _, _, resource = arn.split(":", 5)
+    service, resource = arn.split(":", 5)[2], arn.split(":", 5)[5]
     kind = SEPARATOR.split(resource, maxsplit=1)[0]
     return not filters or any(each in (service, f"{service}:{kind}") for each in filters) or _untyped(service, filters)
 

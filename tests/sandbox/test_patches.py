@@ -246,8 +246,8 @@ def test_the_tagging_api_merges_pages_and_omits_the_never_tagged(sandbox: Sandbo
     assert [each["ResourceARN"] for each in found] == arns[1:]
     assert client.tag_resources(ResourceARNList=arns[1:], Tags={"Owner": "Ann"})["FailedResourcesMap"] == {}
     assert logs.list_tags_for_resource(resourceArn=arns[1])["tags"] == {"Team": "x", "Owner": "Ann"}
-    pages = list(client.get_paginator("get_resources").paginate(
-        ResourceTypeFilters=["logs:log-group"], TagFilters=[{"Key": "Team"}], PaginationConfig={"PageSize": 1}))  # fmt: skip
+    wanted = {"ResourceTypeFilters": ["logs:log-group"], "TagFilters": [{"Key": "Team"}]}
+    pages = list(client.get_paginator("get_resources").paginate(**wanted, PaginationConfig={"PageSize": 1}))
     assert [len(page["ResourceTagMappingList"]) for page in pages] == [1, 1]
     with pytest.raises(client.exceptions.InvalidParameterException):
         client.tag_resources(ResourceARNList=arns * 7, Tags={"Owner": "Ann"})

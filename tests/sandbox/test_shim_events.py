@@ -17,6 +17,11 @@ ACCOUNT = "123456789012"
 TRUST = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com", "AWS": f"arn:aws:iam::{ACCOUNT}:root"},
      "Action": "sts:AssumeRole"}]}  # fmt: skip
+MAKER = """import boto3
+
+def go(event, context):
+    return boto3.client("sqs").create_queue(QueueName="made-by-lambda")["QueueUrl"]
+"""
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
@@ -77,8 +82,7 @@ def test_a_functions_calls_carry_its_role(sandbox: Sandbox, alice: Any, role: st
     """Evenkeel could not tell its own changes from other people's."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("h.py", "import boto3\n\ndef go(event, context):\n"
-                                 "    return boto3.client('sqs').create_queue(QueueName='made-by-lambda')['QueueUrl']\n")  # fmt: skip
+        archive.writestr("h.py", MAKER)
     client = sandbox.client("lambda", alice)
     client.create_function(
         FunctionName="maker", Runtime="python3.13", Role=role, Handler="h.go", Code={"ZipFile": code.getvalue()},

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
-
-from shim_wire import call
-
 from sandbox import quirks
 
+ANYWHERE = {"cidrIp": "0.0.0.0/0"}
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 CASES: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
@@ -139,7 +134,12 @@ CASES: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
             "groupId": "sg-1",
             "ipPermissions": {
                 "items": [
-                    {"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}
+                    {
+                        "ipProtocol": "tcp",
+                        "fromPort": 22,
+                        "toPort": 22,
+                        "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]},
+                    }
                 ]
             },
         },
@@ -184,17 +184,16 @@ CASES: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("service", "operation", "parameters", "name", "expected"), CASES)
-def test_parameters_are_spelled_as_cloudtrail_does(
-    service: str, operation: str, parameters: dict[str, Any], name: str, expected: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_parameters_are_spelled_as_cloudtrail_does(call: Any, case: tuple[Any, ...]) -> None:
     """A pattern or a field path that works on the sandbox would not match on AWS."""
+    service, operation, parameters, name, expected = case
     found = call(service, operation, **parameters)
     assert quirks.event_name(found) == name
     assert quirks.request_parameters(found) == expected
 
 
-def test_run_instances_groups_what_each_instance_has() -> None:
+def test_run_instances_groups_what_each_instance_has(call: Any) -> None:
     """Controls on instances would look for image and groups where AWS does not put them."""
     found = call("ec2", "run_instances", ImageId="ami-1", MinCount=1, MaxCount=1, SecurityGroupIds=["sg-1"])
     shown = quirks.request_parameters(found)
@@ -203,7 +202,7 @@ def test_run_instances_groups_what_each_instance_has() -> None:
     assert shown["groupSet"] == {"items": [{"groupId": "sg-1"}]}
 
 
-def test_secrets_do_not_appear_in_parameters() -> None:
+def test_secrets_do_not_appear_in_parameters(call: Any) -> None:
     """Passwords and a function's variables would travel in events, which AWS's never do."""
     database = call("rds", "modify_db_instance", DBInstanceIdentifier="db", MasterUserPassword="hunter2hunter2")
     function = call("lambda", "update_function_configuration", FunctionName="f", Environment={"Variables": {"K": "v"}})
@@ -214,14 +213,14 @@ def test_secrets_do_not_appear_in_parameters() -> None:
     assert quirks.request_parameters(function) == {"functionName": "f", "environment": {}}
 
 
-def test_copying_an_object_is_told_from_putting_one() -> None:
+def test_copying_an_object_is_told_from_putting_one(call: Any) -> None:
     """The log of calls would name CopyObject for every PutObject, which has the same route."""
     assert call("s3", "put_object", Bucket="photos", Key="a", Body=b"x").operation == "PutObject"
     copied = call("s3", "copy_object", Bucket="photos", Key="a", CopySource="photos/b")
     assert copied.operation == "CopyObject"
 
 
-def test_calls_of_other_services_are_named_without_their_model() -> None:
+def test_calls_of_other_services_are_named_without_their_model(call: Any) -> None:
     """Counting the calls of services that emit nothing would need every service's model in memory."""
     found = call("iam", "create_user", UserName="ann")
     assert (found.service, found.operation, found.model) == ("iam", "CreateUser", None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -50,9 +50,10 @@ def source() -> Document:
     return load(ROOT / "template.yaml")
 
 
+@lru_cache(maxsize=len(PLACES))
 def expanded(place: Place = PLACES[0]) -> Document:
-    """Return the template after the SAM transform, in a region."""
-    template = deepcopy(source())
+    """Return the template after the SAM transform, in a region. It is shared: change a copy."""
+    template = source()
     for body in template["Resources"].values():
         if body["Type"] == "AWS::Serverless::LayerVersion":
             body["Properties"]["ContentUri"] = "s3://bucket/layer.zip"

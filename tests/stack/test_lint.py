@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.stack.rendering import PLACES, ROOT, Place, expanded
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.partition)
 def test_cfn_lint_accepts_the_expanded_template(place: Place) -> None:
     """Fails when CloudFormation would refuse the stack in a partition, or a property has no effect."""
-    template = expanded(place)
+    template = deepcopy(expanded(place))
     for body in template["Resources"].values():
         body.pop("Metadata", None)  # of the build only
     found = lint(json.dumps(template), config=ManualArgs(regions=[place.region]))

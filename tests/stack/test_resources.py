@@ -189,6 +189,18 @@ def test_every_function_and_queue_has_its_alarms(stack: Stack) -> None:
     assert ("Tampering", "notifier", "evenkeel") in watched
 
 
+def test_own_metrics_are_those_the_functions_send(stack: Stack) -> None:
+    """Fails when an alarm watches a metric under a name that no function sends, and so never rings."""
+    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
+    own = [alarm for alarm in alarms if alarm["Namespace"] == "Evenkeel"]
+    assert len(own) == 2
+    for alarm in own:
+        where = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+        assert set(where) == {"service", "stack"}
+        handler = (ROOT / "functions" / where["service"] / "handler.py").read_text(encoding="utf-8")
+        assert f'add_metric("{alarm["MetricName"]}"' in handler
+
+
 def test_the_topic_admits_this_accounts_alarms_only(stack: Stack) -> None:
     """Fails when alarms could not publish, or those of other accounts could."""
     policy = stack.resources["AlertsPolicy"]["Properties"]["PolicyDocument"]["Statement"]

@@ -52,7 +52,7 @@ class Pipeline:
         self._clock = clock
         self._repairer = Repairer(aws, ledger, clock, sleep)
 
-    def run(  # noqa: PLR0911 - one return an outcome, in the order of the way
+    def run(
         self, control: Control, request: Request, settings: Settings, *, redelivered: bool = False
     ) -> Result:
         """Take one request through its way.

@@ -115,7 +115,8 @@ class Remediator:
         if len(crashes) == 1:
             raise crashes[0]
         if crashes:
-            raise ExceptionGroup("several controls crashed", crashes)
+            told = "; ".join(f"{type(crash).__name__}: {crash}" for crash in crashes)
+            raise ExceptionGroup(f"several controls crashed: {told}", crashes)
 
     def _one(self, request: Request, owner: str, *, redelivered: bool) -> None:
         """Serve one request and see that whatever is not finished comes back."""

@@ -128,8 +128,8 @@ class Repairer:
         """Judge a call that AWS refused; the plan stays open where a later try may succeed."""
         kind, request = job.kind(error), job.request
         where = f"{call.service}:{call.operation}: {error}"
-        may_appear = kind is ErrorKind.NOT_FOUND and policy.may_still_appear(request, self._clock())
-        if kind is ErrorKind.TRANSIENT or may_appear:
+        # The read just saw it: what is new may not be ready for changes (a table that is being created "is not found").
+        if kind is ErrorKind.TRANSIENT or (kind is ErrorKind.NOT_FOUND and request.creates):
             self._ledger.release(job.control.id, job.arn, plan["hash"])
             return returned(request, f"not ready: {where}", policy.return_delay(request.attempt))
         if kind is ErrorKind.DENIED:

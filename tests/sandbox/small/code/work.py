@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-import lettered
+import lettered  # type: ignore[import-not-found]  # the layer brings it
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
