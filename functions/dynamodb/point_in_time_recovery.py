@@ -129,6 +129,11 @@ class PointInTimeRecovery(Control):
         reason = f"can be restored for {days} days, not {wanted}" if enabled else "point-in-time recovery is off"
         return NonCompliant(reason, change, caution="" if enabled else _too_dear(state, context))
 
+    def essence(self, state: State) -> Any:
+        """Compare whether it can be restored, and how far back where it can."""
+        enabled = state["PointInTimeRecoveryStatus"] == "ENABLED"
+        return [enabled, state["RecoveryPeriodInDays"] if enabled else None]
+
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List all tables."""
         for page in aws.pages("dynamodb", "list_tables"):

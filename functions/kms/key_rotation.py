@@ -124,6 +124,11 @@ class KeyRotation(Control):
         undo = Call("kms", "enable_key_rotation", {"KeyId": state["KeyId"], "RotationPeriodInDays": period})
         return NonCompliant(f"rotates every {period} days, not every {wanted}", Change((enable,), (undo,), _RESIDUE))
 
+    def essence(self, state: State) -> Any:
+        """Compare whether it rotates, and how often where it does."""
+        enabled = bool(state["KeyRotationEnabled"])
+        return [enabled, state["RotationPeriodInDays"] if enabled else None]
+
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List all keys."""
         for page in aws.pages("kms", "list_keys"):

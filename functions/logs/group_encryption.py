@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context, Control, Env, Frameworks, Grant, Stage
 from evenkeel.model import (
@@ -22,7 +22,6 @@ from logs import group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
     from evenkeel.aws import Aws
 
@@ -88,6 +87,10 @@ class GroupEncryption(Control):
             residue="events written meanwhile stay encrypted under the key",
         )
         return NonCompliant("no customer managed key encrypts it", change)
+
+    def essence(self, state: State) -> Any:
+        """Compare the key."""
+        return state["kmsKeyId"]
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List all groups."""

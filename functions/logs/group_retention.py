@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context, Control, Frameworks, Grant, Stage
 from evenkeel.model import (
@@ -23,7 +23,6 @@ from logs import group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
     from evenkeel.aws import Aws
 
@@ -93,6 +92,10 @@ class GroupRetention(Control):
         undo = Call("logs", "delete_retention_policy", {"logGroupName": name})
         change = Change((put,), (undo,), residue=f"events older than {wanted} days may be deleted meanwhile")
         return NonCompliant("keeps events for ever", change, caution=_would_delete(state, context))
+
+    def essence(self, state: State) -> Any:
+        """Compare the retention."""
+        return state["retentionInDays"]
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List all groups."""

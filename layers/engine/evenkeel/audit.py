@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -64,12 +64,21 @@ class StateItem:
     """Digest of the finding last announced without a change."""
     announced_at: int = 0
     """Seconds since 1970."""
+    hold_until: int = 0
+    """Seconds since 1970; until then nothing is changed or announced."""
+    hold_reason: str = ""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> StateItem:
         """Read an item of the state table (wire form)."""
         plain = unwire(item)
         return cls(**{name: plain[name] for name in cls.__slots__ if name in plain})
+
+    def held(self, now: datetime) -> str:
+        """Say why it must be left alone for now, or return an empty string."""
+        if self.hold_until <= now.timestamp():
+            return ""
+        return f"held until {datetime.fromtimestamp(self.hold_until, UTC):%Y-%m-%d %H:%M} UTC: {self.hold_reason}"
 
     def leased_to_other(self, owner: str, now: datetime) -> bool:
         """Say whether somebody else is at work on it."""
@@ -109,6 +118,25 @@ class Ledger:
         answer = self._aws("dynamodb", "get_item", TableName=self._audit, Key=key, ConsistentRead=True)
         return unwire(answer["Item"]) if "Item" in answer else None
 
+    def chain(self, control: str, arn: str) -> list[Record]:
+        """Return the records of a control and resource from the first to the head, as their hashes chain them.
+
+        Raises:
+            BrokenChainError: a record is missing, changed or not in its place.
+        """
+        pages = self._aws.pages(
+            "dynamodb",
+            "query",
+            TableName=self._audit,
+            KeyConditionExpression="#resource = :arn",
+            FilterExpression="control = :control",
+            ExpressionAttributeNames={"#resource": "resource"},
+            ExpressionAttributeValues={":arn": {"S": arn}, ":control": {"S": control}},
+            ConsistentRead=True,
+        )
+        found = [unwire(item) for page in pages for item in page["Items"]]
+        return records.chained(found, self.state(control, arn).head, arn)
+
     def count(self, name: str, radius: Radius) -> bool:
         """Count one more change against the blast radius of ``name``; False when the window is full.
 
@@ -123,8 +151,10 @@ class Ledger:
         now = self._clock()
         return self._increment(f"once#{name}#{now:%Y-%m-%d}", 1, int((now + timedelta(days=2)).timestamp()))
 
-    def plan(self, record: Record, item: StateItem) -> Record:
+    def plan(self, record: Record, item: StateItem, *, hold_until: datetime | None = None) -> Record:
         """Write a PLANNED record and take the lease; return the record as written.
+
+        ``hold_until`` places a hold in the same transaction, with the record's reason.
 
         Raises:
             LeaseHeldError: another worker is at it.
@@ -132,10 +162,12 @@ class Ledger:
         """
         now = self._clock()
         sealed = records.seal(record, item.head)
+        hold = {"hold_until": int(hold_until.timestamp()), "hold_reason": record["reason"]} if hold_until else {}
         self._advance(
             item,
             sealed,
             {
+                **hold,
                 "plan": sealed["record_id"],
                 "plan_digest": records.digest(record["calls"]),
                 "lease_owner": self.owner,
@@ -164,6 +196,10 @@ class Ledger:
     def release(self, control: str, arn: str, head: str) -> None:
         """Give the lease back with the plan still open."""
         self._update_state(control, arn, {}, ("lease_owner", "lease_until"), head)
+
+    def first_use(self, name: str, expires_at: datetime) -> bool:
+        """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
+        return self._increment(f"once#{name}", 1, int(expires_at.timestamp()))
 
     def close(self, item_head: str, record: Record, *, keep_open: bool = False) -> Record:
         """Write an outcome and give the lease back; ``keep_open`` leaves the plan to be verified later.

@@ -131,6 +131,10 @@ class Control(ABC):
     def judge(self, state: State, context: Context) -> Judgement:
         """Judge a state; pure."""
 
+    def essence(self, state: State) -> Any:
+        """Return what of a state a person would call the same or not, without what AWS assigns or counts."""
+        return state
+
     @abstractmethod
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """Yield the ARNs of all resources of the type in the account and region."""

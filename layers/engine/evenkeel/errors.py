@@ -27,6 +27,14 @@ class ResourceMissingError(EvenkeelError):
     """AWS answered without an error and without the resource: it is not there, or not yet."""
 
 
+class BrokenChainError(EvenkeelError):
+    """The audit records of a resource are not what was written: one is missing, changed or out of its place."""
+
+
+class UndoRefusedError(EvenkeelError):
+    """A change cannot be taken back as things are; the message says why and what to do."""
+
+
 class LeaseHeldError(EvenkeelError):
     """Another worker is busy with the same control and resource; come back later."""
 

@@ -67,6 +67,7 @@ class Job:
             now=now,
             mode=self.settings.mode,
             settings_version=self.settings_version,
+            parameters=self.settings.parameters,
             reason=finding.reason,
             before=state,
             change=finding.change,

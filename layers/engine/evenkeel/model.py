@@ -57,6 +57,8 @@ class Outcome(StrEnum):
     """An explicit deny or the resource's own policy forbids the change."""
     FAILED = "FAILED"
     """The calls failed or did not hold; people must look."""
+    UNDONE = "UNDONE"
+    """A person had a change taken back; the resource is held, so that it is not repaired again."""
 
     COMPLIANT = "COMPLIANT"
     NOT_APPLICABLE = "NOT_APPLICABLE"

@@ -52,9 +52,7 @@ class Pipeline:
         self._clock = clock
         self._repairer = Repairer(aws, ledger, clock, sleep)
 
-    def run(
-        self, control: Control, request: Request, settings: Settings, *, redelivered: bool = False
-    ) -> Result:
+    def run(self, control: Control, request: Request, settings: Settings, *, redelivered: bool = False) -> Result:
         """Take one request through its way.
 
         Raises:
@@ -94,7 +92,7 @@ class Pipeline:
             return returned(request, str(error), policy.return_delay(request.attempt))
         return result
 
-    def _found(self, job: Job, state: State, finding: NonCompliant) -> Result:
+    def _found(self, job: Job, state: State, finding: NonCompliant) -> Result:  # noqa: PLR0911 - one return an outcome
         """Decide about a finding, and do as decided."""
         decision = policy.decide(finding, job.settings.mode, job.arn, self._scope)
         if isinstance(decision, policy.Skip):
@@ -106,6 +104,9 @@ class Pipeline:
         fresh = job.request.creates and not job.request.attempt and not job.redelivered
         item = StateItem() if fresh else self._ledger.state(job.control.id, job.arn)
         for _ in range(_STALE_ATTEMPTS):
+            held = item.held(self._clock())
+            if held:
+                return Result(job.request, Outcome.SKIPPED, held)
             try:
                 if isinstance(decision, policy.Apply) and finding.change:
                     return self._repairer.repair(job, record, finding.change, item)
@@ -151,6 +152,9 @@ class Pipeline:
         record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
         first = self._ledger.first_today(f"denied#{job.per_account}")
         item = self._ledger.state(job.control.id, job.arn)
+        held = item.held(now)
+        if held:
+            return Result(job.request, Outcome.SKIPPED, held)
         if item.plan:
             return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
         calls = len(self._aws.made)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from evenkeel.errors import BrokenChainError
 from evenkeel.model import SCHEMA_VERSION, Outcome, Step
 
 if TYPE_CHECKING:
@@ -68,6 +69,29 @@ def record_hash(record: Record) -> str:
     return digest({name: value for name, value in record.items() if name not in _UNHASHED})
 
 
+def chained(found: list[Record], head: str, arn: str) -> list[Record]:
+    """Return the records in the order of their chain, the first first, proving each hash and link back from ``head``.
+
+    Raises:
+        BrokenChainError: names the record that is changed, or the hash that is missing.
+    """
+    by_hash = {record["hash"]: record for record in found}
+    ordered: list[Record] = []
+    wanted = head
+    while wanted:
+        record = by_hash.pop(wanted, None)
+        if record is None:
+            raise BrokenChainError(f"{arn}: the audit record with hash {wanted} is missing, or another stands for it")
+        if record_hash(record) != wanted:
+            raise BrokenChainError(f"{arn}: audit record {record['record_id']} was changed after it was written")
+        ordered.append(record)
+        wanted = record["previous"]
+    if by_hash:
+        planted = min(record["record_id"] for record in by_hash.values())
+        raise BrokenChainError(f"{arn}: audit record {planted} is not in the chain")
+    return ordered[::-1]
+
+
 def evidence(state: State) -> State:
     """Return a state small enough to keep; a larger one becomes its size and hash."""
     text = json.dumps(plain(state), ensure_ascii=False)
@@ -87,6 +111,7 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
     now: datetime,
     mode: Mode,
     settings_version: str,
+    parameters: dict[str, Any],
     reason: str,
     before: State,
     change: Change | None,
@@ -112,6 +137,8 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
         "actor": asdict(request.actor),
         "cause": asdict(request.cause),
         "settings_version": settings_version,
+        "parameters": parameters,
+        "creates": request.creates,
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
     }
 

@@ -74,7 +74,9 @@ class Repairer:
             LeaseHeldError, StaleStateError: somebody else was faster.
         """
         item = self._ledger.state(job.control.id, job.arn)
-        if item.plan and not item.leased_to_other(self._ledger.owner, self._clock()):
+        now = self._clock()
+        # Under a hold the open plan is an undo's: whoever asked for it has to ask again.
+        if item.plan and not item.held(now) and not item.leased_to_other(self._ledger.owner, now):
             self.end(job, item, outcome, detail, after=state, announce=outcome is Outcome.REMEDIATED)
 
     def end(  # noqa: PLR0913 - an outcome has these parts

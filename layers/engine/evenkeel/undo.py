@@ -1,0 +1,177 @@
+"""Taking a change back: only one that was audited, and only as the control computes it.
+
+The record must stand in its chain, the calls are computed again from the recorded state and must equal the stored ones
+(so a planted record cannot act), and the resource must still be as Evenkeel left it. A hold is placed with the plan, so
+that the event path does not repair it again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evenkeel import records
+from evenkeel.control import Context
+from evenkeel.errors import UndoRefusedError
+from evenkeel.model import SCHEMA_VERSION, Actor, Call, NonCompliant, Outcome, Resource, Step
+from evenkeel.repair import VERIFY_PAUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel.audit import Ledger
+    from evenkeel.aws import Aws
+    from evenkeel.control import Control
+    from evenkeel.model import State
+    from evenkeel.records import Record
+
+HOLD = timedelta(days=30)
+"""How long an undone resource is left alone."""
+_UNDOABLE = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What would be, or was, called to take a record's change back."""
+
+    record: Record
+    calls: tuple[Call, ...]
+    drifted: bool
+    """The resource is not as Evenkeel left it."""
+    outcome: str = ""
+    record_id: str = ""
+
+
+class Undoer:
+    """Takes changes back for one caller, whose ARN was proved."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the world, and who asks
+        self,
+        aws: Aws,
+        ledger: Ledger,
+        caller: str,
+        retention_days: int,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Keep the doors to the world and the caller's ARN."""
+        self._aws = aws
+        self._ledger = ledger
+        self._caller = caller
+        self._retention_days = retention_days
+        self._clock = clock
+        self._sleep = sleep
+
+    def look(self, control: Control, arn: str, record_id: str) -> Undo:
+        """Check a record and say what taking it back would call.
+
+        Raises:
+            UndoRefusedError: the record cannot be taken back.
+            BrokenChainError: its chain is not what was written.
+        """
+        record = self._record(control, arn, record_id)
+        calls = _computed_again(control, record)
+        if [call.as_dict() for call in calls] != record["undo"]:
+            raise UndoRefusedError(
+                f"{arn}: record {record_id} holds other calls than {control.id} computes; look at it"
+            )
+        state = control.read(self._aws, _context(control, record, self._clock()))
+        return Undo(record, calls, drifted=not _same(control, state, record["after"]))
+
+    def run(self, control: Control, arn: str, record_id: str, *, force: bool = False) -> Undo:
+        """Take a record's change back, prove it and audit it.
+
+        Raises:
+            UndoRefusedError: as :meth:`look`, or the resource changed since and ``force`` is not given.
+            LeaseHeldError, StaleStateError: somebody else is at the resource; ask again.
+        """
+        undo = self.look(control, arn, record_id)
+        if undo.drifted and not force:
+            raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
+        item = self._ledger.state(control.id, arn)
+        plan = self._ledger.plan(self._planned(undo), item, hold_until=self._clock() + HOLD)
+        for call in undo.calls:
+            hidden = control.partial_failure(self._aws.run(call))
+            if hidden:
+                raise hidden
+        state, back = self._state_after(control, undo.record)
+        outcome = Outcome.UNDONE if back else Outcome.FAILED
+        detail = f"record {record_id} was taken back" if back else "the calls went through and do not show"
+        ended = records.ended(
+            plan, outcome, now=self._clock(), detail=detail, after=state, aws_calls=len(self._aws.made)
+        )
+        sealed = self._ledger.close(plan["hash"], ended)
+        return Undo(undo.record, undo.calls, undo.drifted, str(outcome), sealed["record_id"])
+
+    def _record(self, control: Control, arn: str, record_id: str) -> Record:
+        """Find the record in its chain, and see that it can be taken back."""
+        chain = self._ledger.chain(control.id, arn)
+        record = next((record for record in chain if record["record_id"] == record_id), None)
+        if record is None:
+            raise UndoRefusedError(f"{arn}: {control.id} has no record {record_id}; list the records of the resource")
+        if record["schema_version"] > SCHEMA_VERSION:
+            raise UndoRefusedError(f"{arn}: record {record_id} is of a newer schema version; update the stack first")
+        if record.get("undoes"):
+            raise UndoRefusedError(f"{arn}: record {record_id} is an undo itself; to repair again, release the hold")
+        if record["step"] != Step.OUTCOME or record["outcome"] not in _UNDOABLE:
+            what = record.get("outcome", record["step"])
+            raise UndoRefusedError(f"{arn}: record {record_id} is {what}; only a finished repair can be taken back")
+        if any(later.get("undoes") == record_id and later.get("outcome") == Outcome.UNDONE for later in chain):
+            raise UndoRefusedError(f"{arn}: record {record_id} was taken back already")
+        return record
+
+    def _planned(self, undo: Undo) -> Record:
+        """Return the PLANNED record of an undo: the calls and the way back change places."""
+        kept, now = undo.record, self._clock()
+        dropped = {"record_id", "step", "outcome", "plan_id", "detail", "after", "aws_calls", "hash", "previous"}
+        return {
+            **{name: value for name, value in kept.items() if name not in {*dropped, "announce", "at", "day_shard"}},
+            "reason": f"{self._caller} asked to take record {kept['record_id']} back",
+            "remains": "",
+            "before": kept["after"],
+            "calls": kept["undo"],
+            "undo": kept["calls"],
+            "actor": {**dict.fromkeys(kept["actor"], ""), "principal": self._caller, "owner": self._caller},
+            "cause": {"origin": "undo", "event_id": "", "event_name": "Undo", "event_time": records.timestamp(now)},
+            "undoes": kept["record_id"],
+            "expires_at": int((now + timedelta(days=self._retention_days)).timestamp()),
+            "record_id": records.new_id(now),
+            "step": str(Step.PLANNED),
+            "at": records.timestamp(now),
+        }
+
+    def _state_after(self, control: Control, record: Record) -> tuple[State, bool]:
+        """Read until the state is as it was before the change, as long as a repair is given."""
+        state: State = {}
+        for pause in VERIFY_PAUSES:
+            if pause:
+                self._sleep(pause)
+            state = control.read(self._aws, _context(control, record, self._clock()))
+            if _same(control, state, record["before"]):
+                return state, True
+        return state, False
+
+
+def _context(control: Control, record: Record, now: datetime) -> Context:
+    """Return the context a record was decided in, with ``now`` as given."""
+    parameters: dict[str, Any] = dict(record["parameters"])
+    problem = control.check_parameters(parameters)
+    if problem or set(parameters) != set(control.parameters):
+        raise UndoRefusedError(
+            f"{record['resource']}: record {record['record_id']} has impossible parameters: {problem}"
+        )
+    resource = Resource(record["resource"], record["account"], record["region"])
+    return Context(resource, parameters, now, actor=Actor(**record["actor"]), creates=record["creates"])
+
+
+def _computed_again(control: Control, record: Record) -> tuple[Call, ...]:
+    """Return the undo calls as the control computes them from the recorded state."""
+    judgement = control.judge(record["before"], _context(control, record, datetime.fromisoformat(record["at"])))
+    change = judgement.change if isinstance(judgement, NonCompliant) else None
+    return change.undo if change else ()
+
+
+def _same(control: Control, one: State, other: State | None) -> bool:
+    return other is not None and records.digest(control.essence(one)) == records.digest(control.essence(other))

@@ -1,0 +1,54 @@
+"""One row of a control's decision table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.control import Context
+from evenkeel.model import Actor, Call, Resource
+
+from tests.world import ACCOUNT, LOG_KEY, REGION
+
+if TYPE_CHECKING:
+    from evenkeel.control import Control
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A state, and what the control must make of it.
+
+    ``says`` is part of the reason; ``calls`` and ``undo`` are compared whole; ``caution`` and ``remains`` are parts, and
+    empty where there must be none.
+    """
+
+    why: str
+    state: dict[str, Any]
+    kind: str
+    says: str = ""
+    calls: tuple[Call, ...] = ()
+    undo: tuple[Call, ...] = ()
+    residue: bool = False
+    caution: str = ""
+    remains: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    arn: str = f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders"
+    creates: bool = False
+    owner: str = ""
+
+    def context(self, control: Control) -> Context:
+        """Return the context of the look."""
+        filled = {name: LOG_KEY if name == "key_arn" else value for name, value in control.parameters.items()}
+        resource = Resource(self.arn, ACCOUNT, REGION)
+        actor = Actor(owner=self.owner)
+        return Context(resource, {**filled, **self.parameters}, NOW, actor=actor, creates=self.creates)
+
+
+def cases(control_id: str) -> tuple[Case, ...]:
+    """Return a control's table: ``tests/cases/<control id in snake case>.py``."""
+    table: tuple[Case, ...] = import_module(f"tests.cases.{control_id.replace('-', '_')}").CASES
+    return table
