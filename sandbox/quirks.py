@@ -50,6 +50,9 @@ EVENT_NAMES = {
 SOURCES = {"s3control": "s3", "opensearch": "es", "apigatewayv2": "apigateway"}
 """The host part of ``eventSource`` where it is not the model's endpoint prefix."""
 
+AS_SENT = frozenset({"securityhub"})
+"""Services whose parameters keep the API's own spelling."""
+
 FLATTENED = frozenset({"rds", "elasticache", "redshift", "docdb", "neptune"})
 """Services whose single response wrapper CloudTrail drops."""
 
@@ -92,6 +95,8 @@ def request_parameters(call: Call) -> dict[str, Any] | None:
         return _s3(call, found)
     if call.service == "ec2":
         return _ec2(call.operation, found, shape)
+    if call.service in AS_SENT:
+        return found or None
     spelled = casing.spell(found, shape)
     if call.service == "lambda":
         _empty_secret_holders(found, spelled)

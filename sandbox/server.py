@@ -63,7 +63,12 @@ def _listen(port: int) -> socket.socket:
     """Bind before the engine is imported, because it reads its own port from the environment then."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((environment.LOOPBACK, port))
+    try:
+        listener.bind((environment.LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        message = f"port {port} of {environment.LOOPBACK} cannot be used ({error.strerror}); choose another, or 0"
+        raise SystemExit(message) from error
     return listener
 
 

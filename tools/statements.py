@@ -10,19 +10,21 @@ from evenkeel.control import Stage
 from tools.cfn import Fn, Star
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evenkeel.control import Control
 
-_STAGES = {Stage.READ: "Read", Stage.DISCOVER: "List", Stage.APPLY: "Change"}
-"""What the event path may do, with the statement's name. Undo has a role of its own."""
+EVENT_PATH = {Stage.READ: "Read", Stage.DISCOVER: "List", Stage.APPLY: "Change"}
+"""What the event path may do, with the statement's name. It can strengthen; it cannot weaken."""
+UNDO_PATH = {Stage.READ: "Read", Stage.UNDO: "TakeBack"}
+"""What the undo function may do, for all groups."""
 _KNOWN = {"{partition}": "${AWS::Partition}", "{region}": "${AWS::Region}", "{account}": "${AWS::AccountId}"}
 
 Statement = dict[str, Any]
 
 
-def granted(controls: Sequence[Control]) -> list[Statement]:
-    """Return the statements for what a group's controls read, list and change.
+def granted(controls: Sequence[Control], stages: Mapping[Stage, str] = EVENT_PATH) -> list[Statement]:
+    """Return the statements for what controls need in some stages; by default what a group reads, lists and changes.
 
     Actions with the same stage and the same resources share a statement.
 
@@ -35,11 +37,11 @@ def granted(controls: Sequence[Control]) -> list[Statement]:
             on = grant.on or (control.arn,)
             if "*" in on and not grant.why:
                 raise ValueError(f"{control.id}: a grant of {', '.join(grant.actions)} on * gives no reason; set why=")
-            if grant.stage in _STAGES:
+            if grant.stage in stages:
                 actions[grant.stage, on, grant.why if "*" in on else ""].update(grant.actions)
     numbers: dict[Stage, int] = defaultdict(int)
     statements = []
-    for stage, name in _STAGES.items():
+    for stage, name in stages.items():
         for (_, on, why), names in sorted((item for item in actions.items() if item[0][0] is stage), key=str):
             numbers[stage] += 1
             resource = Star(why) if "*" in on else [arn(template) for template in on]

@@ -9,6 +9,7 @@ from tools import choice
 from tools.cfn import to_yaml
 from tools.group_resources import resources
 from tools.names import condition
+from tools.statements import UNDO_PATH, granted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ def blocks(groups: Mapping[str, Sequence[Control]]) -> dict[str, object]:
         "conditions": {condition(group): choice.enabled(group) for group in names},
         "queue arns": choice.queue_arns(names),
         "queue urls": choice.queue_urls(names),
+        "undo grants": granted([control for controls in groups.values() for control in controls], UNDO_PATH),
         "groups": {name: body for members in every.values() for name, body in members.items()},
         "outputs": {name: body for group in names for name, body in choice.outputs(group).items()},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ class Cloud:
         """Take the region given, else the one of boto3's chain."""
         import boto3  # noqa: PLC0415 - slow to import; --help does without
 
-        self._session: Any = boto3.session.Session(region_name=region)
+        # The AWS CLI knows AWS_REGION, boto3 only AWS_DEFAULT_REGION: people expect both.
+        self._session: Any = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION") or None)
         self._clients: dict[str, Any] = {}
 
     def __call__(self, service: str) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import textwrap
 import time
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
-from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -23,11 +25,36 @@ if TYPE_CHECKING:
     from evenkeel_cli.local import Local
 
 LABEL = 31
-NAME = 20
-TIME = 8
-INDENT = TIME + 4
+NAME = 17
+TIME = 9
 WIDEST = 120
 _MANY = 4
+
+
+ALERT_LABEL = 12
+"""Width of an alert's labels, under which a long value is continued."""
+_WORDS = re.compile(r"'[^']*'|\S+")
+
+
+def wrapped(command: str, width: int) -> list[str]:
+    """Return a shell command on lines of a width, each but the last ending in a backslash, so that it can be pasted.
+
+    A quoted word stays whole, even where it is longer than the width.
+    """
+    lines, line = [], "$"
+    for word in _WORDS.findall(command):
+        if len(line) + len(word) + 3 > width and line.strip(" $"):
+            lines.append(f"{line} \\")
+            line = "   "
+        line = f"{line} {word}"
+    return [*lines, line]
+
+
+def _likeness(call: dict[str, Any], arn: str) -> str:
+    """Return what a call has in common with the same call on another resource."""
+    name = re.split("[:/]", arn)[-1]
+    rest = {key: value for key, value in call["params"].items() if name not in str(value)}
+    return f"{call['service']} {call['operation']} {json.dumps(rest, sort_keys=True)}"
 
 
 class Screen:
@@ -70,7 +97,6 @@ class Screen:
     def act(self, number: int, title: str) -> None:
         """Open an act."""
         self._end_live()
-        self._shown.clear()
         self.out.print(Text(f"\n{number}  {title}\n", style="bold"))
         if self.out.is_terminal:
             self._live = Live(console=self.out, transient=True, refresh_per_second=12)
@@ -84,24 +110,24 @@ class Screen:
             self._live.update(Spinner("dots", f" awaiting {', '.join(names[:_MANY])}{more}"))
 
     def ended(self, case: Case) -> None:
-        """Show a case that has ended: its line, and the calls the first time they appear in an act."""
+        """Show a case that has ended: its line, and its calls, where the same was not shown for another resource."""
         self.out.print(self._row(case))
         if case.trouble:
-            self.out.print(Padding(Text(case.trouble, style="red"), (0, 0, 0, INDENT)), width=self.width)
+            self.out.print(Text(f"    {case.trouble}", style="red"), soft_wrap=True)
         for call in case.record.get("calls", []):
-            known = f"{call['service']} {call['operation']}"
+            known = _likeness(call, case.deed.arn)
             if known not in self._shown:
                 self._shown.add(known)
-                line = Text(cli_line(Call(**call)), style="cyan", overflow="fold")
-                self.out.print(Padding(line, (0, 0, 0, INDENT)), width=self.width)
+                for line in wrapped(cli_line(Call(**call)), self.width - 4):
+                    self.out.print(Text(f"    {line}", style="cyan"), soft_wrap=True)
 
     def _row(self, case: Case) -> Text:
         took = "" if case.milliseconds is None else f"{case.milliseconds:,} ms"
         mark, style = ("✗", "bold red") if case.trouble else ("✓", "green") if case.must_repair else ("·", "dim")
-        said = str(case.record.get("reason", "")) if case.must_repair else f"left alone: {case.reason}"
+        said = str(case.record.get("reason", "")) if case.must_repair else case.reason
         row = Text.assemble(
             (f"{mark} ", style),
-            (f"{took or 'looked':>{TIME}}", "bold" if took else "dim"),
+            (f"{took or ('nothing' if case.trouble else 'untouched'):>{TIME}}", "bold" if took else "dim"),
             "  ",
             f"{case.deed.name:<{NAME}} ",
             (f"{case.control:<{LABEL}} ", "dim"),
@@ -121,13 +147,10 @@ class Screen:
 
     def _quoted(self, line: str, style: str) -> None:
         """Print a line behind a bar; a longer one goes on under its own value."""
-        hanging = 12 if line[:12].strip() and line[11:12] == " " else 0
-        room = self.width - 2
-        first, rest = line[:room], line[room:]
-        self.out.print(Text.assemble(("│ ", "dim"), (first, style)), soft_wrap=True)
-        while rest:
-            cut, rest = rest[: room - hanging], rest[room - hanging :]
-            self.out.print(Text.assemble(("│ ", "dim"), (" " * hanging + cut, style)), soft_wrap=True)
+        hanging = " " * ALERT_LABEL if line[ALERT_LABEL - 1 : ALERT_LABEL] == " " else ""
+        cut = textwrap.wrap(line, self.width - 2, subsequent_indent=hanging, break_on_hyphens=False)
+        for part in cut or [""]:
+            self.out.print(Text.assemble(("│ ", "dim"), (part, style)), soft_wrap=True)
 
     def end(self, cases: Sequence[Case], files: Sequence[str]) -> None:
         """Say how it all ended, with the figures and the files."""
@@ -137,28 +160,31 @@ class Screen:
         spared = [case for case in cases if not case.must_repair and not case.trouble]
         ok = not any(case.trouble for case in cases)
         mark = ("✓ ", "bold green") if ok else ("✗ ", "bold red")
-        calls = sum(int(case.record["aws_calls"]) for case in good)
         self.out.print(
             Text.assemble(
                 "\n",
                 mark,
                 (f"{len(good)} of {len(repairs)} findings repaired", "bold"),
-                f", each read again by the demo itself; {len(spared)} near misses left alone; {calls} AWS calls",
+                f", each read again by the demo itself; {len(spared)} near misses left alone",
             )
         )
         self._times(good)
-        self.out.print(f"  {time.monotonic() - self._began:.0f} s in all.  {'  '.join(files)}", style="dim")
+        calls = sum(int(case.record["aws_calls"]) for case in good)
+        took = time.monotonic() - self._began
+        self.out.print(f"  in all:   {took:.0f} s, {calls} AWS calls for the repairs")
+        self.out.print(f"  files:    {', '.join(files)}", style="dim")
 
     def _times(self, good: Sequence[Case]) -> None:
         """Say how long it took from event to verified, and what of it was waiting on purpose."""
         new = sorted(case.milliseconds or 0 for case in good if case.deed.person == "alice")
         weakened = [case.milliseconds or 0 for case in good if case.deed.person == "bob"]
         if weakened:
-            self.out.print(f"  weakened: verified {median(weakened):,.0f} ms after the event (median)")
+            middle = f"{median(weakened):,.0f} ms"
+            self.out.print(f"  weakened: verified {middle} after the event (median of {len(weakened)})")
         if new:
             self.out.print(
-                f"  new: {new[0]:,} to {new[-1]:,} ms, with the functions' cold start; tags wait 2 s for their maker,\n"
-                "  and a table is CREATING for a while, as in AWS"
+                f"  new:      {new[0]:,} to {new[-1]:,} ms, cold starts and waits included: tags give the maker 2 s"
+                " to set them,\n            and a new table is CREATING for a while, as in AWS"
             )
 
     def _end_live(self) -> None:

@@ -68,20 +68,20 @@ def _table(world: World) -> Deed:
 
 
 def _log_group(world: World) -> Deed:
-    world("logs", "alice").create_log_group(logGroupName="/shop/api")
+    world("logs", "alice").create_log_group(logGroupName="/shop")
     at = _now()
-    arn = f"arn:aws:logs:{world.sandbox.region}:{world.sandbox.account}:log-group:/shop/api"
+    arn = f"arn:aws:logs:{world.sandbox.region}:{world.sandbox.account}:log-group:/shop"
     world.made["group"] = arn
     repaired = ((ENCRYPTION, checks.encrypted), (RETENTION, checks.retained), (TAGS, checks.tagged("alice")))
-    return Deed("alice", "log group /shop/api", arn, "CreateLogGroup", at, repaired)
+    return Deed("alice", "log group /shop", arn, "CreateLogGroup", at, repaired)
 
 
 def _bucket(world: World) -> Deed:
     place = {} if world.sandbox.region == "us-east-1" else {
         "CreateBucketConfiguration": {"LocationConstraint": world.sandbox.region}
     }  # fmt: skip
-    world("s3", "alice").create_bucket(Bucket="shop-receipts", **place)
-    return Deed("alice", "bucket shop-receipts", "arn:aws:s3:::shop-receipts", "CreateBucket", _now(),
+    world("s3", "alice").create_bucket(Bucket="shop-bills", **place)
+    return Deed("alice", "bucket shop-bills", "arn:aws:s3:::shop-bills", "CreateBucket", _now(),
                 ((TAGS, checks.tagged("alice")),))  # fmt: skip
 
 
@@ -103,14 +103,14 @@ def _function(world: World) -> Deed:
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr("app.py", CODE)
     arn = world("lambda", "alice").create_function(
-        FunctionName="shop-resize",
+        FunctionName="shop-pdf",
         Runtime="python3.13",
         Role=world.role_arn,
         Handler="app.handler",
         Code={"ZipFile": target.getvalue()},
     )["FunctionArn"]
     at = _now()
-    return Deed("alice", "function shop-resize", arn, "CreateFunction20150331", at, ((TAGS, checks.tagged("alice")),))
+    return Deed("alice", "function shop-pdf", arn, "CreateFunction20150331", at, ((TAGS, checks.tagged("alice")),))
 
 
 def _asymmetric_key(world: World) -> Deed:
@@ -130,11 +130,11 @@ def _asymmetric_key(world: World) -> Deed:
 def _tagged_queue(world: World) -> Deed:
     """Make another: a queue whose maker set every tag, to values of her own."""
     own = {"Owner": "payments", "Environment": "prod", "Project": "shop", "CostCenter": "1042"}
-    world("sqs", "alice").create_queue(QueueName="shop-payments", tags=own)
+    world("sqs", "alice").create_queue(QueueName="shop-paid", tags=own)
     at = _now()
-    arn = f"arn:aws:sqs:{world.sandbox.region}:{world.sandbox.account}:shop-payments"
+    arn = f"arn:aws:sqs:{world.sandbox.region}:{world.sandbox.account}:shop-paid"
     left = ((TAGS, checks.tagged("payments", Environment="prod", Project="shop", CostCenter="1042")),)
-    return Deed("alice", "queue shop-payments", arn, "CreateQueue", at, (), left)
+    return Deed("alice", "queue shop-paid", arn, "CreateQueue", at, (), left)
 
 
 def _rotation_off(world: World) -> Deed:
@@ -153,15 +153,15 @@ def _recovery_off(world: World) -> Deed:
 
 
 def _key_off(world: World) -> Deed:
-    world("logs", "bob").disassociate_kms_key(logGroupName="/shop/api")
+    world("logs", "bob").disassociate_kms_key(logGroupName="/shop")
     arn = world.made["group"]
-    return Deed("bob", "log group /shop/api", arn, "DisassociateKmsKey", _now(), ((ENCRYPTION, checks.encrypted),))
+    return Deed("bob", "log group /shop", arn, "DisassociateKmsKey", _now(), ((ENCRYPTION, checks.encrypted),))
 
 
 def _retention_short(world: World) -> Deed:
-    world("logs", "bob").put_retention_policy(logGroupName="/shop/api", retentionInDays=7)
+    world("logs", "bob").put_retention_policy(logGroupName="/shop", retentionInDays=7)
     arn = world.made["group"]
-    return Deed("bob", "log group /shop/api", arn, "PutRetentionPolicy", _now(), ((RETENTION, checks.retained),))
+    return Deed("bob", "log group /shop", arn, "PutRetentionPolicy", _now(), ((RETENTION, checks.retained),))
 
 
 def _tag_off(world: World) -> Deed:

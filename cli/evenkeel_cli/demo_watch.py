@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from evenkeel_cli.demo_story import Deed
     from evenkeel_cli.demo_world import World
 
-POLL_SECONDS = 0.1
-LOGS_SECONDS = 0.5
+POLL_SECONDS = 0.15
+LOGS_SECONDS = 1.0
 ALERT_SECONDS = 15.0
 REPAIRED = "REMEDIATED"
 NOT_REPAIRED = "NOT_REPAIRED"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandbox.client import Sandbox
 
 PEOPLE = ("alice", "bob")
-ROLE = "shop-resize"
+ROLE = "shop-pdf"
 """A role for the function that alice makes: a function cannot be without."""
 
 

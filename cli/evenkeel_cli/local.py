@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 STACK = "evenkeel"
 SETTLE_SECONDS = 2
-TAG_VALUES = {"Environment": "sandbox", "Project": "evenkeel-demo", "CostCenter": "4711"}
+TAG_VALUES = {"Environment": "sandbox", "Project": "evenkeel", "CostCenter": "4711"}
 BLAST_RADIUS = 10_000
 """Changes of one control in an hour: a sandbox is there to be broken in waves."""
+WORKERS = 2
+"""Workers a queue, in place of the template's ten: here they all start cold on the same few cores."""
 _NOWHERE = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -128,6 +130,15 @@ def _deployed(sandbox: Sandbox) -> Stack:
     document = json.dumps(settings())
     sandbox.client("ssm").put_parameter(Name=stack.outputs["SettingsParameter"], Value=document, Overwrite=True)
     return stack
+
+
+def calm(local: Local) -> None:
+    """Let each queue have :data:`WORKERS` workers; call it when the template's claims have been read back."""
+    client = local.sandbox.client("lambda")
+    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+        if ":sqs:" in mapping["EventSourceArn"]:
+            scaling = {"MaximumConcurrency": WORKERS}
+            client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
 def read_back(local: Local) -> Local:

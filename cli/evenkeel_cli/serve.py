@@ -42,6 +42,7 @@ def run(port: int, region: str, account: str) -> None:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with local.started(port, region, account, lambda text: err.print(f"{text} ...", style="dim")) as running:
+            local.calm(running)
             _announce(ready(running))
             while not told_to_stop.wait(_LOOK_SECONDS):
                 _see_that_it_lives(running)
@@ -88,6 +89,7 @@ def _announce(line: dict[str, object]) -> None:
     for name, key in (
         ("AWS_ENDPOINT_URL", "endpoint"),
         ("AWS_REGION", "region"),
+        ("AWS_DEFAULT_REGION", "region"),
         ("AWS_ACCESS_KEY_ID", "access_key_id"),
         ("AWS_SECRET_ACCESS_KEY", "secret_access_key"),
     ):

@@ -24,11 +24,13 @@ _DONE = {
     Outcome.ANNOUNCED: "Would call",
     Outcome.DENIED: "Was refused",
     Outcome.FAILED: "Tried",
+    Outcome.UNDONE: "Taken back",
 }
 _NEXT = {
     Outcome.ANNOUNCED: "Nothing was changed. Run the calls above, or set the control's mode to enforce.",
     Outcome.DENIED: "Its owner's policy forbids the change. Ask them to allow it, or exempt the resource.",
     Outcome.FAILED: "Look at the resource: it may not be as it should, nor as it was.",
+    Outcome.UNDONE: "Evenkeel leaves the resource alone for 30 days.",
 }
 
 

@@ -31,15 +31,20 @@ def controls_of(package: str) -> tuple[Control, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
+def groups_in(functions: Path) -> dict[str, tuple[Control, ...]]:
+    """Return the controls by group that a folder of functions holds; the folder must be importable."""
+    packages = sorted(folder.parent.name for folder in functions.glob("*/handler.py"))
+    found = [controls_of(package) for package in packages if package not in _NOT_GROUPS]
+    return {controls[0].group: controls for controls in found}
+
+
 @lru_cache(maxsize=1)
 def groups() -> dict[str, tuple[Control, ...]]:
     """Return all controls of the repository by group (for tools, tests and the command line, not for Lambda)."""
     functions = Path(__file__).resolve().parents[3] / "functions"
     if str(functions) not in sys.path:
         sys.path.insert(0, str(functions))  # Lambda has the groups' packages at its root; here they are a folder's
-    packages = sorted(folder.parent.name for folder in functions.glob("*/handler.py"))
-    found = [controls_of(package) for package in packages if package not in _NOT_GROUPS]
-    return {controls[0].group: controls for controls in found}
+    return groups_in(functions)
 
 
 def all_controls() -> dict[str, Control]:

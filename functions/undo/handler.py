@@ -1,0 +1,113 @@
+"""The Lambda entry of undo: ``{"resource": ARN, "record": id, "dry_run": true, "force": false, "caller": {…}}``.
+
+A dry run says what would be called. Everything else needs a proved caller; see :mod:`evenkeel.caller`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from evenkeel.audit import Ledger
+from evenkeel.aws import Aws, connect
+from evenkeel.caller import prove
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
+from evenkeel.model import Call
+from evenkeel.registry import groups_in
+from evenkeel.render import cli_line
+from evenkeel.settings import Environment
+from evenkeel.telemetry import COUNT, telemetry
+from evenkeel.undo import Undo, Undoer
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.control import Control
+
+logger, metrics = telemetry()
+_KINDS = {"resource": str, "record": str, "dry_run": bool, "force": bool, "caller": dict}
+
+
+@lru_cache(maxsize=1)
+def _controls() -> dict[str, Control]:
+    found = groups_in(Path(__file__).resolve().parents[1])
+    return {control.id: control for controls in found.values() for control in controls}
+
+
+@lru_cache(maxsize=1)
+def _clients(region: str) -> tuple[Aws, Aws]:
+    """Return the doors of the controls and of the ledger."""
+    return Aws(connect(region)), Aws(connect(region))
+
+
+def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Serve a person's payload.
+
+    Raises:
+        EvenkeelError: says what is wrong and what to do; nothing was changed unless it says so.
+    """
+    wish = _checked(payload)
+    environment = Environment.read()
+    aws, own = _clients(environment.region)
+    aws.forget()
+    ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
+    record = ledger.record(wish["resource"], wish["record"])
+    control = _controls().get(record["control"]) if record else None
+    if record is None or control is None:
+        raise UndoRefusedError(f"{wish['resource']}: no record {wish['record']} of a known control")
+    caller = "nobody"
+    if not wish["dry_run"]:
+        endpoint = own.client("sts").meta.endpoint_url
+        caller = prove(wish.get("caller"), endpoint, environment.stack, wish["record"], ledger, _now)
+    undoer = Undoer(aws, ledger, caller, environment.retention_days, _now)
+    if wish["dry_run"]:
+        return _described(undoer.look(control, wish["resource"], wish["record"]))
+    done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
+    metrics.add_metric(done.outcome.title(), COUNT, 1)
+    logger.info(done.outcome, control=control.id, resource=wish["resource"], caller=caller, record_id=done.record_id)
+    return _described(done)
+
+
+def _checked(payload: Any) -> dict[str, Any]:
+    if not isinstance(payload, dict) or not {"resource", "record"} <= set(payload):
+        raise MalformedPayloadError('send {"resource": ARN, "record": id, "dry_run": true}')
+    for name, value in payload.items():
+        kind = _KINDS.get(name)
+        if kind is None or type(value) is not kind:
+            wanted = f"write a {kind.__name__}" if kind else f"known are {', '.join(sorted(_KINDS))}"
+            raise MalformedPayloadError(f"{name}: {wanted}")
+    return {"dry_run": True, "force": False, **payload}
+
+
+def _described(undo: Undo) -> dict[str, Any]:
+    record: dict[str, Any] = undo.record
+    return {
+        "resource": record["resource"],
+        "control": record["control"],
+        "record": record["record_id"],
+        "calls": [cli_line(Call(call.service, call.operation, call.params), record["region"]) for call in undo.calls],
+        "residue": record["residue"],
+        "drifted": undo.drifted,
+        "outcome": undo.outcome or "WOULD_UNDO",
+        "record_id": undo.record_id,
+    }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Serve one person's wish; errors are answers, for whoever invoked is waiting."""
+    try:
+        return take_back(event, context)
+    except (EvenkeelError, ClientError, BotoCoreError) as error:
+        metrics.add_metric("Refused", COUNT, 1)
+        logger.warning("refused", error=str(error), kind=type(error).__name__)
+        return {"error": f"{type(error).__name__}: {error}"}
