@@ -43,7 +43,6 @@ def variables(place: Place, inherited: dict[str, str]) -> dict[str, str]:
         "HOME": private,
         "TMPDIR": private,
         "STATE_DIR": f"{private}/state",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "GATEWAY_PORT": str(place.port),
         "BIND_HOST": LOOPBACK,
         "MINISTACK_HOST": LOOPBACK,

@@ -102,7 +102,7 @@ async def _serve(listener: socket.socket, options: Options, place: environment.P
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Wait for the end of stdin, which comes when whoever started us has gone."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
 

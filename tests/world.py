@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from evenkeel import events, settings
-from evenkeel.audit import Ledger, StateItem, unwire
+from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.pipeline import Pipeline

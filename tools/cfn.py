@@ -60,7 +60,7 @@ def _with_reason(found: re.Match[str]) -> str:
     return "'*'  # " + found[1].replace("''", "'")
 
 
-class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML comes without types
+class _Dumper(yaml.SafeDumper):
     """Indents lists under their key and knows the types above."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's own name

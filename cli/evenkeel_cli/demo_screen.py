@@ -28,6 +28,8 @@ LABEL = 31
 NAME = 17
 TIME = 9
 WIDEST = 120
+ROOMY = 96
+"""Columns from which on a row has room for the control's id, too."""
 _MANY = 4
 
 
@@ -130,7 +132,7 @@ class Screen:
             (f"{took or ('nothing' if case.trouble else 'untouched'):>{TIME}}", "bold" if took else "dim"),
             "  ",
             f"{case.deed.name:<{NAME}} ",
-            (f"{case.control:<{LABEL}} ", "dim"),
+            (f"{case.control:<{LABEL}} " if self.width >= ROOMY else "", "dim"),
             said,
         )
         row.truncate(self.width, overflow="ellipsis")

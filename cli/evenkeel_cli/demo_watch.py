@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.audit import unwire
+from evenkeel.state import unwire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

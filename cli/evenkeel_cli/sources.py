@@ -104,18 +104,14 @@ def _suggestion(cloud: Cloud) -> str:
     """Name the stacks that could be meant."""
     names: list[str] = []
     try:
-        for page in cloud("cloudformation").get_paginator("list_stacks").paginate():
-            names += [
-                each["StackName"]
-                for each in page["StackSummaries"]
-                if each.get("TemplateDescription", "").startswith(DESCRIPTION_START)
-                and each["StackStatus"] != "DELETE_COMPLETE"
-            ]
+        for page in cloud("cloudformation").get_paginator("describe_stacks").paginate():
+            found = [each for each in page["Stacks"] if each.get("Description", "").startswith(DESCRIPTION_START)]
+            names += [each["StackName"] for each in found]
     except ClientError:
         # A hint only: who may not list stacks is still told what is wrong.
         names = []
     if names:
-        return f"Evenkeel's stacks here: {', '.join(sorted(set(names)))}."
+        return f"Evenkeel's stacks here: {', '.join(sorted(names))}."
     return "Check the stack's name, the account and the region (--region, AWS_REGION, AWS_PROFILE)."
 
 

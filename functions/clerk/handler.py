@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.audit import LOOK_AGAIN, unwire
+from evenkeel.audit import LOOK_AGAIN
 from evenkeel.aws import Aws, connect
 from evenkeel.model import Cause, Request, Resource
 from evenkeel.queue import Queue
 from evenkeel.records import SHARDS
 from evenkeel.settings import Environment
+from evenkeel.state import unwire
 from evenkeel.telemetry import COUNT, telemetry
 
 if TYPE_CHECKING:

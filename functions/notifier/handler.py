@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from evenkeel.audit import unwire
 from evenkeel.aws import Aws, connect
 from evenkeel.model import Outcome, Step
+from evenkeel.state import unwire
 from evenkeel.telemetry import COUNT, telemetry
 from notifier import alert
 

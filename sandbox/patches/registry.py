@@ -16,6 +16,7 @@ from sandbox.patches import (
     streams,
     tagging,
     targets,
+    workers,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def apply(options: Options) -> None:
     dynamodb.apply(options.table_seconds)
     tagging.apply()
     cloudformation.apply()
+    workers.apply()
     sources.apply()
     streams.apply()
     targets.apply()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from evenkeel import events
-from evenkeel.audit import unwire
+from evenkeel.state import unwire
 from evenkeel.remediator import MAX_RECEIVES, remediator
 
 from tests.wire import Crash

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from evenkeel import records
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
 from evenkeel.model import Outcome
+from evenkeel.state import StateItem, unwire, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,58 +30,6 @@ LEASE = timedelta(seconds=90)
 LOOK_AGAIN = timedelta(minutes=15)
 """When the clerk asks after a plan that has no outcome."""
 _CONFLICT_ATTEMPTS = 5
-
-_to_wire = TypeSerializer().serialize
-_from_wire = TypeDeserializer().deserialize
-
-
-def wire(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item in DynamoDB's wire form."""
-    return {name: _to_wire(records.plain(value)) for name, value in item.items()}
-
-
-def unwire(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of DynamoDB's wire form as plain data, whole numbers as ``int``."""
-    plain: dict[str, Any] = records.plain({name: _from_wire(value) for name, value in item.items()})
-    return plain
-
-
-@dataclass(frozen=True, slots=True)
-class StateItem:
-    """What is known of one (control, resource); the defaults are those of one never acted on."""
-
-    head: str = ""
-    """Hash of the last record."""
-    lease_owner: str = ""
-    lease_until: int = 0
-    """Milliseconds since 1970."""
-    plan: str = ""
-    """Record id of a plan without outcome."""
-    plan_digest: str = ""
-    """Digest of that plan's calls."""
-    announced: str = ""
-    """Digest of the finding last announced without a change."""
-    announced_at: int = 0
-    """Seconds since 1970."""
-    hold_until: int = 0
-    """Seconds since 1970; until then nothing is changed or announced."""
-    hold_reason: str = ""
-
-    @classmethod
-    def of(cls, item: dict[str, Any]) -> StateItem:
-        """Read an item of the state table (wire form)."""
-        plain = unwire(item)
-        return cls(**{name: plain[name] for name in cls.__slots__ if name in plain})
-
-    def held(self, now: datetime) -> str:
-        """Say why it must be left alone for now, or return an empty string."""
-        if self.hold_until <= now.timestamp():
-            return ""
-        return f"held until {datetime.fromtimestamp(self.hold_until, UTC):%Y-%m-%d %H:%M} UTC: {self.hold_reason}"
-
-    def leased_to_other(self, owner: str, now: datetime) -> bool:
-        """Say whether somebody else is at work on it."""
-        return self.lease_owner not in {"", owner} and self.lease_until >= int(now.timestamp() * 1000)
 
 
 class Ledger:

@@ -9,11 +9,12 @@ import time
 from typing import TYPE_CHECKING
 
 from evenkeel import policy, records
-from evenkeel.audit import StateItem, finding_digest
+from evenkeel.audit import finding_digest
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
 from evenkeel.job import Job, returned
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
 from evenkeel.repair import NotGrantedError, Repairer
+from evenkeel.state import StateItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

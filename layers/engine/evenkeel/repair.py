@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from evenkeel import policy, records
-from evenkeel.audit import StateItem
 from evenkeel.errors import AwsError, ErrorKind, EvenkeelError
 from evenkeel.job import returned
 from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
+from evenkeel.state import StateItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
