@@ -15,6 +15,7 @@ from evenkeel.aws import Aws
 from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.pipeline import Pipeline
 from evenkeel.registry import all_controls
+from evenkeel.state import StateItem, unwire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
