@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Template = dict[str, Any]
 
 
-class TemplateLoader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
+class TemplateLoader(yaml.SafeLoader):
     """A safe YAML loader that turns ``!Ref`` and its like into the long form."""
 
 

@@ -31,11 +31,9 @@ WIDEST = 120
 ROOMY = 96
 """Columns from which on a row has room for the control's id, too."""
 _MANY = 4
-
-
 ALERT_LABEL = 12
 """Width of an alert's labels, under which a long value is continued."""
-_WORDS = re.compile(r"'[^']*'|\S+")
+_WORDS = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 
 
 def wrapped(command: str, width: int) -> list[str]:

@@ -72,7 +72,7 @@ class PointInTimeRecovery(Control):
         CloudTrail(
             "dynamodb.amazonaws.com",
             ("UpdateContinuousBackups", "UpdateTable"),
-            at="requestParameters.tableName",
+            at="requestParameters.tableName || responseElements.tableDescription.tableArn",
         ),
         Config("AWS::DynamoDB::Table"),
     )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.patches import registry
+from sandbox.patches.workers import SharedZip
 from sandbox.server import Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox.client import Sandbox
 
 ACCOUNT = "123456789012"
@@ -251,3 +256,19 @@ def test_the_tagging_api_merges_pages_and_omits_the_never_tagged(sandbox: Sandbo
     assert [len(page["ResourceTagMappingList"]) for page in pages] == [1, 1]
     with pytest.raises(client.exceptions.InvalidParameterException):
         client.tag_resources(ResourceARNList=arns * 7, Tags={"Owner": "Ann"})
+
+
+def test_a_zip_is_unpacked_once_for_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten workers' cold starts write a layer's files ten times, which takes seconds."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    for name in ("first", "second"):
+        target = tmp_path / name
+        target.mkdir()
+        with zipfile.ZipFile(target / "code.zip", "w") as archive:
+            archive.writestr(zipfile.ZipInfo("python/here.py"), "HERE = 1\n")
+        with SharedZip(target / "code.zip") as archive:
+            assert archive.namelist() == (["python/here.py"] if name == "first" else [])
+            archive.extractall(target)
+    first, second = (tmp_path / name / "python" / "here.py" for name in ("first", "second"))
+    assert first.read_text() == "HERE = 1\n"
+    assert first.resolve() == second.resolve()

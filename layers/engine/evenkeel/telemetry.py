@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -12,6 +13,8 @@ COUNT = MetricUnit.Count
 
 def telemetry() -> tuple[Logger, Metrics]:
     """Return a function's logger and metrics; metrics carry the dimensions ``service`` and ``stack``."""
+    # A batch without anything to count (only PLANNED records, say) is as it should be.
+    warnings.filterwarnings("ignore", message="No application metrics to publish")
     metrics = Metrics()
     metrics.set_default_dimensions(stack=os.environ.get("EVENKEEL_STACK", "evenkeel"))
     return Logger(), metrics

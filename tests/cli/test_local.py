@@ -1,0 +1,61 @@
+"""The sandbox as the commands set it up."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+import boto3
+import pytest
+
+from evenkeel import settings
+from evenkeel.registry import all_controls
+from evenkeel_cli import local
+from tests.cli.running import evenkeel
+
+
+def test_the_settings_are_ones_that_every_control_accepts() -> None:
+    """The engine would refuse the document and change nothing, so every demo would fail."""
+    document = settings.parse(json.dumps(local.settings()))
+    for control in all_controls().values():
+        found = document.of(control, {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
+        assert found.radius.limit == local.BLAST_RADIUS
+    values = document.of(all_controls()["tagging-required-tags"], {}).parameters["values"]
+    assert set(values) == {"Environment", "Project", "CostCenter"}
+    assert document.settle_seconds == 2
+
+
+def test_no_call_can_reach_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo would create its misconfigured resources with the person's own credentials."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    with local.own_environment():
+        assert boto3.Session().get_credentials() is None
+        assert os.environ["NO_PROXY"] == "127.0.0.1"
+    assert os.environ["AWS_PROFILE"] == "production"
+    assert os.environ["NO_PROXY"] == "example.com"
+    assert "no_proxy" not in os.environ or os.environ["no_proxy"] != "127.0.0.1"
+
+
+def test_a_port_in_use_is_said_with_the_way_out() -> None:
+    """A second sandbox would end in a traceback, or wait for half a minute."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = evenkeel("sandbox", "--port", str(port))
+    assert result.exit_code == 1
+    assert f"port {port}" in result.stderr
+    assert "--port 0" in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize("wrong", [("--account", "12"), ("--region", "moon"), ("--port", "65536"), ("--port", "x")])
+def test_a_wrong_option_is_a_usage_error(wrong: tuple[str, str]) -> None:
+    """The sandbox would start with an account or region that no ARN can have."""
+    result = evenkeel("sandbox", *wrong)
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr

@@ -1,0 +1,100 @@
+"""Finding and switching the event sources of a stack."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from evenkeel_cli import sources
+from evenkeel_cli.failure import CommandError, Exit
+from tests.cli.fake_cloud import FakeCloud, Mapping
+
+QUEUE = "arn:aws:sqs:eu-west-1:123456789012:{}"
+STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/audit/stream/2026-01-01T00:00:00.000"
+
+
+def queue(name: str, **settings: Any) -> Mapping:
+    """Return a mapping from a queue."""
+    return Mapping(f"uuid-{name}", QUEUE.format(name), **settings)
+
+
+def cloud(*mappings: Mapping) -> Any:
+    """Return a cloud with these mappings."""
+    return cast("Any", FakeCloud(*mappings))
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "POLL_SECONDS", 0.001)
+
+
+def switched(there: Any, *, enabled: bool, seconds: float = 5) -> dict[str, sources.Source]:
+    """Switch all sources of a cloud and return them by queue."""
+    done = sources.switch(there, sources.find(there, "stack"), enabled=enabled, seconds=seconds)
+    return {each.queue: each for each in done}
+
+
+def test_only_queues_are_found_so_that_the_notifier_goes_on() -> None:
+    """A pause would silence the alerts of what was done just before it."""
+    found = sources.find(cloud(queue("kms"), Mapping("uuid-n", STREAM), queue("dynamodb")), "stack")
+    assert [each.queue for each in found] == ["dynamodb", "kms"]
+
+
+def test_a_stack_without_queues_is_refused() -> None:
+    """A pause of the wrong stack would say that it is done."""
+    with pytest.raises(CommandError, match="no remediators") as refused:
+        sources.find(cloud(Mapping("uuid-n", STREAM)), "stack")
+    assert refused.value.code is Exit.USAGE
+    assert "evenkeel-prod" in refused.value.next_step
+
+
+def test_a_stack_that_is_not_there_is_named_with_those_that_are() -> None:
+    """A misspelt name in an emergency would cost the time to look the right one up."""
+    with pytest.raises(CommandError, match="no stack gone in eu-west-1") as refused:
+        sources.find(cloud(queue("kms")), "gone")
+    assert refused.value.code is Exit.USAGE
+    assert "evenkeel-prod" in refused.value.next_step
+    assert "shop" not in refused.value.next_step
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_switching_waits_until_lambda_has_done_it(enabled: bool) -> None:
+    """A pause would be reported while Lambda still feeds the remediators."""
+    there = cloud(queue("kms", looks=4), queue("logs", looks=1))
+    done = switched(there, enabled=enabled)
+    wanted = "Enabled" if enabled else "Disabled"
+    assert {each.state for each in done.values()} == {wanted}
+    assert {each.state for each in there.mappings.values()} == {wanted}
+    assert not any(each.trouble for each in done.values())
+
+
+def test_a_mapping_that_is_busy_is_asked_again() -> None:
+    """Pause right after a deployment or a resume would fail, because Lambda is still busy with that."""
+    there = cloud(queue("kms", refuses=["ResourceInUseException", "ResourceConflictException"]))
+    assert switched(there, enabled=False)["kms"].state == "Disabled"
+
+
+def test_one_refused_source_keeps_no_other_from_being_paused() -> None:
+    """In an emergency one missing permission would leave everything running."""
+    there = cloud(queue("kms", refuses=["AccessDeniedException"]), queue("logs"))
+    done = switched(there, enabled=False)
+    assert there.mappings["uuid-logs"].state == "Disabled"
+    assert "AccessDeniedException" in done["kms"].trouble
+    assert not done["logs"].trouble
+
+
+def test_what_does_not_end_in_time_is_said() -> None:
+    """A pause that Lambda never finishes would wait for ever, or be called done."""
+    done = switched(cloud(queue("kms", looks=10**9)), enabled=False, seconds=0.02)
+    assert done["kms"].trouble.startswith("still Disabling after")
+
+
+def test_a_mapping_on_its_way_to_the_other_state_is_turned_back() -> None:
+    """A pause right after a resume would see Disabled, do nothing, and Lambda would then enable it."""
+    under_way = queue("kms", state="Disabled", looks=3)
+    under_way.change(enabled=True)
+    under_way.state = "Disabled"
+    done = switched(cloud(under_way), enabled=False)
+    assert done["kms"].state == under_way.state == "Disabled"
+    assert under_way.wanted == "Disabled"

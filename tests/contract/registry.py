@@ -1,0 +1,103 @@
+"""The registry and its example events, as the contract tests walk them; no control is named here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
+from evenkeel.patterns import patterns
+from evenkeel.registry import all_controls, groups
+from evenkeel.triggers import CloudTrail, Config
+
+from tests.world import ACCOUNT
+
+if TYPE_CHECKING:
+    from evenkeel.control import Control
+    from evenkeel.triggers import Trigger
+
+ROOT = Path(__file__).resolve().parents[2]
+EVENTS = ROOT / "events"
+CONTROLS = tuple(all_controls().values())
+
+
+@dataclass(frozen=True)
+class Example:
+    """One file of ``events/<control id>/``."""
+
+    control: Control
+    name: str
+    why: str
+    event: dict[str, Any]
+    resource: str
+    stopped_by: str
+
+    def __str__(self) -> str:
+        """Name the file."""
+        return f"{self.control.id}/{self.name}"
+
+
+def _load(control: Control, path: Path) -> Example:
+    document = json.loads(path.read_text())
+    known = {"why", "event"} | ({"resource"} if path.name.startswith("match-") else {"stopped_by"})
+    assert set(document) == known, path
+    return Example(
+        control, path.stem, document["why"], document["event"],
+        document.get("resource", ""), document.get("stopped_by", ""),
+    )  # fmt: skip
+
+
+EXAMPLES = tuple(
+    _load(control, path) for control in CONTROLS for path in sorted((EVENTS / control.id).glob("*.json"))
+)
+MATCHES = tuple(example for example in EXAMPLES if example.name.startswith("match-"))
+MISSES = tuple(example for example in EXAMPLES if example.name.startswith("miss-"))
+
+
+@lru_cache(maxsize=64)
+def pattern_texts(group: str) -> tuple[str, ...]:
+    """Return the EventBridge patterns of a group's rules as they are once CloudFormation has filled them in."""
+    texts = [json.dumps(pattern, separators=(",", ":")) for pattern in patterns(groups()[group]).values()]
+    return tuple(
+        text.replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", ACCOUNT) for text in texts
+    )  # fmt: skip
+
+
+def passes(group: str, event: dict[str, Any]) -> bool:
+    """Say whether one of a group's rules would deliver an event, by MiniStack's matcher."""
+    from ministack.services.eventbridge import _matches_pattern  # noqa: PLC0415 - an engine, only where it is asked
+
+    put = {
+        "Source": event["source"],
+        "DetailType": event["detail-type"],
+        "Detail": json.dumps(event["detail"]),
+        "Resources": event["resources"],
+        "Account": event["account"],
+        "Region": event["region"],
+        "EventId": event["id"],
+        "Version": event["version"],
+    }
+    return any(_matches_pattern(text, put) for text in pattern_texts(group))
+
+
+def woken(trigger: Trigger, event: dict[str, Any]) -> set[str]:
+    """Return which of a trigger's wakings an event is: an API's name, a kind of Config event, or a tag change."""
+    kind, detail = event["detail-type"], event["detail"]
+    if isinstance(trigger, CloudTrail):
+        here = kind == API_CALL and detail["eventSource"] == trigger.source
+        return {detail["eventName"]} & set(trigger.names) if here else set()
+    if isinstance(trigger, Config):
+        told = detail.get("resourceType") or detail.get("configurationItem", {}).get("resourceType")
+        return {kind} if kind in {CONFIG_RULE, CONFIG_ITEM} and told == trigger.resource_type else set()
+    here = kind == TAG_CHANGE and detail["service"] == trigger.service
+    return {kind} if here and trigger.resource_type in {"", detail.get("resource-type")} else set()
+
+
+def wakings(trigger: Trigger) -> set[str]:
+    """Return all the wakings that a trigger names."""
+    if isinstance(trigger, CloudTrail):
+        return set(trigger.names)
+    return {CONFIG_RULE, CONFIG_ITEM} if isinstance(trigger, Config) else {TAG_CHANGE}

@@ -1,0 +1,121 @@
+"""What every control declares: its words, its permissions, and the calls it computes."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.validate import ParamValidator
+from evenkeel.control import Stage
+from evenkeel.model import NonCompliant
+from policy_sentry.querying.actions import get_action_data
+
+from tests.cases.case import cases
+from tests.contract.registry import CONTROLS
+
+if TYPE_CHECKING:
+    from evenkeel.control import Control
+    from evenkeel.model import Call
+
+SECTIONS = ("Why", "Blast radius", "Cost", "Undo")
+EACH = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
+
+
+def _changes(control: Control) -> list[Any]:
+    judged = [control.judge(case.state, case.context(control)) for case in cases(control.id)]
+    return [one.change for one in judged if isinstance(one, NonCompliant) and one.change]
+
+
+@lru_cache(maxsize=32)
+def _operations(service: str) -> dict[str, Any]:
+    model = botocore.session.get_session().get_service_model(service)
+    return {xform_name(name): model.operation_model(name) for name in model.operation_names}
+
+
+def _problems(call: Call) -> str:
+    operation = _operations(call.service).get(call.operation)
+    if operation is None:
+        return f"{call.service} has no {call.operation}"
+    return str(ParamValidator().validate(call.params, operation.input_shape).generate_report())
+
+
+@EACH
+def test_every_call_is_one_that_aws_knows(control: Control) -> None:
+    """If this fails, a control computes a call that botocore refuses to send."""
+    calls = [call for change in _changes(control) for call in (*change.calls, *change.undo)]
+    assert calls
+    assert [problem for call in calls if (problem := _problems(call))] == []
+
+
+@EACH
+def test_every_change_can_be_taken_back_or_says_what_cannot(control: Control) -> None:
+    """If this fails, a control changes something and offers no way back."""
+    assert all(change.undo for change in _changes(control))
+
+
+@EACH
+def test_changes_are_not_reads(control: Control) -> None:
+    """If this fails, a read hides among the calls that people approve as changes."""
+    calls = [call for change in _changes(control) for call in (*change.calls, *change.undo)]
+    assert not [call for call in calls if call.operation.startswith(("get_", "describe_", "list_"))]
+
+
+@EACH
+def test_every_action_exists(control: Control) -> None:
+    """If this fails, a misspelt action is granted, and the call it was meant for is denied."""
+    for grant in control.permissions:
+        assert grant.actions
+        for action in grant.actions:
+            service, _, operation = action.partition(":")
+            assert get_action_data(service, operation), action
+
+
+@EACH
+def test_star_has_a_reason(control: Control) -> None:
+    """If this fails, a permission on every resource is granted without saying why."""
+    for grant in control.permissions:
+        assert ("*" in grant.on) is bool(grant.why), grant
+        assert all(on == "*" or on.startswith("arn:{partition}:") for on in grant.on), grant
+        assert grant.on or control.arn, grant
+
+
+@EACH
+def test_every_stage_has_its_permissions(control: Control) -> None:
+    """If this fails, a control cannot read, apply, or take back on its own permissions."""
+    assert {Stage.READ, Stage.APPLY, Stage.UNDO} <= {grant.stage for grant in control.permissions}
+
+
+@EACH
+def test_docstring_tells_what_people_must_know(control: Control) -> None:
+    """If this fails, the control's page lacks why it is there, what it may break, cost and undo."""
+    text = type(control).__doc__ or ""
+    found = re.findall(r"^    (\w[\w ]*): \S", text, flags=re.MULTILINE)
+    assert found == list(SECTIONS)
+
+
+@EACH
+def test_title_is_a_sentence_without_its_full_stop(control: Control) -> None:
+    """If this fails, lists and alerts show a broken title."""
+    assert re.fullmatch(r"[A-Z][^\n.]{20,120}[^\s.,;:]", control.title)
+    assert (type(control).__doc__ or "").startswith(f"{control.title}.")
+
+
+@EACH
+def test_id_and_group_follow_from_the_module(control: Control) -> None:
+    """If this fails, a control's page, events and settings are looked for under another name."""
+    folder, module = type(control).__module__.split(".")
+    assert control.id == f"{control.group}-{module.replace('_', '-')}"
+    assert control.group == folder.removeprefix("aws")
+    assert control.triggers
+
+
+@EACH
+def test_defaults_of_the_parameters_are_valid(control: Control) -> None:
+    """If this fails, an empty settings document is refused."""
+    filled = {name: "arn:aws:kms:eu-west-1:123456789012:key/1" if isinstance(value, str) else value
+              for name, value in control.parameters.items()}  # fmt: skip
+    assert control.check_parameters(filled) == ""

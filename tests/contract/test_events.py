@@ -1,0 +1,116 @@
+"""Every control's example events against the patterns that the template's rules get and the parser behind them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from evenkeel import events
+from evenkeel.events import API_CALL
+from evenkeel.patterns import MAX_PATTERN_CHARACTERS
+from evenkeel.registry import groups
+
+from tests.contract.registry import CONTROLS, EVENTS, MATCHES, MISSES, Example, passes, pattern_texts, wakings, woken
+from tests.world import ACCOUNT, PLACE
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
+CALLS = [example for example in MATCHES if example.event["detail-type"] == API_CALL]
+
+
+@pytest.mark.parametrize("example", MATCHES, ids=str)
+def test_match_passes_the_pattern_and_names_its_resource(example: Example) -> None:
+    """If this fails, an event that must wake a control does not reach it, or is read as another resource's."""
+    assert passes(example.control.group, example.event)
+    parsed = events.parse(example.event, groups()[example.control.group], PLACE)
+    mine = [request for request in parsed.requests if request.control == example.control.id]
+    assert [request.resource.arn for request in mine] == [example.resource]
+
+
+@pytest.mark.parametrize("example", MISSES, ids=str)
+def test_miss_is_stopped_where_it_says(example: Example) -> None:
+    """If this fails, an event that is none of a control's business wakes it, or costs an invocation unawares."""
+    assert example.stopped_by in {"pattern", "parse"}
+    assert passes(example.control.group, example.event) is (example.stopped_by == "parse")
+    parsed = events.parse(example.event, groups()[example.control.group], PLACE)
+    assert not [request for request in parsed.requests if request.control == example.control.id]
+    if example.stopped_by == "parse":
+        assert events.parse(example.event, [example.control], PLACE).irrelevant
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
+def test_every_waking_of_every_trigger_has_an_example(control: Any) -> None:
+    """If this fails, a control names an event that nobody has shown to reach it."""
+    mine = [example.event for example in MATCHES if example.control is control]
+    missing = [
+        (trigger, waking)
+        for trigger in control.triggers
+        for waking in sorted(wakings(trigger))
+        if not any(waking in woken(trigger, event) for event in mine)
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
+def test_every_control_has_near_misses(control: Any) -> None:
+    """If this fails, nobody has shown what a control leaves alone."""
+    misses = [example for example in MISSES if example.control is control]
+    assert len(misses) >= 5
+    assert any("errorCode" in example.event["detail"] for example in misses)
+    assert any("role/evenkeel/" in str(example.event["detail"].get("userIdentity")) for example in misses)
+
+
+def test_every_example_says_why_and_belongs_to_a_control() -> None:
+    """If this fails, an example is left over from a control that is gone, or explains nothing."""
+    assert {folder.name for folder in EVENTS.iterdir()} == {control.id for control in CONTROLS}
+    assert all(example.why.endswith(".") and len(example.why) > 15 for example in (*MATCHES, *MISSES))
+    names = {path.name.split("-")[0] for path in EVENTS.glob("*/*")}
+    assert names == {"match", "miss"}
+
+
+@pytest.mark.parametrize("example", CALLS, ids=str)
+def test_call_that_failed_reaches_nobody(example: Example) -> None:
+    """If this fails, refused calls wake Lambdas for nothing."""
+    event = deepcopy(example.event)
+    event["detail"]["errorCode"] = "AccessDenied"
+    assert not passes(example.control.group, event)
+    assert events.parse(event, [example.control], PLACE).irrelevant
+
+
+IDENTITIES = {
+    "root": ({"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"}, True),
+    "IAM user": ({"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/x", "userName": "x"}, True),
+    "IAM user with a session": (
+        {"type": "IAMUser", "userName": "x", "sessionContext": {"attributes": {"mfaAuthenticated": "true"}}},
+        True,
+    ),
+    "AWS service": ({"type": "AWSService", "invokedBy": "cloudformation.amazonaws.com"}, True),
+    "role": ({"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"arn": f"{ROLE}deployer"}}}, True),
+    "role named like ours": (
+        {"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"arn": f"{ROLE}evenkeel-admin"}}},
+        True,
+    ),
+    "role under a path like ours": (
+        {"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"arn": f"{ROLE}team/evenkeel/x"}}},
+        True,
+    ),
+    "our role": ({"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"arn": f"{ROLE}evenkeel/x"}}}, False),
+}
+
+
+@pytest.mark.parametrize(("identity", "heard"), IDENTITIES.values(), ids=list(IDENTITIES))
+@pytest.mark.parametrize("example", CALLS[:: max(1, len(CALLS) // 8)], ids=str)
+def test_everybody_is_heard_but_ourselves(example: Example, identity: dict[str, Any], heard: bool) -> None:
+    """If this fails, root's or IAM users' events are lost, or Evenkeel wakes itself for ever."""
+    event = deepcopy(example.event)
+    event["detail"]["userIdentity"] = identity
+    assert passes(example.control.group, event) is heard
+    assert bool(events.parse(event, [example.control], PLACE).requests) is heard
+
+
+@pytest.mark.parametrize("group", groups())
+def test_patterns_are_within_eventbridges_limit(group: str) -> None:
+    """If this fails, CloudFormation refuses the stack."""
+    texts = pattern_texts(group)
+    assert texts
+    assert all(len(text) <= MAX_PATTERN_CHARACTERS for text in texts)

@@ -1,0 +1,215 @@
+"""Every control on an AWS (moto and its gaps): what it changes holds, can be taken back, and needs no more than it declares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from evenkeel.aws import Aws
+from evenkeel.control import Context, Env, Stage, fits
+from evenkeel.model import Actor, Compliant, NonCompliant, Resource
+
+from tests.cases.case import cases
+from tests.contract.registry import CONTROLS
+from tests.making import BY_TYPE
+from tests.wire import READS
+from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION, client, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evenkeel.control import Control
+    from evenkeel.model import Call
+
+    from tests.wire import Made
+    from tests.world import World
+
+ARNS = {
+    "AWS::KMS::Key": "arn:aws:kms:eu-west-1:123456789012:key/1",
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:eu-west-1:123456789012:table/1",
+    "AWS::Logs::LogGroup": "arn:aws:logs:eu-west-1:123456789012:log-group:1",
+    "AWS::S3::Bucket": "arn:aws:s3:::1",
+    "AWS::Lambda::Function": "arn:aws:lambda:eu-west-1:123456789012:function:1",
+    "AWS::SQS::Queue": "arn:aws:sqs:eu-west-1:123456789012:1",
+    "AWS::SNS::Topic": "arn:aws:sns:eu-west-1:123456789012:1",
+}
+EACH = pytest.mark.parametrize(
+    ("control", "kind"),
+    [
+        pytest.param(control, kind, id=f"{control.id}: {kind}")
+        for control in CONTROLS
+        for kind, arn in ARNS.items()
+        if control.applies_to(arn)
+    ],
+)
+
+ACTIONS = {  # operations whose IAM action has another name (Service Authorization Reference)
+    ("resourcegroupstaggingapi", "GetResources"): "tag:GetResources",
+    ("resourcegroupstaggingapi", "TagResources"): "tag:TagResources",
+    ("resourcegroupstaggingapi", "UntagResources"): "tag:UntagResources",
+    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
+}
+# Permissions that AWS asks for beside the call's own (Tagging API reference, TagResources and UntagResources: "you also
+# need the permissions of the service that manages the resource"; S3 user guide: its tags are one document, read and put).
+IMPLIED = {
+    "TagResources": {
+        "dynamodb": {"dynamodb:TagResource"},
+        "kms": {"kms:TagResource"},
+        "lambda": {"lambda:TagResource"},
+        "logs": {"logs:TagResource"},
+        "s3": {"s3:GetBucketTagging", "s3:PutBucketTagging"},
+        "sns": {"sns:TagResource"},
+        "sqs": {"sqs:TagQueue"},
+    },
+    "UntagResources": {
+        "dynamodb": {"dynamodb:UntagResource"},
+        "kms": {"kms:UntagResource"},
+        "lambda": {"lambda:UntagResource"},
+        "logs": {"logs:UntagResource"},
+        "s3": {"s3:GetBucketTagging", "s3:PutBucketTagging"},
+        "sns": {"sns:UntagResource"},
+        "sqs": {"sqs:UntagQueue"},
+    },
+}
+
+
+def _actions(calls: Iterable[Made]) -> set[str]:
+    """Return the IAM actions that calls need."""
+    needed = set()
+    for made in calls:
+        needed.add(ACTIONS.get((made.service, made.operation), f"{made.service}:{made.operation}"))
+        for arn in made.params.get("ResourceARNList", []):
+            needed |= IMPLIED.get(made.operation, {}).get(arn.split(":")[2], set())
+    return needed
+
+
+def _declared(control: Control, stage: Stage) -> set[str]:
+    return {action for grant in control.permissions if grant.stage is stage for action in grant.actions}
+
+
+def _context(control: Control, arn: str, *, creates: bool) -> Context:
+    parameters = {name: LOG_KEY if isinstance(value, Env) else value for name, value in control.parameters.items()}
+    place = Resource(arn, ACCOUNT, REGION)
+    return Context(place, parameters, datetime.now(UTC), actor=Actor(owner="alice"), creates=creates)
+
+
+def _run(calls: Iterable[Call]) -> None:
+    for call in calls:
+        assert not Aws(client).run(call).get("FailedResourcesMap")
+
+
+def _weak(control: Control, kind: str) -> tuple[str, Context, dict[str, Any], Any]:
+    arn = BY_TYPE[kind]()
+    context = _context(control, arn, creates=True)
+    state = control.read(Aws(client), context)
+    finding = control.judge(state, context)
+    assert isinstance(finding, NonCompliant)
+    assert finding.change
+    return arn, context, state, finding.change
+
+
+@EACH
+def test_change_holds_and_a_second_time_changes_nothing(world: World, control: Control, kind: str) -> None:
+    """If this fails, a repeated call after a crash does harm, or the change does not satisfy its own control."""
+    _, context, before, change = _weak(control, kind)
+    _run(change.calls)
+    once = control.read(Aws(client), context)
+    judged = control.judge(once, context)
+    assert isinstance(judged, Compliant) or judged.change is None
+    assert control.essence(once) != control.essence(before)
+    _run(change.calls)
+    assert control.read(Aws(client), context) == once
+
+
+@EACH
+def test_undo_restores_what_was(world: World, control: Control, kind: str) -> None:
+    """If this fails, taking a change back leaves something else than was there."""
+    _, context, before, change = _weak(control, kind)
+    _run(change.calls)
+    _run(change.undo)
+    after = control.read(Aws(client), context)
+    assert control.essence(after) == control.essence(before)
+    again = control.judge(after, context)
+    assert isinstance(again, NonCompliant)
+    assert again.change == change
+
+
+@EACH
+def test_dry_run_changes_nothing_anywhere(world: World, control: Control, kind: str) -> None:
+    """If this fails, a look at what would be done does something."""
+    arn = BY_TYPE[kind]()
+    for creates in (True, False):
+        wish = request(control.id, arn, creates=creates, dry_run=True, actor=Actor(owner="alice"))
+        document = {"schema_version": 1, "settle_seconds": 0}
+        result = world.run(control, wish, document=document)
+        assert result.outcome in {"WOULD_APPLY", "WOULD_ANNOUNCE"}
+        assert world.wire.changes() == []
+    assert world.records() == []
+
+
+def _used(world: World, control: Control) -> dict[Stage, set[str]]:
+    """Return the IAM actions of all that a control did to one resource of each of its types."""
+    used: dict[Stage, set[str]] = defaultdict(set)
+
+    def take(stage: Stage) -> None:
+        used[stage] |= _actions(world.wire.calls)
+        world.wire.calls.clear()
+
+    for kind, arn in ARNS.items():
+        if not control.applies_to(arn):
+            continue
+        made, context, _, change = _weak(control, kind)
+        world.wire.calls.clear()
+        for creates in (True, False):
+            control.read(Aws(client), _context(control, made, creates=creates))
+        take(Stage.READ)
+        _run(change.calls)
+        take(Stage.APPLY)
+        control.read(Aws(client), context)
+        take(Stage.READ)
+        _run(change.undo)
+        take(Stage.UNDO)
+    list(control.discover(Aws(client), PLACE))
+    take(Stage.DISCOVER)
+    return used
+
+
+def _computed(control: Control) -> dict[Stage, set[str]]:
+    """Return the IAM actions of all calls that a control computes over its decision table."""
+    from tests.wire import Made  # noqa: PLC0415 - a name for types only, elsewhere
+
+    found: dict[Stage, set[str]] = defaultdict(set)
+    for case in cases(control.id):
+        judged = control.judge(case.state, case.context(control))
+        change = judged.change if isinstance(judged, NonCompliant) else None
+        for stage, calls in ((Stage.APPLY, change.calls), (Stage.UNDO, change.undo)) if change else ():
+            found[stage] |= _actions(
+                Made(call.service, "".join(word.title() for word in call.operation.split("_")), call.params)
+                for call in calls
+            )
+    return found
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
+def test_permissions_are_what_is_used_and_nothing_more(world: World, control: Control) -> None:
+    """If this fails, a role lacks a permission that its control needs, or holds one that nothing uses."""
+    used, computed = _used(world, control), _computed(control)
+    for stage in Stage:
+        needed = used[stage] | computed[stage]
+        borrowed = _declared(control, Stage.READ) if stage is Stage.DISCOVER else set()
+        assert needed <= _declared(control, stage) | borrowed, stage
+        assert _declared(control, stage) <= needed, stage
+
+
+def test_mutating_calls_are_told_from_reads_by_their_names() -> None:
+    """If this fails, the tests above would not see a change."""
+    assert not [name for name in ("EnableKeyRotation", "TagResources", "TransactWriteItems") if name.startswith(READS)]
+
+
+def test_every_taggable_type_is_among_those_tried() -> None:
+    """If this fails, a type was added that these tests do not make."""
+    templates = {on for control in CONTROLS for grant in control.permissions for on in grant.on if on != "*"}
+    assert not [on for on in templates if not any(fits(on.replace("*", "{id}"), arn) for arn in ARNS.values())]
+    assert set(ARNS) == set(BY_TYPE)

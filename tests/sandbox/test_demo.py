@@ -1,0 +1,103 @@
+"""The demo, end to end: the real template, the real way of an event, and outcomes that are read, not believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from evenkeel.registry import all_controls
+from evenkeel_cli import demo, demo_world, local
+from evenkeel_cli.demo_screen import Screen
+from evenkeel_cli.failure import CommandError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The demo as a person runs it, and the folder that it wrote."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-c", "from evenkeel_cli.main import app; app()", "demo", "--output-dir", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300), folder
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    """Return the summary's entries."""
+    found: list[dict[str, Any]] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["resources"]
+    return found
+
+
+def test_every_finding_is_repaired(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The one promise of the product would be broken on the first command that a newcomer types."""
+    process, folder = ran
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert {each["outcome"] for each in entries(folder)} == {"REMEDIATED"}
+    assert {each["control"] for each in entries(folder)} == set(all_controls())
+
+
+def test_every_control_is_shown_on_a_new_and_on_a_weakened_resource(
+    ran: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """A control that only sees creations would pass unnoticed."""
+    seen = Counter((each["control"], each["resource"]) for each in entries(ran[1]))
+    assert {control for (control, _), times in seen.items() if times == 2} == set(all_controls())
+
+
+def test_times_and_calls_are_measured(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The figures that people quote would be made up: no time, no calls, or more calls than a repair needs."""
+    for each in entries(ran[1]):
+        assert 0 < each["milliseconds"] < SECONDS * 1000
+        assert 1 <= each["calls"] <= 8
+
+
+def test_what_on_call_reads_is_shown_with_its_cause_and_the_way_back(
+    ran: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """On-call's text would be missing from the demo, or name neither who did it nor how to take the repair back."""
+    shown = ran[0].stdout
+    assert "[MEDIUM] REMEDIATED kms-key-rotation in 123456789012 eu-west-1" in shown
+    assert "user/bob with DisableKeyRotation" in shown
+    assert "aws kms disable-key-rotation" in shown
+    assert (ran[1] / "alerts.txt").read_text(encoding="utf-8").count("REMEDIATED ") >= len(entries(ran[1]))
+
+
+def test_near_misses_are_left_alone(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """Evenkeel would change what nobody asked it to change, and the demo would not notice."""
+    untouched = [line for line in ran[0].stdout.splitlines() if "untouched" in line]
+    assert len(untouched) == 3
+    assert any("RSA_2048 cannot rotate" in line for line in untouched)
+    assert "3 near misses left alone" in ran[0].stdout
+
+
+def test_the_output_fits_a_readme(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """A recording in the README would need a scroll bar."""
+    lines = ran[0].stdout.splitlines()
+    files = [line for line in lines if line.startswith("  files:")]
+    assert max(len(line) for line in lines if line not in files) <= 100
+    assert len(lines) <= 75
+
+
+def test_what_is_not_repaired_fails_the_demo_by_name(tmp_path: Path) -> None:
+    """The demo would celebrate a stack that repairs nothing."""
+    screen = Screen(Console(file=io.StringIO(), width=100))
+    with local.started(0, "eu-west-1", "123456789012", lambda _: None) as running:
+        local.calm(running)
+        world = demo_world.settle_in(running.sandbox, running.stack.outputs)
+        denied = "User is not authorized to perform this with an explicit deny in a service control policy"
+        running.sandbox.faults.add("kms", "EnableKeyRotation", code="AccessDeniedException", message=denied)
+        with pytest.raises(CommandError) as failed:
+            demo.perform(world, screen, tmp_path, SECONDS)
+    wrong = [each for each in entries(tmp_path) if each["outcome"] != "REMEDIATED"]
+    assert [(each["control"], each["outcome"]) for each in wrong] == [("kms-key-rotation", "DENIED")]
+    assert wrong[0]["resource"] in failed.value.message
+    assert failed.value.code == 1
