@@ -44,14 +44,11 @@ def wire() -> Iterator[Wire]:
 @pytest.fixture
 def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     """Return the stack's tables and queues on an empty moto without its gaps."""
-    from aws_lambda_powertools.utilities.parameters import SSMProvider  # noqa: PLC0415 - as above
-    from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS  # noqa: PLC0415 - as above
     from moto import mock_aws  # noqa: PLC0415 - as above
 
     from tests import moto_gaps  # noqa: PLC0415 - as above
-    from tests.world import World, client  # noqa: PLC0415 - as above
+    from tests.world import World  # noqa: PLC0415 - as above
 
     moto_gaps.install(variables)
-    variables.setitem(DEFAULT_PROVIDERS, "ssm", SSMProvider(boto3_client=client("ssm")))  # with an empty cache
     with mock_aws():
         yield World(wire)

@@ -72,7 +72,7 @@ def perform(world: World, screen: Screen, folder: Path, seconds: float) -> None:
     if shown and shown.record.get("record_id") in alerts:
         screen.alert(alerts[shown.record["record_id"]], len(alerts))
     screen.end(cases, files)
-    _judge(world, cases)
+    _judge(world, cases, folder)
 
 
 def conclude(world: World, cases: list[Case]) -> tuple[list[Case], dict[str, Alert]]:
@@ -124,15 +124,31 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
     }
 
 
-def _judge(world: World, cases: Sequence[Case]) -> None:
-    """Raise with the names of all that did not end as it must."""
+def _judge(world: World, cases: Sequence[Case], folder: Path) -> None:
+    """Raise with the names of all that did not end as it must, and keep what the functions and the sandbox said."""
     wrong = [case for case in cases if case.trouble]
     letters = demo_watch.dead_letters(world)
     if not wrong and not letters:
         return
     lines = [f"{case.control} on {case.deed.arn}: {case.trouble}" for case in wrong]
     lines += [f"dead letter: {reason}" for reason in letters]
+    evidence = folder / "evidence.txt"
+    evidence.write_text(_evidence(world), encoding="utf-8")
     raise CommandError(
         "not everything ended as it must:\n" + "\n".join(f"  {line}" for line in lines),
-        "Look at the function of the control named; evenkeel sandbox keeps the stack running for that.",
+        f"Read what the functions said, in {evidence}; evenkeel sandbox keeps a stack running to try things on.",
     )
+
+
+def _evidence(world: World) -> str:
+    """Return all that the functions logged, what waits in their queues, and what the sandbox wrote to stderr."""
+    parts = []
+    for name, function in sorted(world.outputs.items()):
+        if name.endswith("FunctionName"):
+            parts += [f"== {function}", *world.sandbox.logs(function)]
+    wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    for name, url in sorted(world.outputs.items()):
+        if name.endswith("QueueUrl"):
+            found = world("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+            parts.append(f"== {name}: {json.dumps(found)}")
+    return "\n".join([*parts, "== sandbox", world.sandbox.server_log()])

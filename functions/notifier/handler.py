@@ -11,8 +11,7 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
+from evenkeel import batch
 from evenkeel.aws import Aws, connect
 from evenkeel.model import Outcome, Step
 from evenkeel.state import unwire
@@ -20,14 +19,12 @@ from evenkeel.telemetry import COUNT, telemetry
 from notifier import alert
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from evenkeel.records import Record
     from notifier.alert import Alert
 
 logger, metrics = telemetry()
-processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
@@ -37,9 +34,8 @@ def _aws() -> Aws:
     return Aws(connect(os.environ["AWS_REGION"]))
 
 
-def announce(record: DynamoDBRecord) -> None:
-    """Announce one change of the audit table."""
-    raw: dict[str, Any] = record.raw_event
+def announce(raw: batch.Record) -> None:
+    """Announce one change of the audit table, as the stream tells it."""
     images = raw["dynamodb"]
     if raw["eventName"] == "INSERT":
         _outcome(unwire(images["NewImage"]))
@@ -87,8 +83,13 @@ def _send(message: Alert, record: Record) -> None:
         raise RuntimeError(f"{record['record_id']}: the bus refused it: {failed.get('ErrorCode')}; it is sent again")
 
 
+def _sequence_number(raw: batch.Record) -> str:
+    return str(raw["dynamodb"]["SequenceNumber"])
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve a batch of the stream; records that fail come again."""
-    return dict(process_partial_response(event=event, record_handler=announce, processor=processor, context=context))
+    logger.debug("batch", records=len(event["Records"]), request=context.aws_request_id)
+    return batch.serve(event["Records"], announce, _sequence_number, logger, ordered=True)

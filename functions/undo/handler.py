@@ -41,7 +41,8 @@ def _controls() -> dict[str, Control]:
 @lru_cache(maxsize=1)
 def _clients(region: str) -> tuple[Aws, Aws]:
     """Return the doors of the controls and of the ledger."""
-    return Aws(connect(region)), Aws(connect(region))
+    own = Aws(connect(region))
+    return own.sibling(), own
 
 
 def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

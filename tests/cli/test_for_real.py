@@ -90,7 +90,7 @@ def test_the_notifier_is_not_paused(stack: Local) -> None:
 
 def test_who_may_not_pause_is_told_which_permission_is_missing(stack: Local) -> None:
     """Somebody without the permission would see a traceback, or believe that the stack is paused."""
-    look = {"Effect": "Allow", "Action": ["cloudformation:*", "lambda:GetEventSourceMapping"], "Resource": "*"}
+    look = {"Effect": "Allow", "Action": ["cloudformation:*", "lambda:GetEventSourceMapping", "lambda:List*"], "Resource": "*"}
     watcher = stack.sandbox.create_user("watcher", {"Version": "2012-10-17", "Statement": [look]})
     result = evenkeel("pause", "--stack", "evenkeel", env=variables(watcher, stack.sandbox.endpoint))
     assert result.exit_code == 1

@@ -12,7 +12,7 @@ from evenkeel.state import unwire
 from evenkeel.remediator import MAX_RECEIVES, remediator
 
 from tests.wire import Crash
-from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, cloudtrail, metrics, request, sqs_event
+from tests.world import ACCOUNT, PLACE, QUEUE_URL, REGION, Context, client, cloudtrail, metrics, request, sqs_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def _returned(world: World) -> list[Request]:
     from evenkeel.registry import all_controls  # noqa: PLC0415 - one user
 
     controls = tuple(all_controls().values())
-    return [events.decode(json.loads(message["Body"]), controls) for message in world.messages(QUEUE_URL)]
+    return [events.decode(json.loads(message["Body"]), controls, PLACE) for message in world.messages(QUEUE_URL)]
 
 
 def test_event_is_repaired_and_nothing_comes_back(

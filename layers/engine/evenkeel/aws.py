@@ -63,6 +63,12 @@ class Aws:
             self.made.append((service, operation))
             yield page
 
+    def sibling(self) -> Aws:
+        """Return another door with the same clients and a count of its own."""
+        other = Aws(self._connect)
+        other._clients = self._clients
+        return other
+
     def forget(self) -> None:
         """Start counting calls anew."""
         self.made.clear()

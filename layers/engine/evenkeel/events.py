@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import fits
@@ -25,6 +26,11 @@ TAG_CHANGE = "Tag Change on Resource"
 
 _ARN = re.compile(r"arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
 _ID = re.compile(r"[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
+
+
+# What a request is made of, for reading one back from JSON; every other field is text.
+_PARTS: dict[str, Any] = {"resource": Resource, "cause": Cause, "actor": Actor}
+_NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
     if not isinstance(payload, dict):
         raise MalformedPayloadError(f"expected a JSON object, got {type(payload).__name__}")
     if "request" in payload:
-        return Parsed((decode(payload, controls),))
+        return Parsed((decode(payload, controls, place),))
     detail = payload.get("detail")
     if not isinstance(payload.get("detail-type"), str) or not isinstance(detail, dict):
         raise MalformedPayloadError('neither an EventBridge event ("detail-type" and "detail") nor a returned request')
@@ -135,7 +141,7 @@ def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]
     if kind == CONFIG_ITEM:
         item = detail.get("configurationItem")
         if isinstance(item, dict) and item.get("resourceType") == trigger.resource_type:
-            alive = item.get("configurationItemStatus") in {"OK", "ResourceDiscovered"}
+            alive = item.get("configurationItemStatus") in ("OK", "ResourceDiscovered")  # a list where the event is odd
             return find("ARN || resourceId", item) if alive else []
     return []
 
@@ -178,11 +184,11 @@ def encode(request: Request) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "request": asdict(request)}
 
 
-def decode(payload: dict[str, Any], controls: Sequence[Control]) -> Request:
+def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Request:
     """Read a request that :func:`encode` wrote.
 
     Raises:
-        MalformedPayloadError: it is of an unknown version, shape or control.
+        MalformedPayloadError: it is of an unknown version, shape, control or place.
     """
     if payload.get("schema_version") != SCHEMA_VERSION:
         raise MalformedPayloadError(
@@ -190,19 +196,32 @@ def decode(payload: dict[str, Any], controls: Sequence[Control]) -> Request:
         )
     try:
         raw = dict(payload["request"])
-        request = Request(
-            **{
-                **raw,
-                "resource": Resource(**raw["resource"]),
-                "cause": Cause(**raw["cause"]),
-                "actor": Actor(**raw["actor"]),
-            },
-        )
-    except (TypeError, ValueError, KeyError) as error:
+        parts = {name: kind(**_typed(raw.pop(name))) for name, kind in _PARTS.items()}
+        request = Request(**_typed(raw), **parts)
+        _check_returns(request.attempt, request.first_seen)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedPayloadError(f"a returned request of unknown form: {error}") from error
+    arn = request.resource.arn
     control = next((control for control in controls if control.id == request.control), None)
     if control is None:
         raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
-    if not control.applies_to(request.resource.arn):
-        raise MalformedPayloadError(f"{request.resource.arn!r} is no {control.resource_type}")
+    if not control.applies_to(arn):
+        raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
+    _, _, _, region, account, _ = arn.split(":", 5)
+    if {request.resource.account, account or place.account} != {place.account} or region not in {"", place.region}:
+        raise MalformedPayloadError(f"{arn!r} is not in account {place.account}, {place.region}")
     return request
+
+
+def _typed(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of a request as it is, once each field has its type."""
+    for name, value in raw.items():
+        wanted = _NOT_TEXT.get(name, str)
+        if type(value) is not wanted:
+            raise TypeError(f"{name}: expected {wanted.__name__}, got {type(value).__name__}")
+    return raw
+
+
+def _check_returns(attempt: int, first_seen: str) -> None:
+    if attempt < 0 or (first_seen and datetime.fromisoformat(first_seen).tzinfo is None):
+        raise ValueError("attempt is below 0, or first_seen has no time zone")

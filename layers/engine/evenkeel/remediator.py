@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
-from evenkeel import events, manual, policy, settings
+from evenkeel import batch, events, manual, policy
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
@@ -21,12 +19,13 @@ from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
 from evenkeel.registry import controls_of
 from evenkeel.repair import NotGrantedError
+from evenkeel.settings import Environment
+from evenkeel.settings_store import SettingsStore
 from evenkeel.telemetry import COUNT, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MAX_RECEIVES = 5
@@ -43,9 +42,9 @@ class Remediator:
         self.logger, self.metrics = telemetry()
 
     @cached_property
-    def environment(self) -> settings.Environment:
+    def environment(self) -> Environment:
         """The stack's variables."""
-        return settings.Environment.read()
+        return Environment.read()
 
     @cached_property
     def _engine_aws(self) -> Aws:
@@ -53,7 +52,12 @@ class Remediator:
 
     @cached_property
     def _control_aws(self) -> Aws:
-        return Aws(connect(self.environment.region))
+        return self._engine_aws.sibling()
+
+    @cached_property
+    def settings(self) -> SettingsStore:
+        """The settings in force."""
+        return SettingsStore(self._engine_aws, self.environment, _now)
 
     @cached_property
     def queue(self) -> Queue:
@@ -77,24 +81,25 @@ class Remediator:
         _, partition, _, region, account, _ = context.invoked_function_arn.split(":", 5)
         return Place(account, region, partition)
 
-    def message(self, record: SQSRecord, context: LambdaContext) -> None:
+    def message(self, record: batch.Record, context: LambdaContext) -> None:
         """Serve one queue message.
 
         Raises:
             Exception: something that a redelivery may mend; after the last one the message becomes a dead letter here,
                 with the reason, which SQS's own redrive could not carry.
         """
-        receives = int(record.attributes.approximate_receive_count)
+        receives = int(record["attributes"]["ApproximateReceiveCount"])
         try:
-            self._serve(record.body, self.place(context), f"{context.aws_request_id}/{record.message_id}", receives)
+            owner = f"{context.aws_request_id}/{record['messageId']}"
+            self._serve(record["body"], self.place(context), owner, receives)
         except MalformedPayloadError as error:
-            self._give_up(record.body, "Malformed", str(error))
+            self._give_up(record["body"], "Malformed", str(error))
         except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
-            self.logger.exception("crashed", message_id=record.message_id, receives=receives)
+            self.logger.exception("crashed", message_id=record["messageId"], receives=receives)
             self.metrics.add_metric("Crashed", COUNT, 1)
             if receives < MAX_RECEIVES:
                 raise
-            self._give_up(record.body, "Crashed", f"{type(error).__name__}: {error}")
+            self._give_up(record["body"], "Crashed", f"{type(error).__name__}: {error}")
 
     def _serve(self, body: str, place: Place, owner: str, receives: int) -> None:
         try:
@@ -122,9 +127,7 @@ class Remediator:
         """Serve one request and see that whatever is not finished comes back."""
         control = next(control for control in self.controls if control.id == request.control)
         try:
-            result = self.pipeline(owner).run(
-                control, request, settings.load(self.environment), redelivered=redelivered
-            )
+            result = self.pipeline(owner).run(control, request, self.settings.load(), redelivered=redelivered)
         except SettingsError as error:
             result = Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
         except NotGrantedError as error:
@@ -164,7 +167,7 @@ class Remediator:
         """Serve a person's payload; see :mod:`evenkeel.manual`."""
         wish = manual.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
         run = self.pipeline(context.aws_request_id).run
-        loaded = settings.load(self.environment)
+        loaded = self.settings.load()
 
         def one(request: Request) -> Result:
             result = run(wish.control, request, loaded)
@@ -183,19 +186,17 @@ def _now() -> datetime:
 def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler of a group's package."""
     worker = Remediator(package)
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     @worker.logger.inject_lambda_context
     @worker.metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if isinstance(event, dict) and "Records" in event:
-            answer = process_partial_response(
-                event=event,
-                record_handler=lambda record: worker.message(record, context),
-                processor=processor,
-                context=context,
+            return batch.serve(
+                event["Records"],
+                lambda record: worker.message(record, context),
+                lambda record: str(record["messageId"]),
+                worker.logger,
             )
-            return dict(answer)
         try:
             return worker.by_hand(event, context)
         except EvenkeelError as error:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_SETTLE_SECONDS = 60
-CACHE_SECONDS = 60
-"""How long a document that was read is good without reading it again."""
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
 
 
@@ -80,6 +78,7 @@ class Settings:
     """A document that was checked. ``version`` is the first 12 hex digits of its SHA-256."""
 
     version: str
+    document: str = ""
     settle_seconds: int = DEFAULT_SETTLE_SECONDS
     controls: dict[str, dict[str, Any]] = field(default_factory=dict)
     start_mode: str = "recommended"
@@ -110,7 +109,7 @@ def parse(document: str, start_mode: str = "recommended") -> Settings:
     """
     try:
         raw = _mapping(json.loads(document), "settings")
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings: not JSON: {error}") from error
     if raw.get("schema_version") != SCHEMA_VERSION:
         raise SettingsError(f"settings.schema_version: {raw.get('schema_version')!r}; write {SCHEMA_VERSION}")
@@ -122,25 +121,11 @@ def parse(document: str, start_mode: str = "recommended") -> Settings:
         raise SettingsError(f"settings.settle_seconds: {settle!r}; write whole seconds from 0 to {_MAX_SETTLE_SECONDS}")
     return Settings(
         version=hashlib.sha256(document.encode()).hexdigest()[:12],
+        document=document,
         settle_seconds=settle,
         controls=_mapping(raw.get("controls", {}), "settings.controls"),
         start_mode=start_mode,
     )
-
-
-def load(environment: Environment) -> Settings:
-    """Read the settings from Parameter Store, at most once a minute.
-
-    Raises:
-        SettingsError: they cannot be read or are not valid. Nothing may be changed then; the messages wait.
-    """
-    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415 - kept out of tests of the pure parts
-
-    try:
-        document = parameters.get_parameter(environment.settings_name, max_age=CACHE_SECONDS)
-    except parameters.exceptions.GetParameterError as error:
-        raise SettingsError(f"{environment.settings_name} cannot be read: {error}") from error
-    return parse(str(document), environment.start_mode)
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

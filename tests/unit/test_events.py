@@ -1,0 +1,318 @@
+"""From payloads to requests, by example; ``test_properties.py`` asks the same of arbitrary payloads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from evenkeel import events
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.model import Actor, Cause, Request, Resource
+from evenkeel.registry import groups
+from evenkeel.triggers import CloudTrail, find
+
+from tests.world import ACCOUNT, ALICE, PLACE, REGION, cloudtrail
+
+KMS, LOGS, TAGS = groups()["kms"], groups()["logs"], groups()["tagging"]
+ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{ID}"
+KEYS = "arn:{partition}:kms:{region}:{account}:key/{id}"
+
+
+def _created(arn: Any = KEY, **detail: Any) -> dict[str, Any]:
+    return cloudtrail(
+        "kms.amazonaws.com", "CreateKey", **{"responseElements": {"keyMetadata": {"arn": arn}}, **detail}
+    )
+
+
+def test_event_becomes_a_request_with_all_it_tells() -> None:
+    """If this fails, the audit does not say who did what when."""
+    event = _created()
+    [request] = events.parse(event, KMS, PLACE).requests
+    assert request == Request(
+        "kms-key-rotation",
+        Resource(KEY, ACCOUNT, REGION),
+        Cause("cloudtrail", event["detail"]["eventID"], "CreateKey", event["detail"]["eventTime"]),
+        Actor(ALICE["arn"], "IAMUser", "alice", "aws-cli/2.31.0", "", "203.0.113.10"),
+        creates=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "cause"),
+    [
+        (
+            {"detail-type": events.TAG_CHANGE, "id": "i", "time": "t", "resources": [KEY], "detail": {"service": "kms"}},
+            Cause("tag", "i", events.TAG_CHANGE, "t"),
+        ),
+        (
+            {
+                "detail-type": events.CONFIG_RULE,
+                "detail": {
+                    "resourceType": "AWS::KMS::Key",
+                    "resourceId": ID,
+                    "newEvaluationResult": {"complianceType": "NON_COMPLIANT"},
+                },
+            },
+            Cause("config", "", events.CONFIG_RULE, ""),
+        ),
+        (
+            {
+                "detail-type": events.CONFIG_ITEM,
+                "id": "x" * 200,
+                "time": "y" * 200,
+                "detail": {
+                    "configurationItem": {
+                        "resourceType": "AWS::KMS::Key", "configurationItemStatus": "OK", "resourceId": ID,
+                    }
+                },
+            },
+            Cause("config", "x" * 128, events.CONFIG_ITEM, "y" * 40),
+        ),
+    ],
+)  # fmt: skip
+def test_cause_of_other_events(event: dict[str, Any], cause: Cause) -> None:
+    """If this fails, a finding of Config's or a tag change shows as something else, or an oversized id is kept whole."""
+    whole = {"account": ACCOUNT, "region": REGION, **event}
+    [request] = events.parse(whole, TAGS, PLACE).requests
+    assert (request.cause, request.resource.arn, request.creates) == (cause, KEY, False)
+
+
+def test_both_controls_of_a_group_get_a_creation_each() -> None:
+    """If this fails, one of two controls of a resource does not hear of it."""
+    event = cloudtrail("logs.amazonaws.com", "CreateLogGroup", requestParameters={"logGroupName": "/a"})
+    requests = events.parse(event, LOGS, PLACE).requests
+    assert [request.control for request in requests] == ["logs-group-encryption", "logs-group-retention"]
+
+
+def test_several_resources_of_one_event_get_a_request_each_and_once() -> None:
+    """If this fails, a resource named twice is looked at twice, or the second of two is lost."""
+    other = KEY.replace("1234abcd", "5678abcd")
+    event = {
+        "detail-type": events.TAG_CHANGE, "account": ACCOUNT, "region": REGION,
+        "resources": [KEY, other, KEY, 5, ""], "detail": {"service": "kms"},
+    }  # fmt: skip
+    assert [request.resource.arn for request in events.parse(event, TAGS, PLACE).requests] == [KEY, other]
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (_created(errorCode="AccessDenied"), "the call failed with AccessDenied"),
+        (_created(errorCode="E" * 500), f"the call failed with {'E' * 128}"),
+        (_created(recipientAccountId="210987654321"), "it is of account 210987654321"),
+        ({**_created(), "account": "210987654321"}, f"it is of account {ACCOUNT}"),
+        ({**_created(recipientAccountId=None), "account": None}, "it is of account unknown"),
+        (_created(awsRegion="us-east-1"), "it is of region us-east-1"),
+        ({**_created(awsRegion=None), "region": None}, "it is of region unknown"),
+        (
+            _created(userIdentity={"sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::1:role/evenkeel/x"}}}),
+            "Evenkeel itself made the call",
+        ),
+        (cloudtrail("kms.amazonaws.com", "CreateAlias"), "no control of this group is triggered by it"),
+        (_created(f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{ID}"), "no control of this group is triggered by it"),
+        (_created(f"arn:aws:kms:{REGION}:210987654321:key/{ID}"), "no control of this group is triggered by it"),
+    ],
+)
+def test_irrelevant_events_say_why(event: dict[str, Any], why: str) -> None:
+    """If this fails, an event that is none of our business is acted on, or dropped without a reason."""
+    assert events.parse(event, KMS, PLACE) == events.Parsed((), why)
+
+
+def test_account_and_region_may_be_told_by_either_part() -> None:
+    """If this fails, an event with one of them missing is dropped."""
+    for event in (
+        {**_created(recipientAccountId=None, awsRegion=None)},
+        {**_created(), "account": None, "region": None},
+    ):
+        assert events.parse(event, KMS, PLACE).requests
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ([], "expected a JSON object, got list"),
+        ("x", "expected a JSON object, got str"),
+        ({}, 'neither an EventBridge event ("detail-type" and "detail") nor a returned request'),
+        ({"detail-type": 1, "detail": {}}, "neither an EventBridge event"),
+        ({"detail-type": "x", "detail": []}, "neither an EventBridge event"),
+        (_created(None), "CreateKey names no resource that can be acted on: its parameters are null, cut short"),
+        (_created("a key"), "CreateKey names no resource"),
+        (_created(5), "CreateKey names no resource"),
+        (_created(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"), "CreateKey names no resource"),
+    ],
+)
+def test_malformed_payloads_say_what_is_wrong(payload: Any, message: str) -> None:
+    """If this fails, bad input is dropped in silence, or its dead letter explains nothing."""
+    with pytest.raises(MalformedPayloadError) as caught:
+        events.parse(payload, KMS, PLACE)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("template", "value", "arn"),
+    [
+        (KEYS, KEY, KEY),
+        (KEYS, ID, KEY),
+        (KEYS, f"{KEY}:*", KEY),
+        (KEYS, "", ""),
+        (KEYS, "a b", ""),
+        (KEYS, "a\n", ""),
+        (KEYS, "ключ", ""),
+        (KEYS, "x" * 1024, ""),
+        (KEYS, "x" * 900, KEY.replace(ID, "x" * 900)),
+        (KEYS, f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", ""),
+        (KEYS, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/", ""),
+        (KEYS, f"arn:aws:kms:{REGION}:12:key/1", ""),
+        (KEYS, "arn:aws:kms", ""),
+        (KEYS, "arn:", ""),
+        ("", KEY, KEY),
+        ("", ID, ""),
+        ("", "arn:aws:s3:::b", "arn:aws:s3:::b"),
+        ("arn:{partition}:s3:::{id}", "b", "arn:aws:s3:::b"),
+        ("arn:{partition}:sqs:{region}:{account}:{id}", f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/q",
+         f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"),
+        ("arn:{partition}:sqs:{region}:{account}:{id}", "https://sqs/", ""),
+        (KEYS, "{region}", ""),
+    ],
+)  # fmt: skip
+def test_arns(template: str, value: str, arn: str) -> None:
+    """If this fails, an event's id, name, URL or ARN is taken for another resource, or for none."""
+    assert events.resource_arn(template, value, PLACE) == arn
+
+
+def test_arns_of_other_partitions_are_built() -> None:
+    """If this fails, Evenkeel looks for resources of GovCloud and China in the wrong partition."""
+    place = replace(PLACE, partition="aws-us-gov", region="us-gov-west-1")
+    assert events.resource_arn(KEYS, "1", place) == f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/1"
+
+
+REQUEST = Request(
+    "kms-key-rotation",
+    Resource(KEY, ACCOUNT, REGION),
+    Cause("cloudtrail", "e", "CreateKey", "2026-11-20T09:00:00Z"),
+    Actor("p", "k", "o", "u", "i", "s"),
+    creates=True,
+    dry_run=False,
+    attempt=3,
+    first_seen="2026-11-20T09:00:00+00:00",
+    plan="p-1",
+)
+
+
+def test_request_survives_the_queue() -> None:
+    """If this fails, a returned request comes back as another one."""
+    assert events.parse(events.encode(REQUEST), KMS, PLACE).requests == (REQUEST,)
+
+
+def _spoiled(**fields: Any) -> dict[str, Any]:
+    message = events.encode(REQUEST)
+    return {**message, "request": {**message["request"], **fields}}
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"request": {}}, "a request of schema version None, not 1"),
+        ({"schema_version": 2, "request": {}}, "a request of schema version 2, not 1"),
+        ({"schema_version": 1, "request": {}}, "a returned request of unknown form"),
+        ({"schema_version": 1, "request": "x"}, "a returned request of unknown form"),
+        (_spoiled(resource=5), "a returned request of unknown form"),
+        (_spoiled(resource={"arn": KEY}), "a returned request of unknown form"),
+        (_spoiled(more=1), "a returned request of unknown form"),
+        (_spoiled(attempt="3"), "a returned request of unknown form"),
+        (_spoiled(attempt=-1), "a returned request of unknown form"),
+        (_spoiled(first_seen=5), "a returned request of unknown form"),
+        (_spoiled(first_seen="yesterday"), "a returned request of unknown form"),
+        (_spoiled(first_seen="2026-11-20T09:00:00"), "a returned request of unknown form"),
+        (_spoiled(creates="yes"), "a returned request of unknown form"),
+        (_spoiled(plan=None), "a returned request of unknown form"),
+        (_spoiled(control=[]), "a returned request of unknown form"),
+        (_spoiled(control="sqs-encryption"), "a returned request for the unknown control 'sqs-encryption'"),
+        (
+            _spoiled(resource={"arn": 5, "account": ACCOUNT, "region": REGION}),
+            "a returned request of unknown form",
+        ),
+        (
+            _spoiled(resource={"arn": "arn:aws:s3:::b", "account": ACCOUNT, "region": REGION}),
+            "'arn:aws:s3:::b' is no AWS::KMS::Key",
+        ),
+        (
+            _spoiled(resource={"arn": KEY.replace(REGION, "us-east-1"), "account": ACCOUNT, "region": REGION}),
+            f"'{KEY.replace(REGION, 'us-east-1')}' is not in account {ACCOUNT}, {REGION}",
+        ),
+        (
+            _spoiled(resource={"arn": KEY, "account": "210987654321", "region": REGION}),
+            f"'{KEY}' is not in account {ACCOUNT}, {REGION}",
+        ),
+    ],
+)
+def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: str) -> None:
+    """If this fails, a forged or broken message in the queue is acted on or crashes the worker."""
+    with pytest.raises(MalformedPayloadError) as caught:
+        events.parse(message, KMS, PLACE)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("expression", "document", "found"),
+    [
+        ("a", {"a": "x"}, ["x"]),
+        ("a", {"a": ["x", "y", "x", 5, "", None]}, ["x", "y"]),
+        ("a", {"a": {"b": 1}}, []),
+        ("a", {}, []),
+        ("a || b", {"a": [], "b": "x"}, ["x"]),
+    ],
+)
+def test_finding_in_events(expression: str, document: Any, found: list[str]) -> None:
+    """If this fails, what names a resource in an event is overlooked or doubled."""
+    assert find(expression, document) == found
+
+
+@pytest.mark.parametrize(
+    ("detail", "hit"),
+    [
+        ({"eventSource": "a", "eventName": "X"}, True),
+        ({"eventSource": "a", "eventName": "Y"}, True),
+        ({"eventSource": "a", "eventName": "Z"}, False),
+        ({"eventSource": "b", "eventName": "X"}, False),
+        ({"eventSource": "a", "eventName": "X", "not": "this"}, False),
+        ({"eventSource": "a", "eventName": "X", "not": None}, True),
+        ({"eventSource": "a", "eventName": ["X"]}, False),
+    ],
+)
+def test_trigger_takes_only_its_own_calls(detail: dict[str, Any], hit: bool) -> None:
+    """If this fails, a call of another service or about another thing wakes a control."""
+    assert CloudTrail("a", ("X", "Y"), at="id", unless="not").matches(detail) is hit
+
+
+def _config_item(**item: Any) -> dict[str, Any]:
+    whole = {"resourceType": "AWS::KMS::Key", "configurationItemStatus": "OK", "resourceId": ID, **item}
+    return {"detail-type": events.CONFIG_ITEM, "account": ACCOUNT, "region": REGION,
+            "detail": {"configurationItem": whole}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("item", "heard"),
+    [
+        ({}, True),
+        ({"configurationItemStatus": "ResourceDiscovered"}, True),
+        ({"configurationItemStatus": "ResourceDeleted"}, False),
+        ({"configurationItemStatus": ["OK"]}, False),
+        ({"configurationItemStatus": None}, False),
+        ({"resourceType": "AWS::KMS::Alias"}, False),
+        ({"ARN": KEY, "resourceId": None}, True),
+        ({"ARN": None, "resourceId": None}, False),
+    ],
+)
+def test_items_of_config(item: dict[str, Any], heard: bool) -> None:
+    """If this fails, a deleted or other thing that Config recorded is looked at, or a changed one is not."""
+    assert bool(events.parse(_config_item(**item), KMS, PLACE).requests) is heard
+
+
+@pytest.mark.parametrize("item", [None, [], "x"])
+def test_event_of_config_without_its_item_is_dropped(item: Any) -> None:
+    """If this fails, a notification that Config left the item out of (too large) crashes the worker."""
+    event = {**_config_item(), "detail": {"configurationItem": item}}
+    assert events.parse(event, KMS, PLACE).irrelevant

@@ -1,0 +1,147 @@
+"""The decisions, as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from evenkeel import policy
+from evenkeel.model import Actor, Call, Cause, Change, Mode, NonCompliant
+from evenkeel.policy import Announce, Apply, Skip
+from evenkeel.registry import all_controls
+
+from tests.world import request
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+ARN = "arn:aws:kms:eu-west-1:123456789012:key/1"
+CHANGE = Change((Call("kms", "enable_key_rotation"),), (Call("kms", "disable_key_rotation"),))
+PLAIN, HOPELESS = NonCompliant("off", CHANGE), NonCompliant("off")
+CAREFUL = NonCompliant("off", CHANGE, caution="it costs")
+ALL = ("*",)
+
+
+@pytest.mark.parametrize(
+    ("finding", "mode", "scope", "decision"),
+    [
+        (PLAIN, Mode.ENFORCE, ALL, Apply()),
+        (PLAIN, Mode.NOTIFY, ALL, Announce("the control's mode is notify")),
+        (PLAIN, Mode.OFF, ALL, Skip("the control is off")),
+        (PLAIN, Mode.ENFORCE, (), Skip("out of the stack's scope")),
+        (PLAIN, Mode.NOTIFY, (), Skip("out of the stack's scope")),
+        (PLAIN, Mode.OFF, (), Skip("the control is off")),
+        (HOPELESS, Mode.ENFORCE, ALL, Announce("only people can mend it")),
+        (HOPELESS, Mode.NOTIFY, ALL, Announce("only people can mend it")),
+        (HOPELESS, Mode.OFF, ALL, Skip("the control is off")),
+        (CAREFUL, Mode.ENFORCE, ALL, Announce("it costs")),
+        (CAREFUL, Mode.NOTIFY, ALL, Announce("the control's mode is notify")),
+    ],
+)
+def test_decision(finding: NonCompliant, mode: Mode, scope: tuple[str, ...], decision: Any) -> None:
+    """If this fails, Evenkeel acts where it may only tell, tells where it must be silent, or does nothing."""
+    assert policy.decide(finding, mode, ARN, scope) == decision
+
+
+@pytest.mark.parametrize(
+    ("scope", "inside"),
+    [
+        (["*"], True),
+        ([], False),
+        ([""], False),
+        ([ARN], True),
+        ([ARN[:-1]], False),
+        (["arn:aws:kms:*:*:key/*"], True),
+        (["arn:aws:sqs:*", "arn:aws:kms:*"], True),
+        (["arn:aws:kms:eu-west-?:123456789012:key/?"], True),
+        (["arn:aws:kms:us-*"], False),
+        (["ARN:AWS:KMS:*"], False),
+        (["arn:aws:kms:*:key/[0-9]"], False),
+    ],
+)
+def test_scope(scope: list[str], inside: bool) -> None:
+    """If this fails, a resource outside the stack's scope is changed, or one inside is not."""
+    assert policy.in_scope(ARN, scope) is inside
+
+
+def test_bracket_in_a_scope_means_itself() -> None:
+    """If this fails, a bracket in a scope opens a set of characters that nobody asked for."""
+    assert policy.in_scope("arn:aws:x:::a[1]", ["arn:aws:x:::a[1]"])
+
+
+TERRAFORM = Actor(user_agent="APN/1.0 HashiCorp/1.0 Terraform/1.9.5")
+FORMATION = Actor(invoked_by="cloudformation.amazonaws.com")
+PERSON = Actor(user_agent="aws-cli/2")
+
+
+@pytest.mark.parametrize(
+    ("control", "fields", "age", "delay"),
+    [
+        ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, 0, 60),
+        ("kms-key-rotation", {"creates": True, "actor": FORMATION}, 0, 60),
+        ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, 59.5, 1),
+        ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, 60, 0),
+        ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, 3600, 0),
+        ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, -3600, 60),
+        ("kms-key-rotation", {"creates": True, "actor": PERSON}, 0, 0),
+        ("kms-key-rotation", {"creates": False, "actor": TERRAFORM}, 0, 0),
+        ("tagging-required-tags", {"creates": True, "actor": PERSON}, 0, 60),
+        ("tagging-required-tags", {"creates": True, "actor": PERSON}, 20.2, 40),
+        ("tagging-required-tags", {"creates": False, "actor": PERSON}, 0, 0),
+    ],
+)
+def test_settling(control: str, fields: dict[str, Any], age: float, delay: int) -> None:
+    """If this fails, a tool is raced while it still sets properties, or a person's weakening is waited out."""
+    cause = Cause("cloudtrail", event_time=(NOW - timedelta(seconds=age)).isoformat())
+    wish = request(control, ARN, cause=cause, **fields)
+    assert policy.settle_delay(all_controls()[control], wish, 60, NOW) == delay
+
+
+def test_settling_is_cut_to_what_a_queue_can_wait() -> None:
+    """If this fails, SQS refuses the delay and the event is lost."""
+    wish = request("tagging-required-tags", ARN, cause=Cause("cloudtrail", event_time=NOW.isoformat()), creates=True)
+    assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 5000, NOW) == 900
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2026-11-20T09:00:00"])
+def test_settling_without_a_usable_time_counts_from_now(moment: str) -> None:
+    """If this fails, an event with an odd time crashes, or is not waited for."""
+    wish = request("tagging-required-tags", ARN, cause=Cause("cloudtrail", event_time=moment), creates=True)
+    assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 60, NOW) == 60
+
+
+def test_people_do_not_wait_for_settling() -> None:
+    """If this fails, a person who asks gets no answer but a delay."""
+    wish = request("tagging-required-tags", ARN, cause=Cause("manual", event_time=NOW.isoformat()), creates=True)
+    assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 60, NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "seconds"),
+    [(0, 2), (1, 4), (2, 8), (7, 256), (8, 512), (9, 900), (10, 900), (1_000_000, 900)],
+)
+def test_pauses_between_returns_double_up_to_a_quarter_of_an_hour(attempt: int, seconds: int) -> None:
+    """If this fails, returns hammer AWS, or wait longer than SQS allows."""
+    assert policy.return_delay(attempt) == seconds
+
+
+@pytest.mark.parametrize(
+    ("first", "over"),
+    [
+        ((NOW - timedelta(hours=6)).isoformat(), False),
+        ((NOW - timedelta(hours=6, seconds=1)).isoformat(), True),
+        (NOW.isoformat(), False),
+        ("", False),
+    ],
+)
+def test_giving_up(first: str, over: bool) -> None:
+    """If this fails, a request goes round for ever, or is given up before six hours."""
+    assert policy.given_up(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
+
+
+@pytest.mark.parametrize(
+    ("creates", "age", "maybe"), [(True, 0, True), (True, 119.9, True), (True, 120, False), (False, 0, False)]
+)
+def test_what_is_not_found_may_only_be_new(creates: bool, age: float, maybe: bool) -> None:
+    """If this fails, a new resource is taken for a deleted one, or a deleted one is waited for."""
+    cause = Cause("cloudtrail", event_time=(NOW - timedelta(seconds=age)).isoformat())
+    assert policy.may_still_appear(request("kms-key-rotation", ARN, cause=cause, creates=creates), NOW) is maybe

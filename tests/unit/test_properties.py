@@ -1,0 +1,148 @@
+"""Properties that hold for whatever arrives: no surprise but our own errors, and other people's tags survive."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from evenkeel import events, settings
+from evenkeel.control import Context
+from evenkeel.errors import MalformedPayloadError, SettingsError
+from evenkeel.model import Actor, NonCompliant, Resource
+from evenkeel.registry import all_controls, groups
+from hypothesis import given
+from hypothesis import settings as tried
+from hypothesis import strategies as st
+
+from tests.cases.case import NOW
+from tests.contract.registry import EXAMPLES
+from tests.world import ACCOUNT, PLACE, REGION
+
+CONTROLS = tuple(all_controls().values())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+QUICK = tried(max_examples=150, deadline=2000)
+EVENTS = tuple(example.event for example in EXAMPLES)
+
+
+def _places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all parts of a document but itself."""
+    inside = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    found = []
+    for key, value in inside:
+        found += [(*path, key), *_places(value, (*path, key))]
+    return found
+
+
+def _replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    changed = deepcopy(document)
+    spot = changed
+    for key in path[:-1]:
+        spot = spot[key]
+    spot[path[-1]] = value
+    return changed
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> Any:
+    """Return an example event or a returned request, with up to three parts replaced by anything."""
+    document: Any = draw(st.sampled_from(EVENTS))
+    if draw(st.booleans()):
+        parsed = events.parse(document, CONTROLS, PLACE)
+        document = events.encode(parsed.requests[0]) if parsed.requests else document
+    for _ in range(draw(st.integers(1, 3))):
+        document = _replaced(document, draw(st.sampled_from(_places(document))), draw(JSON))
+    return document
+
+
+def _parse(payload: Any) -> None:
+    for controls in groups().values():
+        try:
+            parsed = events.parse(payload, controls, PLACE)
+        except MalformedPayloadError as error:
+            assert str(error)
+        else:
+            assert bool(parsed.requests) is not bool(parsed.irrelevant)
+            for request in parsed.requests:
+                assert request.resource.arn.split(":")[4] in {"", ACCOUNT}
+                assert request.resource.arn.split(":")[3] in {"", REGION}
+                assert events.parse(events.encode(request), controls, PLACE).requests == (request,)
+
+
+@QUICK
+@given(JSON)
+def test_any_payload_is_served_or_refused(payload: Any) -> None:
+    """If this fails, some payload crashes the worker instead of becoming a dead letter with a reason."""
+    _parse(payload)
+
+
+@QUICK
+@given(spoiled())
+def test_any_spoiled_event_is_served_or_refused(payload: Any) -> None:
+    """If this fails, an event that AWS cut or changed crashes the worker, or leads it to a foreign resource."""
+    _parse(payload)
+
+
+@QUICK
+@given(JSON | st.fixed_dictionaries({"schema_version": st.just(1)}, optional={
+    "settle_seconds": JSON,
+    "controls": JSON | st.dictionaries(st.sampled_from([control.id for control in CONTROLS]), JSON | st.fixed_dictionaries(
+        {}, optional={
+            "mode": JSON | st.sampled_from(["off", "notify", "enforce"]),
+            "blast_radius": JSON | st.fixed_dictionaries({}, optional={"limit": JSON, "window_seconds": JSON}),
+            "parameters": JSON | st.dictionaries(
+                st.sampled_from([name for control in CONTROLS for name in control.parameters]), JSON, max_size=2),
+        })),
+}))  # fmt: skip
+def test_any_document_is_taken_or_refused(document: Any) -> None:
+    """If this fails, a strange settings document crashes every worker instead of being refused."""
+    try:
+        parsed = settings.parse(json.dumps(document))
+        for control in CONTROLS:
+            found = parsed.of(control, {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
+            assert found.radius.limit > 0
+            assert control.check_parameters(found.parameters) == ""
+    except SettingsError as error:
+        assert str(error)
+
+
+@QUICK
+@given(st.text())
+def test_any_text_is_taken_or_refused_as_settings(document: str) -> None:
+    """If this fails, a settings parameter that is no JSON crashes every worker."""
+    with pytest.raises(SettingsError):
+        settings.parse(document)
+
+
+TAGS = next(control for control in CONTROLS if not control.arn)
+KEYS = st.sampled_from(["Owner", "Environment", "Project", "CostCenter", "team", "owner"])
+
+
+@QUICK
+@given(
+    st.dictionaries(KEYS, st.text(max_size=6), max_size=6),
+    st.dictionaries(KEYS, st.text("abc", min_size=1, max_size=6), max_size=4),
+    st.text(max_size=20),
+    st.booleans(),
+)
+def test_other_peoples_tags_survive(tags: dict[str, str], values: dict[str, str], owner: str, creates: bool) -> None:
+    """If this fails, a tag that somebody set is changed or taken off, by the change or by its undo."""
+    resource = Resource(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", ACCOUNT, REGION)
+    parameters = {**TAGS.parameters, "values": values}
+    context = Context(resource, parameters, NOW, actor=Actor(owner=owner), creates=creates)
+    judged = TAGS.judge({"Tags": tags}, context)
+    if isinstance(judged, NonCompliant) and judged.change:
+        [put], [take] = judged.change.calls, judged.change.undo
+        added = put.params["Tags"]
+        assert added
+        assert not set(added) & set(tags)
+        assert set(added) <= set(parameters["required"])
+        assert sorted(added) == take.params["TagKeys"]
+        assert all(0 < len(value) <= 256 for value in added.values())
+        again = TAGS.judge({"Tags": {**tags, **added}}, context)
+        assert not (isinstance(again, NonCompliant) and again.change)

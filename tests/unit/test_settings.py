@@ -1,0 +1,321 @@
+"""The settings document and the environment: what is taken, and what each refusal says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from evenkeel import settings
+from evenkeel.control import Radius
+from evenkeel.errors import SettingsError
+from evenkeel.model import Mode
+from evenkeel.registry import all_controls
+from evenkeel.settings import Environment
+
+from tests.world import LOG_KEY, VARIABLES
+
+CONTROLS = all_controls()
+KMS = CONTROLS["kms-key-rotation"]
+DYNAMODB = CONTROLS["dynamodb-point-in-time-recovery"]
+ENCRYPTION = CONTROLS["logs-group-encryption"]
+RETENTION = CONTROLS["logs-group-retention"]
+TAGS = CONTROLS["tagging-required-tags"]
+ENV = {"EVENKEEL_LOG_KEY_ARN": LOG_KEY}
+
+
+def _parsed(start_mode: str = "recommended", **document: Any) -> settings.Settings:
+    return settings.parse(json.dumps({"schema_version": 1, **document}), start_mode)
+
+
+def test_empty_document_means_the_defaults() -> None:
+    """If this fails, a fresh stack does not do what its controls recommend."""
+    parsed = settings.parse('{"schema_version": 1}')
+    assert (parsed.settle_seconds, parsed.controls, parsed.start_mode) == (60, {}, "recommended")
+    assert parsed.version == hashlib.sha256(b'{"schema_version": 1}').hexdigest()[:12]
+    found = parsed.of(KMS)
+    assert (found.mode, found.parameters, found.radius) == (Mode.ENFORCE, {"period_days": 365}, Radius(100, 3600))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("", "settings: not JSON"),
+        ("{", "settings: not JSON"),
+        ("[" * 100_000, "settings: not JSON"),
+        ('{"schema_version": ' + "9" * 5000 + "}", "settings: not JSON"),
+        ("[]", "settings: expected an object, got list"),
+        ("null", "settings: expected an object, got NoneType"),
+        ("{}", "settings.schema_version: None; write 1"),
+        ('{"schema_version": 2}', "settings.schema_version: 2; write 1"),
+        ('{"schema_version": "1"}', "settings.schema_version: '1'; write 1"),
+        ('{"schema_version": 1, "z": 1, "contrls": {}}', "settings: unknown key 'contrls'"),
+        ('{"schema_version": 1, "controls": []}', "settings.controls: expected an object, got list"),
+    ],
+)
+def test_bad_documents_are_refused_with_the_place(document: str, message: str) -> None:
+    """If this fails, a broken document is acted on, or its author is not told where it is broken."""
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(document)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 900])
+def test_settle_time_is_taken(seconds: int) -> None:
+    """If this fails, a team cannot say how long its tools take."""
+    assert _parsed(settle_seconds=seconds).settle_seconds == seconds
+
+
+@pytest.mark.parametrize("seconds", [-1, 901, "60", 1.5, True, None, []])
+def test_impossible_settle_times_are_refused(seconds: Any) -> None:
+    """If this fails, SQS refuses the delay later, when nobody looks."""
+    with pytest.raises(SettingsError) as caught:
+        _parsed(settle_seconds=seconds)
+    assert str(caught.value) == f"settings.settle_seconds: {seconds!r}; write whole seconds from 0 to 900"
+
+
+@pytest.mark.parametrize(
+    ("start", "given", "mode"),
+    [
+        ("recommended", {}, Mode.ENFORCE),
+        ("notify", {}, Mode.NOTIFY),
+        ("notify", {"mode": "enforce"}, Mode.ENFORCE),
+        ("recommended", {"mode": "off"}, Mode.OFF),
+        ("recommended", {"mode": "notify"}, Mode.NOTIFY),
+    ],
+)
+def test_mode(start: str, given: dict[str, Any], mode: Mode) -> None:
+    """If this fails, a stack that was started to notify changes things, or a mode is not obeyed."""
+    assert _parsed(start, controls={KMS.id: given}).of(KMS).mode is mode
+
+
+MODES = "use one of off, notify, enforce"
+
+
+@pytest.mark.parametrize(
+    ("control", "given", "message"),
+    [
+        (KMS, [], "controls.kms-key-rotation: expected an object, got list"),
+        (KMS, {"modes": "off", "x": 1}, "controls.kms-key-rotation: unknown key 'modes'"),
+        (KMS, {"mode": "destroy"}, f"controls.kms-key-rotation.mode: 'destroy' is not a valid Mode; {MODES}"),
+        (KMS, {"mode": []}, f"controls.kms-key-rotation.mode: [] is not a valid Mode; {MODES}"),
+        (KMS, {"mode": None}, f"controls.kms-key-rotation.mode: None is not a valid Mode; {MODES}"),
+        (KMS, {"parameters": 1}, "controls.kms-key-rotation.parameters: expected an object, got int"),
+        (
+            KMS,
+            {"parameters": {"days": 1}},
+            "controls.kms-key-rotation.parameters: unknown parameter 'days'; kms-key-rotation has: period_days",
+        ),
+        (
+            TAGS,
+            {"parameters": {"days": 1}},
+            "controls.tagging-required-tags.parameters: unknown parameter 'days'; "
+            "tagging-required-tags has: required, values",
+        ),
+        (
+            KMS,
+            {"parameters": {"period_days": "365"}},
+            "controls.kms-key-rotation.parameters.period_days: expected int, got str",
+        ),
+        (
+            KMS,
+            {"parameters": {"period_days": True}},
+            "controls.kms-key-rotation.parameters.period_days: expected int, got bool",
+        ),
+        (
+            KMS,
+            {"parameters": {"period_days": 89}},
+            "controls.kms-key-rotation.parameters.period_days: 89; KMS accepts 90 to 2560",
+        ),
+        (
+            KMS,
+            {"parameters": {"period_days": 2561}},
+            "controls.kms-key-rotation.parameters.period_days: 2561; KMS accepts 90 to 2560",
+        ),
+        (
+            DYNAMODB,
+            {"parameters": {"min_recovery_days": 36}},
+            "controls.dynamodb-point-in-time-recovery.parameters.min_recovery_days: 36; write 0 (any) to 35",
+        ),
+        (
+            DYNAMODB,
+            {"parameters": {"min_recovery_days": -1}},
+            "controls.dynamodb-point-in-time-recovery.parameters.min_recovery_days: -1; write 0 (any) to 35",
+        ),
+        (
+            RETENTION,
+            {"parameters": {"days": 100}},
+            "controls.logs-group-retention.parameters.days: 100; write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, "
+            "180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653",
+        ),
+        (
+            ENCRYPTION,
+            {"parameters": {"key_arn": "alias/logs"}},
+            "controls.logs-group-encryption.parameters.key_arn: 'alias/logs'; "
+            "write the ARN of a symmetric key (no alias)",
+        ),
+        (
+            ENCRYPTION,
+            {"parameters": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:alias/logs"}},
+            "controls.logs-group-encryption.parameters.key_arn: 'arn:aws:kms:eu-west-1:123456789012:alias/logs'; "
+            "write the ARN of a symmetric key (no alias)",
+        ),
+        (
+            ENCRYPTION,
+            {"parameters": {"key_arn": "arn:aws:s3:::b/:key/1"}},
+            "controls.logs-group-encryption.parameters.key_arn: 'arn:aws:s3:::b/:key/1'; "
+            "write the ARN of a symmetric key (no alias)",
+        ),
+        (
+            ENCRYPTION,
+            {"parameters": {"key_arn": 5}},
+            "controls.logs-group-encryption.parameters.key_arn: expected str, got int",
+        ),
+        (
+            TAGS,
+            {"parameters": {"required": ["Owner", "aws:team"]}},
+            "controls.tagging-required-tags.parameters.required: write a list of tag keys; aws: is AWS's own prefix",
+        ),
+        (
+            TAGS,
+            {"parameters": {"required": ["Owner", 5]}},
+            "controls.tagging-required-tags.parameters.required: write a list of tag keys; aws: is AWS's own prefix",
+        ),
+        (
+            TAGS,
+            {"parameters": {"required": [""]}},
+            "controls.tagging-required-tags.parameters.required: write a list of tag keys; aws: is AWS's own prefix",
+        ),
+        (
+            TAGS,
+            {"parameters": {"values": {"Project": "a;b"}}},
+            "controls.tagging-required-tags.parameters.values.Project: 'a;b'; "
+            "write up to 256 letters, digits, spaces or _ . : / = + - @",
+        ),
+        (
+            TAGS,
+            {"parameters": {"values": {"Project": ""}}},
+            "controls.tagging-required-tags.parameters.values.Project: ''; "
+            "write up to 256 letters, digits, spaces or _ . : / = + - @",
+        ),
+        (
+            TAGS,
+            {"parameters": {"values": {"Project": 5}}},
+            "controls.tagging-required-tags.parameters.values.Project: 5; "
+            "write up to 256 letters, digits, spaces or _ . : / = + - @",
+        ),
+        (KMS, {"blast_radius": 5}, "controls.kms-key-rotation.blast_radius: expected an object, got int"),
+    ],
+)
+def test_bad_settings_of_a_control_are_refused_with_the_place(control: Any, given: Any, message: str) -> None:
+    """If this fails, a control runs on settings that nobody can have meant, or the refusal does not help."""
+    with pytest.raises(SettingsError) as caught:
+        _parsed(controls={control.id: given}).of(control, ENV)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("control", "parameters"),
+    [
+        (KMS, {"period_days": 90}),
+        (KMS, {"period_days": 2560}),
+        (DYNAMODB, {"max_table_gib": 1, "min_recovery_days": 35}),
+        (DYNAMODB, {"max_table_gib": 0, "min_recovery_days": 1}),
+        (RETENTION, {"days": 1}),
+        (RETENTION, {"days": 3653}),
+        (ENCRYPTION, {"key_arn": LOG_KEY.replace("10ca", "0ddb")}),
+        (TAGS, {"required": ["Owner"], "values": {"Project": "Übermut 1_.:/=+-@"}}),
+        (TAGS, {"required": [], "values": {"Project": "x" * 256}}),
+    ],
+)
+def test_good_parameters_are_taken(control: Any, parameters: dict[str, Any]) -> None:
+    """If this fails, a valid document is refused, and nothing is repaired."""
+    given = {control.id: {"parameters": parameters}}
+    assert _parsed(controls=given).of(control, ENV).parameters == parameters
+
+
+def test_parameters_that_are_left_out_are_the_defaults() -> None:
+    """If this fails, setting one parameter loses another's default."""
+    given = {DYNAMODB.id: {"parameters": {"min_recovery_days": 7}}}
+    assert _parsed(controls=given).of(DYNAMODB).parameters == {"max_table_gib": 25, "min_recovery_days": 7}
+
+
+def test_stack_provides_the_log_key() -> None:
+    """If this fails, the stack's own key is not used, or a stack without one is not noticed."""
+    assert _parsed().of(ENCRYPTION, ENV).parameters == {"key_arn": LOG_KEY}
+    with pytest.raises(SettingsError, match="key_arn: ''"):
+        _parsed().of(ENCRYPTION, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "radius"),
+    [
+        ({}, Radius(100, 3600)),
+        ({"limit": 5}, Radius(5, 3600)),
+        ({"window_seconds": 60}, Radius(100, 60)),
+        ({"limit": 1, "window_seconds": 1}, Radius(1, 1)),
+    ],
+)
+def test_blast_radius(given: dict[str, Any], radius: Radius) -> None:
+    """If this fails, a team's limit is not the limit."""
+    assert _parsed(controls={KMS.id: {"blast_radius": given}}).of(KMS).radius == radius
+
+
+@pytest.mark.parametrize(
+    "given", [{"limit": 0}, {"limit": "5"}, {"limit": True}, {"limit": 1.5}, {"window_seconds": -1}, {"hours": 1}]
+)
+def test_impossible_blast_radius_is_refused(given: dict[str, Any]) -> None:
+    """If this fails, a typo lifts the limit."""
+    with pytest.raises(SettingsError) as caught:
+        _parsed(controls={KMS.id: {"blast_radius": given}}).of(KMS)
+    told = 'write {"limit": …, "window_seconds": …} with whole numbers above 0'
+    assert str(caught.value) == f"controls.kms-key-rotation.blast_radius: {told}"
+
+
+FULL = {
+    **VARIABLES,
+    "EVENKEEL_RETENTION_DAYS": "30",
+    "EVENKEEL_SCOPE": " arn:aws:kms:* , ,arn:aws:logs:*",
+    "EVENKEEL_START_MODE": "notify",
+}
+
+
+def test_environment_is_read() -> None:
+    """If this fails, a parameter of the stack does not reach the code."""
+    assert Environment.read(FULL) == Environment(
+        stack="evenkeel-test",
+        audit_table="audit",
+        state_table="state",
+        settings_name="/evenkeel/settings",
+        region="eu-west-1",
+        start_mode="notify",
+        scope=("arn:aws:kms:*", "arn:aws:logs:*"),
+        retention_days=30,
+        queue_url=VARIABLES["EVENKEEL_QUEUE_URL"],
+        dlq_url=VARIABLES["EVENKEEL_DLQ_URL"],
+    )
+
+
+def test_environment_has_defaults() -> None:
+    """If this fails, functions without a queue of their own cannot start, or forget how long to keep records."""
+    needed = ("EVENKEEL_STACK", "EVENKEEL_AUDIT_TABLE", "EVENKEEL_STATE_TABLE", "EVENKEEL_SETTINGS", "AWS_REGION")
+    found = Environment.read({name: "x" for name in needed})
+    assert found == Environment("x", "x", "x", "x", "x", "recommended", ("*",), 400, "", "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({name: value for name, value in FULL.items() if name != "EVENKEEL_STACK"}, "'EVENKEEL_STACK'"),
+        ({name: value for name, value in FULL.items() if name != "AWS_REGION"}, "'AWS_REGION'"),
+        ({**FULL, "EVENKEEL_RETENTION_DAYS": "a year"}, "'a year'"),
+    ],
+)
+def test_broken_environment_is_told(variables: dict[str, str], message: str) -> None:
+    """If this fails, a stack that is deployed wrongly fails later with a riddle."""
+    with pytest.raises(SettingsError) as caught:
+        Environment.read(variables)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("environment variable missing or not valid: ")
+    assert str(caught.value).endswith("; deploy the stack again")
