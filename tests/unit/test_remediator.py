@@ -27,13 +27,13 @@ NO_GRANT = "User: role is not authorized to perform it because no identity-based
 FINE: dict[str, Any] = {"batchItemFailures": []}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def kms() -> Handler:
     """Return the handler of the KMS group."""
     return remediator("kms")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def logs() -> Handler:
     """Return the handler of the log groups, which has two controls."""
     return remediator("logs")
