@@ -88,8 +88,8 @@ def conclude(world: World, cases: list[Case]) -> tuple[list[Case], dict[str, Ale
     return demo_watch.again(world, told), alerts
 
 
-def write(folder: Path, cases: Sequence[Case], alerts: dict[str, Alert]) -> list[str]:
-    """Write the demo's files and return their names."""
+def write(folder: Path, cases: Sequence[Case], alerts: dict[str, Alert]) -> str:
+    """Write the demo's files and say where they are."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [cli_line(Call(**call), case.record["region"]) for case in cases for call in case.record.get("calls", [])]
     texts = [f"{alert.subject}\n\n{alert.text}\n" for _, alert in sorted(alerts.items())]
@@ -100,7 +100,7 @@ def write(folder: Path, cases: Sequence[Case], alerts: dict[str, Alert]) -> list
     }
     for name, content in contents.items():
         (folder / name).write_text(content, encoding="utf-8")
-    return [str(folder / name) for name in contents]
+    return f"{', '.join(contents)} in {folder}"
 
 
 def summary(cases: Sequence[Case]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Screen:
         self._end_live()
         self.out.print(Text(f"\n{number}  {title}\n", style="bold"))
         if self.out.is_terminal:
-            self._live = Live(console=self.out, transient=True, refresh_per_second=12)
+            self._live = Live(Spinner("dots", " at it"), console=self.out, transient=True, refresh_per_second=12)
             self._live.start()
 
     def tick(self, waiting: Sequence[Case]) -> None:
@@ -107,7 +107,9 @@ class Screen:
         if self._live:
             names = list(dict.fromkeys(case.deed.name for case in waiting))
             more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-            self._live.update(Spinner("dots", f" awaiting {', '.join(names[:_MANY])}{more}"))
+            text = Text(f" awaiting {', '.join(names[:_MANY])}{more}", no_wrap=True)
+            text.truncate(self.width - 2, overflow="ellipsis")
+            self._live.update(Spinner("dots", text))
 
     def ended(self, case: Case) -> None:
         """Show a case that has ended: its line, and its calls, where the same was not shown for another resource."""
@@ -152,7 +154,7 @@ class Screen:
         for part in cut or [""]:
             self.out.print(Text.assemble(("│ ", "dim"), (part, style)), soft_wrap=True)
 
-    def end(self, cases: Sequence[Case], files: Sequence[str]) -> None:
+    def end(self, cases: Sequence[Case], files: str) -> None:
         """Say how it all ended, with the figures and the files."""
         self._end_live()
         repairs = [case for case in cases if case.must_repair]
@@ -165,14 +167,14 @@ class Screen:
                 "\n",
                 mark,
                 (f"{len(good)} of {len(repairs)} findings repaired", "bold"),
-                f", each read again by the demo itself; {len(spared)} near misses left alone",
+                f" and read again; {len(spared)} near misses left alone",
             )
         )
         self._times(good)
         calls = sum(int(case.record["aws_calls"]) for case in good)
         took = time.monotonic() - self._began
         self.out.print(f"  in all:   {took:.0f} s, {calls} AWS calls for the repairs")
-        self.out.print(f"  files:    {', '.join(files)}", style="dim")
+        self.out.print(f"  files:    {files}", style="dim", soft_wrap=True)
 
     def _times(self, good: Sequence[Case]) -> None:
         """Say how long it took from event to verified, and what of it was waiting on purpose."""
@@ -183,8 +185,8 @@ class Screen:
             self.out.print(f"  weakened: verified {middle} after the event (median of {len(weakened)})")
         if new:
             self.out.print(
-                f"  new:      {new[0]:,} to {new[-1]:,} ms, cold starts and waits included: tags give the maker 2 s"
-                " to set them,\n            and a new table is CREATING for a while, as in AWS"
+                f"  new:      {new[0]:,} to {new[-1]:,} ms, waits included (cold start; 2 s for the maker's\n"
+                "            own tags; a new table is CREATING for a while, as in AWS)"
             )
 
     def _end_live(self) -> None:

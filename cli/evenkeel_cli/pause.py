@@ -47,7 +47,7 @@ def pause(stack: str, region: str | None, *, as_json: bool) -> None:
 
 
 def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
-    """Enable the event sources again; asks first at a terminal, unless ``yes``.
+    """Enable the event sources again; asks at a terminal where messages wait, unless ``yes``.
 
     Raises:
         CommandError: a source could not be enabled, or the person said no.
@@ -55,7 +55,7 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
     cloud = _cloud("resume", stack, region)
     found = [sources.count(cloud, each) for each in sources.find(cloud, stack)]
     waiting = sum(each.waiting or 0 for each in found)
-    if not yes and not as_json and sys.stdin.isatty():
+    if waiting and not yes and not as_json and sys.stdin.isatty():
         _ask(stack, waiting)
     done = _switch(cloud, found, enabled=True, as_json=as_json)
     _tell("resume", stack, done, as_json=as_json)
@@ -76,7 +76,7 @@ def _cloud(action: str, stack: str, region: str | None) -> Cloud:
 def _ask(stack: str, waiting: int) -> None:
     import typer  # noqa: PLC0415 - only where a person is asked
 
-    if not typer.confirm(f"{_messages(waiting)} waiting: {stack} will act on them at once. Resume?"):
+    if not typer.confirm(f"{_messages(waiting)} waited: {stack} will act on them at once. Resume?"):
         raise CommandError(f"{stack} is left as it is", f"evenkeel resume --stack {stack} --yes", Exit.FAILED)
 
 
@@ -104,12 +104,12 @@ def _tell(action: str, stack: str, done: list[Source], *, as_json: bool) -> None
         sys.stdout.write(json.dumps(body) + "\n")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("function", "queue", "was", "is", "waiting"):
+    for name in ("function", "was", "is", "waiting"):
         table.add_column(name, justify="right" if name == "waiting" else "left", overflow="fold")
     for each in done:
         count = "unknown" if each.waiting is None else f"{each.waiting:,}"
         state = Text(each.trouble or each.state, style="red" if each.trouble else "green")
-        table.add_row(each.function, each.queue, each.before, state, count)
+        table.add_row(each.function, each.before, state, count)
     console.results().print(table)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.triggers import Trigger
 
+ROOMY = 96
+"""Columns from which on the table has room for the standards, too."""
 _SECTION = re.compile(r"^(Why|Blast radius|Cost|Undo):\s*", re.MULTILINE)
 _STAGES = {
     Stage.READ: "to look",
@@ -114,7 +116,8 @@ def _trigger(trigger: Trigger) -> dict[str, Any]:
 
 def _all(out: Console, controls: list[Control]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("control", "severity", "mode", "desired state", "standards"):
+    roomy = out.width >= ROOMY
+    for name in ("control", "severity", "mode", "desired state", *(["standards"] if roomy else [])):
         table.add_column(name, no_wrap=name in {"control", "severity", "mode"})
     for control in sorted(controls, key=lambda each: each.id):
         names = control.frameworks
@@ -124,7 +127,7 @@ def _all(out: Console, controls: list[Control]) -> None:
             _severity(str(control.severity)),
             str(control.default_mode),
             control.title,
-            ", ".join(filter(None, standards)) or "NIST" * bool(names.nist_800_53),
+            *([", ".join(filter(None, standards)) or "NIST" * bool(names.nist_800_53)] if roomy else []),
         )
     out.print(table)
     out.print(f"\n{len(controls)} controls. evenkeel controls ID tells triggers, permissions and cost.", style="dim")

@@ -18,6 +18,7 @@ EVENT_FIELDS = (
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
 _LINES = 25
+_CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps it whole
 _DONE = {
     Outcome.REMEDIATED: "Changed",
     Outcome.PARTIAL: "Changed",
@@ -63,7 +64,7 @@ def outcome(record: Record) -> Alert:
         *([_line("Not undone", record["residue"])] if record["residue"] and ended is not Outcome.ANNOUNCED else []),
         *([_line("Remains", record["remains"])] if record["remains"] else []),
         _line("Caused by", f"{who} with {cause['event_name']} at {cause['event_time']}"),
-        *([_line("Client", actor["user_agent"])] if actor["user_agent"] else []),
+        *([_line("Client", actor["user_agent"][:_CLIENT_LENGTH])] if actor["user_agent"] else []),
         *([_line("Next", _NEXT[ended])] if ended in _NEXT else []),
         _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
     ]

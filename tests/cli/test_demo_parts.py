@@ -91,7 +91,7 @@ def shown(width: int, *cases: Case) -> str:
     for each in cases:
         screen.ended(each)
     screen.alert(Alert("r", "subject", f"Changed     {'long ' * 60}"), 1)
-    screen.end(cases, ["[build]/summary.json"])
+    screen.end(cases, "summary.json in [build]/demo")
     return target.getvalue()
 
 

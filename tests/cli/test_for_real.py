@@ -88,20 +88,31 @@ def test_the_notifier_is_not_paused(stack: Local) -> None:
     assert stack.stack.outputs["NotifierSourceId"] not in {each["uuid"] for each in report["sources"]}
 
 
-def test_who_may_not_pause_is_told_which_permission_is_missing(stack: Local) -> None:
+def test_who_may_not_look_at_the_stack_is_told_which_permission_is_missing(stack: Local) -> None:
     """Somebody without the permission would see a traceback, or believe that the stack is paused."""
-    look = {"Effect": "Allow", "Action": ["cloudformation:*", "lambda:GetEventSourceMapping", "lambda:List*"], "Resource": "*"}
-    watcher = stack.sandbox.create_user("watcher", {"Version": "2012-10-17", "Statement": [look]})
-    result = evenkeel("pause", "--stack", "evenkeel", env=variables(watcher, stack.sandbox.endpoint))
-    assert result.exit_code == 1
-    assert "4 of 4 remediators of evenkeel not paused" in result.stderr
-    assert "AccessDenied" in result.stderr
-    stranger = stack.sandbox.create_user(
-        "stranger", {"Version": "2012-10-17", "Statement": [{**look, "Effect": "Deny"}]}
-    )
-    result = evenkeel("pause", "--stack", "evenkeel", env=variables(stranger, stack.sandbox.endpoint))
+    nothing = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+    stranger = variables(stack.sandbox.create_user("stranger", nothing), stack.sandbox.endpoint)
+    result = evenkeel("pause", "--stack", "evenkeel", env=stranger)
     assert result.exit_code == 1
     assert "access denied by AWS at ListStackResources" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_remediator_that_stays_on_is_named_and_the_others_are_off(stack: Local) -> None:
+    """In an emergency one refusal would keep everything running, or be called a success."""
+    operator = variables(stack.sandbox.create_user("operator-4"), stack.sandbox.endpoint)
+    fault = stack.sandbox.faults.add(
+        "lambda", "UpdateEventSourceMapping", code="AccessDeniedException", message="not you", times=1
+    )
+    result = evenkeel("pause", "--stack", "evenkeel", env=operator)
+    stack.sandbox.faults.clear(fault)
+    assert result.exit_code == 1
+    assert (
+        "1 of 4 remediators of evenkeel not paused: evenkeel-dynamodb (AccessDeniedException: not you)" in result.stderr
+    )
+    assert "aws lambda update-event-source-mapping --no-enabled --uuid" in result.stderr
+    assert result.stdout.count("Disabled") == 3
+    assert evenkeel("resume", "--stack", "evenkeel", "--yes", env=operator).exit_code == 0
 
 
 def test_a_misspelt_stack_is_answered_with_the_right_one(stack: Local) -> None:

@@ -82,8 +82,10 @@ def test_near_misses_are_left_alone(ran: tuple[subprocess.CompletedProcess[str],
 def test_the_output_fits_a_readme(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """A recording in the README would need a scroll bar."""
     lines = ran[0].stdout.splitlines()
-    files = [line for line in lines if line.startswith("  files:")]
-    assert max(len(line) for line in lines if line not in files) <= 100
+    wide = [
+        line for line in lines if len(line) > 100 and not line.startswith("  files:")
+    ]  # a folder's name may be long
+    assert not wide
     assert len(lines) <= 75
 
 

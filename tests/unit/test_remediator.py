@@ -74,6 +74,15 @@ def test_event_is_repaired_and_nothing_comes_back(
     assert record["cause"]["event_name"] == "CreateKey"
 
 
+def test_message_without_time_left_waits_for_another_batch(world: World, kms: Handler, key: str) -> None:
+    """If this fails, a slow batch runs into the function's time limit and its last messages end as dead letters."""
+    late = Context(remaining=lambda: 19_000)
+    assert kms(sqs_event(_created(key)), late) == FINE
+    assert world.wire.changes() == ["kms:CreateKey", "sqs:SendMessage"]
+    (back,) = _returned(world)
+    assert (back.resource.arn, back.attempt) == (key, 1)
+
+
 def test_crash_is_redelivered_and_finished(
     world: World, kms: Handler, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CLIENT_CONFIG = BotoConfig(
     retries={"mode": "standard", "total_max_attempts": 3},
     connect_timeout=3,
-    read_timeout=10,
+    read_timeout=5,
     user_agent_extra=f"evenkeel/{__version__}",
 )
 """Three attempts ride out a brief throttle; a longer one is for the queue, which waits without paying for it."""

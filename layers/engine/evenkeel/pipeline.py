@@ -82,7 +82,8 @@ class Pipeline:
     def _left_alone(self, job: Job, result: Result, after: State | None = None) -> Result:
         """Return a result that changes nothing, once an act that a worker left open has its outcome."""
         request = job.request
-        if request.dry_run or not (job.redelivered or request.plan or request.cause.origin == "verify"):
+        first_look = not (job.redelivered or request.attempt or request.plan or request.cause.origin == "verify")
+        if request.dry_run or first_look:
             return result
         proved = result.outcome is Outcome.COMPLIANT
         outcome = Outcome.REMEDIATED if proved else Outcome.FAILED

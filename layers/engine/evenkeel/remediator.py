@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_RECEIVES = 5
 """Deliveries of one message before it is a dead letter; the template's redrive policy says the same."""
 SETTINGS_RETRY_SECONDS = 60
+TIME_FOR_ONE_MILLISECONDS = 20_000
+"""What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
 
 
 class Remediator:
@@ -90,8 +92,7 @@ class Remediator:
         """
         receives = int(record["attributes"]["ApproximateReceiveCount"])
         try:
-            owner = f"{context.aws_request_id}/{record['messageId']}"
-            self._serve(record["body"], self.place(context), owner, receives)
+            self._serve(record, context, redelivered=receives > 1)
         except MalformedPayloadError as error:
             self._give_up(record["body"], "Malformed", str(error))
         except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
@@ -101,20 +102,24 @@ class Remediator:
                 raise
             self._give_up(record["body"], "Crashed", f"{type(error).__name__}: {error}")
 
-    def _serve(self, body: str, place: Place, owner: str, receives: int) -> None:
+    def _serve(self, record: batch.Record, context: LambdaContext, *, redelivered: bool) -> None:
         try:
-            payload = json.loads(body)
+            payload = json.loads(record["body"])
         except (ValueError, RecursionError) as error:
             raise MalformedPayloadError(f"not JSON: {error}") from error
-        parsed = events.parse(payload, self.controls, place)
+        parsed = events.parse(payload, self.controls, self.place(context))
         if parsed.irrelevant:
             self.logger.info("irrelevant", reason=parsed.irrelevant)
             self.metrics.add_metric("Irrelevant", COUNT, 1)
             return
+        owner = f"{context.aws_request_id}/{record['messageId']}"
         crashes: list[Exception] = []
         for request in parsed.requests:
             try:
-                self._one(request, owner, redelivered=receives > 1)
+                if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MILLISECONDS:
+                    self._told(Result(request, Outcome.RETURNED, "no time left in this batch", delay_seconds=1))
+                else:
+                    self._one(request, owner, redelivered=redelivered)
             except Exception as error:  # noqa: BLE001 - one crashing control must not stop the others; raised below
                 crashes.append(error)
         if len(crashes) == 1:
@@ -133,11 +138,13 @@ class Remediator:
         except NotGrantedError as error:
             self._give_up(json.dumps(events.encode(request)), "NotGranted", str(error))
             return
-        self._tell(result)
-        if result.outcome is Outcome.RETURNED:
-            self._put_back(result)
+        self._told(result)
 
-    def _put_back(self, result: Result) -> None:
+    def _told(self, result: Result) -> None:
+        """Say what became of a request, and send it back to the queue where it has to come again."""
+        self._tell(result)
+        if result.outcome is not Outcome.RETURNED:
+            return
         now = _now()
         if policy.given_up(result.request, now):
             self._give_up(json.dumps(events.encode(result.request)), "GaveUp", f"for six hours: {result.reason}")
@@ -171,9 +178,10 @@ class Remediator:
 
         def one(request: Request) -> Result:
             result = run(wish.control, request, loaded)
-            self._tell(result)
-            if result.outcome is Outcome.RETURNED and not request.dry_run:
-                self._put_back(result)
+            if request.dry_run:
+                self._tell(result)
+            else:
+                self._told(result)
             return result
 
         return manual.serve(wish, one, self._control_aws, context.get_remaining_time_in_millis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import lru_cache
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -11,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 COUNT = MetricUnit.Count
 
 
+@lru_cache(maxsize=1)
 def telemetry() -> tuple[Logger, Metrics]:
     """Return a function's logger and metrics; metrics carry the dimensions ``service`` and ``stack``."""
     # A batch without anything to count (only PLANNED records, say) is as it should be.

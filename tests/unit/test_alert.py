@@ -1,0 +1,131 @@
+"""What on-call reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from notifier import alert
+
+RECORD: dict[str, Any] = {
+    "schema_version": 1,
+    "record_id": "r-1",
+    "title": "Keys rotate",
+    "resource": "arn:aws:kms:eu-west-1:123456789012:key/1",
+    "control": "kms-key-rotation",
+    "severity": "MEDIUM",
+    "account": "123456789012",
+    "region": "eu-west-1",
+    "outcome": "REMEDIATED",
+    "reason": "rotation is off",
+    "detail": "",
+    "remains": "",
+    "residue": "rotated material is kept",
+    "calls": [{"service": "kms", "operation": "enable_key_rotation", "params": {"KeyId": "1"}}],
+    "undo": [{"service": "kms", "operation": "disable_key_rotation", "params": {"KeyId": "1"}}],
+    "actor": {"principal": "arn:aws:iam::123456789012:user/alice", "owner": "alice", "user_agent": "aws-cli/2"},
+    "cause": {"event_name": "CreateKey", "event_time": "2026-11-20T09:00:00Z"},
+    "settings_version": "abc",
+}
+ENABLE = "aws kms enable-key-rotation --key-id 1 --region eu-west-1"
+DISABLE = "aws kms disable-key-rotation --key-id 1 --region eu-west-1"
+
+
+def test_whole_alert_of_a_repair() -> None:
+    """If this fails, on-call does not read what was done, how to take it back, and who caused it."""
+    told = alert.outcome(RECORD)
+    assert told.subject == "[MEDIUM] REMEDIATED kms-key-rotation in 123456789012 eu-west-1"
+    assert told.text.splitlines() == [
+        "Keys rotate.",
+        "",
+        "Resource    arn:aws:kms:eu-west-1:123456789012:key/1",
+        "Finding     rotation is off",
+        "Outcome     REMEDIATED",
+        f"Changed     {ENABLE}",
+        f"Take back   {DISABLE}",
+        "Not undone  rotated material is kept",
+        "Caused by   arn:aws:iam::123456789012:user/alice with CreateKey at 2026-11-20T09:00:00Z",
+        "Client      aws-cli/2",
+        "Record      r-1 (settings abc)",
+    ]
+    assert told.attributes == {
+        "control": "kms-key-rotation",
+        "outcome": "REMEDIATED",
+        "severity": "MEDIUM",
+        "account": "123456789012",
+        "region": "eu-west-1",
+        "record_id": "r-1",
+        "kind": "Outcome",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "there", "missing"),
+    [
+        ({"outcome": "PARTIAL", "remains": "tag it", "detail": "tag it"},
+         ["Outcome     PARTIAL", "Remains     tag it", f"Changed     {ENABLE}", f"Take back   {DISABLE}"], ["Next"]),
+        ({"outcome": "ANNOUNCED", "detail": "mode is notify"},
+         ["Outcome     ANNOUNCED: mode is notify", f"Would call  {ENABLE}",
+          "Next        Nothing was changed. Run the calls above, or set the control's mode to enforce."],
+         ["Take back", "Not undone"]),
+        ({"outcome": "DENIED", "detail": "explicit deny"},
+         ["Outcome     DENIED: explicit deny", f"Was refused {ENABLE}",
+          "Next        Its owner's policy forbids the change. Ask them to allow it, or exempt the resource."],
+         ["Take back"]),
+        ({"outcome": "FAILED", "detail": "no"},
+         ["Outcome     FAILED: no", f"Tried       {ENABLE}",
+          "Next        Look at the resource: it may not be as it should, nor as it was."], ["Take back"]),
+        ({"outcome": "UNDONE", "calls": RECORD["undo"]},
+         [f"Taken back  {DISABLE}", "Next        Evenkeel leaves the resource alone for 30 days."], []),
+        ({"residue": ""}, [], ["Not undone"]),
+        ({"calls": [], "undo": []}, [], ["Changed", "Take back", "aws "]),
+        ({"actor": {"principal": "", "owner": "alice", "user_agent": ""}}, ["Caused by   alice with CreateKey"],
+         ["Client"]),
+        ({"actor": {"principal": "", "owner": "", "user_agent": ""}}, ["Caused by   not told by the event with"], []),
+    ],
+)  # fmt: skip
+def test_lines_that_depend_on_the_outcome(changes: dict[str, Any], there: list[str], missing: list[str]) -> None:
+    """If this fails, an alert promises an undo that there is not, or leaves out what people must do."""
+    text = alert.outcome({**RECORD, **changes}).text
+    lines = text.splitlines()
+    assert [line for line in there if not any(found.startswith(line) for found in lines)] == []
+    assert [word for word in missing if any(found.startswith(word) for found in lines)] == []
+
+
+def test_many_calls_are_cut_and_it_says_so() -> None:
+    """If this fails, an alert is too long for SNS, or hides that there is more."""
+    lines = alert.outcome({**RECORD, "calls": RECORD["calls"] * 27}).text.splitlines()
+    assert sum(ENABLE in line for line in lines) == 25
+    assert f"{' ' * 12}… and 2 more, in the record" in lines
+    whole = alert.outcome({**RECORD, "calls": RECORD["calls"] * 25}).text
+    assert "more, in the record" not in whole
+
+
+def test_subject_is_what_sns_takes() -> None:
+    """If this fails, SNS refuses the message and nobody is told."""
+    told = alert.outcome({**RECORD, "control": "é" + "x" * 200})
+    assert told.subject.isascii()
+    assert len(told.subject) == 99
+    assert told.subject.startswith("[MEDIUM] REMEDIATED ?xxx")
+
+
+@pytest.mark.parametrize(
+    ("change", "new", "line"),
+    [
+        ("MODIFY", {**RECORD, "reason": "x", "more": 1}, "Change      MODIFY of more, reason"),
+        ("REMOVE", {}, "Change      REMOVE of the whole record"),
+    ],
+)
+def test_tampering(change: str, new: dict[str, Any], line: str) -> None:
+    """If this fails, a changed or removed record is not told, or not what of it."""
+    told = alert.tampering(change, RECORD, new)
+    assert told.subject == "[CRITICAL] an audit record of Evenkeel was tampered with"
+    assert told.text.splitlines() == [
+        "An audit record was changed or removed. Nobody may do that; treat it as an incident.",
+        "",
+        "Resource    arn:aws:kms:eu-west-1:123456789012:key/1",
+        "Record      r-1",
+        line,
+        "Next        Find the caller in CloudTrail's data events of the table; restore the record from its backup.",
+    ]
+    assert told.attributes == {"kind": "Tampering", "severity": "CRITICAL", "record_id": "r-1"}

@@ -1,0 +1,134 @@
+"""The notifier: what the audit table's stream says becomes an alert and an event, or nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from evenkeel.state import wire
+from notifier.handler import handler
+
+from tests.unit.test_alert import RECORD
+from tests.world import ACCOUNT, REGION, Context, client, metrics
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+FINE: dict[str, Any] = {"batchItemFailures": []}
+OUTCOME = {**RECORD, "step": "OUTCOME", "announce": True}
+EXPIRED = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
+
+
+@pytest.fixture
+def inbox(world: World, variables: pytest.MonkeyPatch) -> str:
+    """Return the URL of a queue that hears the topic."""
+    topic = client("sns").create_topic(Name="alerts")["TopicArn"]
+    bus = client("events").create_event_bus(Name="evenkeel")["EventBusArn"]
+    url = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+    client("sns").subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    variables.setenv("EVENKEEL_TOPIC_ARN", topic)
+    variables.setenv("EVENKEEL_BUS_NAME", bus)
+    world.wire.clear()
+    return url
+
+
+def _changed(
+    name: str, new: dict[str, Any] | None = None, old: dict[str, Any] | None = None, number: int = 1, **more: Any
+) -> dict[str, Any]:
+    images: dict[str, Any] = {
+        "Keys": wire({key: RECORD[key] for key in ("resource", "record_id")}), "SequenceNumber": str(number),
+    }  # fmt: skip
+    images |= {"NewImage": wire(new)} if new else {}
+    images |= {"OldImage": wire(old)} if old else {}
+    return {"eventName": name, "dynamodb": images, "eventSource": "aws:dynamodb", "eventID": str(number), **more}
+
+
+def test_outcome_is_told_to_people_and_machines(
+    world: World, inbox: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, a change is audited and nobody hears of it."""
+    before = {**OUTCOME, "before": {"secret": "kept in the audit"}, "after": {}}
+    assert handler({"Records": [_changed("INSERT", before)]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert "Keys rotate." in message["Body"]
+    assert message["MessageAttributes"]["outcome"]["StringValue"] == "REMEDIATED"
+    [[entry]] = [made["Entries"] for made in world.wire.params("PutEvents")]
+    assert (entry["Source"], entry["DetailType"]) == ("evenkeel", "Evenkeel Outcome")
+    assert entry["Resources"] == [RECORD["resource"]]
+    detail = json.loads(entry["Detail"])
+    assert (detail["record_id"], detail["calls"]) == ("r-1", RECORD["calls"])
+    assert not {"before", "after", "title", "hash"} & set(detail)
+    assert metrics(capsys.readouterr().out) == {"Announced": 1}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {**OUTCOME, "step": "PLANNED"},
+        {**OUTCOME, "announce": False},
+        {**OUTCOME, "outcome": "APPLIED"},
+    ],
+)
+def test_what_is_not_for_people_is_silent(world: World, inbox: str, record: dict[str, Any]) -> None:
+    """If this fails, people are told of plans, of half-done changes, or of a denial for the hundredth time."""
+    assert handler({"Records": [_changed("INSERT", record)]}, Context()) == FINE
+    assert world.wire.changes() == []
+
+
+def test_record_that_expired_is_silent(world: World, inbox: str) -> None:
+    """If this fails, every old record raises a critical alert when its time is over."""
+    event = _changed("REMOVE", old=OUTCOME, userIdentity=EXPIRED)
+    assert handler({"Records": [event]}, Context()) == FINE
+    assert world.wire.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (_changed("REMOVE", old=OUTCOME), "REMOVE of the whole record"),
+        (_changed("REMOVE", old=OUTCOME, userIdentity={**EXPIRED, "principalId": "x"}), "REMOVE of the whole record"),
+        (_changed("MODIFY", {**OUTCOME, "reason": "fine"}, OUTCOME), "MODIFY of reason"),
+        (_changed("MODIFY", {**OUTCOME, "reason": "fine"}, OUTCOME, userIdentity=EXPIRED), "MODIFY of reason"),
+        (_changed("REMOVE"), "REMOVE of the whole record"),
+    ],
+)
+def test_tampering_is_told(
+    world: World, inbox: str, event: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, an audit record can be changed or removed without an alarm."""
+    assert handler({"Records": [event]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert told in message["Body"]
+    assert message["MessageAttributes"]["severity"]["StringValue"] == "CRITICAL"
+    [[entry]] = [made["Entries"] for made in world.wire.params("PutEvents")]
+    assert entry["DetailType"] == "Evenkeel Tampering"
+    assert metrics(capsys.readouterr().out) == {"Tampering": 1}
+
+
+def test_failure_of_the_bus_sends_that_record_again_and_no_other(world: World, inbox: str) -> None:
+    """If this fails, an event that the bus refused is lost, or good records are told twice for it."""
+    failure = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+    world.wire.answer("events", "PutEvents", failure)
+    batch = [_changed("INSERT", OUTCOME, number=1), _changed("INSERT", OUTCOME, number=2)]
+    assert handler({"Records": batch}, Context()) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+
+
+def test_failure_of_the_topic_sends_the_record_again(world: World, inbox: str) -> None:
+    """If this fails, an alert that SNS refused is lost."""
+    world.wire.fail("sns", "Publish", "InternalErrorException", status=500)
+    answer = handler({"Records": [_changed("INSERT", OUTCOME)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert world.wire.params("PutEvents") == []
+
+
+def test_record_that_cannot_be_read_is_not_dropped(world: World, inbox: str) -> None:
+    """If this fails, a planted record of a strange form vanishes instead of ending where people look."""
+    answer = handler({"Records": [_changed("INSERT", {"record_id": "r", "resource": "x"})]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}

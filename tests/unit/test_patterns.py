@@ -1,0 +1,107 @@
+"""Patterns from triggers, by example; the contract tests ask an EventBridge engine what they match."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from evenkeel import patterns
+from evenkeel.triggers import CloudTrail, Config, TagChange
+
+OURS = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/evenkeel/"
+ISSUER = [
+    {"userIdentity": {"sessionContext": {"sessionIssuer": {"arn": [{"anything-but": {"prefix": OURS}}]}}}},
+    {"userIdentity": {"sessionContext": {"sessionIssuer": {"arn": [{"exists": False}]}}}},
+]
+
+
+class _Declared:
+    def __init__(self, *triggers: Any) -> None:
+        self.triggers = triggers
+
+
+def _patterns(*triggers: Any) -> dict[str, Any]:
+    return patterns.patterns([_Declared(*triggers)])  # type: ignore[list-item]
+
+
+def test_calls_of_several_triggers_make_one_pattern() -> None:
+    """If this fails, a trigger is missing from the rule, or the rule hears failed calls and ourselves."""
+    found = _patterns(
+        CloudTrail("kms.amazonaws.com", ("CreateKey", "EnableKey"), at="x"),
+        CloudTrail("kms.amazonaws.com", ("DisableKey", "CreateKey"), at="x"),
+        CloudTrail("dynamodb.amazonaws.com", ("CreateTable",), at="x"),
+    )
+    assert found == {
+        "ApiCall": {
+            "source": ["aws.dynamodb", "aws.kms"],
+            "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {
+                "eventSource": ["dynamodb.amazonaws.com", "kms.amazonaws.com"],
+                "eventName": ["CreateKey", "CreateTable", "DisableKey", "EnableKey"],
+                "errorCode": [{"exists": False}],
+                "$or": ISSUER,
+            },
+        }
+    }
+
+
+def test_types_of_config_make_two_patterns() -> None:
+    """If this fails, Config's verdicts or items do not wake a control."""
+    found = _patterns(Config("AWS::SQS::Queue"), Config("AWS::KMS::Key"), Config("AWS::KMS::Key"))
+    types = ["AWS::KMS::Key", "AWS::SQS::Queue"]
+    assert found == {
+        "ConfigRule": {
+            "source": ["aws.config"],
+            "detail-type": ["Config Rules Compliance Change"],
+            "detail": {"resourceType": types, "newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}},
+        },
+        "ConfigItem": {
+            "source": ["aws.config"],
+            "detail-type": ["Config Configuration Item Change"],
+            "detail": {
+                "configurationItem": {
+                    "resourceType": types,
+                    "configurationItemStatus": ["OK", "ResourceDiscovered"],
+                }
+            },
+        },
+    }
+
+
+def test_tag_changes_make_one_pattern() -> None:
+    """If this fails, a tag that is taken off does not wake a control."""
+    found = _patterns(TagChange("sqs"), TagChange("kms"), TagChange("kms", "key"))
+    assert found == {
+        "TagChange": {
+            "source": ["aws.tag"],
+            "detail-type": ["Tag Change on Resource"],
+            "detail": {"service": ["kms", "sqs"]},
+        }
+    }
+
+
+def test_nothing_makes_nothing() -> None:
+    """If this fails, a group without a kind of trigger gets a rule that matches everything or is refused."""
+    assert _patterns() == {}
+
+
+@pytest.mark.parametrize("services", [1, 20, 60])
+def test_long_unions_are_split_within_the_limit_and_lose_nothing(services: int) -> None:
+    """If this fails, EventBridge refuses a rule, or events of some services reach nobody."""
+    wanted = {f"service{number:02}.amazonaws.com": f"CreateSomething{number:02}" for number in range(services)}
+    found = _patterns(*(CloudTrail(source, (name,), at="x") for source, name in wanted.items()))
+    assert list(found) == ["ApiCall"] + [f"ApiCall{number}" for number in range(2, len(found) + 1)]
+    filled = [json.dumps(pattern).replace("${AWS::Partition}", "aws-us-gov") for pattern in found.values()]
+    assert all(len(text.replace("${AWS::AccountId}", "123456789012")) <= 2048 for text in filled)
+    assert len(found) == {1: 1, 20: 1, 60: 3}[services]
+    told = [
+        (source, name)
+        for pattern in found.values()
+        for source, name in zip(pattern["detail"]["eventSource"], pattern["detail"]["eventName"], strict=True)
+    ]
+    assert dict(told) == wanted
+    assert all(
+        pattern["source"] == [f"aws.{source.split('.')[0]}" for source in pattern["detail"]["eventSource"]]
+        for pattern in found.values()
+    )

@@ -1,0 +1,301 @@
+"""Taking a change back: what is undone, what is refused, and what keeps the event path away afterwards."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from evenkeel.audit import Ledger
+from evenkeel.aws import Aws
+from evenkeel.caller import UnprovedCallerError, prove, sign
+from evenkeel.errors import BrokenChainError, UndoRefusedError
+from evenkeel.records import record_hash, seal
+from evenkeel.registry import all_controls
+from evenkeel.state import wire
+from evenkeel.undo import HOLD, Undoer
+from undo.handler import handler
+
+from tests import making
+from tests.world import Context, client, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.world import World
+
+CONTROL = "kms-key-rotation"
+CALLER = "arn:aws:iam::123456789012:user/operator"
+KMS = all_controls()[CONTROL]
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
+
+
+def _undoer(world: World, caller: str = CALLER) -> Undoer:
+    ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock, world.sleep)
+    return Undoer(Aws(client), ledger, caller, 400, world.clock, world.sleep)
+
+
+def _rotates(arn: str) -> bool:
+    return client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+
+
+@pytest.fixture
+def repaired(world: World) -> tuple[str, str]:
+    """Return a repaired key and the record of its repair."""
+    arn = making.key()
+    result = world.run(CONTROL, request(CONTROL, arn, creates=True))
+    return arn, result.record_id
+
+
+def test_look_tells_and_changes_nothing(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, a dry run of undo weakens something."""
+    world.wire.clear()
+    look = _undoer(world).look(KMS, *repaired)
+    assert world.wire.changes() == []
+    assert ([call.operation for call in look.calls], look.drifted) == (["disable_key_rotation"], False)
+
+
+def test_undo_is_audited_and_holds_the_event_path_off(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo is repaired away at once, or leaves no trace of who asked."""
+    arn, record_id = repaired
+    done = _undoer(world).run(KMS, arn, record_id)
+    assert (done.outcome, _rotates(arn)) == ("UNDONE", False)
+    assert world.outcomes() == ["PLANNED", "REMEDIATED", "PLANNED", "UNDONE"]
+    ended = world.records()[-1]
+    assert (ended["undoes"], ended["actor"]["principal"], ended["cause"]["origin"]) == (record_id, CALLER, "undo")
+    assert (ended["calls"], ended["undo"]) == (world.records()[1]["undo"], world.records()[1]["calls"])
+    assert ended["hash"] == record_hash(ended)
+    result = world.run(CONTROL, request(CONTROL, arn))
+    assert (result.outcome, "held until" in result.reason, CALLER in result.reason) == ("SKIPPED", True, True)
+    assert not _rotates(arn)
+    notify = {"schema_version": 1, "controls": {CONTROL: {"mode": "notify"}}}
+    assert world.run(CONTROL, request(CONTROL, arn), document=notify).outcome == "SKIPPED"
+    world.now += HOLD + timedelta(seconds=1)
+    assert world.run(CONTROL, request(CONTROL, arn)).outcome == "REMEDIATED"
+
+
+def test_undo_happens_once(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, a repeated undo changes what came after the first."""
+    _undoer(world).run(KMS, *repaired)
+    with pytest.raises(UndoRefusedError, match="taken back already"):
+        _undoer(world).run(KMS, *repaired)
+
+
+def test_undo_of_an_undo_is_refused(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, people repair by undoing an undo, around modes and holds."""
+    done = _undoer(world).run(KMS, *repaired)
+    with pytest.raises(UndoRefusedError, match="is an undo itself"):
+        _undoer(world).run(KMS, repaired[0], done.record_id)
+
+
+def test_unfinished_and_unknown_records_are_refused(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, a plan or another resource's record is taken back."""
+    arn, _ = repaired
+    with pytest.raises(UndoRefusedError, match="is PLANNED; only a finished repair"):
+        _undoer(world).look(KMS, arn, world.records()[0]["record_id"])
+    with pytest.raises(UndoRefusedError, match="has no record nonsense"):
+        _undoer(world).look(KMS, arn, "nonsense")
+
+
+def test_resource_that_changed_since_needs_force(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo overwrites what somebody set after the repair."""
+    arn, record_id = repaired
+    client("kms").enable_key_rotation(KeyId=arn, RotationPeriodInDays=90)
+    assert _undoer(world).look(KMS, arn, record_id).drifted
+    with pytest.raises(UndoRefusedError, match="it changed since"):
+        _undoer(world).run(KMS, arn, record_id)
+    assert _rotates(arn)
+    assert _undoer(world).run(KMS, arn, record_id, force=True).outcome == "UNDONE"
+
+
+def test_undo_that_does_not_show_is_told(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo without effect is called done."""
+    stale = {"KeyRotationEnabled": True, "RotationPeriodInDays": 365}
+    world.wire.answer("kms", "GetKeyRotationStatus", stale, times=99)
+    assert _undoer(world).run(KMS, *repaired).outcome == "FAILED"
+    assert world.records()[-1]["detail"] == "the calls went through and do not show"
+
+
+def _replace(world: World, **changes: Any) -> None:
+    """Rewrite the outcome's record and everything that would give it away, as somebody with the table's keys could."""
+    record = {**world.records()[-1], **changes}
+    kept = {name: value for name, value in record.items() if name not in {"hash", "previous"}}
+    sealed = seal(kept, record["previous"])
+    client("dynamodb").put_item(TableName="audit", Item=wire(sealed))
+    client("dynamodb").update_item(
+        TableName="state",
+        Key={"pk": {"S": f"{CONTROL}#{record['resource']}"}},
+        UpdateExpression="SET head = :head",
+        ExpressionAttributeValues={":head": {"S": sealed["hash"]}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"undo": [{"service": "kms", "operation": "schedule_key_deletion", "params": {}}]}, "holds other calls"),
+        ({"parameters": {"period_days": 1}}, "impossible parameters"),
+        ({"parameters": {}}, "impossible parameters: they are another"),
+        ({"schema_version": 2}, "newer schema version"),
+        ({"outcome": "FAILED"}, "is FAILED; only a finished repair"),
+    ],
+)
+def test_planted_record_cannot_act(world: World, repaired: tuple[str, str], changes: dict[str, Any], told: str) -> None:
+    """If this fails, whoever can write the table can make Evenkeel call what they like."""
+    _replace(world, **changes)
+    with pytest.raises(UndoRefusedError, match=told):
+        _undoer(world).run(KMS, *repaired)
+    assert _rotates(repaired[0])
+
+
+def test_record_that_was_changed_breaks_its_chain(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo trusts a record that is not what was written."""
+    client("dynamodb").put_item(TableName="audit", Item=wire({**world.records()[-1], "reason": "x"}))
+    with pytest.raises(BrokenChainError):
+        _undoer(world).look(KMS, *repaired)
+
+
+def test_failure_hidden_in_a_success_stops_the_undo(world: World) -> None:
+    """If this fails, tags that could not be taken off are reported as taken off."""
+    tags = all_controls()["tagging-required-tags"]
+    arn = making.topic()
+    given = {"required": ["Project"], "values": {"Project": "shop"}}
+    document = {"schema_version": 1, "controls": {tags.id: {"parameters": given}}}
+    result = world.run(tags, request(tags.id, arn), document=document)
+    failure = {"StatusCode": 400, "ErrorCode": "InvalidParameterException", "ErrorMessage": "no"}
+    world.wire.answer("resourcegroupstaggingapi", "UntagResources", {"FailedResourcesMap": {arn: failure}})
+    with pytest.raises(Exception, match="no"):
+        _undoer(world).run(tags, arn, result.record_id)
+
+
+class _Sts(BaseHTTPRequestHandler):
+    """Answers as STS does, with the status and caller that the test wants."""
+
+    status, body = 200, f"<Arn>{CALLER}</Arn>"
+    seen: list[dict[str, str]] = []
+
+    def do_POST(self) -> None:
+        """Answer a signed question."""
+        type(self).seen.append(dict(self.headers))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def sts(variables: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the URL of an STS on this machine."""
+    _Sts.status, _Sts.body, _Sts.seen = 200, f"<Arn>{CALLER}</Arn>", []
+    server = HTTPServer(("127.0.0.1", 0), _Sts)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    variables.setenv("AWS_ENDPOINT_URL_STS", url)
+    yield url
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _signed(url: str, stack: str = "evenkeel-test", record: str = "r-1") -> dict[str, str]:
+    return sign(boto3.session.Session(region_name="eu-west-1"), url, stack, record)
+
+
+def _prove(world: World, signed: Any, url: str, later: timedelta = timedelta()) -> str:
+    ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock)
+    return prove(signed, url, "evenkeel-test", "r-1", ledger, lambda: datetime.now(UTC) + later)
+
+
+def test_caller_is_who_sts_says(world: World, sts: str) -> None:
+    """If this fails, an undo is audited under a name that anybody could claim, or the signature is not passed on."""
+    signed = _signed(sts)
+    assert _prove(world, signed, sts) == CALLER
+    [headers] = _Sts.seen
+    assert {name.lower(): value for name, value in headers.items()}["authorization"] == signed["authorization"]
+    assert "testing" not in str(signed).replace("Credential=testing", "")
+
+
+def test_proof_serves_once(world: World, sts: str) -> None:
+    """If this fails, a proof that was overheard can be used again."""
+    signed = _signed(sts)
+    _prove(world, signed, sts)
+    with pytest.raises(UnprovedCallerError, match="used before"):
+        _prove(world, signed, sts)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda _: None, "send the headers"),
+        (lambda _: {"authorization": 5}, "send the headers"),
+        (lambda _: {}, "must be among the signed headers"),
+        (lambda signed: {**signed, "authorization": signed["authorization"].replace("x-evenkeel-nonce;", "")},
+         "must be among the signed headers"),
+        (lambda signed: {**signed, "x-evenkeel-stack": "other"}, "another stack or record"),
+        (lambda signed: {**signed, "x-evenkeel-record": "r-2"}, "another stack or record"),
+        (lambda signed: {**signed, "x-amz-date": "yesterday"}, "x-amz-date"),
+    ],
+)  # fmt: skip
+def test_proof_for_anything_else_is_refused(world: World, sts: str, spoil: Any, told: str) -> None:
+    """If this fails, a signature that was made for something else opens undo."""
+    with pytest.raises(UnprovedCallerError, match=told):
+        _prove(world, spoil(_signed(sts)), sts)
+    assert _Sts.seen == []
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+def test_old_and_future_proofs_are_refused(world: World, sts: str, minutes: int) -> None:
+    """If this fails, a proof is good for ever."""
+    with pytest.raises(UnprovedCallerError, match="more than five minutes"):
+        _prove(world, _signed(sts), sts, timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize(("status", "body"), [(403, f"<Arn>{CALLER}</Arn>"), (200, "<nothing/>")])
+def test_caller_whom_sts_does_not_know_is_refused(world: World, sts: str, status: int, body: str) -> None:
+    """If this fails, a forged signature is taken for a caller."""
+    _Sts.status, _Sts.body = status, body
+    with pytest.raises(UnprovedCallerError, match=f"HTTP {status}"):
+        _prove(world, _signed(sts), sts)
+
+
+def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, str]) -> None:
+    """If this fails, the undo function does not do what the operator's command asks."""
+    arn, record_id = repaired
+    wish = {"resource": arn, "record": record_id}
+    world.wire.clear()
+    look = handler(wish, Context())
+    assert (look["outcome"], look["drifted"], world.wire.changes()) == ("WOULD_UNDO", False, [])
+    assert look["calls"][0].startswith("aws kms disable-key-rotation --key-id ")
+    done = handler({**wish, "dry_run": False, "caller": _signed(sts, record=record_id)}, Context())
+    assert (done["outcome"], _rotates(arn)) == ("UNDONE", False)
+    assert world.records()[-1]["actor"]["principal"] == CALLER
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ([], "MalformedPayloadError: send"),
+        ({"resource": "x"}, "MalformedPayloadError: send"),
+        ({"resource": 5, "record": "r"}, "MalformedPayloadError: resource: write a str"),
+        ({"resource": "x", "record": "r", "dryrun": True}, "MalformedPayloadError: dryrun: known are"),
+        ({"resource": "x", "record": "r", "dry_run": 0}, "MalformedPayloadError: dry_run: write a bool"),
+        ({"resource": "x", "record": "r"}, "UndoRefusedError: x: no record r of a known control"),
+    ],
+)
+def test_mistakes_are_told(world: World, wish: Any, told: str) -> None:
+    """If this fails, a typo in an undo is a stack trace, or undoes something."""
+    assert handler(wish, Context())["error"].startswith(told)
+
+
+def test_undo_without_proof_is_refused(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, whoever may invoke the function undoes under nobody's name."""
+    wish = {"resource": repaired[0], "record": repaired[1], "dry_run": False}
+    assert handler(wish, Context())["error"].startswith("UnprovedCallerError: ")
+    assert _rotates(repaired[0])

@@ -1,0 +1,121 @@
+"""Plants faults in the pure parts and sees that the tests find them: ``make mutants``.
+
+The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages stand
+in ``layers/engine`` and ``functions``, so it works on a copy in ``build/mutants`` where all of them stand side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / "build" / "mutants"
+CODE = WORK / "side" / "code"
+LEAST_KILLED = 0.90
+PURE = ("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors")
+"""The engine's pure modules; of the functions, every control is pure in its judgement."""
+TESTS = (
+    *("test_alert", "test_controls_on_aws", "test_events", "test_identity", "test_judges", "test_patterns"),
+    *("test_policy", "test_properties", "test_records", "test_settings", "test_small_parts"),
+)
+_LEFT_OUT = frozenset({"no tests", "skipped"})
+"""Verdicts that are neither here nor there: code that no chosen test runs counts as survived, see :func:`_verdicts`."""
+
+_CONFIG = """
+[tool.mutmut]
+source_paths = {sources}
+only_mutate = {chosen}
+also_copy = ["events"]
+pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args = ["-p", "no:cacheprovider", "--import-mode=importlib"]
+
+[tool.pytest.ini_options]
+pythonpath = ["."]
+"""
+
+
+def _packages() -> dict[str, Path]:
+    """Return every package that is copied, by its import name."""
+    functions = {path.parent.name: path.parent for path in sorted((ROOT / "functions").glob("*/__init__.py"))}
+    return {"evenkeel": ROOT / "layers" / "engine" / "evenkeel", **functions}
+
+
+def _controls() -> list[str]:
+    """Return the files of the controls and what they share."""
+    found = [
+        path
+        for handler in sorted((ROOT / "functions").glob("*/handler.py"))
+        for path in sorted(handler.parent.glob("*.py"))
+        if "evenkeel.remediator" in handler.read_text() and path.name not in {"handler.py", "__init__.py"}
+    ]
+    return [f"{path.parent.name}/{path.name}" for path in found]
+
+
+def _copy() -> None:
+    """Lay the packages, tests and events side by side."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    packages = _packages()
+    skip = shutil.ignore_patterns("__pycache__")
+    for name, folder in packages.items():
+        shutil.copytree(folder, CODE / name, ignore=skip)
+        if (folder / "handler.py").exists():  # the registry looks for groups in a folder beside its package's parents
+            (WORK / "functions" / name).mkdir(parents=True)
+            (WORK / "functions" / name / "handler.py").touch()
+    for name in ("unit", "contract", "cases"):
+        shutil.copytree(ROOT / "tests" / name, CODE / "tests" / name, ignore=skip)
+    for path in (ROOT / "tests").glob("*.py"):
+        shutil.copy(path, CODE / "tests")
+    shutil.copytree(ROOT / "events", CODE / "events")
+    chosen = [*(f"evenkeel/{name}.py" for name in PURE), *_controls()]
+    tests = [f"tests/unit/{name}.py" for name in TESTS]
+    (CODE / "pyproject.toml").write_text(_CONFIG.format(sources=list(packages), chosen=chosen, tests=tests))
+
+
+def _mutmut(*arguments: str, quiet: bool = False) -> str:
+    """Run the library on the copy; return what it printed."""
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(WORK / "hypothesis")}
+    ran = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+        command, cwd=CODE, env=clean, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if ran.returncode and not quiet:
+        print(ran.stdout[-4000:])
+        raise SystemExit(f"mutmut {arguments[0]} ended with {ran.returncode}")
+    return ran.stdout
+
+
+def _verdicts() -> dict[str, str]:
+    """Return each mutant's verdict: killed, survived, timeout, no tests, …."""
+    printed = _mutmut("results", "--all", "true")
+    return dict(re.findall(r"^\s+(\S+__mutmut_\d+): (.+)$", printed, flags=re.MULTILINE))
+
+
+def main() -> int:
+    """Plant, test, and print killed and survived by module; 1 where fewer than nine in ten were killed."""
+    _copy()
+    _mutmut("run", "--max-children", str(os.cpu_count() or 2))
+    verdicts = _verdicts()
+    if not verdicts:
+        raise SystemExit("mutmut planted nothing; look at build/mutants/side/code")
+    by_module: dict[str, Counter[bool]] = defaultdict(Counter)
+    for name, verdict in sorted(verdicts.items()):
+        killed = verdict in {"killed", "timeout", "segfault"}
+        by_module[name.partition(".x")[0]][killed] += 1
+        if not killed:
+            print(f"  {verdict:<10} {name}")
+    for module, counts in sorted(by_module.items()):
+        share = counts[True] / counts.total()
+        print(f"{module:<40} killed {counts[True]:>4}  survived {counts[False]:>4}  {share:>6.1%}")
+    killed_share = sum(counts[True] for counts in by_module.values()) / len(verdicts)
+    print(f"{killed_share:.1%} of {len(verdicts)} mutants were killed; {LEAST_KILLED:.0%} are asked for")
+    return 0 if killed_share >= LEAST_KILLED else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
