@@ -139,8 +139,10 @@ def _role(name: str, group: str, controls: Sequence[Control]) -> dict[str, Any]:
 
 def _engine_statements(name: str) -> list[Statement]:
     """Return what the engine itself needs, whatever the controls."""
-    parameter = "parameter/evenkeel/${AWS::StackName}/settings"
-    settings = Fn("Sub", f"arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:{parameter}")
+    document = "${SettingsApplication}/environment/${SettingsEnvironment}/configuration/${SettingsProfile}"
+    settings = Fn(
+        "Sub", f"arn:${{AWS::Partition}}:appconfig:${{AWS::Region}}:${{AWS::AccountId}}:application/{document}"
+    )
     own = arn_of(f"{name}Queue")
     via = [
         Fn("Sub", f"{service}.${{AWS::Region}}.{suffix}")
@@ -151,7 +153,7 @@ def _engine_statements(name: str) -> list[Statement]:
     return [
         allow("AddAuditRecords", ["dynamodb:GetItem", "dynamodb:PutItem"], arn_of("AuditTable")),
         allow("KeepState", ["dynamodb:GetItem", "dynamodb:UpdateItem"], arn_of("StateTable")),
-        allow("ReadSettings", ["ssm:GetParameter"], settings),
+        allow("ReadSettings", ["appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"], settings),
         allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], own),
         allow("ReturnMessages", ["sqs:SendMessage"], [own, arn_of("DeadLetters")]),
         allow("UseTheKey", key_use, arn_of("DataKey"), Condition={"StringEquals": {"kms:ViaService": via}}),

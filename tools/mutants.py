@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
-CODE = WORK / "side" / "code"
+CODE = WORK / "code"
 LEAST_KILLED = 0.90
 PURE = ("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors")
 """The engine's pure modules; of the functions, every control is pure in its judgement."""
@@ -102,7 +102,7 @@ def main() -> int:
     _mutmut("run", "--max-children", str(os.cpu_count() or 2))
     verdicts = _verdicts()
     if not verdicts:
-        raise SystemExit("mutmut planted nothing; look at build/mutants/side/code")
+        raise SystemExit("mutmut planted nothing; look at build/mutants/code")
     by_module: dict[str, Counter[bool]] = defaultdict(Counter)
     for name, verdict in sorted(verdicts.items()):
         killed = verdict in {"killed", "timeout", "segfault"}

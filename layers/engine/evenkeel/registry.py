@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evenkeel.control import Control
 
-_NOT_GROUPS = frozenset({"notifier", "clerk", "undo"})
+_NOT_GROUPS = frozenset({"notifier", "clerk", "undo", "settings_validator"})
 
 
 def controls_of(package: str) -> tuple[Control, ...]:

@@ -1,0 +1,139 @@
+"""Rare moments of the ledger, the settings' store and the batches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from evenkeel.audit import Ledger
+from evenkeel.aws import Aws
+from evenkeel.errors import LeaseHeldError, SettingsError
+from evenkeel.settings import Environment
+from evenkeel.settings_store import SettingsStore
+from evenkeel.state import StateItem
+
+from tests import making
+from tests.wire import Crash
+from tests.world import client, request
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+CONTROL = "kms-key-rotation"
+
+
+def _ledger(world: World, owner: str = "worker-9") -> Ledger:
+    return Ledger(Aws(client), "audit", "state", owner, world.clock, world.sleep)
+
+
+def _left_open(world: World) -> str:
+    """Return a key whose worker died after planning."""
+    arn = making.key()
+    world.wire.crash("kms", "EnableKeyRotation")
+    with pytest.raises(Crash):
+        world.run(CONTROL, request(CONTROL, arn, creates=True))
+    return arn
+
+
+def test_plan_that_another_adopts_at_the_same_time_is_left_to_it(world: World) -> None:
+    """If this fails, two workers finish one plan at the same time."""
+    arn = _left_open(world)
+    world.now += timedelta(minutes=2)
+    item = world.state(CONTROL, arn)
+    _ledger(world, "worker-2").adopt(CONTROL, arn, item)
+    with pytest.raises(LeaseHeldError, match="another worker"):
+        _ledger(world, "worker-3").adopt(CONTROL, arn, item)
+    result = world.run(CONTROL, request(CONTROL, arn), owner="worker-3", redelivered=True)
+    assert (result.outcome, world.outcomes()) == ("RETURNED", ["PLANNED"])
+
+
+def test_adoption_that_loses_the_race_comes_again(world: World) -> None:
+    """If this fails, a lost race between two redeliveries counts as a crash."""
+    arn = _left_open(world)
+    world.now += timedelta(minutes=2)
+    world.wire.fail("dynamodb", "UpdateItem", "ConditionalCheckFailedException")
+    result = world.run(CONTROL, request(CONTROL, arn), owner="worker-3", redelivered=True)
+    assert (result.outcome, "another worker" in result.reason) == ("RETURNED", True)
+
+
+def test_broken_table_is_not_taken_for_a_lease(world: World) -> None:
+    """If this fails, a state table that refuses everything looks like a busy resource."""
+    arn = _left_open(world)
+    world.now += timedelta(minutes=2)
+    world.wire.fail("dynamodb", "UpdateItem", "ValidationException", "no such attribute")
+    with pytest.raises(Exception, match="no such attribute"):
+        world.run(CONTROL, request(CONTROL, arn), owner="worker-3", redelivered=True)
+
+
+def test_lease_is_the_owners_own_and_ends(world: World) -> None:
+    """If this fails, a worker locks itself out, or a dead worker locks everybody out."""
+    now = world.start
+    until = int((now + timedelta(seconds=90)).timestamp() * 1000)
+    item = StateItem(lease_owner="a", lease_until=until)
+    assert item.leased_to_other("b", now)
+    assert not item.leased_to_other("a", now)
+    assert item.leased_to_other("b", now + timedelta(seconds=90))
+    assert not item.leased_to_other("b", now + timedelta(seconds=90.01))
+    assert not StateItem().leased_to_other("b", now)
+
+
+def test_counter_counts_to_its_limit(world: World) -> None:
+    """If this fails, the blast radius is one more or one less than asked for, or never opens again."""
+    from evenkeel.control import Radius  # noqa: PLC0415 - one user
+
+    ledger = _ledger(world)
+    world.now = world.now.replace(minute=0, second=0)
+    assert [ledger.count("x", Radius(2, 3600)) for _ in range(3)] == [True, True, False]
+    assert ledger.count("y", Radius(2, 3600))
+    world.now += timedelta(hours=1)
+    assert ledger.count("x", Radius(2, 3600))
+    items = client("dynamodb").scan(TableName="state")["Items"]
+    assert all(int(item["expires_at"]["N"]) > world.now.timestamp() for item in items)
+
+
+def test_first_of_the_day_is_told_apart(world: World) -> None:
+    """If this fails, people are told of a denial at every event, or on the first day only."""
+    ledger = _ledger(world)
+    assert [ledger.first_today("x"), ledger.first_today("x"), ledger.first_today("y")] == [True, False, True]
+    world.now += timedelta(days=1)
+    assert ledger.first_today("x")
+
+
+def test_dry_run_of_what_may_not_be_read_writes_nothing(world: World) -> None:
+    """If this fails, a person's look writes a DENIED record."""
+    arn = making.key()
+    message = "not authorized because no resource-based policy allows the kms:GetKeyRotationStatus action"
+    world.wire.fail("kms", "GetKeyRotationStatus", "AccessDeniedException", message)
+    with pytest.raises(Exception, match="no resource-based policy"):
+        world.run(CONTROL, request(CONTROL, arn, dry_run=True))
+    assert world.records() == []
+
+
+def _store(world: World, variables: pytest.MonkeyPatch) -> SettingsStore:
+    return SettingsStore(Aws(client), Environment.read(), world.clock)
+
+
+def test_last_good_settings_serve_for_five_minutes(world: World, variables: pytest.MonkeyPatch) -> None:
+    """If this fails, a short outage of the store stops all repairs, or a long one is acted through."""
+    store = _store(world, variables)
+    first = store.load()
+    store._provider.store.clear()
+    refused: dict[str, Any] = {"code": "InternalServerError", "status": 400, "times": 99}
+    world.wire.fail("ssm", "GetParameter", **refused)
+    world.now += timedelta(minutes=4, seconds=50)
+    assert store.load() is first
+    world.now += timedelta(seconds=20)
+    with pytest.raises(SettingsError, match="/evenkeel/settings cannot be read"):
+        store.load()
+
+
+def test_settings_are_read_once_a_minute(world: World, variables: pytest.MonkeyPatch) -> None:
+    """If this fails, every message costs a call, or a change is not seen."""
+    store = _store(world, variables)
+    world.wire.clear()
+    assert store.load() is store.load()
+    assert world.wire.names() == ["ssm:GetParameter"]
+    world.settings('{"schema_version": 1, "settle_seconds": 5}')
+    store._provider.store.clear()
+    assert store.load().settle_seconds == 5
