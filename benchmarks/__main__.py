@@ -22,6 +22,7 @@ from benchmarks.imports import import_milliseconds
 from benchmarks.scenarios import SCENARIOS, Scenario
 from sandbox.client import Sandbox
 from sandbox.deploy import Stack, deploy
+from sandbox.settings import push
 
 if TYPE_CHECKING:
     import boto3
@@ -31,7 +32,7 @@ REPORT = ROOT / "build" / "bench" / "report.json"
 CPU_RATIO, IMPORT_RATIO, RSS_MIB = 1.5, 1.5, 15.0
 WARM_UP, WAVES = 100, (200, 1000)
 LATENCIES = (0.0, 0.03)
-ENGINE_OPERATIONS = {"get_item", "update_item", "transact_write_items", "get_parameter"}
+ENGINE_OPERATIONS = {"get_item", "update_item", "transact_write_items"}
 TABLES_IN_A_LARGE_ACCOUNT = 300
 console = Console(width=110)
 
@@ -49,7 +50,9 @@ def environment(sandbox: Sandbox, stack: Stack, user: boto3.Session) -> dict[str
         "EVENKEEL_STACK": stack.name,
         "EVENKEEL_AUDIT_TABLE": outputs["AuditTableName"],
         "EVENKEEL_STATE_TABLE": outputs["StateTableName"],
-        "EVENKEEL_SETTINGS": outputs["SettingsParameter"],
+        "EVENKEEL_SETTINGS": "/".join(
+            outputs[f"Settings{part}Id"] for part in ("Application", "Environment", "Profile")
+        ),
         "EVENKEEL_LOG_KEY_ARN": outputs["LogKeyArn"],
         "EVENKEEL_DLQ_URL": outputs["DeadLetterQueueUrl"],
         "EVENKEEL_QUEUE_URL": outputs["DeadLetterQueueUrl"],
@@ -77,7 +80,7 @@ def worker(side: str, scenario: Scenario, orders: dict[str, Any]) -> dict[str, A
 
 def is_engines(service: str, operation: str) -> bool:
     """Say whether a call is the engine's own: the two tables and the settings."""
-    return (service == "dynamodb" and operation in ENGINE_OPERATIONS) or service in {"ssm", "sqs"}
+    return (service == "dynamodb" and operation in ENGINE_OPERATIONS) or service in {"appconfigdata", "sqs"}
 
 
 def per_event(orders: dict[str, Any], sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -181,9 +184,7 @@ def main() -> int:
     with Sandbox(table_seconds=0.0) as sandbox:
         stack = deploy(sandbox)
         wide = {"controls": {"kms-key-rotation": {"blast_radius": {"limit": 100_000, "window_seconds": 3600}}}}
-        document = json.dumps({"schema_version": 1, **wide})
-        name = stack.outputs["SettingsParameter"]
-        sandbox.client("ssm").put_parameter(Name=name, Value=document, Type="String", Overwrite=True)
+        push(sandbox, stack, {"schema_version": 1, **wide})
         user = sandbox.create_user("alice")
         cold = waves.single(sandbox, user)
         warm = statistics.median(waves.single(sandbox, user) for _ in range(5))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import readers
 from sandbox.client import ask
+from sandbox.reading import World
 
 if TYPE_CHECKING:
     from sandbox.client import Sandbox
@@ -60,7 +61,7 @@ def check(sandbox: Sandbox, stack: str) -> int:
 def differences(sandbox: Sandbox, stack: str) -> tuple[list[Difference], int]:
     """Return all the differences, and how many properties were compared."""
     resources: dict[str, dict[str, Any]] = ask(sandbox.endpoint, f"stack?name={stack}")["resources"]
-    world = readers.World(sandbox)
+    world = World(sandbox)
     differing: list[Difference] = []
     compared = 0
     for name, resource in resources.items():

@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from sandbox import appconfig_readers
+from sandbox.reading import as_list, own_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.client import Sandbox
-
-Properties = dict[str, Any]
-
-
-@dataclass
-class World:
-    """The clients that readers use, made once each."""
-
-    sandbox: Sandbox
-    clients: dict[str, Any] = field(default_factory=dict)
-
-    def __call__(self, service: str) -> Any:
-        """Return the client of a service."""
-        if service not in self.clients:
-            self.clients[service] = self.sandbox.client(service)
-        return self.clients[service]
-
-    def tags(self, arn: str) -> list[dict[str, str]]:
-        """Return a resource's tags through the Tagging API, without CloudFormation's own."""
-        found = self("resourcegroupstaggingapi").get_resources(ResourceARNList=[arn])["ResourceTagMappingList"]
-        return own_tags(found[0]["Tags"] if found else [])
-
-
-def own_tags(tags: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Leave out the tags that CloudFormation and SAM add by themselves."""
-    return [each for each in tags if not each["Key"].startswith(("aws:", "lambda:createdBy"))]
-
-
-def _as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return own_tags([{"Key": key, "Value": value} for key, value in tags.items()])
+    from sandbox.reading import Properties, World
 
 
 def _tags_like(claimed: Properties, tags: list[dict[str, str]]) -> Any:
@@ -160,13 +132,13 @@ def _source(world: World, identifier: str, claimed: Properties) -> Properties:
     name = claimed["FunctionName"]
     same = found["FunctionArn"].rpartition(":")[2] == str(name).rpartition(":")[2]
     return {**found, "FunctionName": name if same else found["FunctionArn"],
-            "Enabled": found["State"] in ("Enabled", "Enabling"), "Tags": _as_list(tags)}  # fmt: skip
+            "Enabled": found["State"] in ("Enabled", "Enabling"), "Tags": as_list(tags)}  # fmt: skip
 
 
 def _function(world: World, name: str, claimed: Properties) -> Properties:
     answer = world("lambda").get_function(FunctionName=name)
     found = answer["Configuration"]
-    tags = _as_list(answer.get("Tags", {}))
+    tags = as_list(answer.get("Tags", {}))
     return {**found, "Layers": [each["Arn"] for each in found.get("Layers", [])],
             "Tags": _tags_like(claimed, [*tags, *_sam_tag(claimed)])}  # fmt: skip
 
@@ -201,7 +173,7 @@ def _log_group(world: World, name: str, _: Properties) -> Properties:
     found = next(each for each in groups if each["logGroupName"] == name)
     tags = world("logs").list_tags_for_resource(resourceArn=found["logGroupArn"])["tags"]
     spelled = {key[0].upper() + key[1:]: value for key, value in found.items()}
-    return {**spelled, "Tags": _as_list(tags)}
+    return {**spelled, "Tags": as_list(tags)}
 
 
 def _subscription(world: World, arn: str, claimed: Properties) -> Properties:
@@ -225,7 +197,7 @@ def _topic_policy(world: World, _: str, claimed: Properties) -> Properties:
 
 def _queue(world: World, url: str, _: Properties) -> Properties:
     attributes = world("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    return {**attributes, "Tags": _as_list(world("sqs").list_queue_tags(QueueUrl=url).get("Tags", {}))}
+    return {**attributes, "Tags": as_list(world("sqs").list_queue_tags(QueueUrl=url).get("Tags", {}))}
 
 
 def _queue_policy(world: World, _: str, claimed: Properties) -> Properties:
@@ -233,16 +205,8 @@ def _queue_policy(world: World, _: str, claimed: Properties) -> Properties:
     return {"PolicyDocument": _queue(world, url, {}).get("Policy"), "Queues": [url]}
 
 
-def _parameter(world: World, name: str, claimed: Properties) -> Properties:
-    client = world("ssm")
-    wanted = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
-    described = client.describe_parameters(ParameterFilters=wanted)["Parameters"][0]
-    tags = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
-    value = client.get_parameter(Name=name)["Parameter"]["Value"]
-    return {**described, "Value": value, "Tags": _tags_like(claimed, own_tags(tags))}
-
-
 READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
+    **appconfig_readers.READERS,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::Table": _table,
     "AWS::Events::EventBus": _bus,
@@ -261,5 +225,4 @@ READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
     "AWS::SNS::TopicPolicy": _topic_policy,
     "AWS::SQS::Queue": _queue,
     "AWS::SQS::QueuePolicy": _queue_policy,
-    "AWS::SSM::Parameter": _parameter,
 }

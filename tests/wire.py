@@ -6,15 +6,17 @@ code under test like AWS's own answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore import handlers
 from botocore.awsrequest import AWSResponse
 
-READS = ("Get", "Describe", "List", "Query", "Scan", "Head", "BatchGet", "Search", "Receive")
-"""How CloudTrail's read-only calls begin."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READS = ("Get", "Describe", "List", "Query", "Scan", "Head", "BatchGet", "Search", "Receive", "StartConf")
+"""How read-only calls begin; AppConfig's session only opens a way to read."""
 
 
 class Crash(Exception):  # noqa: N818 - not an error of anyone's: the worker is gone
@@ -46,13 +48,15 @@ class Wire:
     calls: list[Made] = field(default_factory=list)
     _plans: list[_Plan] = field(default_factory=list)
     _params: dict[str, Any] = field(default_factory=dict)
+    stand_ins: dict[tuple[str, str], Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    """What answers calls that moto does not know, by service and operation; faults go first."""
 
     def clear(self) -> None:
         """Forget all calls and plans."""
         self.calls.clear()
         self._plans.clear()
 
-    def fail(  # noqa: PLR0913 - a fault has these parts
+    def fail(
         self,
         service: str,
         operation: str,
@@ -125,7 +129,12 @@ class Wire:
                 continue
             plan.times -= 1
             return plan.act(self._params)
-        return None
+        stand_in = self.stand_ins.get((service, operation))
+        if stand_in is None:
+            return None
+        answer = stand_in(self._params)
+        status = 400 if "Error" in answer else 200
+        return _response(status), {**answer, "ResponseMetadata": {"HTTPStatusCode": status}}
 
 
 def _response(status: int) -> AWSResponse:

@@ -1,4 +1,4 @@
-"""A small AWS for one test: the stack's tables and queues on moto, a clock that tests turn, and events as AWS words them."""
+"""A small AWS for one test: the stack's tables and queues on moto, a clock that tests turn, and AWS's events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+
 from evenkeel import events, settings
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
@@ -16,6 +17,7 @@ from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.pipeline import Pipeline
 from evenkeel.registry import all_controls
 from evenkeel.state import StateItem, unwire
+from tests.moto_gaps import Configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.model import Result
     from evenkeel.records import Record
-
     from tests.wire import Wire
 
 ACCOUNT = "123456789012"
@@ -41,7 +42,7 @@ VARIABLES = {
     "EVENKEEL_DLQ_URL": DLQ_URL,
     "EVENKEEL_LOG_KEY_ARN": LOG_KEY,
     "EVENKEEL_QUEUE_URL": QUEUE_URL,
-    "EVENKEEL_SETTINGS": "/evenkeel/settings",
+    "EVENKEEL_SETTINGS": "app-1/env-1/profile-1",
     "EVENKEEL_STACK": "evenkeel-test",
     "EVENKEEL_STATE_TABLE": "state",
 }
@@ -70,6 +71,8 @@ class World:
         _tables()
         client("sqs").create_queue(QueueName="remediator")
         client("sqs").create_queue(QueueName="dead")
+        self.configuration = Configuration()
+        wire.stand_ins = self.configuration.answers()
         self.settings(self.document)
         wire.clear()
 
@@ -85,14 +88,14 @@ class World:
     def settings(self, document: dict[str, Any] | str) -> None:
         """Push a settings document."""
         text = document if isinstance(document, str) else json.dumps(document)
-        client("ssm").put_parameter(Name="/evenkeel/settings", Value=text, Type="String", Overwrite=True)
+        self.configuration.document = text.encode()
 
     def pipeline(self, owner: str = "worker-1", scope: tuple[str, ...] = ("*",)) -> Pipeline:
         """Return the pipeline of one worker."""
         ledger = Ledger(Aws(client), "audit", "state", owner, self.clock, self.sleep)
         return Pipeline(Aws(client), ledger, scope=scope, retention_days=400, clock=self.clock, sleep=self.sleep)
 
-    def run(  # noqa: PLR0913 - what a test may want otherwise
+    def run(
         self,
         control: Control | str,
         request: Request,
@@ -126,9 +129,11 @@ class World:
         """Take all messages off a queue, those still delayed too."""
         _undelay(url)
         found: list[dict[str, Any]] = []
-        while batch := client("sqs").receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=900
-        ).get("Messages"):
+        while (
+            batch := client("sqs")
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=900)
+            .get("Messages")
+        ):
             found += batch
         return found
 

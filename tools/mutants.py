@@ -1,7 +1,7 @@
 """Plants faults in the pure parts and sees that the tests find them: ``make mutants``.
 
-The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages stand
-in ``layers/engine`` and ``functions``, so it works on a copy in ``build/mutants`` where all of them stand side by side.
+The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages
+stand in ``layers/engine`` and ``functions``, so it works on a copy in ``build/mutants`` where they stand side by side.
 """
 
 from __future__ import annotations
@@ -31,13 +31,19 @@ _CONFIG = """
 [tool.mutmut]
 source_paths = {sources}
 only_mutate = {chosen}
-also_copy = ["events"]
+also_copy = ["conftest.py", "events"]
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "--import-mode=importlib"]
 
 [tool.pytest.ini_options]
 pythonpath = ["."]
 """
+_CONFTEST = '''"""mutmut 3.7 asks for a test's id under a private name that pytest 9 has given up."""
+
+import pytest
+
+pytest.Item._nodeid = property(lambda item: item.nodeid)
+'''
 
 
 def _packages() -> dict[str, Path]:
@@ -72,6 +78,7 @@ def _copy() -> None:
     for path in (ROOT / "tests").glob("*.py"):
         shutil.copy(path, CODE / "tests")
     shutil.copytree(ROOT / "events", CODE / "events")
+    (CODE / "conftest.py").write_text(_CONFTEST)
     chosen = [*(f"evenkeel/{name}.py" for name in PURE), *_controls()]
     tests = [f"tests/unit/{name}.py" for name in TESTS]
     (CODE / "pyproject.toml").write_text(_CONFIG.format(sources=list(packages), chosen=chosen, tests=tests))

@@ -13,6 +13,7 @@ from evenkeel.render import cli_line
 from evenkeel_cli import console, demo_story, demo_watch, demo_world, local
 from evenkeel_cli.demo_screen import Screen
 from evenkeel_cli.failure import CommandError
+from sandbox.client import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ def run(folder: Path, seconds: float, region: str, account: str) -> None:
             world = demo_world.settle_in(running.sandbox, running.stack.outputs)
             screen.stood(running)
             perform(world, screen, folder, seconds)
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, SandboxError) as error:
         raise CommandError(f"the sandbox refused a call of the demo: {error}", "Report this with its text.") from error
     finally:
         screen.close()

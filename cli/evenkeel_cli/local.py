@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import socket
@@ -12,12 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from evenkeel.registry import all_controls
 from evenkeel_cli.failure import CommandError, Exit
 from sandbox.client import REPOSITORY, Sandbox, SandboxError
 from sandbox.deploy import DeployError, Stack, deploy
 from sandbox.package import PackageError
 from sandbox.readback import DroppedProperty, check
+from sandbox.settings import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,10 +127,9 @@ def _check(port: int, region: str, account: str) -> None:
 def _deployed(sandbox: Sandbox) -> Stack:
     try:
         stack = deploy(sandbox, REPOSITORY / "template.yaml", STACK)
-    except (DeployError, PackageError) as error:
+        push(sandbox, stack, settings())
+    except (DeployError, PackageError, SandboxError, ClientError, BotoCoreError) as error:
         raise CommandError(f"template.yaml does not deploy: {error}", "make env, then run it again.") from error
-    document = json.dumps(settings())
-    sandbox.client("ssm").put_parameter(Name=stack.outputs["SettingsParameter"], Value=document, Overwrite=True)
     return stack
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from sandbox.patches import (
+    appconfig,
     authorization,
     cloudformation,
     dynamodb,
@@ -39,6 +40,7 @@ def apply(options: Options) -> None:
         )
         raise EngineVersionError(message)
     authorization.apply()
+    appconfig.apply()
     kms.apply()
     logs.apply()
     dynamodb.apply(options.table_seconds)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context
 from evenkeel.model import Actor, Call, Resource
-
 from tests.world import ACCOUNT, LOG_KEY, REGION
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 class Case:
     """A state, and what the control must make of it.
 
-    ``says`` is part of the reason; ``calls`` and ``undo`` are compared whole; ``caution`` and ``remains`` are parts, and
-    empty where there must be none.
+    ``says`` is part of the reason; ``calls`` and ``undo`` are compared whole; ``caution`` and ``remains`` are parts,
+    and empty where there must be none.
     """
 
     why: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from evenkeel.model import Call
-
 from tests.cases.case import Case
 
 ID = "1234abcd-12ab-34cd-56ef-1234567890ab"

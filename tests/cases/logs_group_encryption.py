@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from evenkeel.model import Call
-
 from tests.cases.case import Case
 from tests.world import LOG_KEY
 

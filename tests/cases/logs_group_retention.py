@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evenkeel.model import Call
-
 from tests.cases.case import NOW, Case
 from tests.cases.logs_group_encryption import group
 

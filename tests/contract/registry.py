@@ -12,7 +12,6 @@ from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
 from evenkeel.patterns import patterns
 from evenkeel.registry import all_controls, groups
 from evenkeel.triggers import CloudTrail, Config
-
 from tests.world import ACCOUNT
 
 if TYPE_CHECKING:
@@ -50,9 +49,7 @@ def _load(control: Control, path: Path) -> Example:
     )  # fmt: skip
 
 
-EXAMPLES = tuple(
-    _load(control, path) for control in CONTROLS for path in sorted((EVENTS / control.id).glob("*.json"))
-)
+EXAMPLES = tuple(_load(control, path) for control in CONTROLS for path in sorted((EVENTS / control.id).glob("*.json")))
 MATCHES = tuple(example for example in EXAMPLES if example.name.startswith("match-"))
 MISSES = tuple(example for example in EXAMPLES if example.name.startswith("miss-"))
 

@@ -10,10 +10,10 @@ import botocore.session
 import pytest
 from botocore import xform_name
 from botocore.validate import ParamValidator
-from evenkeel.control import Stage
-from evenkeel.model import NonCompliant
 from policy_sentry.querying.actions import get_action_data
 
+from evenkeel.control import Stage
+from evenkeel.model import NonCompliant
 from tests.cases.case import cases
 from tests.contract.registry import CONTROLS
 

@@ -6,11 +6,11 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+
 from evenkeel import events
 from evenkeel.events import API_CALL
 from evenkeel.patterns import MAX_PATTERN_CHARACTERS
 from evenkeel.registry import groups
-
 from tests.contract.registry import CONTROLS, EVENTS, MATCHES, MISSES, Example, passes, pattern_texts, wakings, woken
 from tests.world import ACCOUNT, PLACE
 

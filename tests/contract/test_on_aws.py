@@ -1,4 +1,4 @@
-"""Every control on an AWS (moto and its gaps): what it changes holds, can be taken back, and needs no more than it declares."""
+"""Every control on an AWS (moto and its gaps): its change holds, can be taken back, and needs just what it declares."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from evenkeel.aws import Aws
 from evenkeel.control import Context, Env, Stage, fits
 from evenkeel.model import Actor, Compliant, NonCompliant, Resource
-
 from tests.cases.case import cases
 from tests.contract.registry import CONTROLS
 from tests.making import BY_TYPE
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from evenkeel.control import Control
     from evenkeel.model import Call
-
     from tests.wire import Made
     from tests.world import World
 
@@ -52,7 +51,7 @@ ACTIONS = {  # operations whose IAM action has another name (Service Authorizati
     ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
 }
 # Permissions that AWS asks for beside the call's own (Tagging API reference, TagResources and UntagResources: "you also
-# need the permissions of the service that manages the resource"; S3 user guide: its tags are one document, read and put).
+# need the permissions of the service that manages the resource"; S3 user guide: tags are one document, read and put).
 IMPLIED = {
     "TagResources": {
         "dynamodb": {"dynamodb:TagResource"},

@@ -69,11 +69,14 @@ def test_the_environments_name_is_free() -> None:
 
 def test_two_stacks_share_no_name() -> None:
     """Fails when a second stack in the same account and region would collide with the first."""
+    within_its_application = {"AWS::AppConfig::Environment", "AWS::AppConfig::ConfigurationProfile"}
     names = re.compile(
         r"\b(Name|TableName|FunctionName|LogGroupName|AliasName|LayerName|QueueName|TopicName|RoleName)$"
     )
     one, other = Stack(name="blue"), Stack(name="green")
     for name, body in one.resources.items():
+        if body["Type"] in within_its_application:
+            continue
         for key, value in body.get("Properties", {}).items():
             if names.search(key) and isinstance(value, str) and "<" not in value:
                 assert "blue" in value, f"{name}.{key}"
@@ -110,9 +113,10 @@ def test_no_partition_is_written_down() -> None:
 
 def test_service_principals_are_the_partitions(anywhere: Stack) -> None:
     """Fails when a service would be admitted under a name it does not have in the partition."""
-    for role in anywhere.of_type("AWS::IAM::Role").values():
+    for name, role in anywhere.of_type("AWS::IAM::Role").items():
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+        service = "appconfig" if name == "SettingsMonitorRole" else "lambda"
+        assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
     for name, statement in roles(anywhere):
         for resource in listed(statement["Resource"]):
             if resource.startswith("arn:"):
@@ -122,7 +126,8 @@ def test_service_principals_are_the_partitions(anywhere: Stack) -> None:
 
 def test_outputs_tell_what_other_tools_need(stack: Stack, group_names: list[str]) -> None:
     """Fails when the command line or the sandbox would have to guess a name."""
-    wanted = {"AuditTableName", "StateTableName", "SettingsParameter", "AlertTopicArn", "BusName", "DeadLetterQueueUrl",
+    wanted = {"AuditTableName", "StateTableName", "SettingsApplicationId", "SettingsEnvironmentId", "SettingsProfileId",
+              "SettingsStrategyId", "SettingsValidatorFunctionName", "AlertTopicArn", "BusName", "DeadLetterQueueUrl",
               "DataKeyArn", "LogKeyArn", "LogKeyIsRetained", "NotifierFunctionName", "ClerkFunctionName"}  # fmt: skip
     suffixes = ("FunctionName", "FunctionArn", "RoleArn", "QueueUrl", "QueueArn", "SourceId")
     wanted |= {f"{stem(group)}{suffix}" for group in group_names for suffix in suffixes}

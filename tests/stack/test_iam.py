@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Statement = dict[str, Any]
 
+AS_DOCUMENTED = {"cloudwatch:DescribeAlarms"}
+"""Granted on everything although AWS could name resources: the guide of the service that asks says so."""
+
 
 def listed(value: Any) -> list[Any]:
     """Return a list as it is, anything else as a list of one."""
@@ -73,7 +76,7 @@ def test_star_is_only_where_aws_names_no_resource(stack: Stack) -> None:
         for action in listed(statement["Action"]):
             service, _, operation = action.partition(":")
             rows = get_action_data(service, operation)[service]
-            unscoped = all(row["resource_arn_format"] == "*" for row in rows)
+            unscoped = action in AS_DOCUMENTED or all(row["resource_arn_format"] == "*" for row in rows)
             assert (statement["Resource"] == "*") == unscoped, f"{name}: {action} on {statement['Resource']}"
 
 
@@ -111,7 +114,36 @@ def test_nothing_of_iam_has_a_fixed_name(stack: Stack) -> None:
 def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
     """Fails when two functions share permissions."""
     used = [function["Role"] for function in stack.of_type("AWS::Lambda::Function").values()]
-    assert len(used) == len(set(used)) == len(stack.of_type("AWS::IAM::Role"))
+    assert set(stack.of_type("AWS::IAM::Role")) == {role.strip("<>").partition(".")[0] for role in used} | {
+        "SettingsMonitorRole"
+    }
+    assert len(used) == len(set(used))
+
+
+def test_remediators_read_exactly_the_settings_of_their_stack(anywhere: Stack) -> None:
+    """Fails when a group cannot read its settings, or a role may read another application's."""
+    reads = {"appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"}
+    place = f"arn:{anywhere.place.partition}:appconfig:{anywhere.place.region}:123456789012"
+    document = "<SettingsApplication>/environment/<SettingsEnvironment>/configuration/<SettingsProfile>"
+    found = {name: it for name, it in roles(anywhere) if reads & set(listed(it["Action"]))}
+    assert set(found) == {f"{stem(group)}Role" for group in groups()}
+    for statement in found.values():
+        assert set(statement["Action"]) == reads
+        assert statement["Resource"] == f"{place}:application/{document}"
+
+
+def test_the_validator_has_no_rights_and_one_caller(stack: Stack) -> None:
+    """Fails when whoever can push settings could make their validator do anything but say yes or no."""
+    held = {action for name, it in roles(stack) if name == "SettingsValidatorRole" for action in listed(it["Action"])}
+    assert held == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+    permission = stack.resources["SettingsValidatorPermission"]["Properties"]
+    assert permission["Principal"] == "appconfig.amazonaws.com"
+    assert permission["SourceArn"] == "arn:aws:appconfig:eu-west-1:123456789012:application/<SettingsApplication>*"
 
 
 def test_inline_policies_fit(anywhere: Stack) -> None:

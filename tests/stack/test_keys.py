@@ -83,6 +83,9 @@ def test_roles_that_produce_or_consume_are_admitted_twice(anywhere: Stack) -> No
             for action in listed(statement["Action"])
             if "<" in str(statement["Resource"])
         } & {"dynamodb", "sqs", "sns"}
+        if role.startswith("Settings"):
+            assert not used, role
+            continue
         (key_use,) = [statement for statement in own if statement["Resource"] == "<DataKey.Arn>"]
         assert set(key_use["Action"]) >= ENVELOPE
         for service in used:
@@ -90,7 +93,7 @@ def test_roles_that_produce_or_consume_are_admitted_twice(anywhere: Stack) -> No
             assert via(anywhere, service) <= key_services, role
             checked += 1
         assert services_of(key_use) == set().union(*(via(anywhere, service) for service in used)), role
-    assert checked >= 2 * len(anywhere.of_type("AWS::IAM::Role"))
+    assert checked >= 2 * (len(anywhere.of_type("AWS::IAM::Role")) - 2)
 
 
 def test_tables_may_keep_a_grant(anywhere: Stack) -> None:

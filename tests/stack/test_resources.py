@@ -11,6 +11,8 @@ import pytest
 from tests.stack.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
+    "AWS::AppConfig::Deployment",  # a changed tag would deploy the empty settings anew
+    "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::KMS::Alias",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersion",
@@ -33,17 +35,8 @@ def test_everything_is_tagged(stack: Stack) -> None:
     for name, body in stack.resources.items():
         if body["Type"] in UNTAGGABLE:
             continue
-        wanted = {"Project": "evenkeel"} if name == "Settings" else {"Project": "evenkeel", "Environment": "dev"}
+        wanted = {"Project": "evenkeel", "Environment": "dev"}
         assert wanted.items() <= tags(body["Properties"]).items(), name
-
-
-def test_settings_never_change() -> None:
-    """Fails when an update of the stack could touch the settings resource: CloudFormation would empty the settings."""
-    other = {"Environment": "other", "StartMode": "notify", "Scope": "arn:aws:sqs:*", "Protect": "true"}
-    assert Stack(parameters=other).resources["Settings"] == Stack().resources["Settings"]
-    assert Stack().resources["Settings"]["Properties"]["Value"] == '{"schema_version": 1}'
-    configured = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    assert not [name for name in ("default", "staging", "prod") if "tags" in configured[name]["deploy"]["parameters"]]
 
 
 def test_prod_is_protected_and_starts_by_telling() -> None:
@@ -100,7 +93,7 @@ def test_deletion_policies_come_in_pairs_of_literals() -> None:
 def test_functions_run_as_agreed(stack: Stack) -> None:
     """Fails when a function would run elsewhere than on arm64 and Python 3.13, or untraced."""
     functions = stack.of_type("AWS::Lambda::Function")
-    assert {"NotifierFunction", "ClerkFunction"} < set(functions)
+    assert {"NotifierFunction", "ClerkFunction", "SettingsValidatorFunction"} < set(functions)
     for function in functions.values():
         assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
         assert function["TracingConfig"] == {"Mode": "Active"}
@@ -193,12 +186,17 @@ def test_own_metrics_are_those_the_functions_send(stack: Stack) -> None:
     """Fails when an alarm watches a metric under a name that no function sends, and so never rings."""
     alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
     own = [alarm for alarm in alarms if alarm["Namespace"] == "Evenkeel"]
-    assert len(own) == 2
+    assert len(own) == 4
+    engine = ROOT / "layers" / "engine" / "evenkeel" / "remediator.py"
     for alarm in own:
         where = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         assert set(where) == {"service", "stack"}
-        handler = (ROOT / "functions" / where["service"] / "handler.py").read_text(encoding="utf-8")
-        assert f'add_metric("{alarm["MetricName"]}"' in handler
+        shared = where["service"] == "settings"
+        sender = engine if shared else ROOT / "functions" / where["service"] / "handler.py"
+        sent = (
+            f'count_for_stack("settings", "{alarm["MetricName"]}"' if shared else f'add_metric("{alarm["MetricName"]}"'
+        )
+        assert sent in sender.read_text(encoding="utf-8")
 
 
 def test_the_topic_admits_this_accounts_alarms_only(stack: Stack) -> None:
@@ -220,6 +218,7 @@ def test_the_environment_is_as_the_engine_reads_it(stack: Stack, group_names: li
     own = {
         "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME"},
         "clerk": {"EVENKEEL_QUEUE_URLS"},
+        "settings-validator": set(),
         **{group: {"EVENKEEL_QUEUE_URL"} for group in group_names},
     }
     seen = {}

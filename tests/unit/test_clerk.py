@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
 from clerk.handler import handler
 from evenkeel.state import wire
-
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, metrics, request
 
@@ -59,7 +59,9 @@ def test_message_asks_to_verify(world: World) -> None:
     assert message["MessageAttributes"]["origin"]["StringValue"] == QUEUE_URL
 
 
-def test_plan_of_a_group_that_is_not_deployed_is_told_and_kept(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_of_a_group_that_is_not_deployed_is_told_and_kept(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """If this fails, one plan of a removed group keeps the clerk from all others."""
     _due("1", 90, control="sqs-encryption")
     _due("2", 90)
@@ -77,7 +79,6 @@ def test_whole_round(world: World) -> None:
     assert handler({}, Context()) == {"due": 1, "stuck": 1}
     [message] = world.messages(QUEUE_URL)
     from evenkeel.remediator import remediator  # noqa: PLC0415 - one user
-
     from tests.world import sqs_event  # noqa: PLC0415 - one user
 
     assert remediator("kms")(sqs_event(message["Body"]), Context()) == {"batchItemFailures": []}

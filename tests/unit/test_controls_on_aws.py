@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from evenkeel.aws import Aws
 from evenkeel.registry import all_controls
-
 from tests import making, moto_gaps
 from tests.world import LOG_KEY, PLACE, client, request
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from evenkeel import events
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Actor, Cause, Request, Resource
 from evenkeel.registry import groups
-from evenkeel.triggers import CloudTrail, find
-
+from evenkeel.triggers import CloudTrail, TagChange, find
 from tests.world import ACCOUNT, ALICE, PLACE, REGION, cloudtrail
 
 KMS, LOGS, TAGS = groups()["kms"], groups()["logs"], groups()["tagging"]
@@ -21,9 +21,7 @@ KEYS = "arn:{partition}:kms:{region}:{account}:key/{id}"
 
 
 def _created(arn: Any = KEY, **detail: Any) -> dict[str, Any]:
-    return cloudtrail(
-        "kms.amazonaws.com", "CreateKey", **{"responseElements": {"keyMetadata": {"arn": arn}}, **detail}
-    )
+    return cloudtrail("kms.amazonaws.com", "CreateKey", **{"responseElements": {"keyMetadata": {"arn": arn}}, **detail})
 
 
 def test_event_becomes_a_request_with_all_it_tells() -> None:
@@ -43,7 +41,8 @@ def test_event_becomes_a_request_with_all_it_tells() -> None:
     ("event", "cause"),
     [
         (
-            {"detail-type": events.TAG_CHANGE, "id": "i", "time": "t", "resources": [KEY], "detail": {"service": "kms"}},
+            {"detail-type": events.TAG_CHANGE, "id": "i", "time": "t", "resources": [KEY],
+             "detail": {"service": "kms"}},
             Cause("tag", "i", events.TAG_CHANGE, "t"),
         ),
         (
@@ -73,7 +72,7 @@ def test_event_becomes_a_request_with_all_it_tells() -> None:
     ],
 )  # fmt: skip
 def test_cause_of_other_events(event: dict[str, Any], cause: Cause) -> None:
-    """If this fails, a finding of Config's or a tag change shows as something else, or an oversized id is kept whole."""
+    """If this fails, a finding of Config's or a tag change shows as another thing, or a huge id is kept whole."""
     whole = {"account": ACCOUNT, "region": REGION, **event}
     [request] = events.parse(whole, TAGS, PLACE).requests
     assert (request.cause, request.resource.arn, request.creates) == (cause, KEY, False)
@@ -316,3 +315,54 @@ def test_event_of_config_without_its_item_is_dropped(item: Any) -> None:
     """If this fails, a notification that Config left the item out of (too large) crashes the worker."""
     event = {**_config_item(), "detail": {"configurationItem": item}}
     assert events.parse(event, KMS, PLACE).irrelevant
+
+
+@pytest.mark.parametrize(
+    ("group", "control", "arn"),
+    [
+        (KMS, "kms-key-rotation", KEY),
+        (LOGS, "logs-group-retention", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/a"),
+        (TAGS, "tagging-required-tags", "arn:aws:s3:::b"),
+    ],
+)
+def test_first_request_of_every_kind_of_arn_survives_the_queue(group: Any, control: str, arn: str) -> None:
+    """If this fails, the clerk's first question, or one about a bucket, is refused as malformed."""
+    wish = Request(control, Resource(arn, ACCOUNT, REGION), Cause("verify"))
+    assert events.parse(events.encode(wish), group, PLACE).requests == (wish,)
+
+
+def test_event_tells_its_own_time_and_a_name_of_bounded_length() -> None:
+    """If this fails, settling is counted from the delivery instead of the call, or a record is bloated."""
+    event = {**_created(eventTime="2026-01-01T00:00:00Z"), "time": "2026-01-02T00:00:00Z"}
+    assert events.parse(event, KMS, PLACE).requests[0].cause.event_time == "2026-01-01T00:00:00Z"
+    long = _Declared(CloudTrail("kms.amazonaws.com", ("C" * 200,), at="responseElements.keyMetadata.arn"))
+    [request] = events.parse(_created(eventName="C" * 200), [long], PLACE).requests
+    assert request.cause.event_name == "C" * 128
+
+
+class _Declared:
+    id, arn = "x", KEYS
+
+    def __init__(self, *triggers: Any) -> None:
+        self.triggers = triggers
+
+    def applies_to(self, arn: str) -> bool:
+        return arn.startswith("arn:")
+
+
+@pytest.mark.parametrize(
+    ("told", "heard"),
+    [
+        ({"service": "kms", "resource-type": "key"}, True),
+        ({"service": "kms", "resource-type": "alias"}, False),
+        ({"service": "kms"}, False),
+        ({"service": "sqs", "resource-type": "key"}, False),
+        ({}, False),
+    ],
+)
+def test_tag_changes_of_one_type(told: dict[str, str], heard: bool) -> None:
+    """If this fails, a tag change of another type of the same service wakes a control."""
+    event = {"detail-type": events.TAG_CHANGE, "account": ACCOUNT, "region": REGION, "resources": [KEY], "detail": told}
+    declared = _Declared(TagChange("kms", "key"))
+    assert bool(events.parse(event, [declared], PLACE).requests) is heard
+    assert not events.parse({**event, "detail-type": "Something Else"}, [declared], PLACE).requests

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from evenkeel import identity
 from evenkeel.model import Actor
 
@@ -113,3 +114,9 @@ def test_those_without_an_issuer_are_not_ours(who: dict[str, Any]) -> None:
 def test_infrastructure_as_code(actor: Actor, tool: bool) -> None:
     """If this fails, a tool that sets properties in a second call is raced, or a person is kept waiting."""
     assert identity.is_infrastructure_as_code(actor) is tool
+
+
+def test_session_is_named_by_the_principal_before_the_arn() -> None:
+    """If this fails, the owner is taken from the less exact of two fields."""
+    who = {**_role("deployer", "build-7"), "arn": "arn:aws:sts::123456789012:assumed-role/deployer/other"}
+    assert identity.owner(who) == "deployer/build-7"

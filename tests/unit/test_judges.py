@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from evenkeel.model import Change, NonCompliant, NotApplicable, NotReady
 from evenkeel.registry import all_controls
-
 from tests.cases.case import Case, cases
 
 if TYPE_CHECKING:
@@ -53,3 +53,105 @@ def test_judge_leaves_the_evidence_as_it_was(control: Control, case: Case) -> No
     before = repr(case.state)
     control.judge(case.state, case.context(control))
     assert repr(case.state) == before
+
+
+def _read(control: str, answers: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return what a control reads where AWS answers so."""
+    case = Case("", {}, "", **fields)
+    aws: Any = lambda _, operation, **__: answers[operation]  # noqa: E731 - the smallest AWS there is
+    return dict(all_controls()[control].read(aws, case.context(all_controls()[control])))
+
+
+TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
+
+
+def test_read_of_a_table_takes_missing_parts_for_the_weakest() -> None:
+    """If this fails, an answer of DynamoDB's with parts left out crashes the control or looks compliant."""
+    answers = {
+        "describe_continuous_backups": {"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED"}},
+        "describe_table": {"Table": {"TableStatus": "ACTIVE"}},
+    }
+    assert _read("dynamodb-point-in-time-recovery", answers, arn=TABLE_ARN) == {
+        "TableName": "orders",
+        "PointInTimeRecoveryStatus": "DISABLED",
+        "RecoveryPeriodInDays": None,
+        "TableStatus": "ACTIVE",
+        "TableSizeBytes": 0,
+    }
+
+
+def test_read_of_a_table_keeps_its_size() -> None:
+    """If this fails, a table's cost is not known when it is judged."""
+    answers = {
+        "describe_continuous_backups": {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {}}},
+        "describe_table": {"Table": {"TableStatus": "ACTIVE", "TableSizeBytes": 7}},
+    }
+    assert _read("dynamodb-point-in-time-recovery", answers, arn=TABLE_ARN)["TableSizeBytes"] == 7
+
+
+def test_read_of_tags_takes_only_the_resources_own() -> None:
+    """If this fails, another resource's tags count as this one's."""
+    arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/a"
+    mapping = [
+        {"ResourceARN": f"{arn}:*", "Tags": [{"Key": "Owner", "Value": "alice"}]},
+        {"ResourceARN": f"{arn}b", "Tags": [{"Key": "Project", "Value": "other"}]},
+    ]
+    answers = {"get_resources": {"ResourceTagMappingList": mapping}}
+    assert _read("tagging-required-tags", answers, arn=arn) == {"Tags": {"Owner": "alice"}}
+
+
+KEY = "kms-key-rotation"
+PITR = "dynamodb-point-in-time-recovery"
+GROUP = {"kmsKeyId": "k", "retentionInDays": 7, "creationTime": 1}
+
+
+@pytest.mark.parametrize(
+    ("control", "one", "other", "same"),
+    [
+        (KEY, {"KeyRotationEnabled": False, "RotationPeriodInDays": None},
+         {"KeyRotationEnabled": False, "RotationPeriodInDays": 90, "KeyState": "x"}, True),
+        (KEY, {"KeyRotationEnabled": True, "RotationPeriodInDays": 365},
+         {"KeyRotationEnabled": True, "RotationPeriodInDays": 90}, False),
+        (KEY, {"KeyRotationEnabled": True, "RotationPeriodInDays": 365},
+         {"KeyRotationEnabled": False, "RotationPeriodInDays": 365}, False),
+        (PITR, {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35, "TableName": "a"},
+         {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35, "TableName": "a", "TableSizeBytes": 9},
+         True),
+        (PITR, {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35, "TableName": "a"},
+         {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 7, "TableName": "a"}, False),
+        (PITR, {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35, "TableName": "a"},
+         {"PointInTimeRecoveryStatus": "DISABLED", "RecoveryPeriodInDays": 35, "TableName": "a"}, False),
+        ("logs-group-encryption", GROUP, {**GROUP, "retentionInDays": 9}, True),
+        ("logs-group-encryption", GROUP, {**GROUP, "kmsKeyId": None}, False),
+        ("logs-group-retention", GROUP, {**GROUP, "kmsKeyId": None}, True),
+        ("logs-group-retention", GROUP, {**GROUP, "retentionInDays": None}, False),
+        ("tagging-required-tags", {"Tags": {"a": "1"}}, {"Tags": {"a": "1"}}, True),
+        ("tagging-required-tags", {"Tags": {"a": "1"}}, {"Tags": {"a": "2"}}, False),
+    ],
+)  # fmt: skip
+def test_what_two_states_have_in_common(control: str, one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    """If this fails, undo takes an unchanged resource for a changed one, or overwrites somebody's change."""
+    essence = all_controls()[control].essence
+    assert (essence(one) == essence(other)) is same
+
+
+@pytest.mark.parametrize("answer", [{}, {"FailedResourcesMap": {}}])
+def test_success_without_failures_is_one(answer: dict[str, Any]) -> None:
+    """If this fails, every tagged resource is reported as a failure."""
+    assert all(control.partial_failure(answer) is None for control in all_controls().values())
+
+
+def test_failure_inside_a_success_becomes_the_error_it_is() -> None:
+    """If this fails, a failure that the tagging API hides is misread."""
+    told = {"ErrorCode": "ThrottledException", "ErrorMessage": "slow", "StatusCode": 429}
+    error = all_controls()["tagging-required-tags"].partial_failure({"FailedResourcesMap": {"arn:x": told}})
+    assert error is not None
+    assert error.response == {
+        "Error": {"Code": "ThrottledException", "Message": "arn:x: slow"},
+        "ResponseMetadata": {"HTTPStatusCode": 429},
+    }
+    bare = all_controls()["tagging-required-tags"].partial_failure({"FailedResourcesMap": {"arn:x": {}}})
+    assert bare is not None
+    assert bare.response == {
+        "Error": {"Code": "", "Message": "arn:x: "}, "ResponseMetadata": {"HTTPStatusCode": 0},
+    }  # fmt: skip

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
-from evenkeel.errors import LeaseHeldError, SettingsError
+from evenkeel.errors import LeaseHeldError, SettingsError, SettingsUnreadError
 from evenkeel.settings import Environment
 from evenkeel.settings_store import SettingsStore
 from evenkeel.state import StateItem
-
 from tests import making
 from tests.wire import Crash
 from tests.world import client, request
@@ -110,30 +110,89 @@ def test_dry_run_of_what_may_not_be_read_writes_nothing(world: World) -> None:
     assert world.records() == []
 
 
-def _store(world: World, variables: pytest.MonkeyPatch) -> SettingsStore:
+def _store(world: World) -> SettingsStore:
     return SettingsStore(Aws(client), Environment.read(), world.clock)
 
 
-def test_last_good_settings_serve_for_five_minutes(world: World, variables: pytest.MonkeyPatch) -> None:
-    """If this fails, a short outage of the store stops all repairs, or a long one is acted through."""
-    store = _store(world, variables)
+def _forget(store: SettingsStore) -> None:
+    """Let the minute of Powertools' cache, which has a clock of its own, be over."""
+    if store._provider:
+        store._provider.store.clear()
+
+
+def test_last_good_settings_serve_for_five_minutes(world: World) -> None:
+    """If this fails, a short outage of AppConfig stops all repairs, or a long one is acted through."""
+    store = _store(world)
     first = store.load()
-    store._provider.store.clear()
-    refused: dict[str, Any] = {"code": "InternalServerError", "status": 400, "times": 99}
-    world.wire.fail("ssm", "GetParameter", **refused)
+    for operation in ("GetLatestConfiguration", "StartConfigurationSession"):
+        world.wire.fail("appconfigdata", operation, "InternalServerException", "down", times=-1)
     world.now += timedelta(minutes=4, seconds=50)
+    _forget(store)
     assert store.load() is first
     world.now += timedelta(seconds=20)
-    with pytest.raises(SettingsError, match="/evenkeel/settings cannot be read"):
+    with pytest.raises(SettingsUnreadError, match=r"app-1/env-1/profile-1 cannot be read: .*down"):
         store.load()
 
 
-def test_settings_are_read_once_a_minute(world: World, variables: pytest.MonkeyPatch) -> None:
+def test_appconfig_is_left_alone_for_a_while_after_a_failure(world: World) -> None:
+    """If this fails, each message of a wave asks an AppConfig that is down."""
+    store = _store(world)
+    world.wire.fail("appconfigdata", "StartConfigurationSession", "InternalServerException", "down")
+    for _ in range(3):
+        with pytest.raises(SettingsUnreadError, match="down"):
+            store.load()
+    assert world.wire.names() == ["appconfigdata:StartConfigurationSession"]
+    world.now += timedelta(seconds=16)
+    assert store.load().settle_seconds == 60
+
+
+def test_session_that_is_used_up_is_opened_anew(world: World) -> None:
+    """If this fails, a token that was lost with its answer keeps the settings out of reach."""
+    store = _store(world)
+    first = store.load()
+    _forget(store)
+    world.wire.fail("appconfigdata", "GetLatestConfiguration", "BadRequestException", "token expired")
+    assert store.load() is first
+    assert world.wire.names().count("appconfigdata:StartConfigurationSession") == 2
+
+
+def test_settings_are_read_once_a_minute(world: World) -> None:
     """If this fails, every message costs a call, or a change is not seen."""
-    store = _store(world, variables)
-    world.wire.clear()
+    store = _store(world)
     assert store.load() is store.load()
-    assert world.wire.names() == ["ssm:GetParameter"]
+    assert world.wire.names().count("appconfigdata:GetLatestConfiguration") == 1
     world.settings('{"schema_version": 1, "settle_seconds": 5}')
-    store._provider.store.clear()
+    _forget(store)
     assert store.load().settle_seconds == 5
+    assert store.changes == 2
+    _forget(store)
+    assert store.load() is store.load()
+    assert store.changes == 2
+
+
+def test_nothing_deployed_is_told(world: World) -> None:
+    """If this fails, a stack without settings gives a riddle instead of a reason."""
+    world.configuration.document = b""
+    with pytest.raises(SettingsUnreadError, match="no document is deployed there"):
+        _store(world).load()
+
+
+def test_misplaced_settings_are_told(world: World, variables: pytest.MonkeyPatch) -> None:
+    """If this fails, a stack that was deployed wrongly gives a riddle instead of a reason."""
+    variables.setenv("EVENKEEL_SETTINGS", "somewhere")
+    with pytest.raises(SettingsUnreadError, match="is not application/environment/profile"):
+        _store(world).load()
+
+
+def test_document_that_is_not_valid_is_refused_until_it_is_mended(world: World) -> None:
+    """If this fails, a bad push is acted on, or a mended one is not taken."""
+    store = _store(world)
+    store.load()
+    world.settings("{}")
+    for _ in range(2):
+        _forget(store)
+        with pytest.raises(SettingsError, match="schema_version"):
+            store.load()
+    world.settings('{"schema_version": 1}')
+    _forget(store)
+    assert (store.load().settle_seconds, store.changes) == (60, 3)

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from evenkeel import manual
 from evenkeel.aws import Aws
 from evenkeel.errors import MalformedPayloadError, SettingsError
 from evenkeel.model import Call, Cause, Outcome, Request, Resource, Result
 from evenkeel.registry import groups
-
 from tests import making
 from tests.world import ACCOUNT, PLACE, REGION, client
 

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from evenkeel.state import wire
 from notifier.handler import handler
-
 from tests.unit.test_alert import RECORD
 from tests.world import ACCOUNT, REGION, Context, client, metrics
 
@@ -50,9 +50,7 @@ def _changed(
     return {"eventName": name, "dynamodb": images, "eventSource": "aws:dynamodb", "eventID": str(number), **more}
 
 
-def test_outcome_is_told_to_people_and_machines(
-    world: World, inbox: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys: pytest.CaptureFixture[str]) -> None:
     """If this fails, a change is audited and nobody hears of it."""
     before = {**OUTCOME, "before": {"secret": "kept in the audit"}, "after": {}}
     assert handler({"Records": [_changed("INSERT", before)]}, Context()) == FINE

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from evenkeel import patterns
 from evenkeel.triggers import CloudTrail, Config, TagChange
 

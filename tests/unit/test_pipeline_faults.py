@@ -6,19 +6,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
 from evenkeel.errors import EvenkeelError
 from evenkeel.repair import NotGrantedError
-
 from tests.wire import Crash
 from tests.world import client, request
 
 if TYPE_CHECKING:
     from evenkeel.model import Request
-
     from tests.world import World
 
 CONTROL = "kms-key-rotation"
-DENY = "User: role is not authorized to perform: kms:EnableKeyRotation with an explicit deny in a service control policy"
+DENY = (
+    "User: role is not authorized to perform: kms:EnableKeyRotation with an explicit deny in a service control policy"
+)
 NO_GRANT = "User: role is not authorized to perform it because no identity-based policy allows the action"
 LEASE = timedelta(seconds=91)
 

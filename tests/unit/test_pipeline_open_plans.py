@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from evenkeel.model import Cause
 
+from evenkeel.model import Cause
 from tests.wire import Crash
 from tests.world import client, request
 

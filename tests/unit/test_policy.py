@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from evenkeel import policy
 from evenkeel.model import Actor, Call, Cause, Change, Mode, NonCompliant
 from evenkeel.policy import Announce, Apply, Skip
 from evenkeel.registry import all_controls
-
 from tests.world import request
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from evenkeel import records
 from evenkeel.errors import BrokenChainError
 from evenkeel.model import Actor, Call, Cause, Change, Mode, Outcome, Request, Resource
 from evenkeel.registry import all_controls
 from evenkeel.state import unwire, wire
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
 ARN = "arn:aws:kms:eu-west-1:123456789012:key/1"
@@ -165,7 +166,9 @@ def test_plain(value: Any, plain: Any) -> None:
     assert type(found) is type(plain)
 
 
-@pytest.mark.parametrize(("size", "kept"), [(10, True), (records.MAX_STATE_BYTES - 9, True), (records.MAX_STATE_BYTES - 8, False)])
+@pytest.mark.parametrize(
+    ("size", "kept"), [(10, True), (records.MAX_STATE_BYTES - 9, True), (records.MAX_STATE_BYTES - 8, False)]
+)
 def test_evidence_that_is_too_large_is_kept_as_its_hash(size: int, kept: bool) -> None:
     """If this fails, a large state makes the record too large for the table, or is cut in silence."""
     state = {"x": "a" * size}

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from evenkeel import events
-from evenkeel.state import unwire
-from evenkeel.remediator import MAX_RECEIVES, remediator
 
+from evenkeel import events
+from evenkeel.remediator import MAX_RECEIVES, remediator
+from evenkeel.state import unwire
 from tests.wire import Crash
 from tests.world import ACCOUNT, PLACE, QUEUE_URL, REGION, Context, client, cloudtrail, metrics, request, sqs_event
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.model import Request
-
     from tests.world import World
 
     Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -48,9 +47,7 @@ def key(world: World) -> str:
 
 
 def _created(arn: str, **detail: Any) -> dict[str, Any]:
-    return cloudtrail(
-        "kms.amazonaws.com", "CreateKey", **{"responseElements": {"keyMetadata": {"arn": arn}}, **detail}
-    )
+    return cloudtrail("kms.amazonaws.com", "CreateKey", **{"responseElements": {"keyMetadata": {"arn": arn}}, **detail})
 
 
 def _returned(world: World) -> list[Request]:
@@ -236,7 +233,7 @@ def test_settings_that_are_not_valid_change_nothing(world: World, kms: Handler, 
 
 def test_settings_that_cannot_be_read_change_nothing(world: World, kms: Handler, key: str) -> None:
     """If this fails, Evenkeel acts on defaults while the settings are out of reach."""
-    world.wire.fail("ssm", "GetParameter", "AccessDeniedException", NO_GRANT, times=9)
+    world.wire.fail("appconfigdata", "StartConfigurationSession", "AccessDeniedException", NO_GRANT, times=9)
     assert kms(sqs_event(_created(key)), Context()) == FINE
     assert world.wire.changes() == ["sqs:SendMessage"]
     assert world.wire.params("SendMessage")[0]["DelaySeconds"] == 60

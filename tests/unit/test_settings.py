@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
+
 from evenkeel import settings
 from evenkeel.control import Radius
 from evenkeel.errors import SettingsError
 from evenkeel.model import Mode
 from evenkeel.registry import all_controls
 from evenkeel.settings import Environment
-
 from tests.world import LOG_KEY, VARIABLES
 
 CONTROLS = all_controls()
@@ -110,8 +110,10 @@ MODES = "use one of off, notify, enforce"
         (
             TAGS,
             {"parameters": {"days": 1}},
-            "controls.tagging-required-tags.parameters: unknown parameter 'days'; "
-            "tagging-required-tags has: required, values",
+            (
+                "controls.tagging-required-tags.parameters: unknown parameter 'days'; "
+                "tagging-required-tags has: required, values"
+            ),
         ),
         (
             KMS,
@@ -146,26 +148,34 @@ MODES = "use one of off, notify, enforce"
         (
             RETENTION,
             {"parameters": {"days": 100}},
-            "controls.logs-group-retention.parameters.days: 100; write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, "
-            "180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653",
+            (
+                "controls.logs-group-retention.parameters.days: 100; write one of 1, 3, 5, 7, 14, 30, 60, 90, 120, "
+                "150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653"
+            ),
         ),
         (
             ENCRYPTION,
             {"parameters": {"key_arn": "alias/logs"}},
-            "controls.logs-group-encryption.parameters.key_arn: 'alias/logs'; "
-            "write the ARN of a symmetric key (no alias)",
+            (
+                "controls.logs-group-encryption.parameters.key_arn: 'alias/logs'; "
+                "write the ARN of a symmetric key (no alias)"
+            ),
         ),
         (
             ENCRYPTION,
             {"parameters": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:alias/logs"}},
-            "controls.logs-group-encryption.parameters.key_arn: 'arn:aws:kms:eu-west-1:123456789012:alias/logs'; "
-            "write the ARN of a symmetric key (no alias)",
+            (
+                "controls.logs-group-encryption.parameters.key_arn: 'arn:aws:kms:eu-west-1:123456789012:alias/logs'; "
+                "write the ARN of a symmetric key (no alias)"
+            ),
         ),
         (
             ENCRYPTION,
             {"parameters": {"key_arn": "arn:aws:s3:::b/:key/1"}},
-            "controls.logs-group-encryption.parameters.key_arn: 'arn:aws:s3:::b/:key/1'; "
-            "write the ARN of a symmetric key (no alias)",
+            (
+                "controls.logs-group-encryption.parameters.key_arn: 'arn:aws:s3:::b/:key/1'; "
+                "write the ARN of a symmetric key (no alias)"
+            ),
         ),
         (
             ENCRYPTION,
@@ -190,20 +200,26 @@ MODES = "use one of off, notify, enforce"
         (
             TAGS,
             {"parameters": {"values": {"Project": "a;b"}}},
-            "controls.tagging-required-tags.parameters.values.Project: 'a;b'; "
-            "write up to 256 letters, digits, spaces or _ . : / = + - @",
+            (
+                "controls.tagging-required-tags.parameters.values.Project: 'a;b'; "
+                "write up to 256 letters, digits, spaces or _ . : / = + - @"
+            ),
         ),
         (
             TAGS,
             {"parameters": {"values": {"Project": ""}}},
-            "controls.tagging-required-tags.parameters.values.Project: ''; "
-            "write up to 256 letters, digits, spaces or _ . : / = + - @",
+            (
+                "controls.tagging-required-tags.parameters.values.Project: ''; "
+                "write up to 256 letters, digits, spaces or _ . : / = + - @"
+            ),
         ),
         (
             TAGS,
             {"parameters": {"values": {"Project": 5}}},
-            "controls.tagging-required-tags.parameters.values.Project: 5; "
-            "write up to 256 letters, digits, spaces or _ . : / = + - @",
+            (
+                "controls.tagging-required-tags.parameters.values.Project: 5; "
+                "write up to 256 letters, digits, spaces or _ . : / = + - @"
+            ),
         ),
         (KMS, {"blast_radius": 5}, "controls.kms-key-rotation.blast_radius: expected an object, got int"),
     ],
@@ -287,7 +303,7 @@ def test_environment_is_read() -> None:
         stack="evenkeel-test",
         audit_table="audit",
         state_table="state",
-        settings_name="/evenkeel/settings",
+        settings_name="app-1/env-1/profile-1",
         region="eu-west-1",
         start_mode="notify",
         scope=("arn:aws:kms:*", "arn:aws:logs:*"),
@@ -300,7 +316,7 @@ def test_environment_is_read() -> None:
 def test_environment_has_defaults() -> None:
     """If this fails, functions without a queue of their own cannot start, or forget how long to keep records."""
     needed = ("EVENKEEL_STACK", "EVENKEEL_AUDIT_TABLE", "EVENKEEL_STATE_TABLE", "EVENKEEL_SETTINGS", "AWS_REGION")
-    found = Environment.read({name: "x" for name in needed})
+    found = Environment.read(dict.fromkeys(needed, "x"))
     assert found == Environment("x", "x", "x", "x", "x", "recommended", ("*",), 400, "", "")
 
 

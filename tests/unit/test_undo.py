@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.caller import UnprovedCallerError, prove, sign
@@ -17,10 +18,9 @@ from evenkeel.records import record_hash, seal
 from evenkeel.registry import all_controls
 from evenkeel.state import wire
 from evenkeel.undo import HOLD, Undoer
-from undo.handler import handler
-
 from tests import making
 from tests.world import Context, client, request
+from undo.handler import handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

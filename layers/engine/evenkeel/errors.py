@@ -23,6 +23,10 @@ class SettingsError(EvenkeelError):
     """The settings cannot be read or are not valid, so nothing may be changed."""
 
 
+class SettingsUnreadError(SettingsError):
+    """The settings are out of reach. They may be right, so whoever pushed them is not to blame."""
+
+
 class ResourceMissingError(EvenkeelError):
     """AWS answered without an error and without the resource: it is not there, or not yet."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import batch, events, manual, policy
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, SettingsUnreadError
 from evenkeel.model import Outcome, Place, Request, Result
 from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
@@ -21,7 +21,7 @@ from evenkeel.registry import controls_of
 from evenkeel.repair import NotGrantedError
 from evenkeel.settings import Environment
 from evenkeel.settings_store import SettingsStore
-from evenkeel.telemetry import COUNT, telemetry
+from evenkeel.telemetry import COUNT, count_for_stack, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ class Remediator:
         """Find the group's controls; AWS is reached at the first message."""
         self.controls = controls_of(package)
         self.logger, self.metrics = telemetry()
+        self._refusals: set[tuple[int, str]] = set()
 
     @cached_property
     def environment(self) -> Environment:
@@ -134,6 +135,7 @@ class Remediator:
         try:
             result = self.pipeline(owner).run(control, request, self.settings.load(), redelivered=redelivered)
         except SettingsError as error:
+            self.no_settings(error)
             result = Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
         except NotGrantedError as error:
             self._give_up(json.dumps(events.encode(request)), "NotGranted", str(error))
@@ -155,6 +157,19 @@ class Remediator:
         self.logger.error("dead letter", kind=metric, reason=reason, body_start=body[:500])
         self.metrics.add_metric(metric, COUNT, 1)
         self.queue.give_up(body, f"{metric}: {reason}")
+
+    def no_settings(self, error: SettingsError) -> None:
+        """Count settings that cannot be used: unread ones each time, refused ones once a document.
+
+        AppConfig takes a push back when the count of refusals rises. Counting the same refusal again and again would
+        keep its alarm up, and AppConfig would take back the mended document, too.
+        """
+        refusal = (self.settings.changes, str(error))
+        if isinstance(error, SettingsUnreadError):
+            count_for_stack("settings", "SettingsUnread")
+        elif refusal not in self._refusals:
+            self._refusals.add(refusal)
+            count_for_stack("settings", "SettingsRefused")
 
     def _tell(self, result: Result) -> None:
         request = result.request
@@ -208,6 +223,8 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
         try:
             return worker.by_hand(event, context)
         except EvenkeelError as error:
+            if isinstance(error, SettingsError):
+                worker.no_settings(error)
             worker.metrics.add_metric("Refused", COUNT, 1)
             return {"error": f"{type(error).__name__}: {error}"}
 

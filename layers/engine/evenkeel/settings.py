@@ -17,7 +17,7 @@ from evenkeel.errors import SettingsError
 from evenkeel.model import SCHEMA_VERSION, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_SETTLE_SECONDS = 60
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
@@ -101,13 +101,34 @@ class Settings:
         return ControlSettings(mode, _parameters(control, given, variables), _radius(control, given))
 
 
-def parse(document: str, start_mode: str = "recommended") -> Settings:
-    """Check a settings document.
+def check(document: str | bytes, controls: Iterable[Control], start_mode: str = "recommended") -> Settings:
+    """Check a settings document down to every parameter of every control; needs all controls that there are.
+
+    Raises:
+        SettingsError: names each thing that is wrong, where it is, and what to write.
+    """
+    settings = parse(document, start_mode)
+    known = {control.id: control for control in controls}
+    unknown = sorted(set(settings.controls) - set(known))
+    problems = [f"controls.{name}: no such control; there are {', '.join(sorted(known))}" for name in unknown]
+    for control in known.values():
+        try:
+            settings.of(control)
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return settings
+
+
+def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
+    """Check a settings document as far as no control is needed.
 
     Raises:
         SettingsError: it is not JSON, of another schema version, or has a key or value that Evenkeel does not know.
     """
     try:
+        document = document.decode() if isinstance(document, bytes) else document
         raw = _mapping(json.loads(document), "settings")
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings: not JSON: {error}") from error

@@ -6,49 +6,110 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from evenkeel import settings
-from evenkeel.errors import SettingsError
+from evenkeel.errors import SettingsUnreadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 
     from evenkeel.aws import Aws
     from evenkeel.settings import Environment, Settings
 
 CACHE_SECONDS = 60
-"""How long a document is good without reading it again."""
+"""How long a document is good without asking AppConfig again."""
+POLL_SECONDS = 30
+"""The least seconds between two polls that a session asks for. AppConfig refuses an earlier poll; half of the cache's
+time leaves room for clocks that jump."""
 TRUST = timedelta(minutes=5)
-"""How long the last good document serves while the store does not answer; then nothing is changed any more."""
+"""How long the last good document serves while AppConfig does not answer; then nothing is changed any more."""
+REST = timedelta(seconds=15)
+"""How long AppConfig is left alone after it did not answer, however many messages come."""
 
 
 class SettingsStore:
-    """Reads the settings for one worker, at most once a minute, through Powertools' cache."""
+    """Reads the settings for one worker, at most once a minute, through Powertools' cache.
+
+    ``changes`` counts the documents seen, good and bad: it tells a document pushed again from one still in force.
+    """
 
     def __init__(self, aws: Aws, environment: Environment, clock: Callable[[], datetime]) -> None:
-        """Reach the store at the first :meth:`load`."""
-        from aws_lambda_powertools.utilities.parameters import SSMProvider  # noqa: PLC0415 - only where it is used
-
-        self._provider = SSMProvider(boto3_client=aws.client("ssm"))
+        """Reach AppConfig at the first :meth:`load`."""
+        self._aws = aws
         self._environment = environment
         self._clock = clock
+        self._provider: AppConfigProvider | None = None
+        self._document = b""
         self._good: Settings | None = None
-        self._good_until = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._good_until = self._rests_until = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._failure = ""
+        self.changes = 0
 
     def load(self) -> Settings:
         """Return the settings in force.
 
         Raises:
-            SettingsError: they cannot be read, or are not valid. Nothing may be changed then; the messages wait.
+            SettingsUnreadError: they are out of reach for longer than the last good ones are trusted.
+            SettingsError: they are not valid. In either case nothing may be changed; the messages wait.
         """
-        from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415 - as above
-
-        name = self._environment.settings_name
         try:
-            document = self._provider.get(name, max_age=CACHE_SECONDS)
-        except GetParameterError as error:
+            document = self._read()
+        except SettingsUnreadError:
             if self._good and self._clock() < self._good_until:
                 return self._good
-            raise SettingsError(f"{name} cannot be read: {error}") from error
-        if self._good is None or self._good.document != document:
-            self._good = settings.parse(str(document), self._environment.start_mode)
+            raise
+        if document != self._document:
+            self._document, self._good = document, None
+            self.changes += 1
+        self._good = self._good or settings.parse(document, self._environment.start_mode)
         self._good_until = self._clock() + TRUST
         return self._good
+
+    def _read(self) -> bytes:
+        """Return the document from the cache or from AppConfig.
+
+        A token is good for one call within a day and not before its interval has passed, and a call that failed may
+        have used it up. So after a failure the session is given up; a new one has neither past nor interval.
+        """
+        if self._clock() < self._rests_until:
+            raise SettingsUnreadError(self._failure)
+        from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415 - as below
+
+        resumed = self._provider is not None
+        try:
+            return self._poll()
+        except GetParameterError as error:
+            failure = error
+        self._provider = None
+        if resumed:
+            try:
+                return self._poll()
+            except GetParameterError as error:
+                self._provider, failure = None, error
+        nothing = isinstance(failure.__context__, KeyError)  # Powertools looks for a document that never came
+        told = "no document is deployed there" if nothing else str(failure)
+        self._failure = f"AppConfig {self._environment.settings_name} cannot be read: {told}"
+        self._rests_until = self._clock() + REST
+        raise SettingsUnreadError(self._failure) from failure
+
+    def _poll(self) -> bytes:
+        """Ask Powertools for the document, in the session at hand or a new one."""
+        application, environment, profile = self._names()
+        if self._provider is None:
+            from aws_lambda_powertools.utilities.parameters import AppConfigProvider  # noqa: PLC0415 - only where used
+
+            client = self._aws.client("appconfigdata")
+            self._provider = AppConfigProvider(environment, application, boto3_client=client)
+        found = self._provider.get(profile, max_age=CACHE_SECONDS, RequiredMinimumPollIntervalInSeconds=POLL_SECONDS)
+        return found if isinstance(found, bytes) else str(found).encode()
+
+    def _names(self) -> tuple[str, str, str]:
+        """Return the ids of application, environment and profile."""
+        parts = self._environment.settings_name.split("/")
+        if len(parts) != 3:  # noqa: PLR2004 - application/environment/profile
+            raise SettingsUnreadError(
+                f"EVENKEEL_SETTINGS: {self._environment.settings_name!r} is not application/environment/profile;"
+                " deploy the stack again"
+            )
+        application, environment, profile = parts
+        return application, environment, profile

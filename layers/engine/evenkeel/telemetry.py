@@ -6,7 +6,7 @@ import os
 import warnings
 from functools import lru_cache
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 COUNT = MetricUnit.Count
@@ -18,5 +18,19 @@ def telemetry() -> tuple[Logger, Metrics]:
     # A batch without anything to count (only PLANNED records, say) is as it should be.
     warnings.filterwarnings("ignore", message="No application metrics to publish")
     metrics = Metrics()
-    metrics.set_default_dimensions(stack=os.environ.get("EVENKEEL_STACK", "evenkeel"))
+    metrics.set_default_dimensions(stack=_stack())
     return Logger(), metrics
+
+
+def count_for_stack(topic: str, name: str) -> None:
+    """Count one under ``service=topic`` instead of the function's own name: all functions feed one metric.
+
+    So one alarm watches them all, whatever groups are deployed.
+    """
+    where = {"service": topic, "stack": _stack()}
+    with single_metric(name=name, unit=COUNT, value=1, default_dimensions=where):
+        pass
+
+
+def _stack() -> str:
+    return os.environ.get("EVENKEEL_STACK", "evenkeel")

@@ -1,0 +1,50 @@
+"""The Lambda entry of the settings' validator: AppConfig hands it a document before it deploys it.
+
+An answer accepts, an error refuses; AppConfig shows the error's text to whoever pushed. The code is the engine's own,
+so that what is accepted here is not refused there.
+
+Source: the AppConfig user guide, "Understanding validators".
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evenkeel import settings
+from evenkeel.errors import SettingsError
+from evenkeel.registry import groups_in
+from evenkeel.telemetry import telemetry
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.control import Control
+
+logger, _ = telemetry()
+
+
+@lru_cache(maxsize=1)
+def _controls() -> tuple[Control, ...]:
+    found = groups_in(Path(__file__).resolve().parents[1])
+    return tuple(control for controls in found.values() for control in controls)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> None:
+    """Check the document in ``event["content"]`` (base64).
+
+    Raises:
+        SettingsError: names each thing that is wrong, where it is, and what to write.
+    """
+    version = event.get("configurationVersion", "")
+    try:
+        document = base64.b64decode(event["content"], validate=True)
+        checked = settings.check(document, _controls(), os.environ.get("EVENKEEL_START_MODE", "recommended"))
+    except SettingsError as error:
+        logger.warning("refused", configuration_version=version, reason=str(error))
+        raise
+    logger.info("accepted", configuration_version=version, settings_version=checked.version)

@@ -1,0 +1,250 @@
+"""What the settings say of single resources: overrides, exemptions, freezes. What cannot be evaluated says no.
+
+Each rule is checked when the document is read; a wrong one is a SettingsError that names its place in the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from evenkeel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SOON = timedelta(days=14)
+"""An exemption that ends within this time is announced once."""
+_LONGEST_FREEZE_HOURS = 31 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The resource a rule is asked about. ``tags`` is None where they were not read."""
+
+    arn: str
+    account: str
+    region: str
+    tags: Mapping[str, str] | None = None
+
+
+class TagsUnknownError(SettingsError):
+    """A rule depends on tags that were not read, or cannot be: do not touch the resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which resources a rule is for: every part that is given must match; of a list, one.
+
+    ``resources`` are ARN patterns with ``*`` and ``?``; ``tags`` maps keys to accepted values.
+    """
+
+    resources: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def specificity(self) -> int:
+        """Rank a selector: resource patterns before tags before regions before accounts."""
+        parts = (self.accounts, self.regions, self.tags, self.resources)
+        return sum(2**rank for rank, part in enumerate(parts) if part)
+
+    def matches(self, subject: Subject) -> bool:
+        """Say whether a subject is selected.
+
+        Raises:
+            TagsUnknownError: it depends on tags that are not known.
+        """
+        if self.accounts and subject.account not in self.accounts:
+            return False
+        if self.regions and subject.region not in self.regions:
+            return False
+        if self.resources and not any(like(pattern, subject.arn) for pattern in self.resources):
+            return False
+        if not self.tags:
+            return True
+        if subject.tags is None:
+            raise TagsUnknownError(f"{subject.arn}: a rule depends on tags that cannot be read")
+        return all(subject.tags.get(key) in values for key, values in self.tags)
+
+    def may_overlap(self, other: Selector) -> bool:
+        """Say whether some resource could match both; ARN patterns are taken to overlap."""
+        pairs = ((self.accounts, other.accounts), (self.regions, other.regions))
+        if any(one and two and not set(one) & set(two) for one, two in pairs):
+            return False
+        theirs = dict(other.tags)
+        return all(set(values) & set(theirs[key]) for key, values in self.tags if key in theirs)
+
+
+def like(pattern: str, arn: str) -> bool:
+    """Say whether an ARN matches a pattern in which only ``*`` and ``?`` are special."""
+    return fnmatchcase(arn, pattern.replace("[", "[[]"))
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Other settings for some of a control's resources. ``given`` holds mode, parameters or blast_radius."""
+
+    selector: Selector
+    given: dict[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """An approved decision not to remediate some resources until a day (UTC) has passed."""
+
+    controls: tuple[str, ...]
+    selector: Selector
+    reason: str
+    approver: str
+    expires: date
+    where: str
+
+    def covers(self, control: str) -> bool:
+        """Say whether it is about a control."""
+        return "*" in self.controls or control in self.controls
+
+    def in_force(self, now: datetime) -> bool:
+        """Say whether it has not expired; an expired one is as if absent."""
+        return now.date() <= self.expires
+
+    def ends_soon(self, now: datetime) -> bool:
+        """Say whether it is time to tell people that it ends."""
+        return self.in_force(now) and self.expires - now.date() <= SOON
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Times in which nothing is changed: from each firing of a cron expression, for some hours, in a time zone."""
+
+    name: str
+    cron: str
+    hours: int
+    timezone: str
+    controls: tuple[str, ...]
+
+    def ends(self, control: str, now: datetime) -> datetime | None:
+        """Return when the freeze that holds now ends (UTC), or None."""
+        if "*" not in self.controls and control not in self.controls:
+            return None
+        zone = ZoneInfo(self.timezone)
+        start = _last_firing(self.cron, now.astimezone(zone).replace(second=0, microsecond=0) + timedelta(minutes=1))
+        if start is None:
+            return None
+        end = start + timedelta(hours=self.hours)
+        return end.astimezone(now.tzinfo) if end > now else None
+
+
+@lru_cache(maxsize=64)
+def _last_firing(cron: str, before: datetime) -> datetime | None:
+    from cronsim import CronSim  # noqa: PLC0415 - only where settings have freezes
+
+    return next(CronSim(cron, before, reverse=True), None)
+
+
+def override(raw: Any, where: str) -> Override:
+    """Check one override."""
+    fields = _fields(raw, where, {"resources", "accounts", "regions", "tags", "mode", "parameters", "blast_radius"})
+    selector = _selector(fields, where)
+    given = {name: fields[name] for name in ("mode", "parameters", "blast_radius") if name in fields}
+    if not given:
+        raise SettingsError(f"{where}: changes nothing; give it a mode, parameters or a blast_radius")
+    return Override(selector, given, where)
+
+
+def exemption(raw: Any, where: str) -> Exemption:
+    """Check one exemption; reason, approver and expiry are required."""
+    known = {"controls", "resources", "accounts", "tags", "reason", "approver", "expires"}
+    fields = _fields(raw, where, known)
+    for name in ("reason", "approver"):
+        if not isinstance(fields.get(name), str) or not fields[name].strip():
+            raise SettingsError(f"{where}.{name}: is required; write who approved it and why")
+    expires = fields.get("expires")
+    try:
+        day = expires if type(expires) is date else date.fromisoformat(str(expires))
+    except ValueError as error:
+        raise SettingsError(f"{where}.expires: {expires!r}; write the last day as YYYY-MM-DD") from error
+    controls = _texts(fields.get("controls"), f"{where}.controls")
+    return Exemption(controls, _selector(fields, where), fields["reason"], fields["approver"], day, where)
+
+
+def freeze(raw: Any, where: str) -> Freeze:
+    """Check one freeze."""
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - as above
+
+    fields = _fields(raw, where, {"name", "cron", "hours", "timezone", "controls"})
+    hours = fields.get("hours")
+    if type(hours) is not int or not 0 < hours <= _LONGEST_FREEZE_HOURS:
+        raise SettingsError(f"{where}.hours: {hours!r}; write whole hours from 1 to {_LONGEST_FREEZE_HOURS}")
+    timezone = fields.get("timezone", "UTC")
+    try:
+        zone = ZoneInfo(str(timezone))
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise SettingsError(f"{where}.timezone: {timezone!r} is no time zone; write one like Europe/Madrid") from error
+    cron = str(fields.get("cron", ""))
+    try:
+        if next(CronSim(cron, datetime(2026, 1, 1, tzinfo=zone)), None) is None:
+            raise SettingsError(f"{where}.cron: {cron!r} never fires; write minute hour day month weekday")
+    except CronSimError as error:
+        raise SettingsError(f"{where}.cron: {cron!r}: {error}; write minute hour day month weekday") from error
+    name = str(fields.get("name") or where)
+    return Freeze(name, cron, hours, str(timezone), _texts(fields.get("controls", ["*"]), f"{where}.controls"))
+
+
+def refuse_overlaps(overrides: Sequence[Override]) -> None:
+    """Refuse two overrides of one rank that could both hold for one resource and say different things.
+
+    Raises:
+        SettingsError: names both.
+    """
+    for number, one in enumerate(overrides):
+        for two in overrides[number + 1 :]:
+            same_rank = one.selector.specificity == two.selector.specificity
+            disputed = sorted(name for name in one.given if name in two.given and one.given[name] != two.given[name])
+            if same_rank and disputed and one.selector.may_overlap(two.selector):
+                raise SettingsError(
+                    f"{two.where}: may hold for the same resource as {one.where} and says another {disputed[0]}; "
+                    "make one of them more specific, or their accounts, regions or tags disjoint"
+                )
+
+
+def _selector(fields: Mapping[str, Any], where: str) -> Selector:
+    raw_tags = fields.get("tags", {})
+    if not isinstance(raw_tags, dict):
+        raise SettingsError(f"{where}.tags: write a key and its value, or a list of values, a line")
+    tags = tuple(
+        (str(key), _texts([value] if isinstance(value, str) else value, f"{where}.tags.{key}"))
+        for key, value in sorted(raw_tags.items())
+    )
+    parts = {
+        name: _texts(fields[name], f"{where}.{name}") if name in fields else ()
+        for name in ("resources", "accounts", "regions")
+    }
+    selector = Selector(**parts, tags=tags)
+    if not selector.specificity:
+        raise SettingsError(f"{where}: is for nothing; give it resources, accounts, regions or tags")
+    for account in selector.accounts:
+        if not (account.isdigit() and len(account) == 12):  # noqa: PLR2004 - an AWS account's id has 12 digits
+            raise SettingsError(f"{where}.accounts: {account!r}; write an account's 12 digits in quotes")
+    return selector
+
+
+def _fields(raw: Any, where: str, known: set[str]) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{where}: expected an object, got {type(raw).__name__}")
+    unknown = {str(key) for key in raw} - known
+    if unknown:
+        raise SettingsError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(known))}")
+    return raw
+
+
+def _texts(raw: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not raw or not all(isinstance(item, str) and item for item in raw):
+        raise SettingsError(f"{where}: write a list of texts")
+    return tuple(raw)

@@ -1,0 +1,172 @@
+"""AppConfig's data calls need permission and keep their interval; deployments ask their validators and end at once.
+
+The engine lets anybody read a configuration, as often as they like, and deploys whatever it is given. A strategy's
+minutes count as nothing here: a deployment is COMPLETE as soon as it has started, so alarms cannot take it back.
+
+Source: the AppConfig user guide ("Understanding validators"), the AppConfig Data API reference, and the service
+authorization reference of AppConfig.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from sandbox.patches.hooks import Answer, module, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEPLOYMENT = "AWS::AppConfig::Deployment"
+DEPLOYMENTS = re.compile(r"/applications/([^/]+)/environments/[^/]+/deployments")
+PRINCIPAL = "appconfig.amazonaws.com"
+SESSIONS = {("POST", "/configurationsessions"): "StartConfigurationSession",
+            ("GET", "/configuration"): "GetLatestConfiguration"}  # fmt: skip
+_not_before: dict[str, float] = {}
+"""The time from which each token may be used."""
+
+
+class InvalidConfigurationError(ValueError):
+    """A validator refuses the document; the message is its own."""
+
+
+def apply() -> None:
+    """Patch the engine's AppConfig."""
+    service, actions = module("services.appconfig"), module("core.iam_actions")
+    stacks = module("services.cloudformation.stacks")
+    service._DEPLOYMENT_MINUTE_SECONDS = 0.0
+    wrap(service, "handle_request", _handle)
+    wrap(service, "_get_latest_configuration", _latest)
+    wrap(actions, "extract_iam_action", _action)
+    wrap(actions, "extract_resource_arn", _resource)
+    # A validator is a Lambda function: the event loop must not wait for it.
+    wrap(stacks, "_runs_on_worker_thread", lambda original, kind: kind == DEPLOYMENT or original(kind))
+    handlers = module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[DEPLOYMENT]
+    handlers["create"] = _validated(handlers["create"])
+
+
+async def _handle(original: Callable[..., Any], *request: Any) -> Any:
+    """Ask the validators before a deployment starts; ``request`` is method, path, headers, body, query."""
+    method, path, _, body, _ = request
+    found = DEPLOYMENTS.fullmatch(path)
+    if found and method == "POST":
+        given = json.loads(body or b"{}")
+        profile, version = given.get("ConfigurationProfileId", ""), given.get("ConfigurationVersion", "")
+        try:
+            await asyncio.to_thread(validate, found[1], profile, version)
+        except InvalidConfigurationError as refusal:
+            detail = {"Type": "LAMBDA", "Reason": str(refusal)}
+            told = f"The configuration is not valid: {refusal}"
+            return _refused(told, "InvalidConfiguration", {"InvalidConfiguration": [detail]})
+    return await original(*request)
+
+
+def _validated(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the provisioner of deployments: a stack's own deployment is validated, too."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        profile, version = properties.get("ConfigurationProfileId", ""), str(properties.get("ConfigurationVersion", ""))
+        validate(properties.get("ApplicationId", ""), profile, version)
+        return original(logical_id, properties, stack_name)
+
+    return create
+
+
+def validate(application: str, profile: str, version: str) -> None:
+    """Run a profile's Lambda validators on a hosted version.
+
+    Raises:
+        InvalidConfigurationError: a validator refuses it, or may not be invoked.
+    """
+    service = module("services.appconfig")
+    hosted = service._hosted_versions.get(f"{application}/{profile}/{version}")
+    validators = service._config_profiles.get(f"{application}/{profile}", {}).get("Validators") or []
+    for each in validators:
+        if hosted and each["Type"] == "LAMBDA":
+            content = hosted["Content"]
+            event = {
+                "applicationId": application,
+                "configurationProfileId": profile,
+                "configurationVersion": version,
+                "content": base64.b64encode(content if isinstance(content, bytes) else content.encode()).decode(),
+                "uri": "hosted",
+            }
+            _ask(each["Content"], event, service._profile_arn(application, profile))
+
+
+def _ask(function_arn: str, event: dict[str, Any], source: str) -> None:
+    """Invoke a validator as AppConfig; its error is the refusal."""
+    lambdas = module("services.lambda_svc")
+    function, _ = lambdas._get_func_record_for_qualifier(function_arn.partition(":function:")[2], None)
+    if function is None or not _allowed(function_arn, source):
+        raise InvalidConfigurationError(f"{function_arn} does not let {PRINCIPAL} invoke it for {source}")
+    result = lambdas._execute_function(function, event)
+    if result.get("error"):
+        body = result.get("body")
+        raise InvalidConfigurationError(body.get("errorMessage", "") if isinstance(body, dict) else str(body))
+
+
+def _allowed(function_arn: str, source: str) -> bool:
+    evaluator, responses = module("core.iam_evaluator"), module("core.responses")
+    found = module("services.lambda_svc").function_policy_for_arn(function_arn)
+    account = responses.get_account_id()
+    context = evaluator.EvalContext(
+        principal_arn=PRINCIPAL,
+        principal_type="Service",
+        principal_account=account,
+        action="lambda:InvokeFunction",
+        resource_arn=function_arn,
+        region=responses.get_region(),
+        service_context={"aws:sourcearn": source, "aws:sourceaccount": account},
+    )
+    policy = found[0] if found else None
+    return bool(evaluator.evaluate_resource_policy(policy, context, service=PRINCIPAL).decision == "Allow")
+
+
+def _latest(original: Callable[..., Any], token: str) -> Any:
+    """Refuse a poll before its interval has passed."""
+    if _not_before.get(token, 0.0) > time.time():
+        problem = {"ConfigurationToken": {"Problem": "PollIntervalNotSatisfied"}}
+        told = "Request too early: the session's poll interval has not passed"
+        return _refused(told, "InvalidParameters", {"InvalidParameters": problem})
+    status, headers, body = original(token)
+    _not_before.pop(token, None)
+    if "Next-Poll-Configuration-Token" in headers:
+        wait = float(headers["Next-Poll-Interval-In-Seconds"])
+        _not_before[headers["Next-Poll-Configuration-Token"]] = time.time() + wait
+    return status, headers, body
+
+
+def _action(original: Callable[..., Any], *given: Any) -> Any:
+    """Name the action of a data call; ``given`` is service, method, path, headers, body, query."""
+    service, method, path = given[:3]
+    known = SESSIONS.get((method, path)) if service.startswith("appconfig") else None
+    return f"appconfig:{known}" if known else original(*given)
+
+
+def _resource(original: Callable[..., Any], *given: Any) -> Any:
+    """Name the configuration that a data call is about; ``given`` ends with region and account."""
+    service, method, path, _, body, query, region, account = given
+    if not service.startswith("appconfig") or (method, path) not in SESSIONS:
+        return original(*given)
+    store = module("services.appconfig")
+    if method == "POST":
+        session = json.loads(body or b"{}")
+    else:
+        token = query.get("configuration_token", "")
+        session = store._sessions.get(token[0] if isinstance(token, list) else token) or {}
+    application = store._resolve_application_id(session.get("ApplicationIdentifier", ""))
+    environment = store._resolve_environment_id(application, session.get("EnvironmentIdentifier", ""))
+    profile = store._resolve_configuration_profile_id(application, session.get("ConfigurationProfileIdentifier", ""))
+    where = f"application/{application}/environment/{environment}/configuration/{profile}"
+    return f"arn:aws:appconfig:{region}:{account}:{where}"
+
+
+def _refused(message: str, reason: str, details: dict[str, Any]) -> Answer:
+    headers = {"Content-Type": "application/json", "x-amzn-errortype": "BadRequestException"}
+    body = {"Message": message, "message": message, "Reason": reason, "Details": details}
+    return 400, headers, json.dumps(body).encode()
