@@ -29,7 +29,7 @@ def event(world: World) -> dict[str, Any]:
 def test_a_refused_document_counts_once(
     world: World, event: dict[str, Any], document: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If this fails, AppConfig keeps a bad push, or takes back the good one that follows because the alarm still rings."""
+    """If this fails, AppConfig keeps a bad push, or takes back the good one after it for the alarm still rings."""
     kms = remediator("kms")
     world.settings(document)
     kms(event, Context())
@@ -53,7 +53,7 @@ def test_the_count_is_the_stacks_and_not_the_functions(
 def test_settings_out_of_reach_do_not_count_as_refused(
     world: World, event: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If this fails, an outage of AppConfig takes back settings that are right, or nobody hears that all repair stops."""
+    """If this fails, an outage of AppConfig takes back good settings, or nobody hears that all repair stops."""
     world.wire.fail("appconfigdata", "StartConfigurationSession", "InternalServerException", status=500, times=9)
     remediator("kms")(event, Context())
     assert metrics(capsys.readouterr().out) == {"SettingsUnread": 2, "Returned": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def store(world: World, monkeypatch: pytest.MonkeyPatch) -> SettingsStore:
             return world.now
 
     monkeypatch.setattr(base, "datetime", Clock)
-    world.configuration.clock = lambda: world.now.timestamp()
+    world.configuration.clock = lambda: world.clock().timestamp()
     return SettingsStore(Aws(client), Environment.read(VARIABLES), world.clock)
 
 
@@ -99,7 +100,7 @@ def test_the_last_good_document_serves_for_five_minutes(world: World, store: Set
     world.sleep(4.9 * MINUTE)
     assert store.load().settle_seconds == 7
     world.sleep(0.2 * MINUTE)
-    with pytest.raises(SettingsUnreadError, match="app-1/env-1/profile-1 cannot be read: .*Throttling"):
+    with pytest.raises(SettingsUnreadError, match=r"app-1/env-1/profile-1 cannot be read: .*Throttling"):
         store.load()
 
 
@@ -147,10 +148,8 @@ def test_each_document_counts_once(world: World, store: SettingsStore) -> None:
     seen = []
     for document in ("{}", _document(7), "{}", "{}"):
         world.settings(document)
-        try:
+        with contextlib.suppress(SettingsError):
             store.load()
-        except SettingsError:
-            pass
         seen.append(store.changes)
         world.sleep(MINUTE + 1)
     assert seen == [1, 2, 3, 3]

@@ -88,10 +88,10 @@ def test_all_that_is_wrong_is_said_at_once(ask: Callable[[bytes], None]) -> None
     assert all(f"controls.{name}" in str(refused.value) for name in wrong)
 
 
-def test_a_refusal_is_logged(ask: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_logged(ask: Callable[[bytes], None], caplog: pytest.LogCaptureFixture) -> None:
     """If this fails, the validator's alarm rings and its log group does not say why."""
     with pytest.raises(SettingsError):
         ask(b"[]")
-    line = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (line["message"], line["configuration_version"]) == ("refused", "2")
-    assert "expected an object" in line["reason"]
+    told = vars(caplog.records[-1])
+    assert (told["msg"], told["configuration_version"]) == ("refused", "2")
+    assert "expected an object" in told["reason"]

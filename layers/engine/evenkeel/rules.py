@@ -152,7 +152,7 @@ def override(raw: Any, where: str) -> Override:
     """Check one override."""
     fields = _fields(raw, where, {"resources", "accounts", "regions", "tags", "mode", "parameters", "blast_radius"})
     selector = _selector(fields, where)
-    given = {name: fields[name] for name in ("mode", "parameters", "blast_radius") if name in fields}
+    given: dict[str, Any] = {name: fields[name] for name in ("mode", "parameters", "blast_radius") if name in fields}
     if not given:
         raise SettingsError(f"{where}: changes nothing; give it a mode, parameters or a blast_radius")
     return Override(selector, given, where)

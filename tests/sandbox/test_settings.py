@@ -1,0 +1,199 @@
+"""Settings on the real stack: pushed, obeyed, refused by the validator, and out of reach for a role without the grant."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox import readback
+from sandbox.client import Sandbox
+from sandbox.deploy import Stack, deploy
+from sandbox.settings import push
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE_SECONDS = 30.0
+TAKES_EFFECT_SECONDS = 70.0
+"""A minute of the workers' cache, and the way of an event."""
+NOTIFY = {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "notify"}}}
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Sandbox, Stack]]:
+    """The real stack on a sandbox of its own."""
+    with Sandbox(table_seconds=0.0) as running:
+        yield running, deploy(running)
+
+
+@pytest.fixture(scope="module")
+def alice(place: tuple[Sandbox, Stack]) -> Any:
+    """An IAM user who may do everything."""
+    return place[0].create_user("alice")
+
+
+def _new_key(sandbox: Sandbox, session: Any) -> str:
+    return str(sandbox.client("kms", session).create_key()["KeyMetadata"]["Arn"])
+
+
+def _outcomes(sandbox: Sandbox, stack: Stack, key: str) -> list[str]:
+    found = sandbox.client("dynamodb").query(
+        TableName=stack.outputs["AuditTableName"],
+        KeyConditionExpression="#r = :r",
+        ExpressionAttributeNames={"#r": "resource"},
+        ExpressionAttributeValues={":r": {"S": key}},
+    )["Items"]
+    return [item["outcome"]["S"] for item in found if "outcome" in item and item["control"]["S"] == "kms-key-rotation"]
+
+
+def _eventually(check: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.2)
+    pytest.fail(f"not within {seconds:.0f} s: {what}")
+
+
+def _session_of(sandbox: Sandbox, stack: Stack, session: Any) -> Any:
+    return sandbox.client("appconfigdata", session).start_configuration_session(
+        ApplicationIdentifier=stack.outputs["SettingsApplicationId"],
+        EnvironmentIdentifier=stack.outputs["SettingsEnvironmentId"],
+        ConfigurationProfileIdentifier=stack.outputs["SettingsProfileId"],
+    )
+
+
+def test_what_the_template_claims_of_appconfig_is_there(place: tuple[Sandbox, Stack]) -> None:
+    """The watch over pushes or the validator could be missing, and every push would look fine."""
+    sandbox, stack = place
+    assert readback.check(sandbox, stack.name) > 500
+    kinds = {body["Type"] for body in stack.expanded["Resources"].values()}
+    assert {kind for kind in kinds if kind.startswith("AWS::AppConfig::")} <= set(readback.readers.READERS)
+
+
+def test_nonsense_is_refused_by_the_validator(place: tuple[Sandbox, Stack], alice: Any) -> None:
+    """Settings that stop all repair would be deployed, and whoever pushed them would not learn why."""
+    sandbox, stack = place
+    environment = {"ApplicationId": stack.outputs["SettingsApplicationId"],
+                   "EnvironmentId": stack.outputs["SettingsEnvironmentId"]}  # fmt: skip
+    client = sandbox.client("appconfig")
+    before = len(client.list_deployments(**environment)["Items"])
+    for document, told in (
+        ("nonsense", "settings: not JSON"),
+        (
+            {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "destroy"}}},
+            "use one of off, notify, enforce",
+        ),
+        ({"schema_version": 1, "controls": {"kms-key": {}}}, "controls.kms-key: no such control"),
+    ):
+        with pytest.raises(ClientError, match="BadRequestException") as refused:
+            push(sandbox, stack, document, alice)
+        (detail,) = refused.value.response["Details"]["InvalidConfiguration"]
+        assert told in detail["Reason"]
+    assert len(client.list_deployments(**environment)["Items"]) == before
+
+
+def test_a_validator_that_does_not_admit_appconfig_refuses(place: tuple[Sandbox, Stack]) -> None:
+    """The function's permission would never be tried, and pushes would fail on AWS only."""
+    sandbox, stack = place
+    lambdas, name = sandbox.client("lambda"), stack.outputs["SettingsValidatorFunctionName"]
+    (statement,) = json.loads(lambdas.get_policy(FunctionName=name)["Policy"])["Statement"]
+    lambdas.remove_permission(FunctionName=name, StatementId=statement["Sid"])
+    try:
+        with pytest.raises(ClientError, match=r"does not let appconfig\.amazonaws\.com invoke it"):
+            push(sandbox, stack, {"schema_version": 1})
+    finally:
+        lambdas.add_permission(
+            FunctionName=name,
+            StatementId=statement["Sid"],
+            Action=statement["Action"],
+            Principal="appconfig.amazonaws.com",
+            SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+        )
+    assert push(sandbox, stack, {"schema_version": 1})
+
+
+def test_an_update_of_the_stack_keeps_what_was_pushed(place: tuple[Sandbox, Stack]) -> None:
+    """The next deployment of the stack would lay the empty document over people's settings."""
+    sandbox, stack = place
+    push(sandbox, stack, {"schema_version": 1, "settle_seconds": 3})
+    deploy(sandbox, parameters={"Environment": "other", "LogRetentionDays": "30"})
+    token = _session_of(sandbox, stack, None)["InitialConfigurationToken"]
+    served = sandbox.client("appconfigdata").get_latest_configuration(ConfigurationToken=token)
+    assert json.loads(served["Configuration"].read())["settle_seconds"] == 3
+
+
+def test_a_poll_too_early_and_a_token_used_twice_are_refused(place: tuple[Sandbox, Stack]) -> None:
+    """A worker that polls wrongly would work here and be refused on AWS."""
+    sandbox, stack = place
+    client = sandbox.client("appconfigdata")
+    token = _session_of(sandbox, stack, None)["InitialConfigurationToken"]
+    answer = client.get_latest_configuration(ConfigurationToken=token)
+    for used in (token, answer["NextPollConfigurationToken"]):
+        with pytest.raises(client.exceptions.BadRequestException):
+            client.get_latest_configuration(ConfigurationToken=used)
+
+
+@pytest.mark.parametrize("action", ["StartConfigurationSession", "GetLatestConfiguration"])
+def test_reading_needs_both_grants(place: tuple[Sandbox, Stack], action: str) -> None:
+    """A role without them would read its settings here and nothing on AWS."""
+    sandbox, stack = place
+    resource = (
+        f"arn:aws:appconfig:{sandbox.region}:{sandbox.account}:application/{stack.outputs['SettingsApplicationId']}"
+        f"/environment/{stack.outputs['SettingsEnvironmentId']}/configuration/{stack.outputs['SettingsProfileId']}"
+    )
+    both = {f"appconfig:{name}" for name in ("StartConfigurationSession", "GetLatestConfiguration")}
+    name = f"reads-without-{action}".lower()
+    statement = {"Effect": "Allow", "Action": sorted(both - {f"appconfig:{action}"}), "Resource": resource}
+    session = sandbox.create_user(name, {"Version": "2012-10-17", "Statement": [statement]})
+    with pytest.raises(ClientError, match=f"not authorized to perform: appconfig:{action}"):
+        token = _session_of(sandbox, stack, session)["InitialConfigurationToken"]
+        sandbox.client("appconfigdata", session).get_latest_configuration(ConfigurationToken=token)
+
+
+def test_without_the_grant_nothing_is_changed_and_the_message_waits(place: tuple[Sandbox, Stack], alice: Any) -> None:
+    """A worker that cannot read its settings would act on defaults, or lose the event."""
+    sandbox, stack = place
+    iam, role = sandbox.client("iam"), stack.resources["KmsRole"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName="kms")["PolicyDocument"]
+    kept = [each for each in whole["Statement"] if each.get("Sid") != "ReadSettings"]
+    assert len(kept) == len(whole["Statement"]) - 1
+    iam.put_role_policy(RoleName=role, PolicyName="kms", PolicyDocument=json.dumps({**whole, "Statement": kept}))
+    try:
+        key = _new_key(sandbox, alice)
+        line = _eventually(
+            lambda: [each for each in sandbox.logs("evenkeel-kms") if '"RETURNED"' in each and key in each],
+            "the message's return",
+        )
+        assert "settings: AppConfig" in line[0]
+        assert "appconfig:StartConfigurationSession" in line[0]
+        assert not sandbox.client("kms").get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+        waiting = sandbox.client("sqs").get_queue_attributes(
+            QueueUrl=stack.outputs["KmsQueueUrl"], AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+        )
+        assert int(waiting["Attributes"]["ApproximateNumberOfMessagesDelayed"]) >= 1
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="kms", PolicyDocument=json.dumps(whole))
+    _eventually(lambda: _outcomes(sandbox, stack, key) == ["REMEDIATED"], "its repair", TAKES_EFFECT_SECONDS + 20)
+
+
+def test_a_push_is_obeyed_within_a_minute(place: tuple[Sandbox, Stack], alice: Any) -> None:
+    """People would tell Evenkeel to leave something alone, and it would go on."""
+    sandbox, stack = place
+    first = _new_key(sandbox, alice)
+    _eventually(lambda: _outcomes(sandbox, stack, first) == ["REMEDIATED"], "the repair before the push")
+    push(sandbox, stack, NOTIFY, alice)
+    pushed = time.monotonic()
+
+    def announced() -> bool:
+        key = _new_key(sandbox, alice)
+        outcome = _eventually(lambda: _outcomes(sandbox, stack, key), "an outcome")
+        return bool(outcome == ["ANNOUNCED"])
+
+    _eventually(announced, "a key that is left alone", TAKES_EFFECT_SECONDS)
+    assert time.monotonic() - pushed < TAKES_EFFECT_SECONDS
