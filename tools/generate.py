@@ -1,4 +1,4 @@
-"""Writes what the controls say into template.yaml and docs/controls; with --check, only compares.
+"""Writes what the controls say into template.yaml, docs/controls and the README; with --check, only compares.
 
 Run as ``python -m tools.generate [--check]`` from anywhere; ``make generate`` does.
 """
@@ -17,7 +17,7 @@ for _folder in ("functions", "layers/engine"):
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
-from tools.pages import index, page  # noqa: E402 - needs the path above
+from tools.pages import index, listed, page  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
+README = Path("README.md")
 
 
 class LimitError(ValueError):
@@ -46,6 +47,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     controls = [control for members in groups.values() for control in members]
     return {
         TEMPLATE: filled((root / TEMPLATE).read_text(encoding="utf-8"), content),
+        README: listed((root / README).read_text(encoding="utf-8"), controls),
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("Why", "Blast radius", "Cost", "Undo")
 """Sections that a control's docstring has, each a line that starts with the name and a colon."""
+_LIST_OPENS, _LIST_CLOSES = "<!-- generated: controls -->", "<!-- /generated -->"
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
 _STAGES = {
     Stage.READ: "to look",
@@ -98,6 +99,20 @@ def frameworks(control: Control) -> list[str]:
         "Config": f"`{names.config_rule}`" if names.config_rule else "",
     }
     return [f"{label} {value}" for label, value in labelled.items() if value]
+
+
+def listed(readme: str, controls: Sequence[Control]) -> str:
+    """Return the README with its list of controls.
+
+    Raises:
+        ValueError: the README has lost its markers.
+    """
+    start, _, rest = readme.partition(_LIST_OPENS)
+    _, closes, end = rest.partition(_LIST_CLOSES)
+    if not closes:
+        raise ValueError(f"README.md: put the lines {_LIST_OPENS} and {_LIST_CLOSES} back")
+    lines = [f"- [`{control.id}`](docs/controls/{control.id}.md): {control.title}" for control in controls]
+    return "\n".join([start + _LIST_OPENS, *lines, _LIST_CLOSES + end])
 
 
 def triggers(control: Control) -> Iterator[str]:
