@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the generated files that the generator takes for the repository."""
     shutil.copy(ROOT / "template.yaml", tmp_path)
+    shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
