@@ -163,26 +163,24 @@ def test_reading_needs_both_grants(place: tuple[Sandbox, Stack], action: str) ->
 def test_without_the_grant_nothing_is_changed_and_the_message_waits(place: tuple[Sandbox, Stack], alice: Any) -> None:
     """A worker that cannot read its settings would act on defaults, or lose the event."""
     sandbox, stack = place
-    iam, role = sandbox.client("iam"), stack.resources["KmsRole"]
-    whole = iam.get_role_policy(RoleName=role, PolicyName="kms")["PolicyDocument"]
+    iam, role = sandbox.client("iam"), stack.resources["LogsRole"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName="logs")["PolicyDocument"]
     kept = [each for each in whole["Statement"] if each.get("Sid") != "ReadSettings"]
     assert len(kept) == len(whole["Statement"]) - 1
-    iam.put_role_policy(RoleName=role, PolicyName="kms", PolicyDocument=json.dumps({**whole, "Statement": kept}))
-    try:
-        key = _new_key(sandbox, alice)
-        line = _eventually(
-            lambda: [each for each in sandbox.logs("evenkeel-kms") if '"RETURNED"' in each and key in each],
-            "the message's return",
-        )
-        assert "settings: AppConfig" in line[0]
-        assert "appconfig:StartConfigurationSession" in line[0]
-        assert not sandbox.client("kms").get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
-        waiting = sandbox.client("sqs").get_queue_attributes(
-            QueueUrl=stack.outputs["KmsQueueUrl"], AttributeNames=["ApproximateNumberOfMessagesDelayed"]
-        )
-        assert int(waiting["Attributes"]["ApproximateNumberOfMessagesDelayed"]) >= 1
-    finally:
-        iam.put_role_policy(RoleName=role, PolicyName="kms", PolicyDocument=json.dumps(whole))
+    iam.put_role_policy(RoleName=role, PolicyName="logs", PolicyDocument=json.dumps({**whole, "Statement": kept}))
+    sandbox.client("logs", alice).create_log_group(logGroupName="/waits")
+    line = _eventually(
+        lambda: [each for each in sandbox.logs("evenkeel-logs") if '"RETURNED"' in each and ":/waits" in each],
+        "the message's return",
+    )
+    assert "settings: AppConfig" in line[0]
+    assert "appconfig:StartConfigurationSession" in line[0]
+    (group,) = sandbox.client("logs").describe_log_groups(logGroupNamePrefix="/waits")["logGroups"]
+    assert not {"retentionInDays", "kmsKeyId"} & set(group)
+    waiting = sandbox.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["LogsQueueUrl"], AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+    )
+    assert int(waiting["Attributes"]["ApproximateNumberOfMessagesDelayed"]) >= 1
 
 
 def test_a_push_is_obeyed_within_a_minute(place: tuple[Sandbox, Stack], alice: Any) -> None:
@@ -195,3 +193,32 @@ def test_a_push_is_obeyed_within_a_minute(place: tuple[Sandbox, Stack], alice: A
     second = _new_key(sandbox, alice)
     _eventually(lambda: _outcomes(sandbox, stack, second) == ["ANNOUNCED"], "a key that is left alone")
     assert not sandbox.client("kms").get_key_rotation_status(KeyId=second)["KeyRotationEnabled"]
+
+
+def test_settings_that_functions_refuse_raise_the_alarm_that_appconfig_watches(
+    place: tuple[Sandbox, Stack], alice: Any
+) -> None:
+    """A bad push that the validator let through would stay, since AppConfig would see no reason to take it back."""
+    sandbox, stack = place
+    profile = {"ApplicationId": stack.outputs["SettingsApplicationId"],
+               "ConfigurationProfileId": stack.outputs["SettingsProfileId"]}  # fmt: skip
+    client, alarms = sandbox.client("appconfig"), sandbox.client("cloudwatch")
+    client.update_configuration_profile(**profile, Validators=[])
+    push(sandbox, stack, "nonsense", alice)
+    sandbox.client("dynamodb", alice).create_table(
+        TableName="unrepaired",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def state(name: str) -> str:
+        found = alarms.describe_alarms(AlarmNames=[stack.resources[name]])["MetricAlarms"][0]
+        return str(found["StateValue"])
+
+    _eventually(lambda: state("SettingsRefusedAlarm") == "ALARM", "the alarm on refused settings")
+    (monitor,) = client.get_environment(
+        ApplicationId=profile["ApplicationId"], EnvironmentId=stack.outputs["SettingsEnvironmentId"]
+    )["Monitors"]
+    assert monitor["AlarmArn"].endswith(f":alarm:{stack.resources['SettingsRefusedAlarm']}")
+    assert state("DeadLettersAlarm") == "OK"

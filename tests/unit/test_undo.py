@@ -299,3 +299,15 @@ def test_undo_without_proof_is_refused(world: World, repaired: tuple[str, str]) 
     wish = {"resource": repaired[0], "record": repaired[1], "dry_run": False}
     assert handler(wish, Context())["error"].startswith("UnprovedCallerError: ")
     assert _rotates(repaired[0])
+
+
+def test_denied_read_of_a_held_resource_is_silent_and_does_not_use_up_the_days_alert(
+    world: World, repaired: tuple[str, str]
+) -> None:
+    """If this fails, a held resource is announced, or it keeps people from hearing of the day's first real denial."""
+    _undoer(world).run(KMS, *repaired)
+    message = "not authorized because no resource-based policy allows the kms:GetKeyRotationStatus action"
+    world.wire.fail("kms", "GetKeyRotationStatus", "AccessDeniedException", message, times=2)
+    assert world.run(CONTROL, request(CONTROL, repaired[0])).outcome == "SKIPPED"
+    assert world.run(CONTROL, request(CONTROL, making.key())).outcome == "DENIED"
+    assert world.records()[-1]["announce"]

@@ -152,11 +152,11 @@ class Pipeline:
         """Audit a resource that its owner does not let us read."""
         now = self._clock()
         record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
-        first = self._ledger.first_today(f"denied#{job.per_account}")
         item = self._ledger.state(job.control.id, job.arn)
         held = item.held(now)
         if held:
             return Result(job.request, Outcome.SKIPPED, held)
+        first = self._ledger.first_today(f"denied#{job.per_account}")
         if item.plan:
             return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
         calls = len(self._aws.made)
