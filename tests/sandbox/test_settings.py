@@ -18,7 +18,7 @@ from sandbox.settings import push
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 180.0
 NOTIFY = {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "notify"}}}
 
 
