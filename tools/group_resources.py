@@ -153,7 +153,9 @@ def _engine_statements(name: str) -> list[Statement]:
     return [
         allow("AddAuditRecords", ["dynamodb:GetItem", "dynamodb:PutItem"], arn_of("AuditTable")),
         allow("KeepState", ["dynamodb:GetItem", "dynamodb:UpdateItem"], arn_of("StateTable")),
+        allow("FindWhatIsHeld", ["dynamodb:Query"], Fn("Sub", "${StateTable.Arn}/index/due")),
         allow("ReadSettings", ["appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"], settings),
+        allow("ReadTagsForRules", ["tag:GetResources"], Star("tag:GetResources supports no resource-level permission")),
         allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], own),
         allow("ReturnMessages", ["sqs:SendMessage"], [own, arn_of("DeadLetters")]),
         allow("UseTheKey", key_use, arn_of("DataKey"), Condition={"StringEquals": {"kms:ViaService": via}}),

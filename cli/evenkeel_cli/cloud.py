@@ -46,14 +46,24 @@ class Cloud:
         self._session: Any = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION") or None)
         self._clients: dict[str, Any] = {}
 
+    @property
+    def session(self) -> Any:
+        """The boto3 session, for what has to be signed."""
+        return self._session
+
     def __call__(self, service: str) -> Any:
         """Return the client of a service; a pause must not hang, so time limits are short."""
+        if service not in self._clients:
+            self._clients[service] = self.client(service)
+        return self._clients[service]
+
+    def client(self, service: str, *, seconds: int = 20, attempts: int = 5) -> Any:
+        """Return a new client that waits ``seconds`` for an answer and asks at most ``attempts`` times."""
         from botocore.config import Config  # noqa: PLC0415 - as above
 
-        if service not in self._clients:
-            config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 5})
-            self._clients[service] = self._session.client(service, config=config)
-        return self._clients[service]
+        retries = {"mode": "standard", "total_max_attempts": attempts}
+        config = Config(connect_timeout=5, read_timeout=seconds, retries=retries, max_pool_connections=16)
+        return self._session.client(service, config=config)
 
 
 def code(error: ClientError) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from evenkeel_cli import audit_commands
 from evenkeel_cli.failure import told
+from evenkeel_cli.options import Output, OutputFormat, Region, StackName, Yes
 
 app = typer.Typer(
     name="evenkeel",
@@ -19,18 +20,8 @@ app = typer.Typer(
 )
 
 
-class Output(StrEnum):
-    """How a result is written."""
+app.add_typer(audit_commands.app, name="audit")
 
-    TABLE = "table"
-    JSON = "json"
-
-
-StackName = Annotated[
-    str, typer.Option("--stack", "-s", envvar="EVENKEEL_STACK", help="Name of the CloudFormation stack.")
-]
-Region = Annotated[str | None, typer.Option(help="AWS region; else the one of your AWS configuration.")]
-OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="table for people, json for machines.")]
 SandboxRegion = Annotated[str, typer.Option(help="Region that the local AWS plays.")]
 SandboxAccount = Annotated[str, typer.Option(help="Account that the local AWS plays: 12 digits.")]
 
@@ -51,7 +42,9 @@ def controls(
 def demo(
     output_dir: Annotated[Path, typer.Option(help="Where summary.json and the full texts go.")] = Path("build/demo"),
     timeout: Annotated[float, typer.Option(min=1, help="Seconds each resource may take to be repaired.")] = 60,
-    region: SandboxRegion = "eu-west-1",
+    region: app.add_typer(audit_commands.app, name="audit")
+
+SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
@@ -64,7 +57,9 @@ def demo(
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 4566,
-    region: SandboxRegion = "eu-west-1",
+    region: app.add_typer(audit_commands.app, name="audit")
+
+SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
@@ -88,10 +83,34 @@ def resume(
     stack: StackName,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask at a terminal.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Let a paused stack act again, on what has waited, too."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import pause as switch  # noqa: PLC0415 - as above
 
         switch.resume(stack, region, as_json=output is Output.JSON, yes=yes)
+
+
+@app.command()
+def undo(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName,
+    record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record whose change is taken back.")] = "",
+    resource: Annotated[str, typer.Option(metavar="ARN", help="The record's resource, where it is known.")] = "",
+    since: Annotated[str, typer.Option(help="In place of a record: all changes since then (1h, a date in UTC).")] = "",
+    control: Annotated[str, typer.Option(metavar="ID", help="With --since: only those of one control.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also where the resource changed since.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be called, and stop.")] = False,
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Take a change back, or all changes since a time, the newest first. Shows what will be called and asks."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli import undo_command, undo_wave  # noqa: PLC0415 - as above
+
+        how = {"force": force, "dry_run": dry_run, "yes": yes, "as_json": output is Output.JSON}
+        if undo_wave.is_wave(record, since, control, resource):
+            undo_wave.run(stack, region, since, control, resource, **how)
+        else:
+            undo_command.one(stack, region, record, resource, **how)

@@ -63,7 +63,7 @@ def find(cloud: Cloud, stack: str) -> list[Source]:
         except ClientError as error:
             if code(error) != "ValidationError":
                 raise
-            raise _no_stack(cloud, stack, error) from error
+            raise no_stack(cloud, stack, error) from error
         uuids = [
             each["PhysicalResourceId"]
             for page in pages
@@ -75,7 +75,7 @@ def find(cloud: Cloud, stack: str) -> list[Source]:
     if not found:
         raise CommandError(
             f"stack {stack} has no remediators: none of its functions is fed by a queue",
-            _suggestion(cloud),
+            suggestion(cloud),
             Exit.USAGE,
         )
     return sorted(found, key=lambda source: source.function)
@@ -92,15 +92,16 @@ def _source(described: dict[str, Any]) -> Source:
     )
 
 
-def _no_stack(cloud: Cloud, stack: str, error: ClientError) -> CommandError:
+def no_stack(cloud: Cloud, stack: str, error: ClientError) -> CommandError:
+    """Return the error for a name that CloudFormation refuses."""
     message = str(error.response["Error"].get("Message", ""))
     if "does not exist" not in message:
         return CommandError(f"stack {stack}: {message}", "Give the name of the stack, e.g. evenkeel-prod.", Exit.USAGE)
     region = cloud("cloudformation").meta.region_name
-    return CommandError(f"there is no stack {stack} in {region}", _suggestion(cloud), Exit.USAGE)
+    return CommandError(f"there is no stack {stack} in {region}", suggestion(cloud), Exit.USAGE)
 
 
-def _suggestion(cloud: Cloud) -> str:
+def suggestion(cloud: Cloud) -> str:
     """Name the stacks that could be meant."""
     names: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""The Lambda entry of the clerk: plans without an outcome are looked at again, and counted when they are stuck."""
+"""The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from evenkeel.audit import LOOK_AGAIN
 from evenkeel.aws import Aws, connect
+from evenkeel.environment import Environment
+from evenkeel.errors import code
+from evenkeel.events import encode
 from evenkeel.model import Cause, Request, Resource
 from evenkeel.queue import Queue
 from evenkeel.records import SHARDS
-from evenkeel.settings import Environment
 from evenkeel.state import unwire
 from evenkeel.telemetry import COUNT, telemetry
 
@@ -33,43 +37,79 @@ def _aws() -> Aws:
     return Aws(connect(os.environ["AWS_REGION"]))
 
 
-def due_plans(aws: Aws, table: str, now: datetime) -> Iterator[dict[str, Any]]:
-    """Yield the state items whose plan should have had an outcome by now: ``{"pk", "due_shard", "due_at"}``."""
-    for shard in range(SHARDS):
-        pages = aws.pages(
-            "dynamodb",
-            "query",
-            TableName=table,
-            IndexName="due",
-            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-            ExpressionAttributeValues={
-                ":shard": {"S": f"plan#{shard:02d}"},
-                ":now": {"N": str(int(now.timestamp()))},
-            },
-        )
-        for page in pages:
-            yield from (unwire(item) for item in page["Items"])
+KINDS = ("plan", "held")
+
+
+def due(aws: Aws, table: str, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (kind, state item) of all that is due: plans without an outcome, holds that end."""
+    for kind in KINDS:
+        for shard in range(SHARDS):
+            pages = aws.pages(
+                "dynamodb",
+                "query",
+                TableName=table,
+                IndexName="due",
+                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                ExpressionAttributeValues={
+                    ":shard": {"S": f"{kind}#{shard:02d}"},
+                    ":now": {"N": str(int(now.timestamp()))},
+                },
+            )
+            for page in pages:
+                for key in page["Items"]:
+                    answer = aws("dynamodb", "get_item", TableName=table, Key={"pk": key["pk"]}, ConsistentRead=True)
+                    if "Item" in answer:
+                        yield kind, unwire(answer["Item"])
 
 
 def look_again(aws: Aws, environment: Environment, account: str, now: datetime) -> tuple[int, int]:
-    """Send every due plan's resource back to its queue; return how many there are and how many are stuck."""
+    """Send everything due back to its queue; return how much there was and how many plans are stuck."""
     queues: dict[str, str] = json.loads(os.environ["EVENKEEL_QUEUE_URLS"])
-    due = stuck = 0
-    for item in due_plans(aws, environment.state_table, now):
+    found = stuck = 0
+    for kind, item in due(aws, environment.state_table, now):
         control, _, arn = item["pk"].partition("#")
-        due += 1
-        planned = datetime.fromtimestamp(item["due_at"], UTC) - LOOK_AGAIN
-        if now - planned >= STUCK_AFTER:
+        found += 1
+        if kind == "plan" and now - datetime.fromtimestamp(item.get("planned_at", 0), UTC) >= STUCK_AFTER:
             stuck += 1
-            logger.error("stuck plan", control=control, resource=arn, planned=planned.isoformat())
+            logger.error("stuck plan", control=control, resource=arn, plan=item.get("plan"))
         url = next((url for group, url in queues.items() if control.startswith(f"{group}-")), "")
         if not url:
-            logger.error("no queue for a due plan: is its group still enabled?", control=control, resource=arn)
+            logger.error("no queue for what is due: is its group still enabled?", control=control, resource=arn)
             continue
-        cause = Cause("verify", event_name="clerk", event_time=now.isoformat())
-        request = Request(control, Resource(arn, account, environment.region), cause)
-        Queue(aws, url, environment.dlq_url).put_back(request, 0, "its plan has no outcome")
-    return due, stuck
+        Queue(aws, url, environment.dlq_url).send(_message(kind, item, account, environment.region, now), kind)
+        _postpone(aws, environment.state_table, item, now)
+    return found, stuck
+
+
+def _message(kind: str, item: dict[str, Any], account: str, region: str, now: datetime) -> str:
+    """Return the request to send: the one that is kept, or a look at a plan without an outcome."""
+    if kind == "held" and item.get("held_request"):
+        return str(item["held_request"])
+    control, _, arn = item["pk"].partition("#")
+    cause = Cause("verify", event_name="clerk", event_time=now.isoformat())
+    return json.dumps(encode(Request(control, Resource(arn, account, region), cause)))
+
+
+def _postpone(aws: Aws, table: str, item: dict[str, Any], now: datetime) -> None:
+    """Move what was sent out of the way, so that it is not sent again before its outcome had time to be written."""
+    try:
+        aws(
+            "dynamodb",
+            "update_item",
+            TableName=table,
+            Key={"pk": {"S": item["pk"]}},
+            UpdateExpression="SET due_at = :later",
+            ConditionExpression="due_at = :seen AND due_shard = :shard",
+            ExpressionAttributeValues={
+                ":later": {"N": str(int((now + LOOK_AGAIN).timestamp()))},
+                ":seen": {"N": str(item["due_at"])},
+                ":shard": {"S": item["due_shard"]},
+            },
+        )
+    except ClientError as error:
+        if code(error) != "ConditionalCheckFailedException":
+            raise
+        logger.info("done meanwhile", item=item["pk"])
 
 
 @logger.inject_lambda_context
@@ -78,7 +118,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve the schedule; what is due stands in the state table."""
     logger.debug("woken", by=event.get("source"))
     account = context.invoked_function_arn.split(":")[4]
-    due, stuck = look_again(_aws(), Environment.read(), account, datetime.now(UTC))
+    found, stuck = look_again(_aws(), Environment.read(), account, datetime.now(UTC))
     metrics.add_metric("StuckPlans", COUNT, stuck)
-    logger.info("looked", due=due, stuck=stuck)
-    return {"due": due, "stuck": stuck}
+    logger.info("looked", due=found, stuck=stuck)
+    return {"due": found, "stuck": stuck}

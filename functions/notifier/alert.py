@@ -23,11 +23,17 @@ _DONE = {
     Outcome.REMEDIATED: "Changed",
     Outcome.PARTIAL: "Changed",
     Outcome.ANNOUNCED: "Would call",
+    Outcome.AWAITING: "Would call",
+    Outcome.HELD: "Would call",
+    Outcome.REJECTED: "Not called",
     Outcome.DENIED: "Was refused",
     Outcome.FAILED: "Tried",
     Outcome.UNDONE: "Taken back",
 }
 _NEXT = {
+    Outcome.AWAITING: "evenkeel approve or reject this record; whoever caused it cannot.",
+    Outcome.HELD: "Nothing was changed. Find out who sets it back or what goes on, then evenkeel release.",
+    Outcome.REJECTED: "Evenkeel leaves the resource alone for 30 days.",
     Outcome.ANNOUNCED: "Nothing was changed. Run the calls above, or set the control's mode to enforce.",
     Outcome.DENIED: "Its owner's policy forbids the change. Ask them to allow it, or exempt the resource.",
     Outcome.FAILED: "Look at the resource: it may not be as it should, nor as it was.",

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from evenkeel.control import Context, Control, Frameworks, Grant, Radius, Stage, fits
 from evenkeel.events import resource_arn
 from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
+from evenkeel.tags import TAGGING, read_tags
 from evenkeel.triggers import CloudTrail, Config, TagChange
 from tagging.types import TYPES
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from evenkeel.aws import Aws
 
-_API = "resourcegroupstaggingapi"
 _OWNER = "Owner"
 _FORBIDDEN = re.compile(r"[^\w .:/=+\-@]")  # Tagging best practices, "characters allowed in tags"
 _LONGEST_VALUE = 256
@@ -73,11 +73,8 @@ class RequiredTags(Control):
         return ""
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the tags; what was never tagged is left out of AWS's answer, which means it has none."""
-        arn = context.resource.arn
-        answer = aws(_API, "get_resources", ResourceARNList=[arn])
-        found = [item for item in answer["ResourceTagMappingList"] if item["ResourceARN"].removesuffix(":*") == arn]
-        return {"Tags": {tag["Key"]: tag["Value"] for item in found for tag in item["Tags"]}}
+        """Read the tags."""
+        return {"Tags": read_tags(aws, context.resource.arn)}
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find required keys that are missing or empty; add those whose value is known."""
@@ -97,8 +94,8 @@ class RequiredTags(Control):
             return NonCompliant(f"lacks {', '.join(missing)}", remains=remains)
         arns = [context.resource.arn]
         change = Change(
-            calls=(Call(_API, "tag_resources", {"ResourceARNList": arns, "Tags": known}),),
-            undo=(Call(_API, "untag_resources", {"ResourceARNList": arns, "TagKeys": sorted(known)}),),
+            calls=(Call(TAGGING, "tag_resources", {"ResourceARNList": arns, "Tags": known}),),
+            undo=(Call(TAGGING, "untag_resources", {"ResourceARNList": arns, "TagKeys": sorted(known)}),),
         )
         return NonCompliant(f"lacks {', '.join(missing)}", change, remains=remains)
 

@@ -15,11 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.caller import prove
+from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
 from evenkeel.model import Call
 from evenkeel.registry import groups_in
 from evenkeel.render import cli_line
-from evenkeel.settings import Environment
 from evenkeel.telemetry import COUNT, telemetry
 from evenkeel.undo import Undo, Undoer
 

@@ -9,8 +9,8 @@ import pytest
 
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
+from evenkeel.environment import Environment
 from evenkeel.errors import LeaseHeldError, SettingsError, SettingsUnreadError
-from evenkeel.settings import Environment
 from evenkeel.settings_store import SettingsStore
 from evenkeel.state import StateItem
 from tests import making

@@ -111,7 +111,7 @@ def test_any_document_is_taken_or_refused(document: Any) -> None:
     with suppress(SettingsError):
         parsed = settings.parse(json.dumps(document))
         for control in CONTROLS:
-            found = parsed.of(control, {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
+            found = parsed.of(control, variables={"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
             assert found.radius.limit > 0
             assert control.check_parameters(found.parameters) == ""
 

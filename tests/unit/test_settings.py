@@ -10,10 +10,10 @@ import pytest
 
 from evenkeel import settings
 from evenkeel.control import Radius
+from evenkeel.environment import Environment
 from evenkeel.errors import SettingsError
 from evenkeel.model import Mode
 from evenkeel.registry import all_controls
-from evenkeel.settings import Environment
 from tests.world import LOG_KEY, VARIABLES
 
 CONTROLS = all_controls()
@@ -227,7 +227,7 @@ MODES = "use one of off, notify, enforce"
 def test_bad_settings_of_a_control_are_refused_with_the_place(control: Any, given: Any, message: str) -> None:
     """If this fails, a control runs on settings that nobody can have meant, or the refusal does not help."""
     with pytest.raises(SettingsError) as caught:
-        _parsed(controls={control.id: given}).of(control, ENV)
+        _parsed(controls={control.id: given}).of(control, variables=ENV)
     assert str(caught.value) == message
 
 
@@ -248,7 +248,7 @@ def test_bad_settings_of_a_control_are_refused_with_the_place(control: Any, give
 def test_good_parameters_are_taken(control: Any, parameters: dict[str, Any]) -> None:
     """If this fails, a valid document is refused, and nothing is repaired."""
     given = {control.id: {"parameters": parameters}}
-    assert _parsed(controls=given).of(control, ENV).parameters == parameters
+    assert _parsed(controls=given).of(control, variables=ENV).parameters == parameters
 
 
 def test_parameters_that_are_left_out_are_the_defaults() -> None:
@@ -259,9 +259,9 @@ def test_parameters_that_are_left_out_are_the_defaults() -> None:
 
 def test_stack_provides_the_log_key() -> None:
     """If this fails, the stack's own key is not used, or a stack without one is not noticed."""
-    assert _parsed().of(ENCRYPTION, ENV).parameters == {"key_arn": LOG_KEY}
+    assert _parsed().of(ENCRYPTION, variables=ENV).parameters == {"key_arn": LOG_KEY}
     with pytest.raises(SettingsError, match="key_arn: ''"):
-        _parsed().of(ENCRYPTION, {})
+        _parsed().of(ENCRYPTION, variables={})
 
 
 @pytest.mark.parametrize(

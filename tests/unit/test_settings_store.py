@@ -10,8 +10,8 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import base
 
 from evenkeel.aws import Aws
+from evenkeel.environment import Environment
 from evenkeel.errors import SettingsError, SettingsUnreadError
-from evenkeel.settings import Environment
 from evenkeel.settings_store import SettingsStore
 from tests.world import VARIABLES, client
 

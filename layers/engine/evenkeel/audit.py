@@ -6,6 +6,7 @@ transaction touches one record and one state item; no item is shared between res
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from datetime import datetime, timedelta
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel import records
+from evenkeel.counters import Counters
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
+from evenkeel.events import encode
 from evenkeel.model import Outcome
 from evenkeel.state import StateItem, unwire, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from evenkeel.aws import Aws
-    from evenkeel.control import Radius
+    from evenkeel.model import Request
     from evenkeel.records import Record
 
 LEASE = timedelta(seconds=90)
@@ -30,6 +33,7 @@ LEASE = timedelta(seconds=90)
 LOOK_AGAIN = timedelta(minutes=15)
 """When the clerk asks after a plan that has no outcome."""
 _CONFLICT_ATTEMPTS = 5
+_HOLD = ("hold_until", "hold_reason", "hold_record", "held_request")
 
 
 class Ledger:
@@ -51,6 +55,7 @@ class Ledger:
         self.owner = owner
         self._clock = clock
         self._sleep = sleep
+        self.counters = Counters(aws, state_table, clock)
 
     def state(self, control: str, arn: str) -> StateItem:
         """Read the state item of a control and resource."""
@@ -84,20 +89,6 @@ class Ledger:
         found = [unwire(item) for page in pages for item in page["Items"]]
         return records.chained(found, self.state(control, arn).head, arn)
 
-    def count(self, name: str, radius: Radius) -> bool:
-        """Count one more change against the blast radius of ``name``; False when the window is full.
-
-        A crash after this over-counts: the safe side.
-        """
-        now = int(self._clock().timestamp())
-        window = now - now % radius.window_seconds
-        return self._increment(f"radius#{name}#{window}", radius.limit, window + 2 * radius.window_seconds)
-
-    def first_today(self, name: str) -> bool:
-        """Say, once a day (UTC), that ``name`` is the first of its day."""
-        now = self._clock()
-        return self._increment(f"once#{name}#{now:%Y-%m-%d}", 1, int((now + timedelta(days=2)).timestamp()))
-
     def plan(self, record: Record, item: StateItem, *, hold_until: datetime | None = None) -> Record:
         """Write a PLANNED record and take the lease; return the record as written.
 
@@ -109,19 +100,22 @@ class Ledger:
         """
         now = self._clock()
         sealed = records.seal(record, item.head)
-        hold = {"hold_until": int(hold_until.timestamp()), "hold_reason": record["reason"]} if hold_until else {}
+        hold: dict[str, Any] = {}
+        if hold_until:
+            hold = {"hold_until": int(hold_until.timestamp()), "hold_reason": record["reason"]}
         self._advance(
             item,
             sealed,
             {
                 **hold,
                 "plan": sealed["record_id"],
+                "planned_at": int(now.timestamp()),
                 "plan_digest": records.digest(record["calls"]),
                 "lease_owner": self.owner,
                 "lease_until": _milliseconds(now + LEASE),
-                **_due(record, now + LOOK_AGAIN),
+                **_due("plan", record, now + LOOK_AGAIN),
             },
-            (),
+            tuple(name for name in _HOLD if name not in hold),
         )
         return sealed
 
@@ -144,21 +138,21 @@ class Ledger:
         """Give the lease back with the plan still open."""
         self._update_state(control, arn, {}, ("lease_owner", "lease_until"), head)
 
-    def first_use(self, name: str, expires_at: datetime) -> bool:
-        """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
-        return self._increment(f"once#{name}", 1, int(expires_at.timestamp()))
-
-    def close(self, item_head: str, record: Record, *, keep_open: bool = False) -> Record:
+    def close(
+        self, item_head: str, record: Record, *, keep_open: bool = False, rounds: Sequence[dict[str, Any]] = ()
+    ) -> Record:
         """Write an outcome and give the lease back; ``keep_open`` leaves the plan to be verified later.
+
+        ``rounds`` are the resource's last repairs, this one included.
 
         Raises:
             LeaseHeldError: the lease was lost to another worker.
         """
         sealed = records.seal(record, item_head)
         gone: tuple[str, ...] = ("lease_owner", "lease_until")
-        changes: dict[str, Any] = {"repaired_at": int(self._clock().timestamp())}
+        changes: dict[str, Any] = {"rounds": list(rounds)} if rounds else {}
         if not keep_open:
-            gone = (*gone, "plan", "plan_digest", "due_shard", "due_at")
+            gone = (*gone, "plan", "plan_digest", "planned_at", "due_shard", "due_at")
         if record["outcome"] == Outcome.PARTIAL:
             changes |= _announcement(record, self._clock())
         self._advance(StateItem(head=item_head), sealed, changes, gone)
@@ -171,8 +165,56 @@ class Ledger:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
         sealed = records.seal(record, item.head)
-        self._advance(item, sealed, _announcement(record, self._clock()), ())
+        self._advance(item, sealed, _announcement(record, self._clock()), (*_HOLD, "due_shard", "due_at"))
         return sealed
+
+    def hold(self, record: Record, item: StateItem, until: datetime, request: Request | None = None) -> Record:
+        """Write an outcome that puts the resource on hold; ``request`` comes again when the hold is due or released.
+
+        Raises:
+            LeaseHeldError, StaleStateError: as for :meth:`plan`.
+        """
+        sealed = records.seal(record, item.head)
+        changes: dict[str, Any] = {
+            "hold_until": int(until.timestamp()),
+            "hold_reason": record["detail"],
+            "hold_record": sealed["record_id"],
+            **_announcement(record, self._clock()),
+        }
+        gone: tuple[str, ...] = ()
+        if request:
+            changes |= {"held_request": json.dumps(encode(request)), **_due("held", record, until)}
+        else:
+            gone = ("held_request", "due_shard", "due_at")
+        self._advance(item, sealed, changes, gone)
+        return sealed
+
+    def held_by(self, control: str) -> Iterator[tuple[str, StateItem]]:
+        """Yield the resources whose requests are kept by a control's hold, but not those that wait for approval."""
+        for shard in range(records.SHARDS):
+            pages = self._aws.pages(
+                "dynamodb",
+                "query",
+                TableName=self._state,
+                IndexName="due",
+                KeyConditionExpression="due_shard = :shard",
+                ExpressionAttributeValues={":shard": {"S": f"held#{shard:02d}"}},
+            )
+            for page in pages:
+                for key in page["Items"]:
+                    name, _, arn = key["pk"]["S"].partition("#")
+                    item = self.state(name, arn) if name == control else StateItem()
+                    record = self.record(arn, item.hold_record) if item.hold_record else None
+                    if record and record.get("outcome") == Outcome.HELD:
+                        yield arn, item
+
+    def unhold(self, control: str, arn: str, item: StateItem) -> None:
+        """End a hold.
+
+        Raises:
+            LeaseHeldError: the state item is not ``item`` any more.
+        """
+        self._update_state(control, arn, {}, (*_HOLD, "rounds", "due_shard", "due_at"), item.head)
 
     def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
         """Put a record and move the state item's head to it, in one transaction."""
@@ -245,25 +287,6 @@ class Ledger:
                 raise
             raise LeaseHeldError(f"{arn}: another worker is at it") from error
 
-    def _increment(self, key: str, limit: int, expires_at: int) -> bool:
-        """Add one to a counter unless it has reached its limit; say whether it was added."""
-        try:
-            self._aws(
-                "dynamodb",
-                "update_item",
-                TableName=self._state,
-                Key={"pk": {"S": key}},
-                UpdateExpression="SET #n = if_not_exists(#n, :zero) + :one, expires_at = :expires",
-                ConditionExpression="attribute_not_exists(#n) OR #n < :limit",
-                ExpressionAttributeNames={"#n": "count"},
-                ExpressionAttributeValues=wire({":zero": 0, ":one": 1, ":limit": limit, ":expires": expires_at}),
-            )
-        except ClientError as error:
-            if code(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
-
 
 def _key(control: str, arn: str) -> str:
     return f"{control}#{arn}"
@@ -273,8 +296,9 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _due(record: Record, moment: datetime) -> dict[str, Any]:
-    return {"due_shard": f"plan#{records.shard(record['resource']):02d}", "due_at": int(moment.timestamp())}
+def _due(kind: str, record: Record, moment: datetime) -> dict[str, Any]:
+    """Return the keys of the index of what is due: ``plan`` (look again) or ``held`` (the hold ends)."""
+    return {"due_shard": f"{kind}#{records.shard(record['resource']):02d}", "due_at": int(moment.timestamp())}
 
 
 def finding_digest(record: Record) -> str:

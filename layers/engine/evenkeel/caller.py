@@ -68,7 +68,7 @@ def prove(  # noqa: PLR0913, PLR0917 - what must agree
         raise UnprovedCallerError(f"caller: x-amz-date: {error}") from error
     if abs(clock() - made) > _GOOD_FOR:
         raise UnprovedCallerError("caller: signed more than five minutes ago; sign again")
-    if not ledger.first_use(f"nonce#{signed['x-evenkeel-nonce'][:64]}", made + 2 * _GOOD_FOR):
+    if not ledger.counters.first_use(f"nonce#{signed['x-evenkeel-nonce'][:64]}", made + 2 * _GOOD_FOR):
         raise UnprovedCallerError("caller: this proof was used before; sign again")
     return _ask(signed, endpoint)
 

@@ -39,6 +39,10 @@ class UndoRefusedError(EvenkeelError):
     """A change cannot be taken back as things are; the message says why and what to do."""
 
 
+class ApprovalRefusedError(EvenkeelError):
+    """A kept change cannot be approved, rejected or released so; the message says why and what to do."""
+
+
 class LeaseHeldError(EvenkeelError):
     """Another worker is busy with the same control and resource; come back later."""
 

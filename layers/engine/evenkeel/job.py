@@ -11,12 +11,14 @@ from evenkeel import records
 from evenkeel.control import Context
 from evenkeel.errors import ErrorKind, classify, code
 from evenkeel.model import Call, Outcome, Result
+from evenkeel.policy import Circumstances
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.aws import Aws
     from evenkeel.control import Control
+    from evenkeel.decisions import Approval
     from evenkeel.model import Judgement, NonCompliant, Request, State
     from evenkeel.records import Record
     from evenkeel.settings import ControlSettings
@@ -32,11 +34,20 @@ class Job:
     settings_version: str
     redelivered: bool = False
     """The queue delivered it before: a plan may be open whose worker died."""
+    exempt: str = ""
+    """The sentence of the exemption that holds for the resource, empty without one."""
+    frozen_until: datetime | None = None
+    approval: Approval | None = None
+    """A person's yes to what was kept of this request."""
 
     @property
     def arn(self) -> str:
         """The resource's ARN."""
         return self.request.resource.arn
+
+    def circumstances(self, scope: tuple[str, ...], now: datetime) -> Circumstances:
+        """Return what a decision depends on."""
+        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until)
 
     @property
     def per_account(self) -> str:
@@ -73,7 +84,7 @@ class Job:
             change=finding.change,
             remains=finding.remains,
             retention_days=retention_days,
-        )
+        ) | ({"approver": self.approval.approver} if self.approval else {})
 
     def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
         """Return the result of a request whose outcome was written."""

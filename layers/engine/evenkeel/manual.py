@@ -100,7 +100,7 @@ def serve(
         if remaining_milliseconds() < _STOP_AT_MILLISECONDS:
             return {"dry_run": wish.dry_run, "results": results, "next": last}
         try:
-            results.append(_described(run(wish.request(arn))))
+            results.append(described(run(wish.request(arn))))
         except (ClientError, BotoCoreError, EvenkeelError) as error:
             # One resource's trouble must not keep the others from being looked at; it is in the answer.
             results.append({"resource": arn, "control": wish.control.id, "outcome": "ERROR", "reason": str(error)})
@@ -119,7 +119,8 @@ def _pending(wish: Wish, aws: Aws) -> Iterator[str]:
         yield from arns[arns.index(wish.after) + 1 :] if wish.after in arns else arns
 
 
-def _described(result: Result) -> dict[str, Any]:
+def described(result: Result) -> dict[str, Any]:
+    """Return a result as JSON for the person who asked."""
     return {
         "resource": result.request.resource.arn,
         "control": result.request.control,

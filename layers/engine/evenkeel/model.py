@@ -32,6 +32,8 @@ class Mode(StrEnum):
 
     OFF = "off"
     NOTIFY = "notify"
+    APPROVE = "approve"
+    """Plan the change, tell people, and wait for one who did not cause it to approve."""
     ENFORCE = "enforce"
 
 
@@ -57,6 +59,12 @@ class Outcome(StrEnum):
     """An explicit deny or the resource's own policy forbids the change."""
     FAILED = "FAILED"
     """The calls failed or did not hold; people must look."""
+    AWAITING = "AWAITING"
+    """Planned and kept until somebody approves or rejects it, or the time for it is over."""
+    REJECTED = "REJECTED"
+    """A person decided against the planned change; the resource is held."""
+    HELD = "HELD"
+    """Kept for later, unchanged: a freeze, the blast radius or a tug of war; looked at again when due or released."""
     UNDONE = "UNDONE"
     """A person had a change taken back; the resource is held, so that it is not repaired again."""
 

@@ -6,15 +6,18 @@ settle → read → judge → decide → announce or repair (write ahead → cal
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenkeel import policy, records
 from evenkeel.audit import finding_digest
-from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
+from evenkeel.errors import ApprovalRefusedError, AwsError, ErrorKind, LeaseHeldError, StaleStateError, classify
 from evenkeel.job import Job, returned
-from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
-from evenkeel.repair import NotGrantedError, Repairer
+from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
+from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
+from evenkeel.rules import Subject, TagsUnknownError
 from evenkeel.state import StateItem
+from evenkeel.tags import read_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from evenkeel.audit import Ledger
     from evenkeel.aws import Aws
     from evenkeel.control import Control
+    from evenkeel.decisions import Approval
     from evenkeel.model import Request, State
     from evenkeel.records import Record
     from evenkeel.settings import Settings
@@ -53,8 +57,16 @@ class Pipeline:
         self._clock = clock
         self._repairer = Repairer(aws, ledger, clock, sleep)
 
-    def run(self, control: Control, request: Request, settings: Settings, *, redelivered: bool = False) -> Result:
-        """Take one request through its way.
+    def run(  # noqa: PLR0911 - one return an outcome, in the order of the way
+        self,
+        control: Control,
+        request: Request,
+        settings: Settings,
+        *,
+        redelivered: bool = False,
+        approval: Approval | None = None,
+    ) -> Result:
+        """Take one request through its way; ``approval`` is a person's yes to what is kept of it.
 
         Raises:
             SettingsError: the control's settings are not valid; nothing was changed.
@@ -65,7 +77,12 @@ class Pipeline:
         if delay:
             maker = request.actor.user_agent[:60] or "its maker"
             return returned(request, f"settling: {maker} may not be done", delay)
-        job = Job(control, request, settings.of(control), settings.version, redelivered)
+        try:
+            job = replace(self._job(control, request, settings), redelivered=redelivered, approval=approval)
+        except TagsUnknownError as error:
+            return Result(request, Outcome.SKIPPED, f"{error}; left alone")
+        except AwsError as error:
+            return self._rules_unknown(request, error)
         self._aws.forget()
         try:
             state, judgement = job.look(self._aws, self._clock())
@@ -78,6 +95,35 @@ class Pipeline:
         if isinstance(judgement, NotApplicable):
             return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
         return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
+
+    def _job(self, control: Control, request: Request, settings: Settings) -> Job:
+        """Find out what the settings say about the resource; its tags are read only where a rule depends on them."""
+        now, resource = self._clock(), request.resource
+        tags = read_tags(self._aws, resource.arn) if settings.needs_tags(control) else None
+        subject = Subject(resource.arn, resource.account, resource.region, tags)
+        exemption = settings.exemption(control, subject, now)
+        exempt = ""
+        if exemption:
+            exempt = f"exempt until {exemption.expires}: {exemption.reason} (approved by {exemption.approver})"
+        return Job(
+            control,
+            request,
+            settings.of(control, subject),
+            settings.version,
+            exempt=exempt,
+            frozen_until=settings.frozen_until(control, now),
+        )
+
+    def _rules_unknown(self, request: Request, error: Exception) -> Result:
+        """Judge tags that cannot be read although a rule depends on them: never act, and never for want of a grant."""
+        kind = classify(error)
+        if kind is ErrorKind.TRANSIENT:
+            return returned(request, f"its tags cannot be read now: {error}", policy.return_delay(request.attempt))
+        if kind is ErrorKind.NOT_GRANTED:
+            raise NotGrantedError(f"{request.resource.arn}: {error}; deploy the stack's current policies") from error
+        return Result(
+            request, Outcome.SKIPPED, f"a rule depends on its tags, which cannot be read: {error}; left alone"
+        )
 
     def _left_alone(self, job: Job, result: Result, after: State | None = None) -> Result:
         """Return a result that changes nothing, once an act that a worker left open has its outcome."""
@@ -94,9 +140,11 @@ class Pipeline:
             return returned(request, str(error), policy.return_delay(request.attempt))
         return result
 
-    def _found(self, job: Job, state: State, finding: NonCompliant) -> Result:  # noqa: PLR0911 - one return an outcome
+    def _found(self, job: Job, state: State, finding: NonCompliant) -> Result:
         """Decide about a finding, and do as decided."""
-        decision = policy.decide(finding, job.settings.mode, job.arn, self._scope)
+        decision = policy.decide(finding, job.arn, job.circumstances(self._scope, self._clock()))
+        if job.approval and not job.approval.releases:
+            decision = _approved(job, state, finding, decision)
         if isinstance(decision, policy.Skip):
             return self._left_alone(job, Result(job.request, Outcome.SKIPPED, decision.reason))
         if job.request.dry_run:
@@ -107,19 +155,48 @@ class Pipeline:
         item = StateItem() if fresh else self._ledger.state(job.control.id, job.arn)
         for _ in range(_STALE_ATTEMPTS):
             held = item.held(self._clock())
-            if held:
+            if held and not (job.approval and job.approval.record["record_id"] == item.hold_record):
                 return Result(job.request, Outcome.SKIPPED, held)
             try:
-                if isinstance(decision, policy.Apply) and finding.change:
-                    return self._repairer.repair(job, record, finding.change, item)
-                return self._announce(job, record, item, decision, state)
+                return self._do(job, record, item, finding, decision)
             except LeaseHeldError as error:
                 return returned(job.request, str(error), policy.return_delay(job.request.attempt))
             except StaleStateError as error:
                 item = StateItem.of(error.item) if error.item else self._ledger.state(job.control.id, job.arn)
         return returned(job.request, "its state item keeps changing", policy.return_delay(job.request.attempt))
 
-    def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision, state: State) -> Result:
+    def _do(
+        self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: policy.Decision
+    ) -> Result:
+        """Do as decided; what would go too far is held instead."""
+        if isinstance(decision, policy.AwaitApproval | policy.Hold):
+            return self._hold(job, record, item, decision)
+        if not (isinstance(decision, policy.Apply) and finding.change):
+            return self._announce(job, record, item, decision)
+        try:
+            return self._repairer.repair(job, record, finding.change, item)
+        except TooMuchError as error:
+            item = self._ledger.state(job.control.id, job.arn)
+            return self._hold(job, record, item, policy.Hold(str(error), error.until, critical=error.critical))
+
+    def _hold(self, job: Job, record: Record, item: StateItem, decision: policy.AwaitApproval | policy.Hold) -> Result:
+        """Keep the request until the hold is due, somebody approves it, or it is released."""
+        asks = isinstance(decision, policy.AwaitApproval)
+        outcome = Outcome.AWAITING if asks else Outcome.HELD
+        critical = isinstance(decision, policy.Hold) and decision.critical
+        ended = records.ended(
+            {**record, "severity": str(Severity.CRITICAL)} if critical else record,
+            outcome,
+            now=self._clock(),
+            detail=decision.reason,
+            after=record["before"],
+            aws_calls=len(self._aws.made),
+            announce=asks or critical,
+        )
+        sealed = self._ledger.hold(ended, item, decision.until, job.request.again(self._clock()))
+        return job.ended(outcome, decision.reason, sealed)
+
+    def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:
         """Tell people of a finding that is left as it is, once a day."""
         if item.plan:
             detail = f"interrupted; by now: {decision.reason}"
@@ -130,7 +207,9 @@ class Pipeline:
         if item.announced == finding_digest(record) and lately:
             return Result(job.request, Outcome.SKIPPED, "already announced within a day")
         calls = len(self._aws.made)
-        ended = records.ended(record, Outcome.ANNOUNCED, now=now, detail=decision.reason, after=state, aws_calls=calls)
+        ended = records.ended(
+            record, Outcome.ANNOUNCED, now=now, detail=decision.reason, after=record["before"], aws_calls=calls
+        )
         sealed = self._ledger.announce(ended, item)
         return job.ended(Outcome.ANNOUNCED, f"{record['reason']}; {decision.reason}", sealed)
 
@@ -156,13 +235,29 @@ class Pipeline:
         held = item.held(now)
         if held:
             return Result(job.request, Outcome.SKIPPED, held)
-        first = self._ledger.first_today(f"denied#{job.per_account}")
+        first = self._ledger.counters.first_today(f"denied#{job.per_account}")
         if item.plan:
             return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
         calls = len(self._aws.made)
         ended = records.ended(record, Outcome.DENIED, now=now, detail=detail, aws_calls=calls, announce=first)
         sealed = self._ledger.announce(ended, item)
         return job.ended(Outcome.DENIED, detail, sealed)
+
+
+def _approved(job: Job, state: State, finding: NonCompliant, decision: policy.Decision) -> policy.Decision:
+    """Turn "wait for approval" into "apply" where the resource and the calls are what was approved.
+
+    Raises:
+        ApprovalRefusedError: something else holds it, or it is not what was approved any more.
+    """
+    record = job.approval.record if job.approval else {}
+    if not isinstance(decision, policy.AwaitApproval):
+        raise ApprovalRefusedError(f"{job.arn}: {decision.reason or 'the settings do not ask for approval any more'}")
+    calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
+    same = records.digest(job.control.essence(state)) == records.digest(job.control.essence(record["before"]))
+    if not same or records.digest(calls) != records.digest(record["calls"]):
+        raise ApprovalRefusedError(f"{job.arn}: it changed since record {record['record_id']}; reject that one")
+    return policy.Apply()
 
 
 def _dry(job: Job, finding: NonCompliant, decision: policy.Decision) -> Result:

@@ -20,6 +20,12 @@ MAX_DELAY_SECONDS = 900
 """SQS delays a message by at most 15 minutes (SQS developer guide, "message timers")."""
 GIVE_UP_AFTER = timedelta(hours=6)
 """Planned returns of one request end in the dead-letter queue after this time."""
+APPROVAL_TIME = timedelta(hours=72)
+"""How long a planned change waits for somebody to approve it."""
+REJECTED_TIME = timedelta(days=30)
+"""How long a resource whose change was rejected is left alone."""
+TUG_ROUNDS, TUG_WINDOW, TUG_HOLD = 3, timedelta(days=1), timedelta(days=1)
+"""So many repairs of one resource within the window are a tug of war; then it is held so long."""
 CONSISTENCY_WINDOW = timedelta(minutes=2)
 """How long after its creation a resource that AWS does not find may still be about to appear."""
 
@@ -45,21 +51,57 @@ class Skip:
     reason: str
 
 
-Decision: TypeAlias = Apply | Announce | Skip
+@dataclass(frozen=True, slots=True)
+class AwaitApproval:
+    """Keep the planned change until somebody approves it."""
+
+    reason: str
+    until: datetime
 
 
-def decide(finding: NonCompliant, mode: Mode, arn: str, scope: Iterable[str]) -> Decision:
-    """Decide about a finding on the resource ``arn``."""
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Change nothing now; look again when the time has come. ``critical`` wakes on-call."""
+
+    reason: str
+    until: datetime
+    critical: bool = False
+
+
+Decision: TypeAlias = Apply | Announce | Skip | AwaitApproval | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a decision depends on beside the finding. ``exempt`` is the exemption's sentence, empty without one."""
+
+    mode: Mode
+    scope: tuple[str, ...]
+    now: datetime
+    exempt: str = ""
+    frozen_until: datetime | None = None
+
+
+def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  # noqa: PLR0911 - one return a rule
+    """Decide about a finding on the resource ``arn``; the first rule that applies wins."""
+    mode = given.mode
     if mode is Mode.OFF:
         return Skip("the control is off")
-    if not in_scope(arn, scope):
+    if not in_scope(arn, given.scope):
         return Skip("out of the stack's scope")
+    if given.exempt:
+        return Skip(given.exempt)
     if finding.change is None:
         return Announce("only people can mend it")
     if mode is Mode.NOTIFY:
         return Announce("the control's mode is notify")
     if finding.caution:
         return Announce(finding.caution)
+    if given.frozen_until:
+        return Hold(f"frozen until {given.frozen_until:%Y-%m-%d %H:%M} UTC", given.frozen_until)
+    if mode is Mode.APPROVE:
+        until = given.now + APPROVAL_TIME
+        return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)
     return Apply()
 
 

@@ -27,6 +27,10 @@ class Queue:
         """Send a copy of a request to come again after a delay (at most 900 s); the caller deletes the original."""
         self._send(self._queue_url, json.dumps(encode(request)), reason, DelaySeconds=delay_seconds)
 
+    def send(self, body: str, reason: str) -> None:
+        """Send a message that was written before."""
+        self._send(self._queue_url, body, reason)
+
     def give_up(self, body: str, reason: str) -> None:
         """Send a message that no retry can help to the dead-letter queue, whose alarm calls people."""
         self._send(self._dlq_url, body, reason)

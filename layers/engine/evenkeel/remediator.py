@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import batch, events, manual, policy
+from evenkeel import batch, decisions, events, manual, policy
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
+from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, SettingsUnreadError
 from evenkeel.model import Outcome, Place, Request, Result
 from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
 from evenkeel.registry import controls_of
 from evenkeel.repair import NotGrantedError
-from evenkeel.settings import Environment
 from evenkeel.settings_store import SettingsStore
 from evenkeel.telemetry import COUNT, count_for_stack, telemetry
 
@@ -185,6 +185,28 @@ class Remediator:
         )
         self.metrics.add_metric(result.outcome.title().replace("_", ""), COUNT, 1)
 
+    def decided(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Serve a person's decision about a kept change; see :mod:`evenkeel.decisions`."""
+        decision = decisions.parse(payload)
+        environment, owner = self.environment, context.aws_request_id
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        desk = decisions.Desk(
+            self.controls,
+            ledger,
+            self.queue,
+            stack=environment.stack,
+            sts_endpoint=self._engine_aws.client("sts").meta.endpoint_url,
+            place=self.place(context),
+            clock=_now,
+        )
+        run, loaded = self.pipeline(owner).run, self.settings.load()
+        results = desk.decide(
+            decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
+        )
+        for result in results:
+            self._tell(result)
+        return {"results": [manual.described(result) for result in results]}
+
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.manual`."""
         wish = manual.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
@@ -221,6 +243,8 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
                 worker.logger,
             )
         try:
+            if isinstance(event, dict) and any(verb in event for verb in decisions.VERBS):
+                return worker.decided(event, context)
             return worker.by_hand(event, context)
         except EvenkeelError as error:
             if isinstance(error, SettingsError):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evenkeel import policy, records
 from evenkeel.errors import AwsError, ErrorKind, EvenkeelError
 from evenkeel.job import returned
 from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
-from evenkeel.state import StateItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from evenkeel.job import Job
     from evenkeel.model import Call, Change, Judgement, Result, State
     from evenkeel.records import Record
+    from evenkeel.state import StateItem
 
 VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
 """Seconds to wait before each look after a change; about ten in all, then the proof is left to a later request."""
@@ -31,6 +31,16 @@ _PROOF_ATTEMPT = 4  # a proof that is late comes late: begin at this attempt's d
 
 class NotGrantedError(EvenkeelError):
     """Our own role lacks a permission: a defect of the stack that no retry mends."""
+
+
+class TooMuchError(EvenkeelError):
+    """Changing this resource would go too far: the blast radius is reached, or somebody keeps setting it back."""
+
+    def __init__(self, message: str, until: datetime, *, critical: bool) -> None:
+        """Keep until when to hold it, and whether on-call has to know at once."""
+        super().__init__(message)
+        self.until = until
+        self.critical = critical
 
 
 class Repairer:
@@ -50,6 +60,7 @@ class Repairer:
 
         Raises:
             LeaseHeldError, StaleStateError: somebody else was faster; nothing was changed.
+            TooMuchError: the resource has to be held; nothing was changed.
             NotGrantedError: our role lacks a permission.
         """
         if item.leased_to_other(self._ledger.owner, self._clock()):
@@ -57,15 +68,11 @@ class Repairer:
         if job.request.plan and job.request.plan == item.plan:
             return self._prove_later(job, finding, item)
         plan = self._plan(job, finding, item)
-        if plan is None:
-            radius = job.settings.radius
-            reason = f"blast radius reached: {radius.limit} changes of {job.control.id} in {radius.window_seconds} s"
-            return returned(job.request, reason, min(radius.window_seconds, policy.MAX_DELAY_SECONDS))
         for call in change.calls:
             failed = self._call(job, call)
             if failed:
                 return self._call_failed(job, plan, call, failed)
-        return self._verify(job, plan)
+        return self._verify(job, plan, item)
 
     def finish(self, job: Job, state: State | None, outcome: Outcome, detail: str) -> None:
         """Write the outcome of an act that was cut short or late to show, if there is one and nobody is at it.
@@ -75,6 +82,8 @@ class Repairer:
         """
         item = self._ledger.state(job.control.id, job.arn)
         now = self._clock()
+        if item.held_request and not item.held(now):
+            self._ledger.unhold(job.control.id, job.arn, item)
         # Under a hold the open plan is an undo's: whoever asked for it has to ask again.
         if item.plan and not item.held(now) and not item.leased_to_other(self._ledger.owner, now):
             self.end(job, item, outcome, detail, after=state, announce=outcome is Outcome.REMEDIATED)
@@ -102,8 +111,8 @@ class Repairer:
             )
         return self._close(job, {**plan, "hash": item.head}, outcome, detail, after=after, announce=announce)
 
-    def _plan(self, job: Job, finding: Record, item: StateItem) -> Record | None:
-        """Return the PLANNED record to act under, an open one for the same calls or a new one; None over the radius.
+    def _plan(self, job: Job, finding: Record, item: StateItem) -> Record:
+        """Return the PLANNED record to act under: an open one for the same calls, or a new one.
 
         ``hash`` of what is returned is the chain's head, whichever record that is.
         """
@@ -114,10 +123,27 @@ class Repairer:
         if open_plan:
             detail = "interrupted; the resource needs another change by now"
             ended = self._ended(open_plan, Outcome.FAILED, detail, announce=False)
-            item = StateItem(head=self._ledger.close(item.head, ended)["hash"])
-        if not self._ledger.count(job.per_account, job.settings.radius):
-            return None
+            item = replace(item, head=self._ledger.close(item.head, ended)["hash"])
+        self._refuse_too_much(job, item)
         return self._ledger.plan(records.planned(finding, self._clock()), item)
+
+    def _refuse_too_much(self, job: Job, item: StateItem) -> None:
+        """Raise where another change would go too far; else count it."""
+        now = self._clock()
+        rounds = item.recent_rounds(now)
+        if len(rounds) >= policy.TUG_ROUNDS and not job.approval:
+            told = "; ".join(f"{each['principal'] or 'somebody'} with {each['event']}" for each in rounds)
+            actor, event = job.request.actor, job.request.cause.event_name
+            message = (
+                f"tug of war: repaired {len(rounds)} times within a day, and set back again by "
+                f"{actor.principal or 'somebody'} with {event}; before: {told}"
+            )
+            raise TooMuchError(message, now + policy.TUG_HOLD, critical=True)
+        counted = self._ledger.counters.count(job.per_account, job.settings.radius)
+        if counted.held_until:
+            radius = job.settings.radius
+            message = f"blast radius reached: {radius.limit} changes of {job.control.id} in {radius.window_seconds} s"
+            raise TooMuchError(message, counted.held_until, critical=counted.first)
 
     def _call(self, job: Job, call: Call) -> Exception | None:
         """Make a call; return what AWS had against it."""
@@ -135,7 +161,7 @@ class Repairer:
             self._ledger.release(job.control.id, job.arn, plan["hash"])
             return returned(request, f"not ready: {where}", policy.return_delay(request.attempt))
         if kind is ErrorKind.DENIED:
-            first = self._ledger.first_today(f"denied#{job.per_account}")
+            first = self._ledger.counters.first_today(f"denied#{job.per_account}")
             return self._close(job, plan, Outcome.DENIED, where, announce=first)
         if kind is ErrorKind.NOT_FOUND:
             return self._close(job, plan, Outcome.FAILED, f"the resource went away: {error}", announce=False)
@@ -144,7 +170,7 @@ class Repairer:
             raise NotGrantedError(f"{job.arn}: {where}; deploy the stack's current policies")
         return closed
 
-    def _verify(self, job: Job, plan: Record) -> Result:
+    def _verify(self, job: Job, plan: Record, item: StateItem) -> Result:
         """Read and judge until the change shows; past ten seconds leave the proof to a later request."""
         for pause in VERIFY_PAUSES:
             if pause:
@@ -158,11 +184,22 @@ class Repairer:
             if _nothing_left(judgement):
                 remains = judgement.remains or judgement.reason if isinstance(judgement, NonCompliant) else ""
                 outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
-                return self._close(job, plan, outcome, remains, after=state)
+                return self._close(job, plan, outcome, remains, after=state, rounds=self._rounds(job, item))
         detail = "the change does not show yet; it is looked at again"
         self._ledger.close(plan["hash"], self._ended(plan, Outcome.APPLIED, detail), keep_open=True)
         proof = replace(job.request, plan=plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, policy.return_delay(_PROOF_ATTEMPT))
+
+    def _rounds(self, job: Job, item: StateItem) -> tuple[dict[str, Any], ...]:
+        """Return the resource's last repairs with this one."""
+        actor, now = job.request.actor, self._clock()
+        this = {
+            "at": int(now.timestamp()),
+            "principal": actor.principal,
+            "client": actor.user_agent[:60],
+            "event": job.request.cause.event_name,
+        }
+        return (*item.recent_rounds(now), this)[-policy.TUG_ROUNDS :]
 
     def _prove_later(self, job: Job, finding: Record, item: StateItem) -> Result:
         """Judge a change that still does not show: wait on, or say that it did not hold."""
@@ -182,9 +219,10 @@ class Repairer:
         *,
         after: State | None = None,
         announce: bool = True,
+        rounds: tuple[dict[str, Any], ...] = (),
     ) -> Result:
         ended = self._ended(plan, outcome, detail, after=after, announce=announce)
-        sealed = self._ledger.close(plan["hash"], ended)
+        sealed = self._ledger.close(plan["hash"], ended, rounds=rounds)
         return job.ended(outcome, detail or plan["reason"], sealed)
 
     def _ended(

@@ -1,7 +1,8 @@
-"""The settings document and the stack's environment, typed; where either is not valid, nothing may be changed.
+"""The settings document, typed; where it is not valid, nothing may be changed.
 
 The document is JSON: ``{"schema_version": 1, "settle_seconds": 60, "controls": {id: {"mode", "parameters",
-"blast_radius"}}}``. Every part may be left out; defaults live in the controls.
+"blast_radius", "overrides"}}, "exemptions": […], "freezes": […]}``; docs/settings.md describes it. Every part may be
+left out; defaults live in the controls.
 """
 
 from __future__ import annotations
@@ -10,58 +11,23 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from evenkeel import rules
 from evenkeel.control import Control, Env, Radius
 from evenkeel.errors import SettingsError
 from evenkeel.model import SCHEMA_VERSION, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from evenkeel.rules import Exemption, Freeze, Override, Subject
+
+_Rule = TypeVar("_Rule")
 
 DEFAULT_SETTLE_SECONDS = 60
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What the stack tells its functions; :meth:`read` takes it from the process's environment."""
-
-    stack: str
-    audit_table: str
-    state_table: str
-    settings_name: str
-    region: str
-    start_mode: str = "recommended"
-    scope: tuple[str, ...] = ("*",)
-    retention_days: int = 400
-    queue_url: str = ""
-    dlq_url: str = ""
-
-    @classmethod
-    def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
-        """Read the environment.
-
-        Raises:
-            SettingsError: a variable is missing or not of its kind.
-        """
-        try:
-            return cls(
-                stack=variables["EVENKEEL_STACK"],
-                audit_table=variables["EVENKEEL_AUDIT_TABLE"],
-                state_table=variables["EVENKEEL_STATE_TABLE"],
-                settings_name=variables["EVENKEEL_SETTINGS"],
-                region=variables["AWS_REGION"],
-                start_mode=variables.get("EVENKEEL_START_MODE", "recommended"),
-                scope=tuple(part.strip() for part in variables.get("EVENKEEL_SCOPE", "*").split(",") if part.strip()),
-                retention_days=int(variables.get("EVENKEEL_RETENTION_DAYS", "400")),
-                queue_url=variables.get("EVENKEEL_QUEUE_URL", ""),
-                dlq_url=variables.get("EVENKEEL_DLQ_URL", ""),
-            )
-        except (KeyError, ValueError) as error:
-            raise SettingsError(
-                f"environment variable missing or not valid: {error}; deploy the stack again"
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +47,56 @@ class Settings:
     document: str = ""
     settle_seconds: int = DEFAULT_SETTLE_SECONDS
     controls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    overrides: dict[str, tuple[Override, ...]] = field(default_factory=dict)
+    exemptions: tuple[Exemption, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
     start_mode: str = "recommended"
 
-    def of(self, control: Control, variables: Mapping[str, str] = os.environ) -> ControlSettings:
-        """Return the settings of a control.
+    def of(
+        self, control: Control, subject: Subject | None = None, variables: Mapping[str, str] = os.environ
+    ) -> ControlSettings:
+        """Return the settings of a control for a resource; without one, those that no override touches.
+
+        Of several overrides that hold, a more specific one wins: resources before tags before regions before accounts.
 
         Raises:
+            TagsUnknownError: an override depends on tags that are not known.
             SettingsError: a mode, parameter or blast radius is not one that the control knows.
         """
         given = _mapping(self.controls.get(control.id, {}), f"controls.{control.id}")
-        unknown = set(given) - {"mode", "parameters", "blast_radius"}
+        unknown = set(given) - {"mode", "parameters", "blast_radius", "overrides"}
         if unknown:
             raise SettingsError(f"controls.{control.id}: unknown key {min(unknown)!r}")
-        fallback = Mode.NOTIFY if self.start_mode == "notify" else control.default_mode
-        try:
-            mode = Mode(given.get("mode", fallback))
-        except ValueError as error:
-            raise SettingsError(f"controls.{control.id}.mode: {error}; use one of {', '.join(Mode)}") from error
-        return ControlSettings(mode, _parameters(control, given, variables), _radius(control, given))
+        layers = [(given, f"controls.{control.id}")]
+        if subject:
+            holding = [rule for rule in self.overrides.get(control.id, ()) if rule.selector.matches(subject)]
+            layers += [(rule.given, rule.where) for rule in sorted(holding, key=lambda rule: rule.selector.specificity)]
+        return _layered(control, layers, self.start_mode, variables)
+
+    def needs_tags(self, control: Control) -> bool:
+        """Say whether some rule of a control depends on the resource's tags, so that they have to be read."""
+        selectors = [rule.selector for rule in self.overrides.get(control.id, ())]
+        selectors += [exemption.selector for exemption in self.exemptions if exemption.covers(control.id)]
+        return any(selector.tags for selector in selectors)
+
+    def exemption(self, control: Control, subject: Subject, now: datetime) -> Exemption | None:
+        """Return the exemption that holds for a resource now.
+
+        Raises:
+            TagsUnknownError: it depends on tags that are not known.
+        """
+        holding = (each for each in self.exemptions if each.covers(control.id) and each.in_force(now))
+        return next((each for each in holding if each.selector.matches(subject)), None)
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield each control that an exemption or a freeze names, with its place."""
+        yield from ((f"{each.where}.controls", name) for each in self.exemptions for name in each.controls)
+        yield from ((f"freezes.{each.name}", name) for each in self.freezes for name in each.controls)
+
+    def frozen_until(self, control: Control, now: datetime) -> datetime | None:
+        """Return when the last of the freezes ends that hold for a control now, or None."""
+        ends = [end for each in self.freezes if (end := each.ends(control.id, now))]
+        return max(ends, default=None)
 
 
 def check(document: str | bytes, controls: Iterable[Control], start_mode: str = "recommended") -> Settings:
@@ -111,9 +109,12 @@ def check(document: str | bytes, controls: Iterable[Control], start_mode: str = 
     known = {control.id: control for control in controls}
     unknown = sorted(set(settings.controls) - set(known))
     problems = [f"controls.{name}: no such control; there are {', '.join(sorted(known))}" for name in unknown]
+    problems += [f"{place}: no such control {name!r}" for place, name in settings.named() if name not in {"*", *known}]
     for control in known.values():
         try:
             settings.of(control)
+            for rule in settings.overrides.get(control.id, ()):
+                _layered(control, [(rule.given, rule.where)], start_mode, os.environ)
         except SettingsError as error:
             problems.append(str(error))
     if problems:
@@ -134,19 +135,39 @@ def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
         raise SettingsError(f"settings: not JSON: {error}") from error
     if raw.get("schema_version") != SCHEMA_VERSION:
         raise SettingsError(f"settings.schema_version: {raw.get('schema_version')!r}; write {SCHEMA_VERSION}")
-    unknown = set(raw) - {"schema_version", "settle_seconds", "controls"}
+    unknown = set(raw) - {"schema_version", "settle_seconds", "controls", "exemptions", "freezes"}
     if unknown:
         raise SettingsError(f"settings: unknown key {min(unknown)!r}")
     settle = raw.get("settle_seconds", DEFAULT_SETTLE_SECONDS)
     if not isinstance(settle, int) or isinstance(settle, bool) or not 0 <= settle <= _MAX_SETTLE_SECONDS:
         raise SettingsError(f"settings.settle_seconds: {settle!r}; write whole seconds from 0 to {_MAX_SETTLE_SECONDS}")
+    controls = _mapping(raw.get("controls", {}), "settings.controls")
     return Settings(
         version=hashlib.sha256(document.encode()).hexdigest()[:12],
         document=document,
         settle_seconds=settle,
-        controls=_mapping(raw.get("controls", {}), "settings.controls"),
+        controls=controls,
+        overrides={name: _overrides(name, given) for name, given in controls.items()},
+        exemptions=tuple(_each(raw, "exemptions", rules.exemption)),
+        freezes=tuple(_each(raw, "freezes", rules.freeze)),
         start_mode=start_mode,
     )
+
+
+def _overrides(control: str, given: Any) -> tuple[Override, ...]:
+    where = f"controls.{control}"
+    found = tuple(_each(_mapping(given, where), "overrides", rules.override, f"{where}."))
+    rules.refuse_overlaps(found)
+    return found
+
+
+def _each(raw: Mapping[str, Any], name: str, read: Callable[[Any, str], _Rule], prefix: str = "") -> Iterator[_Rule]:
+    """Read a list of rules, each with its place in the document."""
+    found = raw.get(name, [])
+    if not isinstance(found, list):
+        raise SettingsError(f"{prefix}{name}: expected a list, got {type(found).__name__}")
+    for number, each in enumerate(found):
+        yield read(each, f"{prefix}{name}[{number}]")
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -155,34 +176,60 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _parameters(control: Control, given: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
-    """Fill in the control's defaults and refuse what it does not know."""
-    where = f"controls.{control.id}.parameters"
-    wanted = _mapping(given.get("parameters", {}), where)
+def _layered(
+    control: Control, layers: Sequence[tuple[Mapping[str, Any], str]], start_mode: str, variables: Mapping[str, str]
+) -> ControlSettings:
+    """Lay what is given over the defaults, the last layer on top; each comes with its place in the document."""
+    mode = Mode.NOTIFY if start_mode == "notify" else control.default_mode
+    parameters: dict[str, Any] = {}
+    radius = control.blast_radius
+    for given, where in layers:
+        if "mode" in given:
+            mode = _mode(given["mode"], where)
+        radius = _radius(given, where, radius)
+        parameters |= _given_parameters(control, given, where)
+    return ControlSettings(mode, _filled(control, parameters, layers[-1][1], variables), radius)
+
+
+def _mode(raw: Any, where: str) -> Mode:
+    try:
+        return Mode(raw)
+    except ValueError as error:
+        raise SettingsError(f"{where}.mode: {error}; use one of {', '.join(Mode)}") from error
+
+
+def _given_parameters(control: Control, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    wanted = _mapping(given.get("parameters", {}), f"{where}.parameters")
     unknown = set(wanted) - set(control.parameters)
     if unknown:
         known = ", ".join(sorted(control.parameters)) or "none"
-        raise SettingsError(f"{where}: unknown parameter {min(unknown)!r}; {control.id} has: {known}")
-    filled: dict[str, Any] = {}
-    for name, default in control.parameters.items():
-        value = wanted.get(name, default)
-        if isinstance(value, Env):
-            value = variables.get(value, "")
+        raise SettingsError(f"{where}.parameters: unknown parameter {min(unknown)!r}; {control.id} has: {known}")
+    for name, value in wanted.items():
+        default = control.parameters[name]
         kind = str if isinstance(default, Env) else type(default)
         if type(value) is not kind:
-            raise SettingsError(f"{where}.{name}: expected {kind.__name__}, got {type(value).__name__}")
-        filled[name] = value
+            problem = f"expected {kind.__name__}, got {type(value).__name__}"
+            raise SettingsError(f"{where}.parameters.{name}: {problem}")
+    return wanted
+
+
+def _filled(control: Control, given: Mapping[str, Any], where: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Fill in the control's defaults and have the control check the whole."""
+    filled: dict[str, Any] = {}
+    for name, default in control.parameters.items():
+        value = given.get(name, default)
+        filled[name] = variables.get(value, "") if isinstance(value, Env) else value
     problem = control.check_parameters(filled)
     if problem:
-        raise SettingsError(f"{where}.{problem}")
+        raise SettingsError(f"{where}.parameters.{problem}")
     return filled
 
 
-def _radius(control: Control, given: Mapping[str, Any]) -> Radius:
-    where = f"controls.{control.id}.blast_radius"
-    raw = _mapping(given.get("blast_radius", {}), where)
-    default = control.blast_radius
-    values = {"limit": default.limit, "window_seconds": default.window_seconds, **raw}
+def _radius(given: Mapping[str, Any], where: str, under: Radius) -> Radius:
+    raw = _mapping(given.get("blast_radius", {}), f"{where}.blast_radius")
+    values = {"limit": under.limit, "window_seconds": under.window_seconds, **raw}
     if set(values) != {"limit", "window_seconds"} or any(type(v) is not int or v < 1 for v in values.values()):
-        raise SettingsError(f'{where}: write {{"limit": …, "window_seconds": …}} with whole numbers above 0')
+        raise SettingsError(
+            f'{where}.blast_radius: write {{"limit": …, "window_seconds": …}} with whole numbers above 0'
+        )
     return Radius(**values)

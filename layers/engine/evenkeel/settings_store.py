@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 
     from evenkeel.aws import Aws
-    from evenkeel.settings import Environment, Settings
+    from evenkeel.environment import Environment
+    from evenkeel.settings import Settings
 
 CACHE_SECONDS = 60
 """How long a document is good without asking AppConfig again."""

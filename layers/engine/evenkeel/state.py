@@ -9,6 +9,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from evenkeel import records
+from evenkeel.policy import TUG_ROUNDS, TUG_WINDOW
 
 _to_wire = TypeSerializer().serialize
 _from_wire = TypeDeserializer().deserialize
@@ -45,12 +46,24 @@ class StateItem:
     hold_until: int = 0
     """Seconds since 1970; until then nothing is changed or announced."""
     hold_reason: str = ""
+    hold_record: str = ""
+    """Record id of what put it on hold."""
+    held_request: str = ""
+    """JSON of the request that comes again when the hold is due or released."""
+    rounds: tuple[dict[str, Any], ...] = ()
+    """The last repairs: ``{"at" (seconds since 1970), "principal", "client", "event"}``."""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> StateItem:
         """Read an item of the state table (wire form)."""
         plain = unwire(item)
-        return cls(**{name: plain[name] for name in cls.__slots__ if name in plain})
+        known = {name: plain[name] for name in cls.__slots__ if name in plain}
+        return cls(**{**known, "rounds": tuple(known.get("rounds", ()))})
+
+    def recent_rounds(self, now: datetime) -> tuple[dict[str, Any], ...]:
+        """Return the repairs that count towards a tug of war."""
+        since = now - TUG_WINDOW
+        return tuple(each for each in self.rounds if each["at"] >= since.timestamp())[-TUG_ROUNDS:]
 
     def held(self, now: datetime) -> str:
         """Say why it must be left alone for now, or return an empty string."""

@@ -1,0 +1,32 @@
+"""Questions before an act that cannot simply be repeated or taken back."""
+
+from __future__ import annotations
+
+import sys
+
+from evenkeel_cli.failure import CommandError, Exit
+
+
+def at_terminal() -> bool:
+    """Say whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def confirm(question: str, left: str, *, yes: bool) -> None:
+    """Ask a question unless ``yes``; ``left`` says what a no leaves as it is, e.g. ``nothing was taken back``.
+
+    Raises:
+        CommandError: the answer was no (1), or nobody is there to ask (2).
+    """
+    if yes:
+        return
+    if not at_terminal():
+        raise CommandError(f"{left}: this asks first, and there is no terminal", "Give --yes to go on.", Exit.USAGE)
+    import typer  # noqa: PLC0415 - only where a person is asked
+
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise CommandError(left, "Run the command again when you are sure.")

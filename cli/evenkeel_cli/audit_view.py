@@ -1,0 +1,175 @@
+"""``evenkeel audit list`` and ``evenkeel audit show``: what Evenkeel did, to what, why, and the way back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from evenkeel.errors import BrokenChainError
+from evenkeel.model import Call
+from evenkeel.records import chained
+from evenkeel.registry import all_controls
+from evenkeel.render import cli_line
+from evenkeel_cli import arns, console, stacks, times
+from evenkeel_cli.audit_reader import KINDS, Reader, Wanted, kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from evenkeel.records import Record
+
+STYLES = {
+    "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
+    "DENIED": "red", "FAILED": "bold red",
+}  # fmt: skip
+
+
+def wanted(resource: str, control: str, outcomes: Sequence[str], since: str, now: datetime) -> Wanted:
+    """Check what a person asks for.
+
+    Raises:
+        CommandError: a control, outcome, ARN or time that cannot be.
+    """
+    if resource:
+        arns.check(resource)
+    if control:
+        arns.check_one_of("--control", control, list(all_controls()))
+    for outcome in outcomes:
+        arns.check_one_of("--outcome", outcome.upper(), list(KINDS))
+    return Wanted(times.since(since, now), control, tuple(each.upper() for each in outcomes), resource)
+
+
+def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_json: bool) -> None:
+    """Print the newest records that are asked for, at most ``limit``; JSON has the whole records."""
+    reader = Reader(stacks.find(stack, region, f"list the audit records of stack {stack}"))
+    found = list(islice(reader.newest(asked, datetime.now(UTC)), limit + 1))
+    more, found = len(found) > limit, found[:limit]
+    if as_json:
+        sys.stdout.write(json.dumps(reader.whole(found), indent=2) + "\n")
+    else:
+        _table(console.results(), found)
+    if more:
+        console.errors().print(f"There are more: these are the newest {limit}; --limit takes a larger number.")
+    elif not found and not as_json:
+        console.errors().print(f"No records since {times.shown(asked.since)} UTC; --since looks further back.")
+
+
+def _table(out: Console, found: Sequence[Record]) -> None:
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    for record in found:
+        what = Text.assemble(
+            (str(record["control"]), "bold"), f"  {arns.short(record['resource'])}\n{record.get('reason', '')}\n",
+            (f"record {record['record_id']}", "dim"),
+        )  # fmt: skip
+        outcome = kind(record)
+        at = times.shown(times.of_record(record["record_id"]))
+        table.add_row(at, Text(outcome, style=STYLES.get(outcome, "")), what)
+    out.print(table)
+
+
+def show(stack: str, region: str | None, record_id: str, resource: str, *, as_json: bool) -> None:
+    """Print one record in full.
+
+    Raises:
+        CommandError: there is none of that id.
+    """
+    if resource:
+        arns.check(resource)
+    reader = Reader(stacks.find(stack, region, f"show an audit record of stack {stack}"))
+    record = reader.record(record_id, resource)
+    place = _place(reader, record)
+    if as_json:
+        sys.stdout.write(json.dumps({**record, "chain": place}, indent=2) + "\n")
+    else:
+        _whole(console.results(), record, place)
+
+
+def _place(reader: Reader, record: Record) -> dict[str, Any]:
+    """Return where a record stands among those of its control and resource: ``{"position", "length", "trouble"}``."""
+    arn, control = record["resource"], record["control"]
+    found = [each for each in reader.all_of(arn) if each["control"] == control]
+    head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
+    try:
+        order, trouble = chained(found, head, arn), ""
+    except BrokenChainError as error:
+        order, trouble = found, str(error)
+    position = next((n for n, each in enumerate(order, 1) if each["record_id"] == record["record_id"]), None)
+    return {"position": position, "length": len(order), "trouble": trouble}
+
+
+def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
+    outcome = kind(record)
+    out.print(Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record['control']}"))
+    actor, cause = record.get("actor") or {}, record.get("cause") or {}
+    facts = {
+        "record": record["record_id"],
+        "resource": record["resource"],
+        "control": f"{record['control']} ({record.get('severity', '')}, mode {record.get('mode', '')})",
+        "when": record.get("at", ""),
+        "reason": record.get("reason", ""),
+        "remains": record.get("remains", ""),
+        "detail": record.get("detail", ""),
+        "who": _who(actor),
+        "cause": " ".join(filter(None, (cause.get("origin"), cause.get("event_name"), cause.get("event_time")))),
+        "state": difference(record.get("before"), record.get("after"), after_known=outcome != "PLANNED"),
+        "calls": _lines(record, "calls"),
+        "way back": _lines(record, "undo"),
+        "residue": record.get("residue", ""),
+        "plan": record.get("plan_id", ""),
+        "takes back": record.get("undoes", ""),
+        "settings": record.get("settings_version", ""),
+        "chain": _chain(place),
+    }
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            table.add_row(name, value)
+    out.print(Padding(table, (0, 0, 0, 2)))
+
+
+def _who(actor: dict[str, str]) -> str:
+    """Return whoever caused it, with the client and address where the event told them."""
+    client = actor.get("invoked_by") or actor.get("user_agent")
+    parts = (f"through {client}" if client else "", f"from {actor['source_ip']}" if actor.get("source_ip") else "")
+    return " ".join(filter(None, (actor.get("principal") or actor.get("kind"), *parts)))
+
+
+def _chain(place: dict[str, Any]) -> Text:
+    position = f"{place['position']} of {place['length']}" if place["position"] else "not in its chain"
+    return Text.assemble(position, (f"  {place['trouble']}", "bold red") if place["trouble"] else "")
+
+
+def _lines(record: Record, name: str) -> str:
+    """Return the calls of a record as the AWS CLI lines that a person would type."""
+    calls = record.get(name) or []
+    return "\n".join(cli_line(Call(**call), record.get("region", "")) for call in calls)
+
+
+def difference(before: Any, after: Any, *, after_known: bool) -> Text:
+    """Return what of a state changed, a line each, or the state before where nothing is known of the one after."""
+    one, two = (value if isinstance(value, dict) else {} for value in (before, after))
+    text = Text()
+    for name in sorted({*one, *two}):
+        was, now = (json.dumps(state.get(name), sort_keys=True, ensure_ascii=False) for state in (one, two))
+        if not after_known or not two or was == now:
+            text.append(f"  {name}: {was}\n", style="dim")
+        else:
+            text.append(f"- {name}: {was}\n", style="red").append(f"+ {name}: {now}\n", style="green")
+    text.rstrip()
+    return text

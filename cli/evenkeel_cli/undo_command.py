@@ -1,0 +1,168 @@
+"""``evenkeel undo``: take one change back, or a whole wave, the newest first."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from evenkeel.caller import sign
+from evenkeel_cli import arns, asking, console, stacks
+from evenkeel_cli.audit_reader import Reader
+from evenkeel_cli.cloud import reaching
+from evenkeel_cli.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from evenkeel_cli.stacks import Stack
+
+INVOKE_SECONDS = 75
+"""How long the undo function may take; its own limit is a minute."""
+BUSY_TRIES = 4
+BUSY_PAUSE = 2.0
+_BUSY = ("LeaseHeldError", "StaleStateError")
+
+
+class Refused(CommandError):
+    """The undo function refused. ``kind`` is the name of its error."""
+
+    def __init__(self, kind: str, message: str, next_step: str) -> None:
+        """Keep the kind beside what to say."""
+        super().__init__(message, next_step)
+        self.kind = kind
+
+
+class Undoing:
+    """The undo function of a stack, asked in the person's own name."""
+
+    def __init__(self, stack: Stack) -> None:
+        """Find the function.
+
+        Raises:
+            CommandError: the stack has none.
+        """
+        if "UndoFunctionName" not in stack.outputs:
+            raise CommandError(
+                f"stack {stack.name} has no undo function, so nothing can be taken back through it",
+                "Deploy it with EnableUndo=true, or type the calls that evenkeel audit show names as the way back.",
+                Exit.USAGE,
+            )
+        self._stack = stack
+        self.function = stack.outputs["UndoFunctionName"]
+        # Never sent twice by itself: a proof of who asks is good for one request.
+        self._lambda = stack.cloud.client("lambda", seconds=INVOKE_SECONDS, attempts=1)
+
+    def look(self, resource: str, record: str) -> dict[str, Any]:
+        """Return what would be called: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
+        return self._ask({"resource": resource, "record": record, "dry_run": True}, f"look at record {record}")
+
+    def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
+        """Take a record's change back; whoever is busy with the resource is waited for, for a few seconds."""
+        for attempt in range(1, BUSY_TRIES + 1):
+            try:
+                return self._run(resource, record, force=force)
+            except Refused as refused:
+                if refused.kind not in _BUSY or attempt == BUSY_TRIES:
+                    raise
+                time.sleep(BUSY_PAUSE * attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
+        cloud = self._stack.cloud
+        with reaching(f"take record {record} back"):
+            endpoint = cloud("sts").meta.endpoint_url
+            caller = sign(cloud.session, endpoint, self._stack.name, record)
+        payload = {"resource": resource, "record": record, "dry_run": False, "force": force, "caller": caller}
+        return self._ask(payload, f"take record {record} back")
+
+    def _ask(self, payload: dict[str, Any], what: str) -> dict[str, Any]:
+        with reaching(what):
+            answer = self._lambda.invoke(FunctionName=self.function, Payload=json.dumps(payload).encode())
+            said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
+        if answer.get("FunctionError"):
+            raise CommandError(
+                f"cannot {what}: function {self.function} ended with {said.get('errorType', 'an error')}:"
+                f" {said.get('errorMessage', 'no message')}",
+                f"Its log group says more; then see what was done: evenkeel audit list --stack {self._stack.name}"
+                f" --resource {payload['resource']}.",
+            )
+        if "error" in said:
+            kind, _, message = str(said["error"]).partition(": ")
+            raise Refused(kind, f"cannot {what}: {message}", self._next_step(kind, payload))
+        return said
+
+    def _next_step(self, kind: str, payload: dict[str, Any]) -> str:
+        of = f"--stack {self._stack.name} --resource {payload['resource']}"
+        if kind == "BrokenChainError":
+            return f"Find out which record was altered: evenkeel audit verify {of}."
+        if kind in _BUSY:
+            return "Run the command again in a minute."
+        if kind == "UnprovedCallerError":
+            return "Check your credentials (aws sts get-caller-identity) and this machine's clock."
+        return f"See its records: evenkeel audit list {of} --since 30d."
+
+
+def one(stack: str, region: str | None, record_id: str, resource: str, *, force: bool, dry_run: bool, yes: bool,
+        as_json: bool) -> None:  # fmt: skip
+    """Take one change back: look, ask, run.
+
+    Raises:
+        CommandError: it cannot be taken back, the resource changed since, or the person said no.
+    """
+    if resource:
+        arns.check(resource)
+    there = stacks.find(stack, region, f"take record {record_id} back")
+    undoing = Undoing(there)
+    record = Reader(there).record(record_id, resource)
+    arn = str(record["resource"])
+    plan = undoing.look(arn, record_id)
+    if not as_json:
+        _show(plan)
+    if dry_run:
+        if as_json:
+            sys.stdout.write(json.dumps(plan) + "\n")
+        return
+    if plan["drifted"] and not force:
+        raise CommandError(
+            f"{arn} changed since record {record_id}, so taking it back might undo somebody's work",
+            f"Look at it, then add --force: evenkeel undo {record_id} --stack {stack} --force.",
+        )
+    asking.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was taken back", yes=yes)
+    done = undoing.run(arn, record_id, force=force)
+    if as_json:
+        sys.stdout.write(json.dumps(done) + "\n")
+    elif done["outcome"] == "UNDONE":
+        out = console.results()
+        out.print(Text.assemble(("UNDONE", "bold green"), f"  {plan['control']} on {arn}"), soft_wrap=True)
+        out.print(f"  record {done['record_id']}. It is on hold now, so that Evenkeel does not repair it again.")
+    _check(done, stack)
+
+
+def _check(done: dict[str, Any], stack: str) -> None:
+    if done["outcome"] != "UNDONE":
+        raise CommandError(
+            f"{done['resource']}: the calls went through, and the resource is not as it was before ({done['outcome']})",
+            f"Look at it: evenkeel audit show {done['record_id']} --stack {stack}.",
+        )
+
+
+def _calls(number: int) -> str:
+    return "this call" if number == 1 else f"these {number} calls"
+
+
+def _show(plan: dict[str, Any]) -> None:
+    out = console.results()
+    out.print(Text.assemble((plan["control"], "bold"), f" on {plan['resource']}"), soft_wrap=True)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("will call", "\n".join(plan["calls"]) or "nothing")
+    if plan["residue"]:
+        table.add_row("stays", plan["residue"])
+    drift = Text("it changed since", style="bold red") if plan["drifted"] else Text("as Evenkeel left it")
+    table.add_row("is now", drift)
+    out.print(table)
+

@@ -1,0 +1,176 @@
+"""``evenkeel undo --since``: take a whole wave of changes back, newest first; what was taken back already is skipped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from evenkeel.model import Call
+from evenkeel.render import cli_line
+from evenkeel_cli import arns, asking, audit_view, console, stacks
+from evenkeel_cli.audit_reader import Reader, Wanted, kind
+from evenkeel_cli.failure import CommandError, Exit
+from evenkeel_cli.undo_command import Undoing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from evenkeel.records import Record
+
+UNDOABLE = ("REMEDIATED", "PARTIAL")
+_PREVIEWED = 10  # changes that are shown before the question
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of one change of a wave."""
+
+    record: Record
+    outcome: str
+    """``UNDONE``, ``WOULD_UNDO``, ``FAILED`` or ``REFUSED``."""
+    record_id: str = ""
+    trouble: str = ""
+
+    def described(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "record": self.record["record_id"], "resource": self.record["resource"], "control": self.record["control"],
+            "outcome": self.outcome, "record_id": self.record_id, "trouble": self.trouble or None,
+        }  # fmt: skip
+
+
+def is_wave(record: str, since: str, control: str, resource: str) -> bool:
+    """Say which of the command's two forms was typed.
+
+    Raises:
+        CommandError: both, or neither.
+    """
+    if record and (since or control):
+        raise CommandError("undo: a record and --since or --control are given", "Give one or the other.", Exit.USAGE)
+    if not record and not since:
+        given = " with --control" if control else " with --resource" if resource else ""
+        message = f"undo{given}: which change? Neither a record nor --since is given"
+        raise CommandError(message, "Give a record's id (evenkeel audit list shows them), or --since 1h.", Exit.USAGE)
+    return bool(since)
+
+
+def run(stack: str, region: str | None, since: str, control: str, resource: str, *, force: bool, dry_run: bool,
+        yes: bool, as_json: bool) -> None:  # fmt: skip
+    """Take all changes since a time back.
+
+    Raises:
+        CommandError: one of them was refused or failed; the others were taken back.
+    """
+    now = datetime.now(UTC)
+    asked = audit_view.wanted(resource, control, (), since, now)
+    there = stacks.find(stack, region, f"take changes of stack {stack} back")
+    undoing = Undoing(there)
+    left, already = _wave(Reader(there), asked, now)
+    out, err = console.results(), console.errors()
+    if not left:
+        _tell(stack, [], already, as_json=as_json)
+        return
+    if not as_json:
+        _preview(err, left, already)
+    if not dry_run:
+        asking.confirm(_question(stack, left), "nothing was taken back", yes=yes)
+    ended: list[Ended] = []
+    try:
+        for number, record in enumerate(left, 1):
+            ended.append(_one(undoing, record, force=force, dry_run=dry_run))
+            if not as_json:
+                _line(out, ended[-1], number, len(left))
+    except KeyboardInterrupt:
+        again = f"evenkeel undo --stack {stack} --since {asked.since:%Y-%m-%dT%H:%M:%SZ}"
+        message = f"stopped after {len(ended)} of {len(left)}; what was taken back stays so"
+        raise CommandError(message, f"To go on: {again}{f' --control {control}' if control else ''}.") from None
+    _tell(stack, ended, already, as_json=as_json)
+    bad = [each for each in ended if each.trouble]
+    if bad:
+        raise CommandError(
+            f"{len(bad)} of {len(left)} changes were not taken back",
+            "See why above; mend that, or add --force for what changed since, and run the command again: what was"
+            " taken back is skipped.",
+        )
+
+
+def _wave(reader: Reader, asked: Wanted, now: datetime) -> tuple[list[Record], int]:
+    """Return the whole records still to be taken back, newest first, and how many were already."""
+    wanted = Wanted(asked.since, asked.control, (*UNDOABLE, "UNDONE"), asked.resource)
+    found = list(reader.newest(wanted, now))
+    records = reader.whole(found)
+    undone = {str(each.get("undoes", "")) for each in records if kind(each) == "UNDONE"}
+    candidates = [each for each in records if kind(each) in UNDOABLE and not each.get("undoes")]
+    left = [each for each in candidates if each["record_id"] not in undone]
+    return left, len(candidates) - len(left)
+
+
+def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> Ended:
+    arn, record_id = str(record["resource"]), str(record["record_id"])
+    try:
+        if dry_run:
+            plan = undoing.look(arn, record_id)
+            trouble = "it changed since; --force takes it back all the same" if plan["drifted"] and not force else ""
+            return Ended(record, "WOULD_UNDO", trouble=trouble)
+        done = undoing.run(arn, record_id, force=force)
+    except CommandError as error:
+        return Ended(record, "REFUSED", trouble=error.message)
+    failed = "" if done["outcome"] == "UNDONE" else "the calls went through and do not show"
+    return Ended(record, str(done["outcome"]), str(done["record_id"]), failed)
+
+
+def _preview(err: Console, left: Sequence[Record], already: int) -> None:
+    for record in left[:_PREVIEWED]:
+        calls = [cli_line(Call(**call), record["region"]) for call in record["undo"]]
+        err.print(Text.assemble((record["control"], "bold"), f"  {arns.short(record['resource'])}"), soft_wrap=True)
+        for call in calls:
+            err.print(f"  {call}", style="dim", soft_wrap=True)
+    if len(left) > _PREVIEWED:
+        err.print(f"… and {len(left) - _PREVIEWED:,} more")
+    if already:
+        err.print(f"{already:,} taken back already: skipped")
+
+
+def _question(stack: str, left: Sequence[Record]) -> str:
+    counts = Counter(str(record["control"]) for record in left)
+    resources = len({record["resource"] for record in left})
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    changes = "1 change" if len(left) == 1 else f"{len(left):,} changes"
+    on = "1 resource" if resources == 1 else f"{resources:,} resources"
+    return f"Take {changes} on {on} back in {stack} ({told})?"
+
+
+def _line(out: Console, ended: Ended, number: int, total: int) -> None:
+    style = "red" if ended.trouble else "green"
+    words = (
+        (f"{number:>{len(str(total))}}/{total} ", "dim"), (f"{ended.outcome:<10}", style), " ",
+        (str(ended.record["control"]), "bold"), f"  {arns.short(ended.record['resource'])}",
+    )  # fmt: skip
+    out.print(Text.assemble(*words), soft_wrap=True)
+    if ended.trouble:
+        out.print(Text(f"    {ended.trouble}", style="red"), soft_wrap=True)
+
+
+def _tell(stack: str, ended: Sequence[Ended], already: int, *, as_json: bool) -> None:
+    bad = sum(bool(each.trouble) for each in ended)
+    counts = {"done": len(ended) - bad, "refused": bad, "already": already}
+    if as_json:
+        sys.stdout.write(json.dumps({"stack": stack, **counts, "results": [each.described() for each in ended]}) + "\n")
+        return
+    if not ended:
+        said = f"Nothing to take back: {already:,} were taken back already." if already else "Nothing to take back."
+        console.results().print(said)
+        return
+    would = ended[0].outcome == "WOULD_UNDO"
+    verb = "would be taken back" if would else "taken back"
+    console.results().print(
+        Text(f"{counts['done']:,} {verb}, {bad:,} refused, {already:,} skipped.", style="bold red" if bad else "bold")
+    )

@@ -1,0 +1,112 @@
+"""Counters in the state table: the blast radius, what is said once a day, what is used once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from evenkeel.errors import LeaseHeldError, code
+from evenkeel.state import unwire, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel.aws import Aws
+    from evenkeel.control import Radius
+
+CONTROL_HOLD = timedelta(days=1)
+"""How long a control that reached its blast radius changes nothing, unless people release it."""
+_ATTEMPTS = 5
+_FREE = "(attribute_not_exists(held_until) OR held_until < :now)"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What became of one more change: allowed, or held until a time. ``first`` is true for whoever hit the limit."""
+
+    held_until: datetime | None = None
+    first: bool = False
+
+
+class Counters:
+    """Atomic counters; no counter is part of a transaction."""
+
+    def __init__(self, aws: Aws, table: str, clock: Callable[[], datetime]) -> None:
+        """Keep the state table's name."""
+        self._aws = aws
+        self._table = table
+        self._clock = clock
+
+    def count(self, name: str, radius: Radius) -> Counted:
+        """Count one more change against the blast radius of ``name`` (control and account).
+
+        The item holds the window, its count and, once the limit is hit, until when the control is held; so the one
+        conditional update that counts is also the look at the hold. A crash afterwards over-counts: the safe side.
+        """
+        now = self._clock()
+        moment = int(now.timestamp())
+        window = moment - moment % radius.window_seconds
+        common = {":now": moment, ":expires": moment + int(CONTROL_HOLD.total_seconds()) + 2 * radius.window_seconds}
+        here, one = {**common, ":window": window}, {":one": 1}
+        for _ in range(_ATTEMPTS):
+            old = self._update(
+                f"radius#{name}",
+                "SET #window = :window, #count = if_not_exists(#count, :zero) + :one, expires_at = :expires",
+                f"(attribute_not_exists(#window) OR (#window = :window AND #count < :limit)) AND {_FREE}",
+                {**here, **one, ":zero": 0, ":limit": radius.limit},
+            )
+            if old is None:
+                return Counted()
+            if old.get("held_until", 0) >= moment:
+                return Counted(datetime.fromtimestamp(old["held_until"], UTC))
+            if old.get("window", 0) < window:
+                begin = "SET #window = :window, #count = :one, expires_at = :expires REMOVE held_until"
+                fresh = f"#window < :window AND {_FREE}"
+                if self._update(f"radius#{name}", begin, fresh, {**here, **one}) is None:
+                    return Counted()
+                continue
+            until = now + CONTROL_HOLD
+            hold = {**common, ":until": int(until.timestamp())}
+            if self._update(f"radius#{name}", "SET held_until = :until, expires_at = :expires", _FREE, hold) is None:
+                return Counted(until, first=True)
+        raise LeaseHeldError(f"{name}: its counter is busy")
+
+    def release(self, name: str) -> None:
+        """Let a control that reached its blast radius change resources again, with a full allowance."""
+        self._update(f"radius#{name}", "REMOVE held_until, #window, #count", "attribute_exists(pk)", {})
+
+    def first_today(self, name: str) -> bool:
+        """Say, once a day (UTC), that ``name`` is the first of its day."""
+        now = self._clock()
+        return self.first_use(f"{name}#{now:%Y-%m-%d}", now + timedelta(days=2))
+
+    def first_use(self, name: str, expires_at: datetime) -> bool:
+        """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
+        values = {":expires": int(expires_at.timestamp())}
+        return self._update(f"once#{name}", "SET expires_at = :expires", "attribute_not_exists(pk)", values) is None
+
+    def _update(self, key: str, change: str, condition: str, values: dict[str, int]) -> dict[str, Any] | None:
+        """Update an item on a condition; return None, or the item as it is where the condition does not hold."""
+        aliases = {alias: alias[1:] for alias in ("#count", "#window") if alias in f"{change} {condition}"}
+        params: dict[str, Any] = {"ExpressionAttributeNames": aliases} if aliases else {}
+        if values:
+            params["ExpressionAttributeValues"] = wire(values)
+        try:
+            self._aws(
+                "dynamodb",
+                "update_item",
+                TableName=self._table,
+                Key={"pk": {"S": key}},
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **params,
+            )
+        except ClientError as error:
+            if code(error) != "ConditionalCheckFailedException":
+                raise
+            return unwire(error.response.get("Item", {}))  # type: ignore[arg-type] # the modelled shape lacks it
+        return None

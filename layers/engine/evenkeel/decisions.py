@@ -1,0 +1,169 @@
+"""What people decide about kept changes: approve, reject, release, drop. Each proves who they are; see caller.py.
+
+Payloads of a remediator's function: ``{"approve": record, "resource": ARN, "caller": {…}}``, ``{"reject": record,
+"resource": ARN, "because": …, "caller": {…}}``, ``{"release": control, "resource": ARN or "all", "caller": {…}}`` and
+``{"drop": control, "resource": ARN, "because": …, "caller": {…}}``. The caller signs for the record or the control.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evenkeel import policy, records
+from evenkeel.caller import prove
+from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
+from evenkeel.events import decode
+from evenkeel.model import Outcome, Place, Request, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from evenkeel.audit import Ledger
+    from evenkeel.control import Control
+    from evenkeel.queue import Queue
+    from evenkeel.records import Record
+    from evenkeel.state import StateItem
+
+VERBS = ("approve", "reject", "release", "drop")
+_KEYS = {
+    "approve": {"approve", "resource", "caller"},
+    "reject": {"reject", "resource", "because", "caller"},
+    "release": {"release", "resource", "caller"},
+    "drop": {"drop", "resource", "because", "caller"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to a recorded plan, or their release of a held one (then ``record`` is what put it on hold)."""
+
+    record: Record
+    approver: str
+    releases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A checked payload: what is decided, about which resource, for which record or control, and why."""
+
+    verb: str
+    name: str
+    resource: str
+    because: str
+    caller: Any
+
+
+def parse(payload: dict[str, Any]) -> Decision:
+    """Check a payload.
+
+    Raises:
+        MalformedPayloadError: says which part is wrong and what to write.
+    """
+    (verb, *others) = [verb for verb in VERBS if verb in payload]
+    if others or set(payload) != _KEYS[verb]:
+        raise MalformedPayloadError(f"{verb}: send exactly {', '.join(sorted(_KEYS[verb]))}")
+    texts = {key: payload.get(key, "") for key in (verb, "resource", "because")}
+    for key, value in texts.items():
+        if not isinstance(value, str) or (key in payload and not value.strip()):
+            raise MalformedPayloadError(f"{key}: write a text")
+    return Decision(verb, texts[verb], texts["resource"], texts["because"], payload["caller"])
+
+
+class Desk:
+    """Takes people's decisions for one remediator."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a remediator it needs
+        self,
+        controls: Sequence[Control],
+        ledger: Ledger,
+        queue: Queue,
+        *,
+        stack: str,
+        sts_endpoint: str,
+        place: Place,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Keep the parts."""
+        self._controls = {control.id: control for control in controls}
+        self._ledger = ledger
+        self._queue = queue
+        self._stack = stack
+        self._sts_endpoint = sts_endpoint
+        self._place = place
+        self._clock = clock
+
+    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> list[Result]:
+        """Carry a decision out; ``run`` takes an approved or released request through the pipeline.
+
+        Raises:
+            ApprovalRefusedError: it cannot be decided so, or not by this person.
+            UnprovedCallerError: the caller is not proved.
+        """
+        caller = prove(decision.caller, self._sts_endpoint, self._stack, decision.name, self._ledger, self._clock)
+        if decision.verb in {"approve", "reject"}:
+            record, item, control = self._kept(decision)
+            if caller == record["actor"]["principal"]:
+                raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
+            if decision.verb == "reject":
+                return [self._set_aside(item, record, f"rejected by {caller}: {decision.because}")]
+            return [run(control, self._request(item), Approval(record, caller))]
+        control = self._control(decision.name)
+        if decision.resource == "all":
+            return self._release_all(control)
+        item = self._ledger.state(control.id, decision.resource)
+        record = self._held(control, item, decision.resource)
+        if decision.verb == "drop":
+            return [self._set_aside(item, record, f"dropped by {caller}: {decision.because}")]
+        return [run(control, self._request(item), Approval(record, caller, releases=True))]
+
+    def _control(self, name: str) -> Control:
+        if name not in self._controls:
+            raise ApprovalRefusedError(f"{name}: not a control of this function; it has {', '.join(self._controls)}")
+        return self._controls[name]
+
+    def _kept(self, decision: Decision) -> tuple[Record, StateItem, Control]:
+        """Find the plan that waits for approval, and see that it is the last thing that happened to the resource."""
+        record = self._ledger.record(decision.resource, decision.name)
+        if record is None or record.get("outcome") != Outcome.AWAITING:
+            raise ApprovalRefusedError(f"{decision.resource}: record {decision.name} does not wait for approval")
+        control = self._control(record["control"])
+        item = self._ledger.state(control.id, decision.resource)
+        if item.hold_record != decision.name or not item.held(self._clock()):
+            raise ApprovalRefusedError(f"{decision.resource}: record {decision.name} was decided, or its time is over")
+        if item.head != record["hash"] or records.record_hash(record) != record["hash"]:
+            raise ApprovalRefusedError(
+                f"{decision.resource}: record {decision.name} is not what was written; verify the audit"
+            )
+        return record, item, control
+
+    def _held(self, control: Control, item: StateItem, arn: str) -> Record:
+        record = self._ledger.record(arn, item.hold_record) if item.hold_record else None
+        if record is None or not item.held_request or not item.held(self._clock()):
+            raise ApprovalRefusedError(f"{arn}: {control.id} holds nothing there")
+        if record.get("outcome") == Outcome.AWAITING:
+            raise ApprovalRefusedError(f"{arn}: it waits for approval; approve or reject record {item.hold_record}")
+        return record
+
+    def _request(self, item: StateItem) -> Request:
+        return decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
+
+    def _set_aside(self, item: StateItem, record: Record, detail: str) -> Result:
+        """Hold the resource for a long time by a person's decision."""
+        now = self._clock()
+        ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
+        sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME)
+        return Result(self._request(item), Outcome.REJECTED, detail, (), sealed["record_id"])
+
+    def _release_all(self, control: Control) -> list[Result]:
+        """Give the control its allowance back and send everything it holds to the queue, to be looked at again."""
+        self._ledger.counters.release(f"{control.id}#{self._place.account}")
+        released = []
+        for arn, item in self._ledger.held_by(control.id):
+            request = self._request(item)
+            self._queue.put_back(request, 0, "released")
+            self._ledger.unhold(control.id, arn, item)
+            released.append(Result(request, Outcome.RETURNED, f"released: {item.hold_reason}"))
+        return released

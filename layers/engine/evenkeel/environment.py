@@ -1,0 +1,53 @@
+"""What the stack tells its functions, typed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenkeel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the stack tells its functions; :meth:`read` takes it from the process's environment."""
+
+    stack: str
+    audit_table: str
+    state_table: str
+    settings_name: str
+    region: str
+    start_mode: str = "recommended"
+    scope: tuple[str, ...] = ("*",)
+    retention_days: int = 400
+    queue_url: str = ""
+    dlq_url: str = ""
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
+        """Read the environment.
+
+        Raises:
+            SettingsError: a variable is missing or not of its kind.
+        """
+        try:
+            return cls(
+                stack=variables["EVENKEEL_STACK"],
+                audit_table=variables["EVENKEEL_AUDIT_TABLE"],
+                state_table=variables["EVENKEEL_STATE_TABLE"],
+                settings_name=variables["EVENKEEL_SETTINGS"],
+                region=variables["AWS_REGION"],
+                start_mode=variables.get("EVENKEEL_START_MODE", "recommended"),
+                scope=tuple(part.strip() for part in variables.get("EVENKEEL_SCOPE", "*").split(",") if part.strip()),
+                retention_days=int(variables.get("EVENKEEL_RETENTION_DAYS", "400")),
+                queue_url=variables.get("EVENKEEL_QUEUE_URL", ""),
+                dlq_url=variables.get("EVENKEEL_DLQ_URL", ""),
+            )
+        except (KeyError, ValueError) as error:
+            raise SettingsError(
+                f"environment variable missing or not valid: {error}; deploy the stack again"
+            ) from error
