@@ -10,7 +10,9 @@ import typer
 from evenkeel_cli.failure import told
 from evenkeel_cli.options import Output, OutputFormat, Region, StackName
 
-app = typer.Typer(help="What Evenkeel did: list it, show it, prove that nobody altered the record.", no_args_is_help=True)
+app = typer.Typer(
+    help="What Evenkeel did: list it, show it, prove that nobody altered the record.", no_args_is_help=True
+)
 
 OfResource = Annotated[str, typer.Option("--resource", metavar="ARN", help="Only the records of one resource.")]
 

@@ -1,8 +1,8 @@
 """Are audit records what was written? Judges one chain, that of a control and resource, against its head; pure.
 
 Each record carries its hash and that of the one before; the state table holds the last one's. What is wrong shows as a
-record whose hash does not fit, as a hash that no record has, or as a record that no hash leads to. Records that outlived
-their retention are removed by the table itself, so a chain may rightly begin in the middle.
+record whose hash does not fit, as a hash that no record has, or as a record that no hash leads to. The table
+itself removes records that outlived their retention, so a chain may rightly begin in the middle.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.records import record_hash
@@ -171,7 +172,7 @@ class Chain:
         what = "it comes after a record that is younger: its place or its time was altered"
         return [
             self._finding(Fault.OUT_OF_PLACE, later.record_id, what)
-            for later, earlier in zip(ordered, ordered[1:], strict=False)
+            for later, earlier in pairwise(ordered)
             if later.intact and earlier.at - later.at > SKEW.total_seconds()
         ]
 

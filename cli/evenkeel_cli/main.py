@@ -42,9 +42,7 @@ def controls(
 def demo(
     output_dir: Annotated[Path, typer.Option(help="Where summary.json and the full texts go.")] = Path("build/demo"),
     timeout: Annotated[float, typer.Option(min=1, help="Seconds each resource may take to be repaired.")] = 60,
-    region: app.add_typer(audit_commands.app, name="audit")
-
-SandboxRegion = "eu-west-1",
+    region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
@@ -57,9 +55,7 @@ SandboxRegion = "eu-west-1",
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 4566,
-    region: app.add_typer(audit_commands.app, name="audit")
-
-SandboxRegion = "eu-west-1",
+    region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
@@ -95,7 +91,7 @@ def resume(
 @app.command()
 def undo(  # noqa: PLR0913, PLR0917 - a command's options
     stack: StackName,
-    record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record whose change is taken back.")] = "",
+    record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record to take back.")] = "",
     resource: Annotated[str, typer.Option(metavar="ARN", help="The record's resource, where it is known.")] = "",
     since: Annotated[str, typer.Option(help="In place of a record: all changes since then (1h, a date in UTC).")] = "",
     control: Annotated[str, typer.Option(metavar="ID", help="With --since: only those of one control.")] = "",
@@ -109,8 +105,8 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import undo_command, undo_wave  # noqa: PLC0415 - as above
 
-        how = {"force": force, "dry_run": dry_run, "yes": yes, "as_json": output is Output.JSON}
+        how = undo_command.How(force, dry_run, yes, output is Output.JSON)
         if undo_wave.is_wave(record, since, control, resource):
-            undo_wave.run(stack, region, since, control, resource, **how)
+            undo_wave.run(stack, region, since, control, resource, how)
         else:
-            undo_command.one(stack, region, record, resource, **how)
+            undo_command.one(stack, region, record, resource, how)

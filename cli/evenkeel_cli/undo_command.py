@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -26,7 +27,19 @@ BUSY_PAUSE = 2.0
 _BUSY = ("LeaseHeldError", "StaleStateError")
 
 
-class Refused(CommandError):
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a person wants it done."""
+
+    force: bool
+    """Also where the resource changed since."""
+    dry_run: bool
+    yes: bool
+    """Do not ask."""
+    as_json: bool
+
+
+class RefusedError(CommandError):
     """The undo function refused. ``kind`` is the name of its error."""
 
     def __init__(self, kind: str, message: str, next_step: str) -> None:
@@ -64,7 +77,7 @@ class Undoing:
         for attempt in range(1, BUSY_TRIES + 1):
             try:
                 return self._run(resource, record, force=force)
-            except Refused as refused:
+            except RefusedError as refused:
                 if refused.kind not in _BUSY or attempt == BUSY_TRIES:
                     raise
                 time.sleep(BUSY_PAUSE * attempt)
@@ -91,7 +104,7 @@ class Undoing:
             )
         if "error" in said:
             kind, _, message = str(said["error"]).partition(": ")
-            raise Refused(kind, f"cannot {what}: {message}", self._next_step(kind, payload))
+            raise RefusedError(kind, f"cannot {what}: {message}", self._next_step(kind, payload))
         return said
 
     def _next_step(self, kind: str, payload: dict[str, Any]) -> str:
@@ -105,8 +118,7 @@ class Undoing:
         return f"See its records: evenkeel audit list {of} --since 30d."
 
 
-def one(stack: str, region: str | None, record_id: str, resource: str, *, force: bool, dry_run: bool, yes: bool,
-        as_json: bool) -> None:  # fmt: skip
+def one(stack: str, region: str | None, record_id: str, resource: str, how: How) -> None:
     """Take one change back: look, ask, run.
 
     Raises:
@@ -119,20 +131,20 @@ def one(stack: str, region: str | None, record_id: str, resource: str, *, force:
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
-    if not as_json:
+    if not how.as_json:
         _show(plan)
-    if dry_run:
-        if as_json:
+    if how.dry_run:
+        if how.as_json:
             sys.stdout.write(json.dumps(plan) + "\n")
         return
-    if plan["drifted"] and not force:
+    if plan["drifted"] and not how.force:
         raise CommandError(
             f"{arn} changed since record {record_id}, so taking it back might undo somebody's work",
             f"Look at it, then add --force: evenkeel undo {record_id} --stack {stack} --force.",
         )
-    asking.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was taken back", yes=yes)
-    done = undoing.run(arn, record_id, force=force)
-    if as_json:
+    asking.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was taken back", yes=how.yes)
+    done = undoing.run(arn, record_id, force=how.force)
+    if how.as_json:
         sys.stdout.write(json.dumps(done) + "\n")
     elif done["outcome"] == "UNDONE":
         out = console.results()
@@ -165,4 +177,3 @@ def _show(plan: dict[str, Any]) -> None:
     drift = Text("it changed since", style="bold red") if plan["drifted"] else Text("as Evenkeel left it")
     table.add_row("is now", drift)
     out.print(table)
-

@@ -1,4 +1,4 @@
-"""``evenkeel undo --since``: take a whole wave of changes back, newest first; what was taken back already is skipped."""
+"""``evenkeel undo --since``: take a wave of changes back, newest first; what was taken back already is skipped."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evenkeel.records import Record
+    from evenkeel_cli.undo_command import How
 
 UNDOABLE = ("REMEDIATED", "PARTIAL")
 _PREVIEWED = 10  # changes that are shown before the question
@@ -62,8 +63,7 @@ def is_wave(record: str, since: str, control: str, resource: str) -> bool:
     return bool(since)
 
 
-def run(stack: str, region: str | None, since: str, control: str, resource: str, *, force: bool, dry_run: bool,
-        yes: bool, as_json: bool) -> None:  # fmt: skip
+def run(stack: str, region: str | None, since: str, control: str, resource: str, how: How) -> None:  # noqa: PLR0913, PLR0917 - the command's own options
     """Take all changes since a time back.
 
     Raises:
@@ -76,23 +76,23 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
     left, already = _wave(Reader(there), asked, now)
     out, err = console.results(), console.errors()
     if not left:
-        _tell(stack, [], already, as_json=as_json)
+        _tell(stack, [], already, as_json=how.as_json)
         return
-    if not as_json:
+    if not how.as_json:
         _preview(err, left, already)
-    if not dry_run:
-        asking.confirm(_question(stack, left), "nothing was taken back", yes=yes)
+    if not how.dry_run:
+        asking.confirm(_question(stack, left), "nothing was taken back", yes=how.yes)
     ended: list[Ended] = []
     try:
         for number, record in enumerate(left, 1):
-            ended.append(_one(undoing, record, force=force, dry_run=dry_run))
-            if not as_json:
+            ended.append(_one(undoing, record, force=how.force, dry_run=how.dry_run))
+            if not how.as_json:
                 _line(out, ended[-1], number, len(left))
     except KeyboardInterrupt:
         again = f"evenkeel undo --stack {stack} --since {asked.since:%Y-%m-%dT%H:%M:%SZ}"
         message = f"stopped after {len(ended)} of {len(left)}; what was taken back stays so"
         raise CommandError(message, f"To go on: {again}{f' --control {control}' if control else ''}.") from None
-    _tell(stack, ended, already, as_json=as_json)
+    _tell(stack, ended, already, as_json=how.as_json)
     bad = [each for each in ended if each.trouble]
     if bad:
         raise CommandError(
