@@ -1,6 +1,7 @@
 # `make help` lists the targets. Everything runs in .venv, which the first target that needs it makes.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
+PORT ?= 4566
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
@@ -13,6 +14,8 @@ help: ## list the targets
 env: $(STAMP) ## make the environment in .venv
 
 $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Evenkeel needs Python 3.11 to 3.13; name one with PYTHON=…" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
@@ -20,10 +23,10 @@ $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	touch $@
 
 demo: $(STAMP) ## watch the real stack repair real resources, on an AWS on this machine
-	$(BIN)/evenkeel demo
+	@$(BIN)/evenkeel demo
 
-sandbox: $(STAMP) ## start an AWS on 127.0.0.1:4566 with the stack deployed; Ctrl-C ends it
-	$(BIN)/evenkeel sandbox --port 4566
+sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deployed; Ctrl-C ends it
+	@$(BIN)/evenkeel sandbox --port $(PORT)
 
 test: $(STAMP) ## run all tests
 	$(BIN)/pytest -q

@@ -39,6 +39,7 @@ def wire() -> Iterator[Wire]:
     WIRE.clear()
     yield WIRE
     WIRE.clear()
+    WIRE.stand_ins = {}
 
 
 @pytest.fixture

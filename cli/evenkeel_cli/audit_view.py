@@ -125,9 +125,7 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         "detail": record.get("detail", ""),
         "who": _who(actor),
         "cause": " ".join(filter(None, (cause.get("origin"), cause.get("event_name"), cause.get("event_time")))),
-        "state": difference(record.get("before"), record.get("after"), after_known=outcome != "PLANNED"),
-        "calls": _lines(record, "calls"),
-        "way back": _lines(record, "undo"),
+        "state": difference(record.get("before"), record.get("after")),
         "residue": record.get("residue", ""),
         "plan": record.get("plan_id", ""),
         "takes back": record.get("undoes", ""),
@@ -141,11 +139,15 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         if value:
             table.add_row(name, value)
     out.print(Padding(table, (0, 0, 0, 2)))
+    for title, name in (("calls", "calls"), ("way back", "undo")):
+        lines = [cli_line(Call(**call), record.get("region", "")) for call in record.get(name) or []]
+        if lines:
+            commands(out, title, lines)
 
 
 def _who(actor: dict[str, str]) -> str:
     """Return whoever caused it, with the client and address where the event told them."""
-    client = actor.get("invoked_by") or actor.get("user_agent")
+    client = actor.get("invoked_by") or actor.get("user_agent", "").partition(" ")[0]
     parts = (f"through {client}" if client else "", f"from {actor['source_ip']}" if actor.get("source_ip") else "")
     return " ".join(filter(None, (actor.get("principal") or actor.get("kind"), *parts)))
 
@@ -155,20 +157,21 @@ def _chain(place: dict[str, Any]) -> Text:
     return Text.assemble(position, (f"  {place['trouble']}", "bold red") if place["trouble"] else "")
 
 
-def _lines(record: Record, name: str) -> str:
-    """Return the calls of a record as the AWS CLI lines that a person would type."""
-    calls = record.get(name) or []
-    return "\n".join(cli_line(Call(**call), record.get("region", "")) for call in calls)
+def commands(out: Console, title: str, lines: Sequence[str]) -> None:
+    """Print AWS CLI lines below a title, each on one line of its own so that it can be copied."""
+    out.print(f"  {title}", style="dim")
+    for line in lines:
+        out.print(f"    {line}", soft_wrap=True)
 
 
-def difference(before: Any, after: Any, *, after_known: bool) -> Text:
-    """Return what of a state changed, a line each, or the state before where nothing is known of the one after."""
+def difference(before: Any, after: Any) -> Text:
+    """Return a state, a line each part: what changed in two; the proof may have read less than the finding."""
     one, two = (value if isinstance(value, dict) else {} for value in (before, after))
     text = Text()
     for name in sorted({*one, *two}):
         was, now = (json.dumps(state.get(name), sort_keys=True, ensure_ascii=False) for state in (one, two))
-        if not after_known or not two or was == now:
-            text.append(f"  {name}: {was}\n", style="dim")
+        if name not in one or name not in two or was == now:
+            text.append(f"  {name}: {was if name in one else now}\n", style="dim")
         else:
             text.append(f"- {name}: {was}\n", style="red").append(f"+ {name}: {now}\n", style="green")
     text.rstrip()

@@ -159,7 +159,8 @@ class Chain:
 
     def _walk(self, head: str) -> tuple[list[Link], str | None]:
         """Return the records from the head back, and the hash that no record has; None when the first was reached."""
-        holders, ordered, wanted = self._holders(), [], head
+        ordered: list[Link] = []
+        holders, wanted = self._holders(), head
         while wanted:
             found = holders.pop(wanted, None)
             if found is None:

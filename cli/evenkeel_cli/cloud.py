@@ -61,7 +61,7 @@ class Cloud:
         """Return a new client that waits ``seconds`` for an answer and asks at most ``attempts`` times."""
         from botocore.config import Config  # noqa: PLC0415 - as above
 
-        retries = {"mode": "standard", "total_max_attempts": attempts}
+        retries: Any = {"mode": "standard", "total_max_attempts": attempts}
         config = Config(connect_timeout=5, read_timeout=seconds, retries=retries, max_pool_connections=16)
         return self._session.client(service, config=config)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evenkeel_cli import audit_commands
+from evenkeel_cli import audit_commands, dlq_commands
 from evenkeel_cli.failure import told
 from evenkeel_cli.options import Output, OutputFormat, Region, StackName, Yes
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 
 
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(dlq_commands.app, name="dlq")
 
 SandboxRegion = Annotated[str, typer.Option(help="Region that the local AWS plays.")]
 SandboxAccount = Annotated[str, typer.Option(help="Account that the local AWS plays: 12 digits.")]

@@ -8,11 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
 from evenkeel.caller import sign
-from evenkeel_cli import arns, asking, console, stacks
+from evenkeel_cli import arns, asking, audit_view, console, stacks
 from evenkeel_cli.audit_reader import Reader
 from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
@@ -149,7 +148,7 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
     elif done["outcome"] == "UNDONE":
         out = console.results()
         out.print(Text.assemble(("UNDONE", "bold green"), f"  {plan['control']} on {arn}"), soft_wrap=True)
-        out.print(f"  record {done['record_id']}. It is on hold now, so that Evenkeel does not repair it again.")
+        out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
     _check(done, stack)
 
 
@@ -168,12 +167,8 @@ def _calls(number: int) -> str:
 def _show(plan: dict[str, Any]) -> None:
     out = console.results()
     out.print(Text.assemble((plan["control"], "bold"), f" on {plan['resource']}"), soft_wrap=True)
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("will call", "\n".join(plan["calls"]) or "nothing")
+    audit_view.commands(out, "will call", plan["calls"])
     if plan["residue"]:
-        table.add_row("stays", plan["residue"])
-    drift = Text("it changed since", style="bold red") if plan["drifted"] else Text("as Evenkeel left it")
-    table.add_row("is now", drift)
-    out.print(table)
+        out.print(Text.assemble(("  stays  ", "dim"), plan["residue"]), soft_wrap=True)
+    drift = ("it changed since", "bold red") if plan["drifted"] else "as Evenkeel left it"
+    out.print(Text.assemble(("  is now  ", "dim"), drift))

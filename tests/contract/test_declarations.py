@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -92,8 +93,8 @@ def test_every_stage_has_its_permissions(control: Control) -> None:
 @EACH
 def test_docstring_tells_what_people_must_know(control: Control) -> None:
     """If this fails, the control's page lacks why it is there, what it may break, cost and undo."""
-    text = type(control).__doc__ or ""
-    found = re.findall(r"^    (\w[\w ]*): \S", text, flags=re.MULTILINE)
+    text = inspect.cleandoc(type(control).__doc__ or "")
+    found = re.findall(r"^(\w[\w ]*): \S", text, flags=re.MULTILINE)
     assert found == list(SECTIONS)
 
 

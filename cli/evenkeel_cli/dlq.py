@@ -1,0 +1,182 @@
+"""``evenkeel dlq``: see the dead letters, send them back to where they came from, or drop them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from evenkeel_cli import asking, console, stacks, times
+from evenkeel_cli.dead_letters import DeadLetters, meant
+from evenkeel_cli.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from evenkeel_cli.dead_letters import Letter
+    from evenkeel_cli.stacks import Stack
+
+BODY_START = 160
+
+
+def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
+    """List the dead letters; each stays where it is."""
+    there = stacks.find(stack, region, f"list the dead letters of stack {stack}")
+    now = datetime.now(UTC)
+    with DeadLetters(there) as queue:
+        found = list(islice(queue.letters(), limit + 1))
+        others = queue.others()
+    more, found = len(found) > limit, sorted(found[:limit], key=lambda each: each.sent_at)
+    if as_json:
+        sys.stdout.write(json.dumps([each.described(there, now) for each in found], indent=2) + "\n")
+    else:
+        _table(console.results(), found, there, now)
+    err = console.errors()
+    if more:
+        err.print(f"There are more; --limit takes a number above {limit}.")
+    if others:
+        err.print(f"{others:,} more are being read by somebody else; they show again within minutes.")
+    if found and not as_json:
+        err.print(f"next:  mend the cause, then evenkeel dlq redrive --all --stack {stack}", style="dim")
+
+
+def _table(out: Console, found: Sequence[Letter], stack: Stack, now: datetime) -> None:
+    if not found:
+        out.print("No dead letters.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("from", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    for letter in found:
+        start = letter.body[:BODY_START] + ("…" if len(letter.body) > BODY_START else "")
+        what = Text.assemble((letter.reason, "bold"), f"\n{start}\n", (f"message {letter.id}", "dim"))
+        table.add_row(times.age(now.timestamp() - letter.sent_at), _origin(letter, stack), what)
+    out.print(table)
+
+
+def _origin(letter: Letter, stack: Stack) -> str:
+    if letter.queue_of(stack):
+        return meant(letter, stack)[0]
+    return " or ".join(meant(letter, stack)) + "?"
+
+
+def redrive(stack: str, region: str | None, wanted: Sequence[str], to: str, *, yes: bool, as_json: bool) -> None:
+    """Send dead letters back to their queues: those wanted, or all where none is named.
+
+    Raises:
+        CommandError: one could not be sent, or it is not known where to; it stays where it is.
+    """
+    there = stacks.find(stack, region, f"send the dead letters of stack {stack} back")
+    if to and to not in there.queues:
+        raise CommandError(
+            f"--to {to}: no such group here", f"Known are {', '.join(sorted(there.queues))}.", Exit.USAGE
+        )
+    if not wanted:
+        asking.confirm(f"Send all dead letters of {stack} back? Evenkeel acts on them at once.", "nothing was sent",
+                       yes=yes)  # fmt: skip
+    sent: list[dict[str, str]] = []
+    kept: list[dict[str, str]] = []
+    with DeadLetters(there) as queue:
+        for letter in _chosen(queue, wanted):
+            group = to or _group(letter, there, ask=not yes and not as_json)
+            if not group:
+                kept.append({"id": letter.id, "trouble": _unknown(meant(letter, there))})
+                _line(letter, "KEPT", kept[-1]["trouble"], as_json=as_json)
+                continue
+            queue.send(letter, group)
+            sent.append({"id": letter.id, "group": group})
+            _line(letter, "SENT", f"to {group}", as_json=as_json)
+    missing = [each for each in wanted if each not in {letter["id"] for letter in (*sent, *kept)}]
+    if as_json:
+        sys.stdout.write(json.dumps({"stack": stack, "sent": sent, "kept": kept, "missing": missing}) + "\n")
+    else:
+        console.results().print(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
+    _check_missing(missing, stack)
+    if kept:
+        raise CommandError(
+            f"{len(kept)} dead letters were kept: nothing says which queue they came from",
+            f"Give each by id with --to GROUP ({', '.join(sorted(there.queues))}), or drop it.",
+        )
+
+
+def _group(letter: Letter, stack: Stack, *, ask: bool) -> str:
+    """Return the group whose queue a letter goes to; where several could be meant, a person is asked."""
+    possible = meant(letter, stack)
+    if len(possible) == 1:
+        return possible[0]
+    if not possible or not ask or not asking.at_terminal():
+        return ""
+    import typer  # noqa: PLC0415 - only where a person is asked
+
+    console.errors().print(f"{letter.id}: {letter.body[:BODY_START]}", soft_wrap=True)
+    answer = str(typer.prompt(f"Which group ({', '.join(possible)}; empty keeps it)", default="", err=True))
+    return answer if answer in possible else ""
+
+
+def _unknown(possible: Sequence[str]) -> str:
+    if possible:
+        return f"it could be for {' or '.join(possible)}: give its id and --to"
+    return "no group's controls know what to do with it: look at it, then drop it"
+
+
+def drop(stack: str, region: str | None, wanted: Sequence[str], because: str, *, yes: bool, as_json: bool) -> None:
+    """Delete dead letters for good and print them whole, so that they are not lost by mistake.
+
+    Raises:
+        CommandError: one is not there, no reason is given, or the person said no.
+    """
+    if not because.strip():
+        raise CommandError("--because: say why", 'Write a reason: --because "the table is gone".', Exit.USAGE)
+    there = stacks.find(stack, region, f"drop dead letters of stack {stack}")
+    now = datetime.now(UTC)
+    with DeadLetters(there) as queue:
+        found = list(_chosen(queue, wanted))
+        _check_missing([each for each in wanted if each not in {letter.id for letter in found}], stack)
+        if not as_json:
+            _table(console.errors(), found, there, now)
+        asking.confirm(f"Delete {_messages(len(found))} for good?", "nothing was dropped", yes=yes)
+        for letter in found:
+            queue.delete(letter)
+            described = {**letter.described(there, now), "dropped_because": because}
+            sys.stdout.write(json.dumps(described) + "\n")
+
+
+def _chosen(queue: DeadLetters, wanted: Sequence[str]) -> Iterator[Letter]:
+    """Yield the letters wanted, or all; stop reading when each was found."""
+    missing = set(wanted)
+    for letter in queue.letters():
+        if not wanted:
+            yield letter
+        elif letter.id in missing:
+            missing.remove(letter.id)
+            yield letter
+        if wanted and not missing:
+            return
+
+
+def _check_missing(missing: Sequence[str], stack: str) -> None:
+    if missing:
+        raise CommandError(
+            f"there is no dead letter {', '.join(missing)}",
+            f"List what there is: evenkeel dlq list --stack {stack}. One that somebody else is reading shows again"
+            " within minutes.",
+            Exit.USAGE,
+        )
+
+
+def _line(letter: Letter, word: str, what: str, *, as_json: bool) -> None:
+    if not as_json:
+        style = "green" if word == "SENT" else "yellow"
+        console.results().print(Text.assemble((word, style), f"  {letter.id}  {what}"), soft_wrap=True)
+
+
+def _messages(number: int) -> str:
+    return "1 message" if number == 1 else f"{number:,} messages"
