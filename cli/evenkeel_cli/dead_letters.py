@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from evenkeel import events
 from evenkeel.errors import MalformedPayloadError
@@ -34,7 +34,7 @@ class Letter:
     sent_at: float
     """Seconds since 1970."""
     attributes: Mapping[str, str]
-    """The message's own attributes: ``reason`` and ``origin`` of Evenkeel's, ``RULE_ARN`` and others of EventBridge's."""
+    """The message's own: ``reason`` and ``origin`` of Evenkeel's, ``TARGET_ARN`` and others of EventBridge's."""
     source: str = ""
     """ARN of the queue that SQS itself moved it from, after too many deliveries."""
 
@@ -106,7 +106,7 @@ class DeadLetters:
         self._began = datetime.now(UTC).timestamp()
         self._held: dict[str, str] = {}
 
-    def __enter__(self) -> DeadLetters:
+    def __enter__(self) -> Self:
         """Begin."""
         return self
 
@@ -148,7 +148,7 @@ class DeadLetters:
         return max(int(answer["Attributes"][name]) - len(self._held), 0)
 
     def send(self, letter: Letter, group: str) -> None:
-        """Send a letter to a group's queue, then delete it here; a crash in between sends it twice, which is harmless."""
+        """Send a letter to a group's queue, then delete it; a crash in between sends it twice, which is harmless."""
         with reaching(f"send message {letter.id} to the {group} queue"):
             self._sqs.send_message(QueueUrl=self._stack.queues[group], MessageBody=letter.body)
         self.delete(letter)

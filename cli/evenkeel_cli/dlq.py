@@ -68,7 +68,9 @@ def _origin(letter: Letter, stack: Stack) -> str:
     return " or ".join(meant(letter, stack)) + "?"
 
 
-def redrive(stack: str, region: str | None, wanted: Sequence[str], to: str, *, yes: bool, as_json: bool) -> None:
+def redrive(  # noqa: PLR0913 - the command's own options
+    stack: str, region: str | None, wanted: Sequence[str], to: str, *, yes: bool, as_json: bool
+) -> None:
     """Send dead letters back to their queues: those wanted, or all where none is named.
 
     Raises:
@@ -127,7 +129,9 @@ def _unknown(possible: Sequence[str]) -> str:
     return "no group's controls know what to do with it: look at it, then drop it"
 
 
-def drop(stack: str, region: str | None, wanted: Sequence[str], because: str, *, yes: bool, as_json: bool) -> None:
+def drop(  # noqa: PLR0913 - the command's own options
+    stack: str, region: str | None, wanted: Sequence[str], because: str, *, yes: bool, as_json: bool
+) -> None:
     """Delete dead letters for good and print them whole, so that they are not lost by mistake.
 
     Raises:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.model import Call, Outcome
+from evenkeel.identity import is_infrastructure_as_code
+from evenkeel.model import Actor, Call, Outcome
 from evenkeel.render import cli_line
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _DONE = {
     Outcome.FAILED: "Tried",
     Outcome.UNDONE: "Taken back",
 }
+_MEND = "A template made it: mend it there, too, or the next deployment sets it back."
 _NEXT = {
     Outcome.AWAITING: "evenkeel approve or reject this record; whoever caused it cannot.",
     Outcome.HELD: "Nothing was changed. Find out who sets it back or what goes on, then evenkeel release.",
@@ -72,6 +74,7 @@ def outcome(record: Record) -> Alert:
         _line("Caused by", f"{who} with {cause['event_name']} at {cause['event_time']}"),
         *([_line("Client", actor["user_agent"][:_CLIENT_LENGTH])] if actor["user_agent"] else []),
         *([_line("Next", _NEXT[ended])] if ended in _NEXT else []),
+        *([_line("Template", _MEND)] if is_infrastructure_as_code(Actor(**actor)) else []),
         _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
     ]
     subject = f"[{record['severity']}] {ended} {record['control']} in {record['account']} {record['region']}"

@@ -1,0 +1,198 @@
+"""Reads a settings file (YAML or JSON) with the line of every part, and checks it as the functions do."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from evenkeel import settings
+from evenkeel.errors import SettingsError
+from evenkeel.registry import all_controls
+from evenkeel_cli.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evenkeel.settings import Settings
+
+_PLACE = re.compile(r"(?:^|; )((?:settings|controls|exemptions|freezes)\b[^\s:;]*): ")
+"""Where in the engine's message a problem begins: the place in the document, then a colon."""
+_QUOTED = re.compile(r"unknown (?:key|parameter) '([^']*)'")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: ``off`` is a mode and no boolean, a date is text, 0123 is no octal number."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|", ["~", "n", ""]),
+    ("bool", r"true|false", list("tf")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)", list("-+0123456789")),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a file, at a line that counts from 1."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """A file that was read: its document, and the nodes that know their lines."""
+
+    path: Path
+    document: Any
+    node: yaml.Node | None
+
+    @property
+    def text(self) -> str:
+        """The document as it is deployed: JSON, in the file's own order."""
+        return json.dumps(self.document, ensure_ascii=False, indent=1)
+
+    def line(self, place: str) -> int:
+        """Return the line of a place such as ``controls.kms-key-rotation.mode`` or ``exemptions[0].expires``."""
+        node, rest = self.node, place.removeprefix("settings").removeprefix(".")
+        line = 1
+        while node is not None:
+            line = node.start_mark.line + 1
+            step = _step(node, rest)
+            if step is None:
+                return line
+            line, node, rest = step
+            if not rest:
+                return line
+        return line
+
+
+def _step(node: yaml.Node, rest: str) -> tuple[int, yaml.Node, str] | None:
+    """Go one part down: return the line of the part's key, its node, and what is left of the place."""
+    if isinstance(node, yaml.MappingNode):
+        keys = sorted(node.value, key=lambda pair: -len(str(pair[0].value)))  # a key may hold dots: the longest first
+        for key, value in keys:
+            name = str(key.value)
+            if rest == name or rest.startswith((f"{name}.", f"{name}[")):
+                return key.start_mark.line + 1, value, rest[len(name) :].removeprefix(".")
+    if isinstance(node, yaml.SequenceNode):
+        index = re.match(r"\[(\d+)\]\.?", rest)
+        if index and int(index[1]) < len(node.value):
+            item = node.value[int(index[1])]
+            return item.start_mark.line + 1, item, rest[index.end() :]
+        for item in node.value:  # freezes are named
+            if _named(item) and (rest == _named(item) or rest.startswith(f"{_named(item)}.")):
+                return item.start_mark.line + 1, item, rest[len(_named(item)) :].removeprefix(".")
+    return None
+
+
+def _named(item: yaml.Node) -> str:
+    pairs = item.value if isinstance(item, yaml.MappingNode) else []
+    return next((str(value.value) for key, value in pairs if key.value == "name"), "")
+
+
+def read(path: Path) -> SettingsFile:
+    """Read a file.
+
+    Raises:
+        CommandError: it cannot be read, is not YAML, or has a key twice; the message says ``file:line:``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise CommandError(f"{path}: cannot be read: {reason}", "Give the path of a YAML file.", Exit.USAGE) from error
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        repeated = _repeated(node) if node else None
+        if repeated:
+            raise refused(path, [Problem(*repeated)])
+        document = loader.construct_document(node) if node else None
+        json.dumps(document, allow_nan=False)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = "; ".join(filter(None, (error.context, error.problem)))
+        raise refused(path, [Problem(mark.line + 1 if mark else 1, f"not YAML: {said}")]) from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        first = str(error).partition("\n")[0]
+        raise refused(path, [Problem(1, f"not a plain document: {first}")]) from error
+    finally:
+        loader.dispose()
+    return SettingsFile(path, document, node)
+
+
+def _repeated(node: yaml.Node) -> tuple[int, str] | None:
+    """Find a key that stands twice in one mapping: YAML would silently take the last."""
+    waiting, seen_nodes = [node], set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen_nodes:
+            continue  # an alias of what was looked at
+        seen_nodes.add(id(each))
+        if isinstance(each, yaml.SequenceNode):
+            waiting += each.value
+        if isinstance(each, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in each.value:
+                line = key.start_mark.line + 1
+                if str(key.value) in lines:
+                    return line, f"{key.value!s} stands here a second time; the first is in line {lines[key.value]}"
+                lines[str(key.value)] = line
+                waiting.append(value)
+    return None
+
+
+def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "recommended") -> Settings:
+    """Check a file with the code of the functions, and refuse exemptions that have expired already.
+
+    Raises:
+        CommandError: every problem as ``file:line: message``.
+    """
+    now = now or datetime.now(UTC)
+    problems: list[Problem] = []
+    checked: Settings | None = None
+    try:
+        checked = settings.check(found.text, all_controls().values(), start_mode)
+    except SettingsError as error:
+        problems = _located(found, str(error))
+    if checked:
+        problems = [
+            Problem(found.line(f"{each.where}.expires"), f"{each.where}.expires: {each.expires} has passed; write a"
+                    " later day, or remove the exemption")
+            for each in checked.exemptions
+            if not each.in_force(now)
+        ]  # fmt: skip
+    if problems or checked is None:
+        raise refused(found.path, problems)
+    return checked
+
+
+def _located(found: SettingsFile, message: str) -> list[Problem]:
+    """Split the engine's message into its problems, each with its line."""
+    starts = [*_PLACE.finditer(message)]
+    if not starts:
+        return [Problem(1, message)]
+    problems = []
+    for start, after in zip(starts, [*starts[1:], None], strict=True):
+        place = start[1]
+        text = message[start.start(1) : after.start() if after else len(message)]
+        unknown = _QUOTED.search(text)
+        line = found.line(f"{place}.{unknown[1]}" if unknown else place)
+        problems.append(Problem(line, text))
+    return problems
+
+
+def refused(path: Path, problems: list[Problem]) -> CommandError:
+    """Return the error that names every problem of a file."""
+    lines = [f"{path}:{each.line}: {each.message}" for each in sorted(problems, key=lambda each: each.line)]
+    return CommandError("\n".join(lines), "Mend the file; nothing was pushed.", Exit.USAGE)
