@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evenkeel_cli import audit_commands, dlq_commands
+from evenkeel_cli import audit_commands, dlq_commands, settings_commands
 from evenkeel_cli.failure import told
 from evenkeel_cli.options import Output, OutputFormat, Region, StackName, Yes
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(settings_commands.app, name="settings")
 
 SandboxRegion = Annotated[str, typer.Option(help="Region that the local AWS plays.")]
 SandboxAccount = Annotated[str, typer.Option(help="Account that the local AWS plays: 12 digits.")]
@@ -111,3 +112,12 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
             undo_wave.run(stack, region, since, control, resource, how)
         else:
             undo_command.one(stack, region, record, resource, how)
+
+
+@app.command()
+def exemptions(stack: StackName, region: Region = None, output: OutputFormat = Output.TABLE) -> None:
+    """List what is exempt: until when, why, by whose word, and which findings of the last month it hides."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli import exemptions as listing  # noqa: PLC0415 - as above
+
+        listing.show(stack, region, as_json=output is Output.JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 _PLACE = re.compile(r"(?:^|; )((?:settings|controls|exemptions|freezes)\b[^\s:;]*): ")
 """Where in the engine's message a problem begins: the place in the document, then a colon."""
 _QUOTED = re.compile(r"unknown (?:key|parameter) '([^']*)'")
+
+
+PROVIDED = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"}
+"""What the stack gives its functions as defaults of parameters; here stand-ins of the same form."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,7 +151,10 @@ def _repeated(node: yaml.Node) -> tuple[int, str] | None:
             for key, value in each.value:
                 line = key.start_mark.line + 1
                 if str(key.value) in lines:
-                    return line, f"{key.value!s} stands here a second time; the first is in line {lines[key.value]}"
+                    return (
+                        line,
+                        f"{key.value!s} stands here a second time; the first is in line {lines[str(key.value)]}",
+                    )
                 lines[str(key.value)] = line
                 waiting.append(value)
     return None
@@ -162,7 +170,7 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
     problems: list[Problem] = []
     checked: Settings | None = None
     try:
-        checked = settings.check(found.text, all_controls().values(), start_mode)
+        checked = engine_check(found.text, start_mode)
     except SettingsError as error:
         problems = _located(found, str(error))
     if checked:
@@ -175,6 +183,21 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
     if problems or checked is None:
         raise refused(found.path, problems)
     return checked
+
+
+def engine_check(document: str, start_mode: str) -> Settings:
+    """Check a document with the engine, as if in a function of the stack.
+
+    Raises:
+        SettingsError: as the engine words it.
+    """
+    missing = {name: value for name, value in PROVIDED.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        return settings.check(document, all_controls().values(), start_mode)
+    finally:
+        for name in missing:
+            del os.environ[name]
 
 
 def _located(found: SettingsFile, message: str) -> list[Problem]:

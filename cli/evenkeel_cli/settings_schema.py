@@ -1,4 +1,4 @@
-"""The JSON Schema of settings.yaml, made from the registry: editors complete control ids, parameters and modes with it."""
+"""The JSON Schema of settings.yaml, made from the registry: editors complete control ids, parameters, modes with it."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ class Ledger:
         sealed = records.seal(record, item.head)
         hold: dict[str, Any] = {}
         if hold_until:
-            hold = {"hold_until": int(hold_until.timestamp()), "hold_reason": record["reason"]}
+            until, hold_record = int(hold_until.timestamp()), sealed["record_id"]
+            hold = {"hold_until": until, "hold_reason": record["reason"], "hold_record": hold_record}
         self._advance(
             item,
             sealed,
@@ -179,7 +180,7 @@ class Ledger:
             "hold_until": int(until.timestamp()),
             "hold_reason": record["detail"],
             "hold_record": sealed["record_id"],
-            **_announcement(record, self._clock()),
+            **(_announcement(record, self._clock()) if record["announce"] else {}),
         }
         gone: tuple[str, ...] = ()
         if request:

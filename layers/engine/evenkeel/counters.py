@@ -50,8 +50,9 @@ class Counters:
         moment = int(now.timestamp())
         window = moment - moment % radius.window_seconds
         common = {":now": moment, ":expires": moment + int(CONTROL_HOLD.total_seconds()) + 2 * radius.window_seconds}
-        here, one = {**common, ":window": window}, {":one": 1}
+        one = {":one": 1}
         for _ in range(_ATTEMPTS):
+            here = {**common, ":window": window}
             old = self._update(
                 f"radius#{name}",
                 "SET #window = :window, #count = if_not_exists(#count, :zero) + :one, expires_at = :expires",
@@ -68,9 +69,12 @@ class Counters:
                 if self._update(f"radius#{name}", begin, fresh, {**here, **one}) is None:
                     return Counted()
                 continue
+            if old["window"] > window:  # another worker's clock is past the window's end already
+                window = old["window"]
+                continue
             until = now + CONTROL_HOLD
-            hold = {**common, ":until": int(until.timestamp())}
-            if self._update(f"radius#{name}", "SET held_until = :until, expires_at = :expires", _FREE, hold) is None:
+            full, hold = f"#window = :window AND {_FREE}", {**here, ":until": int(until.timestamp())}
+            if self._update(f"radius#{name}", "SET held_until = :until, expires_at = :expires", full, hold) is None:
                 return Counted(until, first=True)
         raise LeaseHeldError(f"{name}: its counter is busy")
 

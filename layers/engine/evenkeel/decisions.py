@@ -15,7 +15,7 @@ from evenkeel import policy, records
 from evenkeel.caller import prove
 from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
 from evenkeel.events import decode
-from evenkeel.model import Outcome, Place, Request, Result
+from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evenkeel.records import Record
     from evenkeel.state import StateItem
 
+_AFTER_RELEASE_SECONDS = 3
 VERBS = ("approve", "reject", "release", "drop")
 _KEYS = {
     "approve": {"approve", "resource", "caller"},
@@ -109,15 +110,17 @@ class Desk:
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
                 return [self._set_aside(item, record, f"rejected by {caller}: {decision.because}")]
-            return [run(control, self._request(item), Approval(record, caller))]
+            return [run(control, self._request(item, record), Approval(record, caller))]
         control = self._control(decision.name)
         if decision.resource == "all":
             return self._release_all(control)
         item = self._ledger.state(control.id, decision.resource)
         record = self._held(control, item, decision.resource)
         if decision.verb == "drop":
+            if not item.held_request:
+                raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
             return [self._set_aside(item, record, f"dropped by {caller}: {decision.because}")]
-        return [run(control, self._request(item), Approval(record, caller, releases=True))]
+        return [run(control, self._request(item, record), Approval(record, caller, releases=True))]
 
     def _control(self, name: str) -> Control:
         if name not in self._controls:
@@ -141,13 +144,19 @@ class Desk:
 
     def _held(self, control: Control, item: StateItem, arn: str) -> Record:
         record = self._ledger.record(arn, item.hold_record) if item.hold_record else None
-        if record is None or not item.held_request or not item.held(self._clock()):
+        if record is None or not item.held(self._clock()):
             raise ApprovalRefusedError(f"{arn}: {control.id} holds nothing there")
         if record.get("outcome") == Outcome.AWAITING:
             raise ApprovalRefusedError(f"{arn}: it waits for approval; approve or reject record {item.hold_record}")
         return record
 
-    def _request(self, item: StateItem) -> Request:
+    def _request(self, item: StateItem, record: Record) -> Request:
+        """Return the request that is kept; after an undo or a rejection none is, and the person's own wish takes its place."""
+        if not item.held_request:
+            cause = Cause("manual", event_name="Release", event_time=records.timestamp(self._clock()))
+            return Request(
+                record["control"], Resource(record["resource"], record["account"], record["region"]), cause, attempt=1
+            )
         return decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
 
     def _set_aside(self, item: StateItem, record: Record, detail: str) -> Result:
@@ -155,15 +164,16 @@ class Desk:
         now = self._clock()
         ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
         sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME)
-        return Result(self._request(item), Outcome.REJECTED, detail, (), sealed["record_id"])
+        return Result(self._request(item, record), Outcome.REJECTED, detail, (), sealed["record_id"])
 
     def _release_all(self, control: Control) -> list[Result]:
         """Give the control its allowance back and send everything it holds to the queue, to be looked at again."""
         self._ledger.counters.release(f"{control.id}#{self._place.account}")
         released = []
         for arn, item in self._ledger.held_by(control.id):
-            request = self._request(item)
-            self._queue.put_back(request, 0, "released")
+            request = decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
+            # Sent first, so that it cannot be lost; and later, so that it does not find the hold still there.
+            self._queue.put_back(request, _AFTER_RELEASE_SECONDS, "released")
             self._ledger.unhold(control.id, arn, item)
             released.append(Result(request, Outcome.RETURNED, f"released: {item.hold_reason}"))
         return released

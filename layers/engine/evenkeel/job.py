@@ -41,6 +41,11 @@ class Job:
     """A person's yes to what was kept of this request."""
 
     @property
+    def released(self) -> bool:
+        """A person released this very resource from its hold."""
+        return self.approval is not None and self.approval.releases
+
+    @property
     def arn(self) -> str:
         """The resource's ARN."""
         return self.request.resource.arn

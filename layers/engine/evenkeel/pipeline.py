@@ -57,7 +57,7 @@ class Pipeline:
         self._clock = clock
         self._repairer = Repairer(aws, ledger, clock, sleep)
 
-    def run(  # noqa: PLR0911 - one return an outcome, in the order of the way
+    def run(
         self,
         control: Control,
         request: Request,
@@ -84,14 +84,32 @@ class Pipeline:
         except AwsError as error:
             return self._rules_unknown(request, error)
         self._aws.forget()
+        # A creation's first look spares the read: its write holds only where no state item exists.
+        item = StateItem() if request.creates and not request.attempt and not redelivered else None
+        for _ in range(_STALE_ATTEMPTS):
+            try:
+                return self._look(job, item)
+            except LeaseHeldError as error:
+                return returned(request, str(error), policy.return_delay(request.attempt))
+            except StaleStateError as error:  # whoever was faster may have mended it: look again, too
+                item = StateItem.of(error.item) if error.item else None
+        return returned(request, "its state item keeps changing", policy.return_delay(request.attempt))
+
+    def _look(self, job: Job, item: StateItem | None) -> Result:
+        """Read, judge and do as decided; ``item`` is the state item where it is known.
+
+        Raises:
+            LeaseHeldError, StaleStateError: somebody else was faster.
+        """
+        request, looked_at = job.request, self._clock()
         try:
-            state, judgement = job.look(self._aws, self._clock())
+            state, judgement = job.look(self._aws, looked_at)
         except AwsError as error:
             return self._unreadable(job, error)
         if isinstance(judgement, NotReady):
             return returned(request, f"not ready: {judgement.reason}", policy.return_delay(request.attempt))
         if isinstance(judgement, NonCompliant):
-            return self._found(job, state, judgement)
+            return self._found(job, state, judgement, item, looked_at)
         if isinstance(judgement, NotApplicable):
             return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
         return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
@@ -99,7 +117,7 @@ class Pipeline:
     def _job(self, control: Control, request: Request, settings: Settings) -> Job:
         """Find out what the settings say about the resource; its tags are read only where a rule depends on them."""
         now, resource = self._clock(), request.resource
-        tags = read_tags(self._aws, resource.arn) if settings.needs_tags(control) else None
+        tags = read_tags(self._aws, resource.arn) if settings.needs_tags(control, now) else None
         subject = Subject(resource.arn, resource.account, resource.region, tags)
         exemption = settings.exemption(control, subject, now)
         exempt = ""
@@ -140,7 +158,9 @@ class Pipeline:
             return returned(request, str(error), policy.return_delay(request.attempt))
         return result
 
-    def _found(self, job: Job, state: State, finding: NonCompliant) -> Result:
+    def _found(
+        self, job: Job, state: State, finding: NonCompliant, item: StateItem | None, looked_at: datetime
+    ) -> Result:
         """Decide about a finding, and do as decided."""
         decision = policy.decide(finding, job.arn, job.circumstances(self._scope, self._clock()))
         if job.approval and not job.approval.releases:
@@ -150,20 +170,14 @@ class Pipeline:
         if job.request.dry_run:
             return _dry(job, finding, decision)
         record = job.record(state, finding, now=self._clock(), retention_days=self._retention_days)
-        # A creation's first look spares the read: the write below holds only where no state item exists.
-        fresh = job.request.creates and not job.request.attempt and not job.redelivered
-        item = StateItem() if fresh else self._ledger.state(job.control.id, job.arn)
-        for _ in range(_STALE_ATTEMPTS):
-            held = item.held(self._clock())
-            if held and not (job.approval and job.approval.record["record_id"] == item.hold_record):
-                return Result(job.request, Outcome.SKIPPED, held)
-            try:
-                return self._do(job, record, item, finding, decision)
-            except LeaseHeldError as error:
-                return returned(job.request, str(error), policy.return_delay(job.request.attempt))
-            except StaleStateError as error:
-                item = StateItem.of(error.item) if error.item else self._ledger.state(job.control.id, job.arn)
-        return returned(job.request, "its state item keeps changing", policy.return_delay(job.request.attempt))
+        if item is None:
+            item = self._ledger.state(job.control.id, job.arn)
+            if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
+                raise StaleStateError(f"{job.arn}: repaired since it was looked at")
+        held = item.held(self._clock())
+        if held and not (job.approval and job.approval.record["record_id"] == item.hold_record):
+            return Result(job.request, Outcome.SKIPPED, held)
+        return self._do(job, record, item, finding, decision)
 
     def _do(
         self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: policy.Decision
@@ -181,6 +195,7 @@ class Pipeline:
 
     def _hold(self, job: Job, record: Record, item: StateItem, decision: policy.AwaitApproval | policy.Hold) -> Result:
         """Keep the request until the hold is due, somebody approves it, or it is released."""
+        item = self._without_plan(job, item, decision.reason)
         asks = isinstance(decision, policy.AwaitApproval)
         outcome = Outcome.AWAITING if asks else Outcome.HELD
         critical = isinstance(decision, policy.Hold) and decision.critical
@@ -193,25 +208,29 @@ class Pipeline:
             aws_calls=len(self._aws.made),
             announce=asks or critical,
         )
-        sealed = self._ledger.hold(ended, item, decision.until, job.request.again(self._clock()))
+        sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1))
         return job.ended(outcome, decision.reason, sealed)
 
     def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:
         """Tell people of a finding that is left as it is, once a day."""
-        if item.plan:
-            detail = f"interrupted; by now: {decision.reason}"
-            self._repairer.end(job, item, Outcome.FAILED, detail, announce=False)
-            item = self._ledger.state(job.control.id, job.arn)
+        item = self._without_plan(job, item, decision.reason)
         now = self._clock()
         lately = now.timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
         if item.announced == finding_digest(record) and lately:
-            return Result(job.request, Outcome.SKIPPED, "already announced within a day")
+            return self._left_alone(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
         calls = len(self._aws.made)
         ended = records.ended(
             record, Outcome.ANNOUNCED, now=now, detail=decision.reason, after=record["before"], aws_calls=calls
         )
         sealed = self._ledger.announce(ended, item)
         return job.ended(Outcome.ANNOUNCED, f"{record['reason']}; {decision.reason}", sealed)
+
+    def _without_plan(self, job: Job, item: StateItem, reason: str) -> StateItem:
+        """Close the plan that a worker left open, where by now another decision holds."""
+        if not item.plan:
+            return item
+        self._repairer.end(job, item, Outcome.FAILED, f"interrupted; by now: {reason}", announce=False)
+        return self._ledger.state(job.control.id, job.arn)
 
     def _unreadable(self, job: Job, error: Exception) -> Result:
         """Judge a read that AWS refused."""

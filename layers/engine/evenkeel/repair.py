@@ -128,7 +128,9 @@ class Repairer:
         return self._ledger.plan(records.planned(finding, self._clock()), item)
 
     def _refuse_too_much(self, job: Job, item: StateItem) -> None:
-        """Raise where another change would go too far; else count it."""
+        """Raise where another change would go too far; else count it. Who releases one resource lets it be changed."""
+        if job.released:
+            return
         now = self._clock()
         rounds = item.recent_rounds(now)
         if len(rounds) >= policy.TUG_ROUNDS and not job.approval:
@@ -194,12 +196,13 @@ class Repairer:
         """Return the resource's last repairs with this one."""
         actor, now = job.request.actor, self._clock()
         this = {
-            "at": int(now.timestamp()),
+            "at": int(now.timestamp() * 1000),
             "principal": actor.principal,
             "client": actor.user_agent[:60],
             "event": job.request.cause.event_name,
         }
-        return (*item.recent_rounds(now), this)[-policy.TUG_ROUNDS :]
+        before = () if job.released else item.recent_rounds(now)
+        return (*before, this)[-policy.TUG_ROUNDS :]
 
     def _prove_later(self, job: Job, finding: Record, item: StateItem) -> Result:
         """Judge a change that still does not show: wait on, or say that it did not hold."""

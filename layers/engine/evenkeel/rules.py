@@ -134,7 +134,8 @@ class Freeze:
         if "*" not in self.controls and control not in self.controls:
             return None
         zone = ZoneInfo(self.timezone)
-        start = _last_firing(self.cron, now.astimezone(zone).replace(second=0, microsecond=0) + timedelta(minutes=1))
+        minute = now.astimezone(zone).replace(second=0, microsecond=0)
+        start = _last_firing(self.cron, self.timezone, minute + timedelta(minutes=1))
         if start is None:
             return None
         end = start + timedelta(hours=self.hours)
@@ -142,7 +143,8 @@ class Freeze:
 
 
 @lru_cache(maxsize=64)
-def _last_firing(cron: str, before: datetime) -> datetime | None:
+def _last_firing(cron: str, timezone: str, before: datetime) -> datetime | None:  # noqa: ARG001 - see below
+    # The zone is part of the cache's key: one moment in two zones is equal, and not the same hour to a cron expression.
     from cronsim import CronSim  # noqa: PLC0415 - only where settings have freezes
 
     return next(CronSim(cron, before, reverse=True), None)
@@ -185,7 +187,7 @@ def freeze(raw: Any, where: str) -> Freeze:
     timezone = fields.get("timezone", "UTC")
     try:
         zone = ZoneInfo(str(timezone))
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder's name, or one too long
         raise SettingsError(f"{where}.timezone: {timezone!r} is no time zone; write one like Europe/Madrid") from error
     cron = str(fields.get("cron", ""))
     try:

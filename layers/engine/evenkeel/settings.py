@@ -73,10 +73,10 @@ class Settings:
             layers += [(rule.given, rule.where) for rule in sorted(holding, key=lambda rule: rule.selector.specificity)]
         return _layered(control, layers, self.start_mode, variables)
 
-    def needs_tags(self, control: Control) -> bool:
+    def needs_tags(self, control: Control, now: datetime) -> bool:
         """Say whether some rule of a control depends on the resource's tags, so that they have to be read."""
         selectors = [rule.selector for rule in self.overrides.get(control.id, ())]
-        selectors += [exemption.selector for exemption in self.exemptions if exemption.covers(control.id)]
+        selectors += [exemption.selector for exemption in self._exemptions(control, now)]
         return any(selector.tags for selector in selectors)
 
     def exemption(self, control: Control, subject: Subject, now: datetime) -> Exemption | None:
@@ -85,8 +85,10 @@ class Settings:
         Raises:
             TagsUnknownError: it depends on tags that are not known.
         """
-        holding = (each for each in self.exemptions if each.covers(control.id) and each.in_force(now))
-        return next((each for each in holding if each.selector.matches(subject)), None)
+        return next((each for each in self._exemptions(control, now) if each.selector.matches(subject)), None)
+
+    def _exemptions(self, control: Control, now: datetime) -> Iterator[Exemption]:
+        return (each for each in self.exemptions if each.covers(control.id) and each.in_force(now))
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield each control that an exemption or a freeze names, with its place."""

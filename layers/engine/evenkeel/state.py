@@ -51,7 +51,7 @@ class StateItem:
     held_request: str = ""
     """JSON of the request that comes again when the hold is due or released."""
     rounds: tuple[dict[str, Any], ...] = ()
-    """The last repairs: ``{"at" (seconds since 1970), "principal", "client", "event"}``."""
+    """The last repairs: ``{"at" (milliseconds since 1970), "principal", "client", "event"}``."""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> StateItem:
@@ -63,7 +63,7 @@ class StateItem:
     def recent_rounds(self, now: datetime) -> tuple[dict[str, Any], ...]:
         """Return the repairs that count towards a tug of war."""
         since = now - TUG_WINDOW
-        return tuple(each for each in self.rounds if each["at"] >= since.timestamp())[-TUG_ROUNDS:]
+        return tuple(each for each in self.rounds if each["at"] >= since.timestamp() * 1000)[-TUG_ROUNDS:]
 
     def held(self, now: datetime) -> str:
         """Say why it must be left alone for now, or return an empty string."""

@@ -1,0 +1,207 @@
+"""``evenkeel settings``: check a file, see what is live, compare, push."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from evenkeel_cli import arns, asking, console, settings_diff, settings_file, stacks
+from evenkeel_cli.audit_reader import Reader
+from evenkeel_cli.failure import CommandError
+from evenkeel_cli.settings_live import Live, busy, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from evenkeel_cli.settings_diff import Changed
+    from evenkeel_cli.settings_live import Deployed
+    from evenkeel_cli.stacks import Stack
+
+_LISTED = 20  # findings that a person is shown
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def validate(path: Path, *, as_json: bool) -> None:
+    """Check a file; nothing of AWS is asked.
+
+    Raises:
+        CommandError: it is wrong; each problem with its line.
+    """
+    checked = settings_file.check(settings_file.read(path))
+    if as_json:
+        sys.stdout.write(json.dumps({"file": str(path), "ok": True, "version": checked.version}) + "\n")
+    else:
+        named = {"control": checked.controls, "exemption": checked.exemptions, "freeze": checked.freezes}
+        told = ", ".join(
+            f"{number} {what}{'' if number == 1 else 's'}"
+            for what, number in ((what, len(part)) for what, part in named.items())
+        )
+        console.results().print(f"{path} is valid: {told}.", soft_wrap=True)
+
+
+def show(stack: str, region: str | None, *, as_json: bool) -> None:
+    """Print what is live."""
+    live, coming = Live(stacks.find(stack, region, f"show the settings of stack {stack}")).look()
+    if as_json:
+        body = {"stack": stack, **_described(live), "coming": _described(coming) if coming else None}
+        sys.stdout.write(json.dumps(body, indent=2) + "\n")
+        return
+    console.errors().print(f"# {stack}: version {live.version}, in records {_version(live)}", style="dim")
+    if coming:
+        console.errors().print(f"# version {coming.version} is {coming.state}, {coming.percent:.0f} %", style="yellow")
+    sys.stdout.write(settings_diff.as_yaml(parsed(live.content)))
+
+
+def _described(deployed: Deployed) -> dict[str, Any]:
+    return {
+        "version": deployed.version, "settings_version": _version(deployed), "deployment": deployed.number,
+        "state": deployed.state, "percent": deployed.percent, "settings": parsed(deployed.content),
+    }  # fmt: skip
+
+
+def _version(deployed: Deployed) -> str:
+    """Return the name that audit records give to a document."""
+    return hashlib.sha256(deployed.content.encode()).hexdigest()[:12]
+
+
+def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
+    """Compare a file with what is live, and say which findings of the last month would be decided otherwise."""
+    there = stacks.find(stack, region, f"compare {path} with the settings of stack {stack}")
+    found = settings_file.read(path)
+    start_mode = there.parameters.get("StartMode") or "recommended"
+    new = settings_file.check(found, start_mode=start_mode)
+    live, _ = Live(there).look()
+    changes = settings_diff.lines(parsed(live.content), found.document, f"live version {live.version}", str(path))
+    old = settings_diff.loaded(live.content, start_mode)
+    changed: list[Changed] = []
+    findings = 0
+    if old and changes:
+        with _waiting("looking through the last month's findings", show=not as_json):
+            changed, findings = settings_diff.decisions(Reader(there), old, new, datetime.now(UTC))
+    if as_json:
+        body = {"stack": stack, "live": live.version, "diff": changes, "findings": findings,
+                "decided_otherwise": [each.described() for each in changed]}  # fmt: skip
+        sys.stdout.write(json.dumps(body, indent=2) + "\n")
+        return
+    out = console.results()
+    _print_diff(out, changes)
+    if changes and old:
+        _print_decisions(out, changed, findings)
+    elif changes:
+        out.print("The live settings are not valid for this version of the command, so decisions cannot be compared.")
+
+
+def _print_diff(out: Console, changes: list[str]) -> None:
+    if not changes:
+        out.print("No difference.")
+    for line in changes:
+        out.print(Text(line, style=_STYLES.get(line[:1], "")), soft_wrap=True)
+
+
+def _print_decisions(out: Console, changed: list[Changed], findings: int) -> None:
+    told = f"{len(changed):,} of {findings:,} findings of the last 30 days would be decided otherwise."
+    out.print(f"\n{told}", style="bold")
+    for each in changed[:_LISTED]:
+        what = Text.assemble((each.control, "bold"), f"  {arns.short(each.resource)}: ", (each.before, "red"), " → ",
+                             (each.after, "green"))  # fmt: skip
+        out.print(what, soft_wrap=True)
+    if len(changed) > _LISTED:
+        out.print(f"… and {len(changed) - _LISTED:,} more: --output json has all.")
+
+
+def push(  # noqa: PLR0913 - the command's own options
+    stack: str, region: str | None, path: Path, *, at_once: bool, yes: bool, as_json: bool
+) -> None:
+    """Check a file, show what it changes, ask, deploy it, and wait until it is deployed or taken back.
+
+    The same push again while it is under way follows it.
+
+    Raises:
+        CommandError: the file is wrong, the push was refused or taken back, or the person said no.
+    """
+    there = stacks.find(stack, region, f"push {path} to stack {stack}")
+    found = settings_file.read(path)
+    settings_file.check(found, start_mode=there.parameters.get("StartMode") or "recommended")
+    appconfig = Live(there)
+    live, coming = appconfig.look()
+    if coming and parsed(coming.content) != found.document:
+        raise busy(stack, f"version {coming.version} is {coming.state}, {coming.percent:.0f} %")
+    if coming:
+        number = coming.number
+    else:
+        changes = settings_diff.lines(parsed(live.content), found.document, f"live version {live.version}", str(path))
+        if not as_json:
+            _print_diff(console.errors(), changes)
+        if not changes:
+            _told(stack, live.number, "COMPLETE", as_json=as_json, words=f"{stack} has these settings already.")
+            return
+        how = "at once, without a watch" if at_once else "a fifth of the functions at a time, then under watch"
+        asking.confirm(f"Push this to {stack} ({how})?", "nothing was pushed", yes=yes)
+        number = appconfig.start(found.text, at_once=at_once)
+    _follow(there, appconfig, number, as_json=as_json)
+
+
+def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> None:
+    try:
+        with _progress(show=not as_json) as tick:
+            state = appconfig.follow(number, tick)
+    except KeyboardInterrupt:
+        next_step = "Run the same command again to follow it; settings show says how far it is."
+        raise CommandError(f"deployment {number} goes on by itself", next_step) from None
+    if state != "COMPLETE":
+        raise CommandError(
+            f"{stack.name}: deployment {number} ended as {state}: {appconfig.why(number)}",
+            "The settings before it are in force again. The functions' log groups say what was refused (settings: …).",
+        )
+    _told(stack.name, number, state, as_json=as_json,
+          words=f"{stack.name} has the new settings; every worker sees them within a minute.")  # fmt: skip
+
+
+def _told(stack: str, number: int, state: str, *, as_json: bool, words: str) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"stack": stack, "deployment": number, "state": state}) + "\n")
+    else:
+        console.results().print(words)
+
+
+@contextmanager
+def _waiting(what: str, *, show: bool) -> Iterator[None]:
+    if not show or not console.errors().is_terminal:
+        yield
+        return
+    with console.errors().status(what):
+        yield
+
+
+@contextmanager
+def _progress(*, show: bool) -> Iterator[Callable[[str, float], None]]:
+    """Show state and percentage: as a bar at a terminal, else as a line when either changes."""
+    err = console.errors()
+    if not show:
+        yield lambda _state, _percent: None
+        return
+    if not err.is_terminal:
+        said: list[str] = []
+
+        def tell(state: str, percent: float) -> None:
+            line = f"{state} {percent:.0f} %"
+            if said[-1:] != [line]:
+                said.append(line)
+                err.print(line)
+
+        yield tell
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - only at a terminal
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err) as bar:
+        task = bar.add_task("", total=100)
+        yield lambda state, percent: bar.update(task, description=state, completed=percent)
