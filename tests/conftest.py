@@ -43,6 +43,12 @@ def wire() -> Iterator[Wire]:
 
 
 @pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_caller``."""
+    monkeypatch.setattr("evenkeel.decisions.prove", lambda signed, *_: signed["arn"])
+
+
+@pytest.fixture
 def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     """Return the stack's tables and queues on an empty moto without its gaps."""
     from moto import mock_aws  # noqa: PLC0415 - as above

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel import events, settings
+from evenkeel import decisions, events, settings
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.pipeline import Pipeline
+from evenkeel.queue import Queue
 from evenkeel.registry import all_controls
 from evenkeel.state import StateItem, unwire
 from tests.moto_gaps import Configuration
@@ -90,10 +91,40 @@ class World:
         text = document if isinstance(document, str) else json.dumps(document)
         self.configuration.document = text.encode()
 
-    def pipeline(self, owner: str = "worker-1", scope: tuple[str, ...] = ("*",)) -> Pipeline:
-        """Return the pipeline of one worker."""
-        ledger = Ledger(Aws(client), "audit", "state", owner, self.clock, self.sleep)
-        return Pipeline(Aws(client), ledger, scope=scope, retention_days=400, clock=self.clock, sleep=self.sleep)
+    def ledger(self, owner: str = "worker-1", connect: Callable[[str], Any] = client) -> Ledger:
+        """Return the ledger of one worker."""
+        return Ledger(Aws(connect), "audit", "state", owner, self.clock, self.sleep)
+
+    def pipeline(
+        self, owner: str = "worker-1", scope: tuple[str, ...] = ("*",), connect: Callable[[str], Any] = client
+    ) -> Pipeline:
+        """Return the pipeline of one worker, which reaches AWS by ``connect``."""
+        ledger = self.ledger(owner, connect)
+        return Pipeline(Aws(connect), ledger, scope=scope, retention_days=400, clock=self.clock, sleep=self.sleep)
+
+    def decide(self, payload: dict[str, Any], who: str, *, document: dict[str, Any] | None = None) -> list[Result]:
+        """Serve a person's decision; needs the fixture ``people``, which takes a caller's ARN for a proof."""
+        desk = decisions.Desk(
+            tuple(all_controls().values()),
+            self.ledger("desk"),
+            Queue(Aws(client), QUEUE_URL, DLQ_URL),
+            stack="evenkeel-test",
+            sts_endpoint="",
+            place=PLACE,
+            clock=self.clock,
+        )
+        loaded, run = settings.parse(json.dumps(document or self.document)), self.pipeline("desk").run
+        return desk.decide(
+            decisions.parse({**payload, "caller": {"arn": who}}),
+            lambda control, wish, approval: run(control, wish, loaded, approval=approval),
+        )
+
+    def chains(self) -> int:
+        """Prove the chain of each control and resource; return how many there are. Raises BrokenChainError."""
+        kinds = {(record["control"], record["resource"]) for record in self.records()}
+        for control, arn in kinds:
+            assert self.ledger().chain(control, arn)
+        return len(kinds)
 
     def run(
         self,
@@ -124,6 +155,10 @@ class World:
         """Return the state item of a control and resource."""
         found = client("dynamodb").get_item(TableName="state", Key={"pk": {"S": f"{control}#{arn}"}})
         return StateItem.of(found.get("Item", {}))
+
+    def kept(self, control: str, arn: str) -> Request:
+        """Return the request that a hold keeps."""
+        return events.decode(json.loads(self.state(control, arn).held_request), tuple(all_controls().values()), PLACE)
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """Take all messages off a queue, those still delayed too."""

@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -45,14 +45,12 @@ class Verifier:
     """Verifies the chains of one stack."""
 
     def __init__(self, stack: Stack, now: datetime) -> None:
-        """Ask the table for its age, which says whether anything can have expired."""
+        """Ask the table for its size."""
         self._stack = stack
         self._reader = Reader(stack)
         self._now = now
-        self._oldest = now - timedelta(days=int(stack.parameters.get("AuditRetentionDays") or 400))
         with reaching(f"look at the audit table of stack {stack.name}"):
             described = stack.cloud("dynamodb").describe_table(TableName=self._reader.table)["Table"]
-        self._may_expire = described["CreationDateTime"] < self._oldest
         self.about = int(described.get("ItemCount", 0))
         """How many records there are, as DynamoDB counted them within the last six hours."""
 
@@ -111,7 +109,7 @@ class Verifier:
         return report
 
     def _judge(self, key: tuple[str, str], links: list[Link], state: dict[str, Any] | None) -> Judged:
-        return Chain(*key, links, state, self._oldest, self._may_expire, self._now).judge()
+        return Chain(*key, links, state, self._now).judge()
 
     def _look_again(self, key: tuple[str, str]) -> Judged:
         """Read one chain afresh: the head first, so that a record written meanwhile is seen as newer than the head.
@@ -180,7 +178,7 @@ def _tell(report: Report, stack: str, *, as_json: bool) -> None:
     good = "" if report.findings else "; every one is what was written"
     out.print(Text(f"{said}{good}.", style="bold"))
     if report.begin_late:
-        out.print(f"{_count(report.begin_late, 'chain')} may have lost the oldest records to the retention time.")
+        out.print(f"{_count(report.begin_late, 'chain')} begin late: their oldest records outlived the retention time.")
 
 
 def _count(number: int, what: str) -> str:

@@ -104,7 +104,7 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
     found = [each for each in reader.all_of(arn) if each["control"] == control]
     head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
     try:
-        order, trouble = chained(found, head, arn), ""
+        order, trouble = chained(found, head, arn, datetime.now(UTC)), ""
     except BrokenChainError as error:
         order, trouble = found, str(error)
     position = next((n for n, each in enumerate(order, 1) if each["record_id"] == record["record_id"]), None)

@@ -2,7 +2,8 @@
 
 Each record carries its hash and that of the one before; the state table holds the last one's. What is wrong shows as a
 record whose hash does not fit, as a hash that no record has, or as a record that no hash leads to. The table
-itself removes records that outlived their retention, so a chain may rightly begin in the middle.
+itself removes records that outlived their retention, so a chain may rightly begin in the middle: each record says when
+the one before it may go, and the head when the last one may.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SKEW = timedelta(seconds=90)
 """How far a later record's clock may be behind an earlier one's: workers' clocks differ."""
+
+
+_A_DAY = 86400  # retention is in days: smaller differences come from how records follow each other
 
 
 class Fault(StrEnum):
@@ -55,6 +59,8 @@ class Link:
     at: float
     """Seconds since 1970; 0 where its id is none."""
     expires_at: int
+    previous_expires_at: int
+    """When the record before it may be removed, in seconds since 1970; 0 where it does not say."""
 
     @property
     def intact(self) -> bool:
@@ -90,8 +96,13 @@ def link(record: Record) -> Link:
         str(record.get("step", "")),
         str(record.get("plan_id", "")),
         _time(str(record.get("record_id", ""))),
-        expires if isinstance(expires := record.get("expires_at"), int) else 0,
+        _number(record.get("expires_at")),
+        _number(record.get("previous_expires_at")),
     )
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _time(record_id: str) -> float:
@@ -118,10 +129,6 @@ class Chain:
     links: Sequence[Link]
     state: dict[str, Any] | None
     """The state item; None where there is none."""
-    oldest: datetime
-    """Nothing written at or after this can have expired yet."""
-    may_expire: bool
-    """Whether the table is old enough for anything to have expired."""
     now: datetime
 
     def judge(self) -> Judged:
@@ -135,14 +142,14 @@ class Chain:
             return Judged((*self._changed(), self._finding(Fault.TRUNCATED, newest.record_id, what)))
         ordered, gap = self._walk(head)
         left = sorted(set(self._holders().values()) - set(ordered), key=lambda each: each.record_id)
-        found = [*self._changed(), *self._disorder(ordered)]
+        found = [*self._changed(), *self._disorder(ordered), *self._shortened(ordered)]
         if gap is None:
             return Judged((*found, *self._astray(left, ordered[0])))
         return self._broken(found, ordered, left, gap)
 
     def _empty(self, head: str) -> Judged:
         """Judge a head without any record: the last one expired, or all were removed."""
-        if not head or self._head_may_have_expired():
+        if not head or self._past(self._head_expires_at):
             return Judged(begins_late=bool(head))
         what = f"all its records are gone; the head names one with hash {head}"
         return Judged((self._finding(Fault.MISSING, "", what),))
@@ -181,7 +188,7 @@ class Chain:
         """Name the records that no hash leads to; those that have expired are merely about to be removed."""
         found = []
         for each in left:
-            if not each.intact or self._expired(each):
+            if not each.intact or self._past(each.expires_at):
                 continue
             after = last and each.record_id > last.record_id
             what = "it comes after the head: it was planted, or the head was set back" if after else "it is in no chain"
@@ -191,14 +198,14 @@ class Chain:
     def _broken(self, found: list[Finding], ordered: list[Link], left: list[Link], gap: str) -> Judged:
         """Judge a chain with a hash that no record has."""
         later = ordered[-1] if ordered else None
-        if later is None and self._head_may_have_expired() and all(self._expired(each) for each in left):
-            return Judged(tuple(found), begins_late=True)
+        if later is None and self._past(self._head_expires_at):
+            return Judged((*found, *self._astray(left, None)), begins_late=True)
         if later is None:
             return Judged((*found, *self._headless(left, gap)))
         if not later.intact:
             return Judged(tuple(found))  # what it says of the record before it is worth nothing
-        if self._may_have_expired(later) and all(self._expired(each) for each in left):
-            return Judged(tuple(found), begins_late=True)
+        if self._past(later.previous_expires_at):
+            return Judged((*found, *self._astray(left, ordered[0])), begins_late=True)
         older = [each for each in left if each.record_id < later.record_id and each.intact]
         successors = {each.previous for each in left}
         top = max((each for each in older if each.stored not in successors), key=lambda each: each.record_id,
@@ -242,20 +249,23 @@ class Chain:
             top = holders.get(top.previous)
         return segment
 
-    def _may_have_expired(self, later: Link) -> bool:
-        """Say whether the record before ``later`` can have outlived its retention."""
-        if later.step == "OUTCOME" and later.plan_id:
-            return _time(later.plan_id) < self.oldest.timestamp()
-        return self.may_expire
+    def _shortened(self, ordered: list[Link]) -> list[Finding]:
+        """Name the records that were given less time to live than was written: no hash covers that time."""
+        promised = [self._head_expires_at, *(each.previous_expires_at for each in ordered)]
+        what = "its time to live was shortened, so that the table removes it early"
+        return [
+            self._finding(Fault.CHANGED, each.record_id, what)
+            for each, until in zip(ordered, promised, strict=False)
+            if each.intact and 0 < each.expires_at < until - _A_DAY
+        ]
 
-    def _head_may_have_expired(self) -> bool:
-        state = self.state or {}
-        times_seen = [float(state.get(name, 0)) for name in ("repaired_at", "announced_at")]
-        written = max(*times_seen, _time(str(state.get("plan", ""))))
-        return self.may_expire and written < self.oldest.timestamp()
+    @property
+    def _head_expires_at(self) -> int:
+        return _number((self.state or {}).get("head_expires_at"))
 
-    def _expired(self, each: Link) -> bool:
-        return 0 < each.expires_at < self.now.timestamp()
+    def _past(self, moment: int) -> bool:
+        """Say whether a time to live, in seconds since 1970, is over; 0 is none."""
+        return 0 < moment <= self.now.timestamp()
 
     def _finding(self, fault: Fault, record_id: str, message: str) -> Finding:
         return Finding(fault, record_id, self.resource, self.control, message)

@@ -150,12 +150,10 @@ def _repeated(node: yaml.Node) -> tuple[int, str] | None:
             lines: dict[str, int] = {}
             for key, value in each.value:
                 line = key.start_mark.line + 1
-                if str(key.value) in lines:
-                    return (
-                        line,
-                        f"{key.value!s} stands here a second time; the first is in line {lines[str(key.value)]}",
-                    )
-                lines[str(key.value)] = line
+                name = str(key.value)
+                if name in lines:
+                    return line, f"{name} stands here a second time; the first is in line {lines[name]}"
+                lines[name] = line
                 waiting.append(value)
     return None
 
@@ -166,23 +164,25 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
     Raises:
         CommandError: every problem as ``file:line: message``.
     """
-    now = now or datetime.now(UTC)
-    problems: list[Problem] = []
     checked: Settings | None = None
     try:
         checked = engine_check(found.text, start_mode)
+        problems = _expired(found, checked, now or datetime.now(UTC))
     except SettingsError as error:
         problems = _located(found, str(error))
-    if checked:
-        problems = [
-            Problem(found.line(f"{each.where}.expires"), f"{each.where}.expires: {each.expires} has passed; write a"
-                    " later day, or remove the exemption")
-            for each in checked.exemptions
-            if not each.in_force(now)
-        ]  # fmt: skip
     if problems or checked is None:
         raise refused(found.path, problems)
     return checked
+
+
+def _expired(found: SettingsFile, checked: Settings, now: datetime) -> list[Problem]:
+    problems = []
+    for each in checked.exemptions:
+        place = f"{each.where}.expires"
+        if not each.in_force(now):
+            told = f"{place}: {each.expires} has passed; write a later day, or remove the exemption"
+            problems.append(Problem(found.line(place), told))
+    return problems
 
 
 def engine_check(document: str, start_mode: str) -> Settings:

@@ -34,7 +34,7 @@ STUCK_AFTER = timedelta(hours=1)
 
 @lru_cache(maxsize=1)
 def _aws() -> Aws:
-    return Aws(connect(os.environ["AWS_REGION"]))
+    return connect(os.environ["AWS_REGION"])[0]
 
 
 KINDS = ("plan", "held")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from evenkeel.control import Context, Control, Frameworks, Grant, Stage
+from evenkeel.errors import code
 from evenkeel.model import (
     Call,
     Change,
@@ -93,12 +96,23 @@ class PointInTimeRecovery(Control):
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
         """Keep the recovery period within what DynamoDB accepts; 0 leaves it to the table's owner."""
         days = parameters["min_recovery_days"]
+        if parameters["max_table_gib"] < 0:
+            return f"max_table_gib: {parameters['max_table_gib']}; write 0 or more"
         return "" if 0 <= days <= _LONGEST else f"min_recovery_days: {days}; write 0 (any) to {_LONGEST}"
 
     def read(self, aws: Aws, context: Context) -> State:
         """Ask for the backups first; the table's size and status only where there is something to change."""
-        table = context.resource.name.removeprefix("table/")
-        backups = aws("dynamodb", "describe_continuous_backups", TableName=table)["ContinuousBackupsDescription"]
+        table = _table(context)
+        try:
+            backups = aws("dynamodb", "describe_continuous_backups", TableName=table)["ContinuousBackupsDescription"]
+        except ClientError as error:
+            if code(error) != "TableNotFoundException":
+                raise
+            # A table that is being made may have no backups to describe yet; of one that is gone, this says so.
+            status = aws("dynamodb", "describe_table", TableName=table)["Table"]["TableStatus"]
+            return {"TableName": table, "PointInTimeRecoveryStatus": "DISABLED", "RecoveryPeriodInDays": None} | {
+                "TableStatus": "CREATING" if status == "ACTIVE" else status
+            }
         recovery = backups.get("PointInTimeRecoveryDescription", {})
         state: State = {
             "TableName": table,
@@ -122,8 +136,8 @@ class PointInTimeRecovery(Control):
         wanted, days = context.parameters["min_recovery_days"], state["RecoveryPeriodInDays"]
         enabled = state["PointInTimeRecoveryStatus"] == "ENABLED"
         change = Change(
-            calls=(_set(state, enabled=True, days=wanted),),
-            undo=(_set(state, enabled=enabled, days=days if enabled else 0),),
+            calls=(_set(context, enabled=True, days=wanted),),
+            undo=(_set(context, enabled=enabled, days=days if enabled else 0),),
             residue="" if enabled else "the recovery history kept so far is lost when recovery is switched off",
         )
         reason = f"can be restored for {days} days, not {wanted}" if enabled else "point-in-time recovery is off"
@@ -138,6 +152,11 @@ class PointInTimeRecovery(Control):
         """List all tables."""
         for page in aws.pages("dynamodb", "list_tables"):
             yield from (place.arn(self.arn, name) for name in page["TableNames"])
+
+
+def _table(context: Context) -> str:
+    """Return the table's name. Calls name the resource that was asked about, whatever a recorded state says."""
+    return context.resource.name.removeprefix("table/")
 
 
 def _recoverable(state: State, context: Context) -> bool:
@@ -156,10 +175,10 @@ def _too_dear(state: State, context: Context) -> str:
     return f"the table holds {gib:,.0f} GiB: about ${dollars:,.0f} a month, above max_table_gib of {limit}"
 
 
-def _set(state: State, *, enabled: bool, days: int) -> Call:
+def _set(context: Context, *, enabled: bool, days: int) -> Call:
     """Return the call; a period is sent only where one is asked for, since a shorter one drops history."""
     specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": enabled}
     if enabled and days:
         specification["RecoveryPeriodInDays"] = days
-    params = {"TableName": state["TableName"], "PointInTimeRecoverySpecification": specification}
+    params = {"TableName": _table(context), "PointInTimeRecoverySpecification": specification}
     return Call("dynamodb", "update_continuous_backups", params)

@@ -70,6 +70,7 @@ class KeyRotation(Control):
         Grant(Stage.DISCOVER, ("kms:ListKeys",), on=("*",), why="kms:ListKeys supports no resource-level permission"),
     )
     parameters = {"period_days": 365}
+    busy_codes = frozenset({"KMSInvalidStateException", "DisabledException"})  # changed since it was read
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
         """Keep the period within what KMS accepts."""
@@ -80,7 +81,7 @@ class KeyRotation(Control):
 
     def read(self, aws: Aws, context: Context) -> State:
         """Ask for the rotation first: where it is on and often enough, that ends the matter."""
-        key = context.resource.name.removeprefix("key/")
+        key = _key(context)
         try:
             status = aws("kms", "get_key_rotation_status", KeyId=key)
         except ClientError as error:
@@ -115,13 +116,13 @@ class KeyRotation(Control):
             return NotApplicable(exempt)
         if state["KeyState"] in _PASSING:
             return NotReady(f"the key is {state['KeyState']}")
-        wanted, period = context.parameters["period_days"], state["RotationPeriodInDays"]
+        wanted, period, key = context.parameters["period_days"], state["RotationPeriodInDays"], _key(context)
         days = min(wanted, period or wanted)
-        enable = Call("kms", "enable_key_rotation", {"KeyId": state["KeyId"], "RotationPeriodInDays": days})
+        enable = Call("kms", "enable_key_rotation", {"KeyId": key, "RotationPeriodInDays": days})
         if not state["KeyRotationEnabled"]:
-            undo = Call("kms", "disable_key_rotation", {"KeyId": state["KeyId"]})
+            undo = Call("kms", "disable_key_rotation", {"KeyId": key})
             return NonCompliant("rotation is off", Change((enable,), (undo,), _RESIDUE))
-        undo = Call("kms", "enable_key_rotation", {"KeyId": state["KeyId"], "RotationPeriodInDays": period})
+        undo = Call("kms", "enable_key_rotation", {"KeyId": key, "RotationPeriodInDays": period})
         return NonCompliant(f"rotates every {period} days, not every {wanted}", Change((enable,), (undo,), _RESIDUE))
 
     def essence(self, state: State) -> Any:
@@ -133,6 +134,11 @@ class KeyRotation(Control):
         """List all keys."""
         for page in aws.pages("kms", "list_keys"):
             yield from (place.arn(self.arn, key["KeyId"]) for key in page["Keys"])
+
+
+def _key(context: Context) -> str:
+    """Return the key's id. Calls name the resource that was asked about, whatever a recorded state says."""
+    return context.resource.name.removeprefix("key/")
 
 
 def _often_enough(state: State, context: Context) -> bool:

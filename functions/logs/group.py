@@ -24,13 +24,18 @@ READ_GRANT = Grant(
 _FIELDS = ("logGroupName", "kmsKeyId", "retentionInDays", "logGroupClass", "creationTime")
 
 
+def name_of(context: Context) -> str:
+    """Return the group's name. Calls name the resource that was asked about, whatever a recorded state says."""
+    return context.resource.name.removeprefix("log-group:")
+
+
 def read(aws: Aws, context: Context) -> State:
     """Read one group by its exact name.
 
     Raises:
         ResourceMissingError: there is no such group.
     """
-    name = context.resource.name.removeprefix("log-group:")
+    name = name_of(context)
     answer = aws("logs", "describe_log_groups", logGroupIdentifiers=[name])
     for group in answer.get("logGroups", []):
         if group["logGroupName"] == name and group["arn"].removesuffix(":*") == context.resource.arn:

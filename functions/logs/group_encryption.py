@@ -78,7 +78,7 @@ class GroupEncryption(Control):
             return Compliant()
         if state["logGroupClass"] == group.DELIVERY:
             return NotApplicable("a group of class DELIVERY only passes logs on")
-        key, name = context.parameters["key_arn"], state["logGroupName"]
+        key, name = context.parameters["key_arn"], group.name_of(context)
         if key.split(":")[3] != context.resource.region:
             return NonCompliant(f"no customer managed key, and the settings' key is not in {context.resource.region}")
         change = Change(

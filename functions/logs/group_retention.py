@@ -80,7 +80,7 @@ class GroupRetention(Control):
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find groups that keep events for ever or too short."""
-        wanted, days, name = context.parameters["days"], state["retentionInDays"], state["logGroupName"]
+        wanted, days, name = context.parameters["days"], state["retentionInDays"], group.name_of(context)
         if days and days >= wanted:
             return Compliant()
         if state["logGroupClass"] == group.DELIVERY:

@@ -12,6 +12,11 @@ from evenkeel.render import cli_line
 if TYPE_CHECKING:
     from evenkeel.records import Record
 
+EVENT_TEXTS = (
+    *("record_id", "step", "control", "title", "resource", "account", "region", "severity", "mode", "reason"),
+    *("remains", "residue", "at", "settings_version", "previous"),
+)
+"""What every record holds as text."""
 EVENT_FIELDS = (
     *("schema_version", "record_id", "plan_id", "control", "resource", "account", "region", "outcome", "severity"),
     *("mode", "reason", "detail", "remains", "calls", "undo", "residue", "actor", "cause", "at", "settings_version"),
@@ -88,7 +93,7 @@ def tampering(change: str, old: Record, new: Record) -> Alert:
     """Return the alert for an audit record that was changed or removed."""
     differing = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     lines = [
-        "An audit record was changed or removed. Nobody may do that; treat it as an incident.",
+        "An audit record was changed, removed or planted. Nobody may do that; treat it as an incident.",
         "",
         _line("Resource", str(old.get("resource"))),
         _line("Record", str(old.get("record_id"))),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import batch
 from evenkeel.aws import Aws, connect
 from evenkeel.model import Outcome, Step
+from evenkeel.records import record_hash
 from evenkeel.state import unwire
 from evenkeel.telemetry import COUNT, telemetry
 from notifier import alert
@@ -31,21 +32,43 @@ _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 @lru_cache(maxsize=1)
 def _aws() -> Aws:
-    return Aws(connect(os.environ["AWS_REGION"]))
+    return connect(os.environ["AWS_REGION"])[0]
 
 
 def announce(raw: batch.Record) -> None:
     """Announce one change of the audit table, as the stream tells it."""
     images = raw["dynamodb"]
-    if raw["eventName"] == "INSERT":
-        _outcome(unwire(images["NewImage"]))
+    new = _read(images.get("NewImage", {}))
+    if raw["eventName"] == "INSERT" and new is not None and _is_record(new):
+        _outcome(new)
     elif raw["eventName"] == "REMOVE" and raw.get("userIdentity") == _TIME_TO_LIVE:
         logger.debug("expired", keys=images["Keys"])
     else:
         metrics.add_metric("Tampering", COUNT, 1)
         logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
-        old = unwire(images.get("OldImage", images["Keys"]))
-        _send(alert.tampering(raw["eventName"], old, unwire(images.get("NewImage", {}))), old)
+        keys = {name: str(next(iter(value.values()))) for name, value in images["Keys"].items()}
+        old = {**(_read(images.get("OldImage", {})) or {}), **keys}
+        _send(alert.tampering(raw["eventName"], old, new or {}), old)
+
+
+def _read(image: dict[str, Any]) -> Record | None:
+    """Return an image as plain data, or None where it holds what no record of ours does."""
+    try:
+        return unwire(image)
+    except (TypeError, ValueError, AttributeError):
+        logger.exception("unreadable image")
+        return None
+
+
+def _is_record(record: Record) -> bool:
+    """Say whether it is what the engine writes: a planted item is announced as what it is."""
+    kinds = {**dict.fromkeys(alert.EVENT_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
+    known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
+    if not known or record.get("hash") != record_hash(record):
+        return False
+    if record["step"] == Step.PLANNED:
+        return True
+    return record.get("outcome") in list(Outcome) and isinstance(record.get("announce"), bool)
 
 
 def _outcome(record: Record) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _OWNER = "Owner"
 _FORBIDDEN = re.compile(r"[^\w .:/=+\-@]")  # Tagging best practices, "characters allowed in tags"
 _LONGEST_VALUE = 256
+_HTTP_NOT_FOUND = 404
+_GONE = re.compile(r"not (be )?f(ou|i)nd|does not exist|non-?existent|NoSuch", re.IGNORECASE)  # worded by each service
 _NARROWER = "supports no resource-level permission; the service's own tag permission beside it is scoped"
 
 
@@ -114,8 +116,13 @@ class RequiredTags(Control):
     def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:
         """Return the failure that the tagging API hides inside a success."""
         for arn, failure in answer.get("FailedResourcesMap", {}).items():
+            told = str(failure.get("ErrorMessage", ""))
+            gone = failure.get("StatusCode") == _HTTP_NOT_FOUND or _GONE.search(told)
             hidden: Any = {
-                "Error": {"Code": failure.get("ErrorCode", ""), "Message": f"{arn}: {failure.get('ErrorMessage', '')}"},
+                "Error": {
+                    "Code": "NotFound" if gone else failure.get("ErrorCode", ""),
+                    "Message": f"{arn}: {failure.get('ErrorMessage', '')}",
+                },
                 "ResponseMetadata": {"HTTPStatusCode": failure.get("StatusCode", 0)},
             }
             return ClientError(hidden, "TagResources")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel.audit import Ledger
-from evenkeel.aws import Aws, connect
+from evenkeel.aws import connect
 from evenkeel.caller import prove
 from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
 from evenkeel.model import Call
+from evenkeel.policy import in_scope
 from evenkeel.registry import groups_in
 from evenkeel.render import cli_line
 from evenkeel.telemetry import COUNT, telemetry
@@ -38,11 +39,7 @@ def _controls() -> dict[str, Control]:
     return {control.id: control for controls in found.values() for control in controls}
 
 
-@lru_cache(maxsize=1)
-def _clients(region: str) -> tuple[Aws, Aws]:
-    """Return the doors of the controls and of the ledger."""
-    own = Aws(connect(region))
-    return own.sibling(), own
+_doors = lru_cache(maxsize=1)(connect)
 
 
 def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -53,7 +50,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     """
     wish = _checked(payload)
     environment = Environment.read()
-    aws, own = _clients(environment.region)
+    own, aws = _doors(environment.region)
     aws.forget()
     ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
     record = ledger.record(wish["resource"], wish["record"])
@@ -62,8 +59,11 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
         raise UndoRefusedError(f"{wish['resource']}: no record {wish['record']} of a known control")
     caller = "nobody"
     if not wish["dry_run"]:
+        account = context.invoked_function_arn.split(":")[4]
         endpoint = own.client("sts").meta.endpoint_url
-        caller = prove(wish.get("caller"), endpoint, environment.stack, wish["record"], ledger, _now)
+        caller = prove(wish.get("caller"), endpoint, environment.stack, wish["record"], account, ledger, _now)
+    if not in_scope(wish["resource"], environment.scope):
+        raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
     undoer = Undoer(aws, ledger, caller, environment.retention_days, _now)
     if wish["dry_run"]:
         return _described(undoer.look(control, wish["resource"], wish["record"]))

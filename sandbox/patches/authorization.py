@@ -1,4 +1,4 @@
-"""Authorization that the engine leaves out: table policies, PartiQL actions, Deny for root, TLS.
+"""Authorization that the engine leaves out: table policies, PartiQL actions, Deny for root, TLS, a role's ARN.
 
 Source: the DynamoDB developer guide ("Using resource-based policies", "IAM security policies with PartiQL").
 """
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PARTIQL = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete"}
+STATEMENTS = {"ExecuteStatement": "", "BatchExecuteStatement": "Statements", "ExecuteTransaction": "TransactStatements"}
+"""The PartiQL operations and where their statements stand; empty where there is one, at the top."""
 TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.IGNORECASE)
 
 
@@ -25,6 +27,7 @@ def apply() -> None:
     dynamodb.table_policy_for_arn = table_policy_for_arn
     evaluator._RESOURCE_POLICY_LOOKUPS["dynamodb"] = ("dynamodb", "table_policy_for_arn")
     wrap(evaluator, "enforce", _enforce)
+    wrap(evaluator, "_resolve_condition_key", _condition_key)
     wrap(actions, "extract_iam_action", _action)
     wrap(actions, "extract_resource_arn", _resource)
     wrap(module("app"), "pin_request_origin", _origin)
@@ -57,12 +60,28 @@ def _enforce(original: Callable[..., Any], key: str, action: str, service: str, 
     return result
 
 
+def _condition_key(original: Callable[..., Any], key: str, context: Any) -> Any:
+    """Resolve ``aws:PrincipalArn`` of an assumed role to the role's ARN with its path, as the IAM user guide says."""
+    found = original(key, context)
+    if key.lower() != "aws:principalarn" or ":assumed-role/" not in str(found):
+        return found
+    name = str(found).partition(":assumed-role/")[2].partition("/")[0]
+    role = module("services.iam")._roles.get_scoped(context.principal_account, None, name) or {}
+    return role.get("Arn", found)
+
+
 def _statement(given: tuple[Any, ...]) -> str:
-    """Return the statement of an ExecuteStatement call; empty for any other."""
+    """Return the statement of a PartiQL call, of several the first that writes; empty for any other call."""
     service, _, _, headers, body = given[:5]
-    if service != "dynamodb" or headers.get("x-amz-target", "").rpartition(".")[2] != "ExecuteStatement":
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    if service != "dynamodb" or operation not in STATEMENTS:
         return ""
-    return str(json.loads(body or b"{}").get("Statement", ""))
+    asked = json.loads(body or b"{}")
+    listed = asked.get(STATEMENTS[operation], []) if STATEMENTS[operation] else [asked]
+    statements = [str(each.get("Statement", "")) for each in listed]
+    return next(
+        (each for each in statements if not each.lstrip().upper().startswith("SELECT")), "".join(statements[:1])
+    )
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:

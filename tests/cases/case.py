@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context
 from evenkeel.model import Actor, Call, Resource
-from tests.world import ACCOUNT, LOG_KEY, REGION
+from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION
 
 if TYPE_CHECKING:
     from evenkeel.control import Control
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_NAMES = {"kms": "1234abcd-12ab-34cd-56ef-1234567890ab", "logs": "/app/orders"}
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,16 @@ class Case:
     caution: str = ""
     remains: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
-    arn: str = f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders"
+    arn: str = ""
+    """The resource's; where it is empty, the one that the group's tables speak of."""
     creates: bool = False
     owner: str = ""
 
     def context(self, control: Control) -> Context:
         """Return the context of the look."""
         filled = {name: LOG_KEY if name == "key_arn" else value for name, value in control.parameters.items()}
-        resource = Resource(self.arn, ACCOUNT, REGION)
+        template = control.arn or "arn:{partition}:sqs:{region}:{account}:{id}"
+        resource = Resource(self.arn or PLACE.arn(template, _NAMES.get(control.group, "orders")), ACCOUNT, REGION)
         actor = Actor(owner=self.owner)
         return Context(resource, {**filled, **self.parameters}, NOW, actor=actor, creates=self.creates)
 

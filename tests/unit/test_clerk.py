@@ -27,8 +27,14 @@ def _queues(variables: pytest.MonkeyPatch) -> None:
 def _due(name: str, minutes: float, control: str = CONTROL) -> str:
     """Put the state item of a plan that is ``minutes`` old; return its resource."""
     arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"
-    due = datetime.now(UTC) - timedelta(minutes=minutes - 15)
-    item = {"pk": f"{control}#{arn}", "due_shard": f"plan#{int(name) % 16:02d}", "due_at": int(due.timestamp())}
+    planned = datetime.now(UTC) - timedelta(minutes=minutes)
+    due = planned + timedelta(minutes=15)
+    item = {
+        "pk": f"{control}#{arn}",
+        "due_shard": f"plan#{int(name) % 16:02d}",
+        "due_at": int(due.timestamp()),
+        "planned_at": int(planned.timestamp()),
+    }
     client("dynamodb").put_item(TableName="state", Item=wire(item))
     return arn
 

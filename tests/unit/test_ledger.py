@@ -9,6 +9,7 @@ import pytest
 
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
+from evenkeel.counters import Counted
 from evenkeel.environment import Environment
 from evenkeel.errors import LeaseHeldError, SettingsError, SettingsUnreadError
 from evenkeel.settings_store import SettingsStore
@@ -82,22 +83,25 @@ def test_counter_counts_to_its_limit(world: World) -> None:
     """If this fails, the blast radius is one more or one less than asked for, or never opens again."""
     from evenkeel.control import Radius  # noqa: PLC0415 - one user
 
-    ledger = _ledger(world)
+    counters = _ledger(world).counters
     world.now = world.now.replace(minute=0, second=0)
-    assert [ledger.count("x", Radius(2, 3600)) for _ in range(3)] == [True, True, False]
-    assert ledger.count("y", Radius(2, 3600))
+    assert [counters.count("x", Radius(2, 3600)).held_until is None for _ in range(3)] == [True, True, False]
+    assert counters.count("y", Radius(2, 3600)) == Counted()
+    world.now += timedelta(hours=24)
+    assert counters.count("x", Radius(2, 3600)).held_until is not None
     world.now += timedelta(hours=1)
-    assert ledger.count("x", Radius(2, 3600))
+    assert counters.count("x", Radius(2, 3600)) == Counted()
     items = client("dynamodb").scan(TableName="state")["Items"]
     assert all(int(item["expires_at"]["N"]) > world.now.timestamp() for item in items)
 
 
 def test_first_of_the_day_is_told_apart(world: World) -> None:
     """If this fails, people are told of a denial at every event, or on the first day only."""
-    ledger = _ledger(world)
-    assert [ledger.first_today("x"), ledger.first_today("x"), ledger.first_today("y")] == [True, False, True]
+    counters = _ledger(world).counters
+    asked = [("x", "a"), ("x", "b"), ("x", "a"), ("y", "b")]
+    assert [counters.first_today(*each) for each in asked] == [True, False, True, True]
     world.now += timedelta(days=1)
-    assert ledger.first_today("x")
+    assert counters.first_today("x", "b")
 
 
 def test_dry_run_of_what_may_not_be_read_writes_nothing(world: World) -> None:

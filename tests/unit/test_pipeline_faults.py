@@ -301,19 +301,23 @@ def test_refused_read_is_raised(world: World, key: str) -> None:
         world.run(CONTROL, request(CONTROL, key))
 
 
-def test_full_blast_radius_returns_and_changes_nothing(world: World) -> None:
-    """If this fails, one bad deployment lets Evenkeel change the whole account."""
+def test_full_blast_radius_holds_and_changes_nothing(world: World) -> None:
+    """If this fails, one bad deployment lets Evenkeel change the whole account, or what was stopped is lost."""
     radius = {"limit": 2, "window_seconds": 60}
     document = {"schema_version": 1, "controls": {CONTROL: {"blast_radius": radius}}}
-    keys = [client("kms").create_key()["KeyMetadata"]["Arn"] for _ in range(3)]
+    keys = [client("kms").create_key()["KeyMetadata"]["Arn"] for _ in range(5)]
     world.now = world.now.replace(second=0)
-    results = [world.run(CONTROL, request(CONTROL, key, creates=True), document=document) for key in keys]
-    assert [result.outcome for result in results] == ["REMEDIATED", "REMEDIATED", "RETURNED"]
-    assert (_changes(world), results[2].delay_seconds, _rotates(keys[2])) == (0, 60, False)
-    assert "blast radius" in results[2].reason
-    world.now += timedelta(seconds=61)
-    again = results[2].request.again(world.now)
-    assert world.run(CONTROL, again, document=document).outcome == "REMEDIATED"
+    results = [world.run(CONTROL, request(CONTROL, key, creates=True), document=document) for key in keys[:4]]
+    assert [result.outcome for result in results] == ["REMEDIATED", "REMEDIATED", "HELD", "HELD"]
+    assert (_changes(world), [_rotates(key) for key in keys]) == (0, [True, True, False, False, False])
+    assert "blast radius reached: 2 changes" in results[2].reason
+    held = [record for record in world.records() if record.get("outcome") == "HELD"]
+    assert [(record["severity"], record["announce"]) for record in held] == [("CRITICAL", True), ("MEDIUM", False)]
+    world.now += timedelta(hours=23)  # many windows later: the whole control is held, for a day
+    assert world.run(CONTROL, request(CONTROL, keys[4], creates=True), document=document).outcome == "HELD"
+    world.now += timedelta(hours=1, seconds=61)
+    kept = world.kept(CONTROL, keys[2])
+    assert world.run(CONTROL, kept, document=document).outcome == "REMEDIATED"
 
 
 def test_plan_for_other_calls_is_closed_before_a_new_one(world: World, key: str) -> None:

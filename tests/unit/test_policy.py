@@ -9,7 +9,7 @@ import pytest
 
 from evenkeel import policy
 from evenkeel.model import Actor, Call, Cause, Change, Mode, NonCompliant
-from evenkeel.policy import Announce, Apply, Skip
+from evenkeel.policy import Announce, Apply, AwaitApproval, Circumstances, Hold, Skip
 from evenkeel.registry import all_controls
 from tests.world import request
 
@@ -19,11 +19,18 @@ CHANGE = Change((Call("kms", "enable_key_rotation"),), (Call("kms", "disable_key
 PLAIN, HOPELESS = NonCompliant("off", CHANGE), NonCompliant("off")
 CAREFUL = NonCompliant("off", CHANGE, caution="it costs")
 ALL = ("*",)
+LATER = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
+FROZEN = Hold("frozen until 2026-11-21 06:30 UTC", LATER)
+WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + timedelta(hours=72))
 
 
 @pytest.mark.parametrize(
     ("finding", "mode", "scope", "decision"),
     [
+        (PLAIN, Mode.APPROVE, ALL, WAITS),
+        (PLAIN, Mode.APPROVE, (), Skip("out of the stack's scope")),
+        (HOPELESS, Mode.APPROVE, ALL, Announce("only people can mend it")),
+        (CAREFUL, Mode.APPROVE, ALL, Announce("it costs")),
         (PLAIN, Mode.ENFORCE, ALL, Apply()),
         (PLAIN, Mode.NOTIFY, ALL, Announce("the control's mode is notify")),
         (PLAIN, Mode.OFF, ALL, Skip("the control is off")),
@@ -39,7 +46,27 @@ ALL = ("*",)
 )
 def test_decision(finding: NonCompliant, mode: Mode, scope: tuple[str, ...], decision: Any) -> None:
     """If this fails, Evenkeel acts where it may only tell, tells where it must be silent, or does nothing."""
-    assert policy.decide(finding, mode, ARN, scope) == decision
+    assert policy.decide(finding, ARN, Circumstances(mode, scope, NOW)) == decision
+
+
+@pytest.mark.parametrize(
+    ("finding", "given", "decision"),
+    [
+        (PLAIN, {"mode": Mode.ENFORCE, "frozen_until": LATER}, FROZEN),
+        (PLAIN, {"mode": Mode.APPROVE, "frozen_until": LATER}, FROZEN),
+        (PLAIN, {"mode": Mode.NOTIFY, "frozen_until": LATER}, Announce("the control's mode is notify")),
+        (PLAIN, {"mode": Mode.OFF, "frozen_until": LATER}, Skip("the control is off")),
+        (HOPELESS, {"mode": Mode.ENFORCE, "frozen_until": LATER}, Announce("only people can mend it")),
+        (CAREFUL, {"mode": Mode.ENFORCE, "frozen_until": LATER}, Announce("it costs")),
+        *((finding, {"mode": mode, "exempt": "exempt: x", "frozen_until": LATER}, Skip("exempt: x"))
+          for finding in (PLAIN, HOPELESS, CAREFUL) for mode in (Mode.NOTIFY, Mode.APPROVE, Mode.ENFORCE)),
+        (PLAIN, {"mode": Mode.OFF, "exempt": "exempt: x"}, Skip("the control is off")),
+        (PLAIN, {"mode": Mode.ENFORCE, "scope": (), "exempt": "exempt: x"}, Skip("out of the stack's scope")),
+    ],
+)  # fmt: skip
+def test_decision_under_exemptions_and_freezes(finding: NonCompliant, given: dict[str, Any], decision: Any) -> None:
+    """If this fails, what people exempted or froze is changed, or a freeze silences what only people can mend."""
+    assert policy.decide(finding, ARN, Circumstances(**{"scope": ALL, "now": NOW, **given})) == decision
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from evenkeel.control import Context
 from evenkeel.errors import MalformedPayloadError, SettingsError
 from evenkeel.model import Actor, NonCompliant, Resource
 from evenkeel.registry import all_controls, groups
+from evenkeel.rules import Subject
 from tests.cases.case import NOW
 from tests.contract.registry import EXAMPLES
 from tests.world import ACCOUNT, PLACE, REGION
@@ -88,32 +90,103 @@ def test_any_spoiled_event_is_served_or_refused(payload: Any) -> None:
     _parse(payload)
 
 
+VARIABLES = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"}
 PARAMETERS = st.sampled_from([name for control in CONTROLS for name in control.parameters])
+MODES = st.sampled_from(["off", "notify", "approve", "enforce"])
+SELECTORS = {
+    "resources": JSON | st.lists(st.text() | st.just("*"), max_size=2),
+    "accounts": JSON | st.lists(st.text() | st.just(ACCOUNT), max_size=2),
+    "tags": JSON | st.dictionaries(st.text(), JSON | st.lists(st.text(), max_size=2), max_size=2),
+}
+OVERRIDES = st.fixed_dictionaries(
+    {},
+    optional={
+        **SELECTORS,
+        "regions": JSON | st.lists(st.text() | st.just(REGION), max_size=2),
+        "mode": JSON | MODES,
+        "parameters": JSON | st.dictionaries(PARAMETERS, JSON, max_size=2),
+        "blast_radius": JSON | st.fixed_dictionaries({}, optional={"limit": JSON}),
+    },
+)
 OF_A_CONTROL = st.fixed_dictionaries(
     {},
     optional={
-        "mode": JSON | st.sampled_from(["off", "notify", "enforce"]),
+        "mode": JSON | MODES,
+        "overrides": JSON | st.lists(OVERRIDES, max_size=3),
         "blast_radius": JSON | st.fixed_dictionaries({}, optional={"limit": JSON, "window_seconds": JSON}),
         "parameters": JSON | st.dictionaries(PARAMETERS, JSON, max_size=2),
     },
 )
 IDS = st.sampled_from([control.id for control in CONTROLS])
+NAMED = JSON | st.lists(IDS | st.just("*"), max_size=2)
+DATES = JSON | st.dates().map(str) | st.text("0123456789-WTZ", max_size=12)
+CRON_PART = st.text("0123456789*/,-L#?", max_size=5) | st.sampled_from(["*", "0", "1", "30", "MON", "FEB"])
+CRONS = JSON | st.text() | st.lists(CRON_PART, min_size=5, max_size=5).map(" ".join)
+ZONES = JSON | st.text() | st.sampled_from(["Europe/Madrid", "Europe", "UTC", "America", "tzdata.zi", "Asia/Tokyo"])
+EXEMPTIONS = st.fixed_dictionaries(
+    {},
+    optional={**SELECTORS, "controls": NAMED, "reason": st.text() | JSON, "approver": st.text(), "expires": DATES},
+)
+GOOD_EXEMPTIONS = st.fixed_dictionaries(
+    {"controls": st.just(["*"]), "reason": st.just("r"), "approver": st.just("a"), "expires": DATES}, optional=SELECTORS
+)
+FREEZES = st.fixed_dictionaries(
+    {"cron": CRONS, "hours": st.integers(-1, 800) | JSON},
+    optional={"timezone": ZONES, "name": JSON, "controls": NAMED},
+)
 DOCUMENTS = JSON | st.fixed_dictionaries(
     {"schema_version": st.just(1)},
-    optional={"settle_seconds": JSON, "controls": JSON | st.dictionaries(IDS, JSON | OF_A_CONTROL)},
+    optional={
+        "settle_seconds": JSON,
+        "controls": JSON | st.dictionaries(IDS, JSON | OF_A_CONTROL),
+        "exemptions": JSON | st.lists(EXEMPTIONS | GOOD_EXEMPTIONS, max_size=3),
+        "freezes": JSON | st.lists(FREEZES, max_size=2),
+    },
 )
+SUBJECTS = st.builds(
+    Subject,
+    st.text() | st.just(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"),
+    st.just(ACCOUNT),
+    st.just(REGION),
+    st.none() | st.dictionaries(st.text(), st.text(), max_size=2),
+)
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
 
 
 @QUICK
-@given(DOCUMENTS)
-def test_any_document_is_taken_or_refused(document: Any) -> None:
+@given(DOCUMENTS, SUBJECTS, MOMENTS)
+def test_any_document_is_taken_or_refused(document: Any, subject: Subject, now: datetime) -> None:
     """If this fails, a strange settings document crashes every worker instead of being refused."""
     with suppress(SettingsError):
         parsed = settings.parse(json.dumps(document))
         for control in CONTROLS:
-            found = parsed.of(control, variables={"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
+            found = parsed.of(control, subject, VARIABLES)
             assert found.radius.limit > 0
             assert control.check_parameters(found.parameters) == ""
+            parsed.exemption(control, subject, now)
+            ends = parsed.frozen_until(control, now)
+            assert ends is None or now < ends <= now + timedelta(days=32)
+
+
+@QUICK
+@given(st.lists(FREEZES, min_size=1, max_size=2), MOMENTS)
+def test_any_freeze_is_refused_or_ends(freezes: list[Any], now: datetime) -> None:
+    """If this fails, a freeze crashes every worker, is over before it was seen, or never ends."""
+    with suppress(SettingsError):
+        parsed = settings.parse(json.dumps({"schema_version": 1, "freezes": freezes}))
+        for control in CONTROLS:
+            ends = parsed.frozen_until(control, now)
+            assert ends is None or now < ends <= now + timedelta(days=32)
+
+
+@QUICK
+@given(DOCUMENTS)
+def test_what_is_checked_is_obeyed_without_complaint(document: Any) -> None:
+    """If this fails, the validator lets a document through that functions refuse, and all repair stops."""
+    with suppress(SettingsError):
+        checked = settings.check(json.dumps(document), CONTROLS)
+        for control in CONTROLS:
+            checked.of(control, Subject("arn:aws:x:::y", ACCOUNT, REGION, {"a": "b"}), VARIABLES)
 
 
 @QUICK

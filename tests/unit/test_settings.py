@@ -90,7 +90,7 @@ def test_mode(start: str, given: dict[str, Any], mode: Mode) -> None:
     assert _parsed(start, controls={KMS.id: given}).of(KMS).mode is mode
 
 
-MODES = "use one of off, notify, enforce"
+MODES = "use one of off, notify, approve, enforce"
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_valid_settings_are_accepted(ask: Callable[[bytes], None], members: dict
         (_json(controls={"kms-key-rotaton": {}}), "controls.kms-key-rotaton: no such control; there are dynamodb-"),
         (
             _json(controls={"kms-key-rotation": {"mode": "destroy"}}),
-            "controls.kms-key-rotation.mode: 'destroy' is not a valid Mode; use one of off, notify, enforce",
+            "controls.kms-key-rotation.mode: 'destroy' is not a valid Mode; use one of off, notify, approve, enforce",
         ),
         (
             _json(controls={"logs-group-retention": {"parameters": {"days": 2}}}),

@@ -87,7 +87,7 @@ class Ledger:
             ConsistentRead=True,
         )
         found = [unwire(item) for page in pages for item in page["Items"]]
-        return records.chained(found, self.state(control, arn).head, arn)
+        return records.chained(found, self.state(control, arn).head, arn, self._clock())
 
     def plan(self, record: Record, item: StateItem, *, hold_until: datetime | None = None) -> Record:
         """Write a PLANNED record and take the lease; return the record as written.
@@ -99,7 +99,7 @@ class Ledger:
             StaleStateError: the state item is not ``item`` any more.
         """
         now = self._clock()
-        sealed = records.seal(record, item.head)
+        sealed = records.seal(record, item.head, item.head_expires_at)
         hold: dict[str, Any] = {}
         if hold_until:
             until, hold_record = int(hold_until.timestamp()), sealed["record_id"]
@@ -139,23 +139,36 @@ class Ledger:
         """Give the lease back with the plan still open."""
         self._update_state(control, arn, {}, ("lease_owner", "lease_until"), head)
 
-    def close(
-        self, item_head: str, record: Record, *, keep_open: bool = False, rounds: Sequence[dict[str, Any]] = ()
+    def close(  # noqa: PLR0913 - what an outcome may leave behind
+        self,
+        item_head: str,
+        record: Record,
+        *,
+        keep_open: bool = False,
+        rounds: Sequence[dict[str, Any]] = (),
+        hold: tuple[datetime, Request] | None = None,
+        unhold: bool = False,
     ) -> Record:
         """Write an outcome and give the lease back; ``keep_open`` leaves the plan to be verified later.
 
-        ``rounds`` are the resource's last repairs, this one included.
+        ``rounds`` are the resource's last repairs, this one included; ``hold`` is until when it is left alone, and what
+        comes then; ``unhold`` ends a hold that the plan placed.
 
         Raises:
             LeaseHeldError: the lease was lost to another worker.
         """
-        sealed = records.seal(record, item_head)
+        sealed = records.seal(record, item_head, record["expires_at"])
         gone: tuple[str, ...] = ("lease_owner", "lease_until")
         changes: dict[str, Any] = {"rounds": list(rounds)} if rounds else {}
         if not keep_open:
             gone = (*gone, "plan", "plan_digest", "planned_at", "due_shard", "due_at")
         if record["outcome"] == Outcome.PARTIAL:
             changes |= _announcement(record, self._clock())
+        if hold:
+            changes |= _hold(sealed, *hold)
+        elif unhold:
+            gone = (*gone, *_HOLD)
+        gone = tuple(name for name in gone if name not in changes)
         self._advance(StateItem(head=item_head), sealed, changes, gone)
         return sealed
 
@@ -165,7 +178,7 @@ class Ledger:
         Raises:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
-        sealed = records.seal(record, item.head)
+        sealed = records.seal(record, item.head, item.head_expires_at)
         self._advance(item, sealed, _announcement(record, self._clock()), (*_HOLD, "due_shard", "due_at"))
         return sealed
 
@@ -175,18 +188,12 @@ class Ledger:
         Raises:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
-        sealed = records.seal(record, item.head)
-        changes: dict[str, Any] = {
-            "hold_until": int(until.timestamp()),
-            "hold_reason": record["detail"],
-            "hold_record": sealed["record_id"],
-            **(_announcement(record, self._clock()) if record["announce"] else {}),
-        }
-        gone: tuple[str, ...] = ()
+        sealed = records.seal(record, item.head, item.head_expires_at)
+        changes: dict[str, Any] = {"hold_until": int(until.timestamp()), "hold_record": sealed["record_id"]}
+        changes |= {"hold_reason": record["detail"], **_announcement(record, self._clock())}
+        gone: tuple[str, ...] = ("held_request", "due_shard", "due_at")
         if request:
-            changes |= {"held_request": json.dumps(encode(request)), **_due("held", record, until)}
-        else:
-            gone = ("held_request", "due_shard", "due_at")
+            changes, gone = changes | _hold(sealed, until, request), ()
         self._advance(item, sealed, changes, gone)
         return sealed
 
@@ -219,7 +226,7 @@ class Ledger:
 
     def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
         """Put a record and move the state item's head to it, in one transaction."""
-        put = {**put, "head": sealed["hash"]}
+        put = {**put, "head": sealed["hash"], "head_expires_at": sealed["expires_at"]}
         update = self._update(sealed["control"], sealed["resource"], put, remove, item.head)
         transaction = [
             {
@@ -300,6 +307,17 @@ def _milliseconds(moment: datetime) -> int:
 def _due(kind: str, record: Record, moment: datetime) -> dict[str, Any]:
     """Return the keys of the index of what is due: ``plan`` (look again) or ``held`` (the hold ends)."""
     return {"due_shard": f"{kind}#{records.shard(record['resource']):02d}", "due_at": int(moment.timestamp())}
+
+
+def _hold(sealed: Record, until: datetime, request: Request) -> dict[str, Any]:
+    """Return the attributes of a hold, at whose end ``request`` comes again."""
+    return {
+        "hold_until": int(until.timestamp()),
+        "hold_reason": sealed["detail"],
+        "hold_record": sealed["record_id"],
+        "held_request": json.dumps(encode(request)),
+        **_due("held", sealed, until),
+    }
 
 
 def finding_digest(record: Record) -> str:

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import random
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel import __version__
+from evenkeel.errors import ErrorKind, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from evenkeel.model import Call
 
+    Connect: TypeAlias = Callable[[str], Any]
+
+ATTEMPTS = 3
+"""Of a call of the engine's own, and of a read: a brief throttle is ridden out; a longer one is for the queue."""
+_PAUSES = (0.1, 0.4)  # seconds before a read is tried again
 CLIENT_CONFIG = BotoConfig(
-    retries={"mode": "standard", "total_max_attempts": 3},
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     connect_timeout=3,
     read_timeout=5,
     user_agent_extra=f"evenkeel/{__version__}",
 )
-"""Three attempts ride out a brief throttle; a longer one is for the queue, which waits without paying for it."""
+ONCE = CLIENT_CONFIG.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For the controls' door: a retry on the wire could replace what a resource's owner has set meanwhile."""
 
 
 class Aws:
     """Calls of AWS by service and operation, as boto3 names them.
 
-    ``connect`` makes a client for a service's name; clients live as long as this object. ``made`` lists the calls that
-    AWS answered or refused, as ``(service, operation)``, since the last :meth:`forget`.
+    ``connect`` makes a client for a service's name; clients live as long as this object. ``pauses`` are the seconds to
+    wait before a call is tried again, where the clients do not see to that. ``made`` lists the calls that AWS answered
+    or refused, as ``(service, operation)``, since the last :meth:`forget`.
     """
 
-    def __init__(self, connect: Callable[[str], Any]) -> None:
+    def __init__(self, connect: Connect, pauses: tuple[float, ...] = ()) -> None:
         """Keep ``connect`` for the first call of each service."""
         self._connect = connect
+        self._pauses = pauses
         self._clients: dict[str, Any] = {}
         self.made: list[tuple[str, str]] = []
 
@@ -42,20 +54,33 @@ class Aws:
         return self._clients[service]
 
     def __call__(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
-        """Call an operation and return AWS's answer without its metadata.
+        """Call an operation and return AWS's answer without its metadata; brief throttles are ridden out.
 
         Raises:
             ClientError: AWS refused.
             BotoCoreError: no answer came.
         """
+        for pause in self._pauses:
+            try:
+                return self._once(service, operation, params)
+            except (ClientError, BotoCoreError) as error:
+                if classify(error) is not ErrorKind.TRANSIENT:
+                    raise
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
+        return self._once(service, operation, params)
+
+    def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         self.made.append((service, operation))
         answer: dict[str, Any] = getattr(self.client(service), operation)(**params)
         answer.pop("ResponseMetadata", None)
         return answer
 
     def run(self, call: Call) -> dict[str, Any]:
-        """Run a call that a control computed."""
-        return self(call.service, call.operation, **call.params)
+        """Run a call that a control computed, once: before it is tried again, the resource is read again.
+
+        A retry on the wire could replace what its owner has set meanwhile (a log group's key, a tag).
+        """
+        return self._once(call.service, call.operation, call.params)
 
     def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Yield the pages of a listing operation."""
@@ -63,20 +88,18 @@ class Aws:
             self.made.append((service, operation))
             yield page
 
-    def sibling(self) -> Aws:
-        """Return another door with the same clients and a count of its own."""
-        other = Aws(self._connect)
-        other._clients = self._clients
-        return other
-
     def forget(self) -> None:
         """Start counting calls anew."""
         self.made.clear()
 
 
-def connect(region: str) -> Callable[[str], Any]:
-    """Return a maker of boto3 clients for a region, with Evenkeel's retries, time limits and user agent."""
+def connect(region: str) -> tuple[Aws, Aws]:
+    """Return the engine's door and the controls' door to a region, over one boto3 session.
+
+    The engine's calls are retried by boto3. Of the controls' calls, reads are tried again here, changes are not.
+    """
     import boto3  # noqa: PLC0415 - the slowest import of all: only where clients are really made
 
     session: Any = boto3.session.Session(region_name=region)
-    return lambda service: session.client(service, config=CLIENT_CONFIG)
+    engine = Aws(lambda service: session.client(service, config=CLIENT_CONFIG))
+    return engine, Aws(lambda service: session.client(service, config=ONCE), _PAUSES)

@@ -48,9 +48,9 @@ def sign(session: Any, endpoint: str, stack: str, record: str) -> dict[str, str]
 
 
 def prove(  # noqa: PLR0913, PLR0917 - what must agree
-    signed: Any, endpoint: str, stack: str, record: str, ledger: Ledger, clock: Callable[[], datetime]
+    signed: Any, endpoint: str, stack: str, record: str, account: str, ledger: Ledger, clock: Callable[[], datetime]
 ) -> str:
-    """Return the caller's ARN as STS says it.
+    """Return the caller's ARN as STS says it; it must be of the stack's own account.
 
     Raises:
         UnprovedCallerError: not signed, signed for something else, too old, used before, or refused by STS.
@@ -60,17 +60,20 @@ def prove(  # noqa: PLR0913, PLR0917 - what must agree
     covered = re.search(r"SignedHeaders=([^,\s]+)", signed.get("authorization", ""))
     if not covered or not set(_HEADERS) | {"x-amz-date"} <= set(covered[1].split(";")):
         raise UnprovedCallerError("caller: stack, record, nonce and date must be among the signed headers")
-    if (signed["x-evenkeel-stack"], signed["x-evenkeel-record"]) != (stack, record):
+    if (signed.get("x-evenkeel-stack"), signed.get("x-evenkeel-record")) != (stack, record):
         raise UnprovedCallerError("caller: signed for another stack or record")
     try:
-        made = datetime.strptime(signed["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        made = datetime.strptime(signed.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise UnprovedCallerError(f"caller: x-amz-date: {error}") from error
     if abs(clock() - made) > _GOOD_FOR:
         raise UnprovedCallerError("caller: signed more than five minutes ago; sign again")
-    if not ledger.counters.first_use(f"nonce#{signed['x-evenkeel-nonce'][:64]}", made + 2 * _GOOD_FOR):
+    if not ledger.counters.first_use(f"nonce#{signed.get('x-evenkeel-nonce', '')[:64]}", made + 2 * _GOOD_FOR):
         raise UnprovedCallerError("caller: this proof was used before; sign again")
-    return _ask(signed, endpoint)
+    caller = _ask(signed, endpoint)
+    if caller.split(":")[4] != account:
+        raise UnprovedCallerError(f"caller: {caller} is not of account {account}, which has to answer for it")
+    return caller
 
 
 def _ask(signed: dict[str, str], endpoint: str) -> str:

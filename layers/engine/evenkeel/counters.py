@@ -82,17 +82,23 @@ class Counters:
         """Let a control that reached its blast radius change resources again, with a full allowance."""
         self._update(f"radius#{name}", "REMOVE held_until, #window, #count", "attribute_exists(pk)", {})
 
-    def first_today(self, name: str) -> bool:
-        """Say, once a day (UTC), that ``name`` is the first of its day."""
+    def first_today(self, name: str, owner: str) -> bool:
+        """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
+
+        Asked again, the same owner gets the same answer, so that a crash before it was told does not silence the day.
+        """
         now = self._clock()
-        return self.first_use(f"{name}#{now:%Y-%m-%d}", now + timedelta(days=2))
+        values = {":expires": int((now + timedelta(days=2)).timestamp()), ":told": owner}
+        first = "attribute_not_exists(pk) OR told_by = :told"
+        change = "SET expires_at = :expires, told_by = :told"
+        return self._update(f"once#{name}#{now:%Y-%m-%d}", change, first, values) is None
 
     def first_use(self, name: str, expires_at: datetime) -> bool:
         """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
         values = {":expires": int(expires_at.timestamp())}
         return self._update(f"once#{name}", "SET expires_at = :expires", "attribute_not_exists(pk)", values) is None
 
-    def _update(self, key: str, change: str, condition: str, values: dict[str, int]) -> dict[str, Any] | None:
+    def _update(self, key: str, change: str, condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
         """Update an item on a condition; return None, or the item as it is where the condition does not hold."""
         aliases = {alias: alias[1:] for alias in ("#count", "#window") if alias in f"{change} {condition}"}
         params: dict[str, Any] = {"ExpressionAttributeNames": aliases} if aliases else {}

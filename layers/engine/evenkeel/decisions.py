@@ -103,7 +103,15 @@ class Desk:
             ApprovalRefusedError: it cannot be decided so, or not by this person.
             UnprovedCallerError: the caller is not proved.
         """
-        caller = prove(decision.caller, self._sts_endpoint, self._stack, decision.name, self._ledger, self._clock)
+        caller = prove(
+            decision.caller,
+            self._sts_endpoint,
+            self._stack,
+            decision.name,
+            self._place.account,
+            self._ledger,
+            self._clock,
+        )
         if decision.verb in {"approve", "reject"}:
             record, item, control = self._kept(decision)
             if caller == record["actor"]["principal"]:
@@ -151,7 +159,7 @@ class Desk:
         return record
 
     def _request(self, item: StateItem, record: Record) -> Request:
-        """Return the request that is kept; after an undo or a rejection none is, and the person's own wish takes its place."""
+        """Return the request that is kept, or where none is (after an undo or a rejection) the person's own wish."""
         if not item.held_request:
             cause = Cause("manual", event_name="Release", event_time=records.timestamp(self._clock()))
             return Request(
@@ -163,8 +171,9 @@ class Desk:
         """Hold the resource for a long time by a person's decision."""
         now = self._clock()
         ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
-        sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME)
-        return Result(self._request(item, record), Outcome.REJECTED, detail, (), sealed["record_id"])
+        request = self._request(item, record)
+        sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME, request)
+        return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
     def _release_all(self, control: Control) -> list[Result]:
         """Give the control its allowance back and send everything it holds to the queue, to be looked at again."""

@@ -72,6 +72,9 @@ class ErrorKind(StrEnum):
 
 _TRANSIENT_CODES = frozenset(
     {
+        "ConcurrentAccess",
+        "ConcurrentAccessException",
+        "ConflictException",
         "DependencyTimeoutException",
         "InternalError",
         "InternalFailure",
@@ -79,6 +82,7 @@ _TRANSIENT_CODES = frozenset(
         "InternalServiceException",
         "KMSInternalException",
         "LimitExceededException",
+        "OperationAborted",
         "OperationAbortedException",
         "PaginationTokenExpiredException",
         "PriorRequestNotComplete",
@@ -96,14 +100,22 @@ _TRANSIENT_CODES = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
 _NOT_FOUND_CODES = frozenset({
     "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "NotFound", "NotFoundException", "QueueDoesNotExist",
-    "ResourceNotFoundException", "TableNotFoundException",
+    "ResourceNotFound", "ResourceNotFoundException", "TableNotFoundException",
 })  # fmt: skip
 _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+_OWNERS_WORDS = (
+    "explicit deny",
+    "no resource-based policy allows",
+    "no service control policy allows",
+    "no resource control policy allows",
+    "no VPC endpoint policy allows",
+)
 _HTTP_SERVER_ERROR = 500
 
 
@@ -130,7 +142,7 @@ def classify(error: Exception) -> ErrorKind:
     name = code(error)
     if name in _DENIED_CODES:
         message = str(error.response.get("Error", {}).get("Message", ""))
-        owners = "explicit deny" in message or "no resource-based policy allows" in message
+        owners = any(words in message for words in _OWNERS_WORDS)
         return ErrorKind.DENIED if owners else ErrorKind.NOT_GRANTED
     if name in _NOT_FOUND_CODES:
         return ErrorKind.NOT_FOUND

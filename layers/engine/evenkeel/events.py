@@ -158,7 +158,7 @@ def resource_arn(template: str, value: str, place: Place) -> str:
     """
     value = value.removesuffix(":*")
     if value.startswith("arn:"):
-        of_type = not template or fits(template, value)
+        of_type = (not template or fits(template, value)) and value.split(":")[1] == place.partition
         return value if of_type and _ARN.fullmatch(value) else ""
     if "://" in value:
         value = value.rpartition("/")[2]

@@ -227,7 +227,8 @@ class Request:
             moment = datetime.fromisoformat(self.cause.event_time)
         except ValueError:
             return default
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment if moment.year in range(2000, default.year + 2) else default
 
     def again(self, now: datetime) -> Request:
         """Return the request as it goes back to the queue."""

@@ -247,20 +247,27 @@ class Pipeline:
         raise error
 
     def _denied(self, job: Job, detail: str) -> Result:
-        """Audit a resource that its owner does not let us read."""
+        """Audit a resource that its owner does not let us read, once a day."""
         now = self._clock()
         record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
         item = self._ledger.state(job.control.id, job.arn)
-        held = item.held(now)
-        if held:
+        held = item.held(now) or ("already told within a day" if self._told_lately(item, record) else "")
+        if item.held(now) or (held and not item.plan):
             return Result(job.request, Outcome.SKIPPED, held)
-        first = self._ledger.counters.first_today(f"denied#{job.per_account}")
-        if item.plan:
-            return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
-        calls = len(self._aws.made)
-        ended = records.ended(record, Outcome.DENIED, now=now, detail=detail, aws_calls=calls, announce=first)
-        sealed = self._ledger.announce(ended, item)
-        return job.ended(Outcome.DENIED, detail, sealed)
+        try:
+            first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
+            if item.plan:
+                return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
+            calls = len(self._aws.made)
+            ended = records.ended(record, Outcome.DENIED, now=now, detail=detail, aws_calls=calls, announce=first)
+            return job.ended(Outcome.DENIED, detail, self._ledger.announce(ended, item))
+        except (LeaseHeldError, StaleStateError) as error:
+            return returned(job.request, str(error), policy.return_delay(job.request.attempt))
+
+    def _told_lately(self, item: StateItem, record: Record) -> bool:
+        """Say whether people were told of the same finding within a day."""
+        lately = self._clock().timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
+        return item.announced == finding_digest(record) and lately
 
 
 def _approved(job: Job, state: State, finding: NonCompliant, decision: policy.Decision) -> policy.Decision:

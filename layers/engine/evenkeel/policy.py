@@ -26,6 +26,8 @@ REJECTED_TIME = timedelta(days=30)
 """How long a resource whose change was rejected is left alone."""
 TUG_ROUNDS, TUG_WINDOW, TUG_HOLD = 3, timedelta(days=1), timedelta(days=1)
 """So many repairs of one resource within the window are a tug of war; then it is held so long."""
+CREATION_WINDOW = timedelta(minutes=30)
+"""How long a new resource may not be found by the call that changes it."""
 CONSISTENCY_WINDOW = timedelta(minutes=2)
 """How long after its creation a resource that AWS does not find may still be about to appear."""
 
@@ -133,6 +135,11 @@ def given_up(request: Request, now: datetime) -> bool:
     except ValueError:
         return False
     return now - first > GIVE_UP_AFTER
+
+
+def may_still_settle(request: Request, now: datetime) -> bool:
+    """Say whether "not found" by a change may only mean that a new resource is not ready for changes yet."""
+    return request.creates and now - request.event_time(now) < CREATION_WINDOW
 
 
 def may_still_appear(request: Request, now: datetime) -> bool:

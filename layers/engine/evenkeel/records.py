@@ -58,9 +58,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def seal(record: Record, previous: str) -> Record:
-    """Return the record chained to the one before: ``previous`` is that one's hash, empty for the first."""
+def seal(record: Record, previous: str, previous_expires_at: int = 0) -> Record:
+    """Return the record chained to the one before: ``previous`` is that one's hash, empty for the first.
+
+    ``previous_expires_at`` (seconds since 1970) is when the time-to-live may take that one.
+    """
     chained = {**plain(record), "previous": previous}
+    if previous and previous_expires_at:
+        chained["previous_expires_at"] = previous_expires_at
     return {**chained, "hash": record_hash(chained)}
 
 
@@ -69,8 +74,10 @@ def record_hash(record: Record) -> str:
     return digest({name: value for name, value in record.items() if name not in _UNHASHED})
 
 
-def chained(found: list[Record], head: str, arn: str) -> list[Record]:
+def chained(found: list[Record], head: str, arn: str, now: datetime) -> list[Record]:
     """Return the records in the order of their chain, the first first, proving each hash and link back from ``head``.
+
+    The chain begins where the time-to-live has taken what came before.
 
     Raises:
         BrokenChainError: names the record that is changed, or the hash that is missing.
@@ -80,12 +87,15 @@ def chained(found: list[Record], head: str, arn: str) -> list[Record]:
     wanted = head
     while wanted:
         record = by_hash.pop(wanted, None)
+        if record is None and ordered and 0 < ordered[-1].get("previous_expires_at", 0) <= now.timestamp():
+            break
         if record is None:
             raise BrokenChainError(f"{arn}: the audit record with hash {wanted} is missing, or another stands for it")
         if record_hash(record) != wanted:
             raise BrokenChainError(f"{arn}: audit record {record['record_id']} was changed after it was written")
         ordered.append(record)
         wanted = record["previous"]
+    by_hash = {key: record for key, record in by_hash.items() if record.get("expires_at", 0) > now.timestamp()}
     if by_hash:
         planted = min(record["record_id"] for record in by_hash.values())
         raise BrokenChainError(f"{arn}: audit record {planted} is not in the chain")

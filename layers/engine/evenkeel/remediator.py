@@ -50,12 +50,16 @@ class Remediator:
         return Environment.read()
 
     @cached_property
-    def _engine_aws(self) -> Aws:
-        return Aws(connect(self.environment.region))
+    def _doors(self) -> tuple[Aws, Aws]:
+        return connect(self.environment.region)
 
-    @cached_property
+    @property
+    def _engine_aws(self) -> Aws:
+        return self._doors[0]
+
+    @property
     def _control_aws(self) -> Aws:
-        return self._engine_aws.sibling()
+        return self._doors[1]
 
     @cached_property
     def settings(self) -> SettingsStore:

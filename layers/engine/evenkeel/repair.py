@@ -82,7 +82,8 @@ class Repairer:
         """
         item = self._ledger.state(job.control.id, job.arn)
         now = self._clock()
-        if item.held_request and not item.held(now):
+        decided = job.approval is not None and job.approval.record["record_id"] == item.hold_record
+        if decided or (item.held_request and not item.held(now)):
             self._ledger.unhold(job.control.id, job.arn, item)
         # Under a hold the open plan is an undo's: whoever asked for it has to ask again.
         if item.plan and not item.held(now) and not item.leased_to_other(self._ledger.owner, now):
@@ -141,6 +142,9 @@ class Repairer:
                 f"{actor.principal or 'somebody'} with {event}; before: {told}"
             )
             raise TooMuchError(message, now + policy.TUG_HOLD, critical=True)
+        since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
+        if any(each["at"] >= since for each in rounds):
+            return  # this resource is counted in this window: the radius is about resources, not about calls
         counted = self._ledger.counters.count(job.per_account, job.settings.radius)
         if counted.held_until:
             radius = job.settings.radius
@@ -159,11 +163,12 @@ class Repairer:
         kind, request = job.kind(error), job.request
         where = f"{call.service}:{call.operation}: {error}"
         # The read just saw it: what is new may not be ready for changes (a table that is being created "is not found").
-        if kind is ErrorKind.TRANSIENT or (kind is ErrorKind.NOT_FOUND and request.creates):
+        settles = policy.may_still_settle(request, self._clock())
+        if kind is ErrorKind.TRANSIENT or (kind is ErrorKind.NOT_FOUND and settles):
             self._ledger.release(job.control.id, job.arn, plan["hash"])
             return returned(request, f"not ready: {where}", policy.return_delay(request.attempt))
         if kind is ErrorKind.DENIED:
-            first = self._ledger.counters.first_today(f"denied#{job.per_account}")
+            first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
             return self._close(job, plan, Outcome.DENIED, where, announce=first)
         if kind is ErrorKind.NOT_FOUND:
             return self._close(job, plan, Outcome.FAILED, f"the resource went away: {error}", announce=False)

@@ -169,7 +169,7 @@ def exemption(raw: Any, where: str) -> Exemption:
             raise SettingsError(f"{where}.{name}: is required; write who approved it and why")
     expires = fields.get("expires")
     try:
-        day = expires if type(expires) is date else date.fromisoformat(str(expires))
+        day = expires if type(expires) is date else datetime.strptime(str(expires), "%Y-%m-%d").date()  # noqa: DTZ007
     except ValueError as error:
         raise SettingsError(f"{where}.expires: {expires!r}; write the last day as YYYY-MM-DD") from error
     controls = _texts(fields.get("controls"), f"{where}.controls")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _Rule = TypeVar("_Rule")
 
 DEFAULT_SETTLE_SECONDS = 60
+_LARGEST = 1_000_000
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
 
 
@@ -135,7 +136,7 @@ def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
         raw = _mapping(json.loads(document), "settings")
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings: not JSON: {error}") from error
-    if raw.get("schema_version") != SCHEMA_VERSION:
+    if type(raw.get("schema_version")) is not int or raw["schema_version"] != SCHEMA_VERSION:
         raise SettingsError(f"settings.schema_version: {raw.get('schema_version')!r}; write {SCHEMA_VERSION}")
     unknown = set(raw) - {"schema_version", "settle_seconds", "controls", "exemptions", "freezes"}
     if unknown:
@@ -230,8 +231,10 @@ def _filled(control: Control, given: Mapping[str, Any], where: str, variables: M
 def _radius(given: Mapping[str, Any], where: str, under: Radius) -> Radius:
     raw = _mapping(given.get("blast_radius", {}), f"{where}.blast_radius")
     values = {"limit": under.limit, "window_seconds": under.window_seconds, **raw}
-    if set(values) != {"limit", "window_seconds"} or any(type(v) is not int or v < 1 for v in values.values()):
+    if set(values) != {"limit", "window_seconds"} or any(
+        type(v) is not int or not 1 <= v <= _LARGEST for v in values.values()
+    ):
         raise SettingsError(
-            f'{where}.blast_radius: write {{"limit": …, "window_seconds": …}} with whole numbers above 0'
+            f'{where}.blast_radius: write {{"limit": …, "window_seconds": …}} with whole numbers from 1 to {_LARGEST:,}'
         )
     return Radius(**values)

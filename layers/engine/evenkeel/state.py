@@ -32,6 +32,8 @@ class StateItem:
 
     head: str = ""
     """Hash of the last record."""
+    head_expires_at: int = 0
+    """Seconds since 1970: when the time-to-live may take the last record."""
     lease_owner: str = ""
     lease_until: int = 0
     """Milliseconds since 1970."""

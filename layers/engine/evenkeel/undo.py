@@ -8,14 +8,14 @@ that the event path does not repair it again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import records
 from evenkeel.control import Context
-from evenkeel.errors import UndoRefusedError
-from evenkeel.model import SCHEMA_VERSION, Actor, Call, NonCompliant, Outcome, Resource, Step
+from evenkeel.errors import AwsError, LeaseHeldError, UndoRefusedError
+from evenkeel.model import SCHEMA_VERSION, Actor, Call, Cause, NonCompliant, Outcome, Request, Resource, Step
 from evenkeel.repair import VERIFY_PAUSES
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.model import State
     from evenkeel.records import Record
+    from evenkeel.state import StateItem
 
 HOLD = timedelta(days=30)
 """How long an undone resource is left alone."""
@@ -90,19 +91,52 @@ class Undoer:
         undo = self.look(control, arn, record_id)
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
-        item = self._ledger.state(control.id, arn)
-        plan = self._ledger.plan(self._planned(undo), item, hold_until=self._clock() + HOLD)
-        for call in undo.calls:
-            hidden = control.partial_failure(self._aws.run(call))
-            if hidden:
-                raise hidden
+        plan = self._ledger.plan(self._planned(undo), self._free(control, arn), hold_until=self._clock() + HOLD)
+        failed = self._call(control, undo)
+        if failed:
+            return self._end(undo, plan, Outcome.FAILED, f"{failed}; the resource is not held")
         state, back = self._state_after(control, undo.record)
-        outcome = Outcome.UNDONE if back else Outcome.FAILED
-        detail = f"record {record_id} was taken back" if back else "the calls went through and do not show"
-        ended = records.ended(
-            plan, outcome, now=self._clock(), detail=detail, after=state, aws_calls=len(self._aws.made)
-        )
-        sealed = self._ledger.close(plan["hash"], ended)
+        if not back:
+            return self._end(undo, plan, Outcome.FAILED, "the calls went through and do not show", state)
+        return self._end(undo, plan, Outcome.UNDONE, f"record {record_id} was taken back", state)
+
+    def _free(self, control: Control, arn: str) -> StateItem:
+        """Return the state item without an open plan: one that was cut short is closed first.
+
+        Raises:
+            LeaseHeldError: another worker is at the resource.
+        """
+        item = self._ledger.state(control.id, arn)
+        if item.leased_to_other(self._ledger.owner, self._clock()):
+            raise LeaseHeldError(f"{arn}: another worker is at it; ask again")
+        plan = self._ledger.record(arn, item.plan) if item.plan else None
+        if plan is None:
+            return item
+        detail = "interrupted; a person had the resource changed"
+        ended = records.ended(plan, Outcome.FAILED, now=self._clock(), detail=detail, announce=False)
+        return replace(item, head=self._ledger.close(item.head, ended)["hash"], plan="")
+
+    def _call(self, control: Control, undo: Undo) -> Exception | None:
+        """Make the calls; return what AWS had against one of them."""
+        for call in undo.calls:
+            try:
+                failed = control.partial_failure(self._aws.run(call))
+            except AwsError as error:
+                return error
+            if failed:
+                return failed
+        return None
+
+    def _end(self, undo: Undo, plan: Record, outcome: Outcome, detail: str, after: State | None = None) -> Undo:
+        """Write the outcome. A failed undo leaves no hold; a good one ends with a look at the resource."""
+        calls, now = len(self._aws.made), self._clock()
+        ended = records.ended(plan, outcome, now=now, detail=detail, after=after, aws_calls=calls)
+        if outcome is Outcome.UNDONE:
+            resource = Resource(plan["resource"], plan["account"], plan["region"])
+            later = Request(plan["control"], resource, Cause("verify", event_name="Undo", event_time=plan["at"]))
+            sealed = self._ledger.close(plan["hash"], ended, hold=(now + HOLD, later))
+        else:
+            sealed = self._ledger.close(plan["hash"], ended, unhold=True)
         return Undo(undo.record, undo.calls, undo.drifted, str(outcome), sealed["record_id"])
 
     def _record(self, control: Control, arn: str, record_id: str) -> Record:

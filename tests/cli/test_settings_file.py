@@ -1,0 +1,123 @@
+"""Settings files as people write them: read with their lines, checked with the functions' own code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evenkeel.control import Env
+from evenkeel.registry import all_controls
+from evenkeel_cli.settings_file import PROVIDED, read
+from tests.cli.running import evenkeel
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+EXEMPTION = """schema_version: 1
+exemptions:
+  - controls: [kms-key-rotation]
+    resources: ["*"]
+    reason: rotates in the HSM
+    approver: alice@example.com
+    expires: {expires}
+"""
+WRONG = [
+    ("schema_version: 1\nsettle_secs: 5\n", 2, "unknown key 'settle_secs'"),
+    ("schema_version: 1\nsettle_seconds: soon\n", 2, "write whole seconds"),
+    ("schema_version: 3\n", 1, "write 1"),
+    ("schema_version: 1\ncontrols:\n  kms-rotation:\n    mode: off\n", 3, "no such control"),
+    ("schema_version: 1\ncontrols:\n  kms-key-rotation:\n    mode: of\n", 4, "use one of off, notify"),
+    (
+        "schema_version: 1\ncontrols:\n  kms-key-rotation:\n    parameters:\n      days: 3\n",
+        5,
+        "unknown parameter 'days'",
+    ),
+    ("schema_version: 1\ncontrols:\n  kms-key-rotation: {parameters: {period_days: 3}}\n", 3, "KMS accepts 90"),
+    ("schema_version: 1\nschema_version: 1\n", 2, "a second time; the first is in line 1"),
+    ("schema_version: 1\ncontrols: {a: [}\n", 2, "not YAML"),
+    ("just a text\n", 1, "expected an object"),
+    ("", 1, "expected an object"),
+    ("a: &a [*a]\n", 1, "not a plain document"),
+    ("!!python/object:os.system {}\n", 1, "not YAML"),
+    ('schema_version: 1\nfreezes:\n- {cron: "0 0 30 2 *", hours: 3}\n', 3, "cron"),
+    (
+        'schema_version: 1\nfreezes:\n- {name: end, cron: "0 0 1 * *", hours: 3, controls: [kms]}\n',
+        3,
+        "no such control 'kms'",
+    ),
+    (EXEMPTION.format(expires="2020-01-01"), 7, "2020-01-01 has passed"),
+    (EXEMPTION.format(expires="soon"), 7, "write the last day as YYYY-MM-DD"),
+    (
+        EXEMPTION.format(expires="2099-01-01").replace("    approver: alice@example.com\n", ""),
+        3,
+        "approver: is required",
+    ),
+]
+
+
+def validated(folder: Path, text: str) -> tuple[int, str, str]:
+    """Validate a text and return exit code, stderr and the file's name."""
+    path = folder / "settings.yaml"
+    path.write_text(text, encoding="utf-8")
+    result = evenkeel("settings", "validate", str(path))
+    return result.exit_code, result.stderr, str(path)
+
+
+@pytest.mark.parametrize(("text", "line", "told"), WRONG, ids=[told for _, _, told in WRONG])
+def test_each_mistake_is_told_with_file_and_line(tmp_path: Path, text: str, line: int, told: str) -> None:
+    """Somebody would search a long file for a mistake, push it, or see a traceback."""
+    exit_code, stderr, path = validated(tmp_path, text)
+    assert exit_code == 2
+    assert f"{path}:{line}: " in stderr
+    assert told in stderr
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    """A file with three mistakes would take three rounds."""
+    controls = "  nothing: {}\n  kms-key-rotation: {mode: x}\n  logs-group-retention: {mode: y}\n"
+    _, stderr, path = validated(tmp_path, f"schema_version: 1\ncontrols:\n{controls}")
+    assert [line in stderr for line in (f"{path}:3: ", f"{path}:4: ", f"{path}:5: ")] == [True] * 3
+
+
+def test_a_file_that_is_not_there_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
+    """A misspelt path would end in a traceback."""
+    assert "No such file" in evenkeel("settings", "validate", str(tmp_path / "no.yaml")).stderr
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in evenkeel("settings", "validate", str(tmp_path / "bytes")).stderr
+
+
+def test_yaml_means_what_people_mean(tmp_path: Path) -> None:
+    """YAML 1.1 reads off as false, a date as a date and 012345678901 as a number: none of them would be valid."""
+    path = tmp_path / "settings.yaml"
+    path.write_text("a: off\nb: 2026-11-01\nc: 012345678901\nd: 10\ne: true\nf: null\ng: 1.5\n", encoding="utf-8")
+    assert read(path).document == {
+        "a": "off", "b": "2026-11-01", "c": "012345678901", "d": 10, "e": True, "f": None, "g": 1.5,
+    }  # fmt: skip
+
+
+def test_json_is_read_as_well(tmp_path: Path) -> None:
+    """Settings that a program writes would have to be turned into YAML first."""
+    document = {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "off"}}}
+    assert validated(tmp_path, json.dumps(document, indent=2))[0] == 0
+    exit_code, stderr, path = validated(tmp_path, json.dumps({"schema_version": 1, "controls": {"x": {}}}, indent=2))
+    assert exit_code == 2
+    assert f"{path}:4: controls.x: no such control" in stderr
+
+
+def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
+    """People start from the example."""
+    example = (DOCS / "settings.md").read_text(encoding="utf-8").split("```yaml\n")[1].partition("```")[0]
+    assert validated(tmp_path, example)[:2] == (0, "")
+
+
+def test_whatever_the_stack_provides_has_a_stand_in() -> None:
+    """A valid file would be refused for want of what only the stack knows."""
+    defaults = [value for control in all_controls().values() for value in control.parameters.values()]
+    assert {str(value) for value in defaults if isinstance(value, Env)} <= PROVIDED.keys()
+
+
+def test_a_mistake_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    """A pipeline would have to parse prose."""
+    (tmp_path / "s.yaml").write_text("schema_version: 9\n", encoding="utf-8")
+    result = evenkeel("settings", "validate", str(tmp_path / "s.yaml"), "-o", "json")
+    assert "s.yaml:1:" in json.loads(result.stderr)["error"]["message"]
