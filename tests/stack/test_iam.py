@@ -179,10 +179,25 @@ def test_the_audit_table_denies_changes_to_all_but_break_glass() -> None:
         ({"BreakGlassPrincipal": someone}, {"ArnNotEquals": {"aws:PrincipalArn": someone}}),
     ):
         stack = Stack(parameters=parameters)
-        (deny,) = stack.resources["AuditTable"]["Properties"]["ResourcePolicy"]["PolicyDocument"]["Statement"]
+        deny, _ = stack.resources["AuditTable"]["Properties"]["ResourcePolicy"]["PolicyDocument"]["Statement"]
         assert (deny["Effect"], deny["Principal"], deny.get("Condition")) == ("Deny", "*", condition)
         assert set(deny["Action"]) == {f"dynamodb:{name}" for name in writes}
         assert deny["Resource"].endswith(f":table/{stack.resources['AuditTable']['Properties']['TableName']}")
+
+
+@pytest.mark.parametrize("table", ["AuditTable", "StateTable"])
+def test_nobody_but_evenkeel_puts_into_its_tables(table: str) -> None:
+    """Fails when somebody who may put items could plant a record, or move the head of a chain."""
+    someone = "arn:aws:iam::123456789012:role/Rescue"
+    stack = Stack(parameters={"BreakGlassPrincipal": someone})
+    properties = stack.resources[table]["Properties"]
+    *_, deny = properties["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
+    assert "dynamodb:PutItem" in listed(deny["Action"])
+    assert deny["Resource"].endswith(f":table/{properties['TableName']}")
+    ours, rescue = deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
+    assert (ours.endswith(":role/evenkeel/*"), rescue) == (True, someone)
+    assert all(body["Path"] == "/evenkeel/" for body in stack.of_type("AWS::IAM::Role").values())
 
 
 def test_the_event_path_cannot_weaken(stack: Stack) -> None:

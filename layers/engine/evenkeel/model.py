@@ -228,7 +228,7 @@ class Request:
         except ValueError:
             return default
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment if moment.year in range(2000, default.year + 2) else default
+        return moment if moment.year in range(2000, 2200) else default
 
     def again(self, now: datetime) -> Request:
         """Return the request as it goes back to the queue."""
