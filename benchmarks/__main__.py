@@ -228,7 +228,8 @@ def main() -> int:
         rows = per_event({"environment": environment(sandbox, stack, own_role(sandbox))}, sandbox)
     groups = sorted({scenario.group for scenario in SCENARIOS} | {"tagging", "notifier", "clerk"})
     imports = import_milliseconds(["boto3", *(f"{group}.handler" for group in groups)])
-    sizes = {path.stem.rpartition("-")[0]: path.stat().st_size for path in (ROOT / "build" / "sandbox").glob("*.zip")}
+    newest = sorted((ROOT / "build" / "sandbox").glob("*.zip"), key=lambda path: path.stat().st_mtime)
+    sizes = {path.stem.rpartition("-")[0]: path.stat().st_size for path in newest}
     show(rows, imports, sizes, through)
     broken = broken_promises(rows, imports)
     REPORT.parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from evenkeel.model import Call
 from tests.cases.case import Case
+from tests.world import ACCOUNT, REGION
 
-ARN = Case("", {}, "").arn
+ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders"
 API = "resourcegroupstaggingapi"
 ALL = {"Owner": "alice", "Environment": "prod", "Project": "shop", "CostCenter": "42"}
 VALUES = {"values": {"Environment": "prod", "Project": "shop", "CostCenter": "42"}}

@@ -11,6 +11,10 @@ from notifier import alert
 RECORD: dict[str, Any] = {
     "schema_version": 1,
     "record_id": "r-1",
+    "step": "OUTCOME",
+    "mode": "enforce",
+    "at": "2026-11-20T09:00:01.000+00:00",
+    "previous": "",
     "title": "Keys rotate",
     "resource": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "control": "kms-key-rotation",
@@ -122,7 +126,7 @@ def test_tampering(change: str, new: dict[str, Any], line: str) -> None:
     told = alert.tampering(change, RECORD, new)
     assert told.subject == "[CRITICAL] an audit record of Evenkeel was tampered with"
     assert told.text.splitlines() == [
-        "An audit record was changed or removed. Nobody may do that; treat it as an incident.",
+        "An audit record was changed, removed or planted. Nobody may do that; treat it as an incident.",
         "",
         "Resource    arn:aws:kms:eu-west-1:123456789012:key/1",
         "Record      r-1",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.records import seal
 from evenkeel.state import wire
 from notifier.handler import handler
 from tests.unit.test_alert import RECORD
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 FINE: dict[str, Any] = {"batchItemFailures": []}
-OUTCOME = {**RECORD, "step": "OUTCOME", "announce": True}
+OUTCOME = seal({**RECORD, "announce": True}, "")
 EXPIRED = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
@@ -52,7 +53,7 @@ def _changed(
 
 def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys: pytest.CaptureFixture[str]) -> None:
     """If this fails, a change is audited and nobody hears of it."""
-    before = {**OUTCOME, "before": {"secret": "kept in the audit"}, "after": {}}
+    before = seal({**RECORD, "announce": True, "before": {"secret": "kept in the audit"}, "after": {}}, "")
     assert handler({"Records": [_changed("INSERT", before)]}, Context()) == FINE
     [message] = world.messages(inbox)
     assert "Keys rotate." in message["Body"]
@@ -69,14 +70,14 @@ def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys
 @pytest.mark.parametrize(
     "record",
     [
-        {**OUTCOME, "step": "PLANNED"},
-        {**OUTCOME, "announce": False},
-        {**OUTCOME, "outcome": "APPLIED"},
+        {**RECORD, "step": "PLANNED"},
+        {**RECORD, "announce": False},
+        {**RECORD, "announce": True, "outcome": "APPLIED"},
     ],
 )
 def test_what_is_not_for_people_is_silent(world: World, inbox: str, record: dict[str, Any]) -> None:
     """If this fails, people are told of plans, of half-done changes, or of a denial for the hundredth time."""
-    assert handler({"Records": [_changed("INSERT", record)]}, Context()) == FINE
+    assert handler({"Records": [_changed("INSERT", seal(record, ""))]}, Context()) == FINE
     assert world.wire.changes() == []
 
 
@@ -126,7 +127,23 @@ def test_failure_of_the_topic_sends_the_record_again(world: World, inbox: str) -
     assert world.wire.params("PutEvents") == []
 
 
-def test_record_that_cannot_be_read_is_not_dropped(world: World, inbox: str) -> None:
-    """If this fails, a planted record of a strange form vanishes instead of ending where people look."""
-    answer = handler({"Records": [_changed("INSERT", {"record_id": "r", "resource": "x"})]}, Context())
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"record_id": "r", "resource": "x"},
+        {**OUTCOME, "reason": "fine"},
+        {**OUTCOME, "hash": ""},
+        seal({**RECORD, "announce": True, "outcome": "EXCELLENT"}, ""),
+        seal({**RECORD, "announce": "yes"}, ""),
+        seal({**RECORD, "announce": True, "actor": "alice"}, ""),
+        seal({**RECORD, "announce": True, "previous_expires_at": [5], "title": 5}, ""),
+    ],
+)
+def test_record_that_evenkeel_did_not_write_is_told_as_planted(
+    world: World, inbox: str, planted: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, a planted record is told as if Evenkeel had done it, vanishes, or blocks the stream."""
+    assert handler({"Records": [_changed("INSERT", planted)]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert message["MessageAttributes"]["kind"]["StringValue"] == "Tampering"
+    assert metrics(capsys.readouterr().out) == {"Tampering": 1}

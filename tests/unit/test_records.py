@@ -202,8 +202,8 @@ def _chain(count: int) -> list[dict[str, Any]]:
 def test_chain_is_put_in_order() -> None:
     """If this fails, a whole chain is not recognized, or is read in the wrong order."""
     chain = _chain(4)
-    assert records.chained(chain[::-1], chain[-1]["hash"], ARN) == chain
-    assert records.chained([], "", ARN) == []
+    assert records.chained(chain[::-1], chain[-1]["hash"], ARN, NOW) == chain
+    assert records.chained([], "", ARN, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,41 @@ def test_broken_chain_is_told(spoil: Any, told: str) -> None:
     """If this fails, a removed, changed or planted record goes unnoticed."""
     chain = _chain(3)
     with pytest.raises(BrokenChainError) as caught:
-        records.chained(spoil(chain), chain[-1]["hash"], ARN)
+        records.chained(spoil(chain), chain[-1]["hash"], ARN, NOW)
     assert told in str(caught.value)
     assert str(caught.value).startswith(ARN)
+
+
+SOON, PAST = int(NOW.timestamp()) + 60, int(NOW.timestamp()) - 60
+
+
+@pytest.mark.parametrize(
+    ("expires", "kept", "broken"),
+    [((PAST, PAST, SOON), 1, False), ((PAST, SOON, SOON), 2, False), ((PAST, SOON, SOON), 1, True),
+     ((SOON, SOON, SOON), 2, True), ((PAST, PAST, SOON), 3, False)],
+)  # fmt: skip
+def test_chain_may_begin_only_where_the_time_to_live_has_cut_it(
+    expires: tuple[int, ...], kept: int, broken: bool
+) -> None:
+    """If this fails, every chain breaks after the retention, or records can be cut off its beginning."""
+    chain: list[dict[str, Any]] = []
+    for number, until in enumerate(expires):
+        last = chain[-1] if chain else {"hash": "", "expires_at": 0}
+        chain.append(records.seal({"record_id": f"r{number}", "expires_at": until}, last["hash"], last["expires_at"]))
+    left = chain[-kept:]
+    if broken:
+        with pytest.raises(BrokenChainError, match="is missing"):
+            records.chained(left, chain[-1]["hash"], ARN, NOW)
+    else:
+        assert records.chained(left, chain[-1]["hash"], ARN, NOW) == left
+
+
+def test_expired_record_that_is_still_there_is_no_planted_one() -> None:
+    """If this fails, a chain counts as broken while the time-to-live takes its records one by one."""
+    chain = [records.seal({"record_id": "r0", "expires_at": PAST}, "")]
+    chain.append(records.seal({"record_id": "r1", "expires_at": PAST}, chain[0]["hash"], PAST))
+    chain.append(records.seal({"record_id": "r2", "expires_at": SOON}, chain[1]["hash"], PAST))
+    assert records.chained([chain[0], chain[2]], chain[2]["hash"], ARN, NOW) == [chain[2]]
+    planted = records.seal({"record_id": "r9", "expires_at": SOON}, "")
+    with pytest.raises(BrokenChainError, match="r9 is not in the chain"):
+        records.chained([*chain, planted], chain[2]["hash"], ARN, NOW)

@@ -203,7 +203,7 @@ def test_six_hours_of_returns_end_in_the_dead_letters(
     """If this fails, a request that never gets ready goes round for ever, or is given up too soon."""
     first = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
     wish = request("kms-key-rotation", key, attempt=30, first_seen=first)
-    world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException")
+    world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException", times=3)
     assert kms(sqs_event(events.encode(wish)), Context()) == FINE
     letters = world.dead()
     assert bool(letters) is dead
@@ -339,7 +339,7 @@ def test_person_is_told_of_a_return_and_it_comes_back(world: World, kms: Handler
 
 def test_dry_run_that_is_throttled_leaves_nothing_in_the_queue(world: World, kms: Handler, key: str) -> None:
     """If this fails, a look changes something later."""
-    world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException")
+    world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException", times=3)
     answer = kms({"control": "kms-key-rotation", "resources": [key]}, Context())
     assert answer["results"][0]["outcome"] == "RETURNED"
     assert world.messages(QUEUE_URL) == []

@@ -279,13 +279,22 @@ def test_blast_radius(given: dict[str, Any], radius: Radius) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"limit": 0}, {"limit": "5"}, {"limit": True}, {"limit": 1.5}, {"window_seconds": -1}, {"hours": 1}]
+    "given",
+    [
+        {"limit": 0},
+        {"limit": 1_000_001},
+        {"limit": "5"},
+        {"limit": True},
+        {"limit": 1.5},
+        {"window_seconds": -1},
+        {"hours": 1},
+    ],
 )
 def test_impossible_blast_radius_is_refused(given: dict[str, Any]) -> None:
     """If this fails, a typo lifts the limit."""
     with pytest.raises(SettingsError) as caught:
         _parsed(controls={KMS.id: {"blast_radius": given}}).of(KMS)
-    told = 'write {"limit": …, "window_seconds": …} with whole numbers above 0'
+    told = 'write {"limit": …, "window_seconds": …} with whole numbers from 1 to 1,000,000'
     assert str(caught.value) == f"controls.kms-key-rotation.blast_radius: {told}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from evenkeel import registry
-from evenkeel.aws import CLIENT_CONFIG, Aws, connect
+from evenkeel.aws import ATTEMPTS, CLIENT_CONFIG, Aws, connect
 from evenkeel.control import fits
 from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
 from evenkeel.model import Call, Cause, Resource
@@ -205,14 +205,16 @@ def test_parts_of_an_arn() -> None:
         ("2026-11-20T09:00:00Z", datetime(2026, 11, 20, 9, tzinfo=UTC)),
         ("2026-11-20T10:00:00+01:00", datetime(2026, 11, 20, 9, tzinfo=UTC)),
         ("2026-11-20T09:00:00", datetime(2026, 11, 20, 9, tzinfo=UTC)),
-        ("", datetime(2000, 1, 1, tzinfo=UTC)),
-        ("Nov 20, 2026", datetime(2000, 1, 1, tzinfo=UTC)),
+        ("", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("Nov 20, 2026", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("1999-12-31T23:59:59Z", datetime(2026, 1, 1, tzinfo=UTC)),
+        ("2029-01-01T00:00:00Z", datetime(2026, 1, 1, tzinfo=UTC)),
     ],
 )
 def test_time_of_an_event(told: str, moment: datetime) -> None:
     """If this fails, settling is counted from the wrong moment, or an odd time crashes the worker."""
     wish = request("kms-key-rotation", "arn:aws:kms:eu-west-1:1:key/2", cause=Cause("cloudtrail", event_time=told))
-    assert wish.event_time(datetime(2000, 1, 1, tzinfo=UTC)) == moment
+    assert wish.event_time(datetime(2026, 1, 1, tzinfo=UTC)) == moment
 
 
 def test_request_that_comes_again_remembers_since_when() -> None:
@@ -250,12 +252,15 @@ def test_refused_call_is_counted_too(world: World, wire: Wire) -> None:
     assert aws.made == [("kms", "create_key")]
 
 
-def test_clients_give_up_in_time(variables: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_clients_give_up_in_time(variables: pytest.MonkeyPatch, number: int) -> None:
     """If this fails, a hanging call outlives the function's time limit, or calls do not carry our name."""
-    kms = connect("eu-west-1")("kms")
+    doors = connect("eu-west-1")
+    kms = doors[number].client("kms")
     assert kms.meta.region_name == "eu-west-1"
     config = kms.meta.config
-    longest = (config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"]
+    longest = (config.connect_timeout + config.read_timeout) * ATTEMPTS
+    assert config.retries["total_max_attempts"] == (ATTEMPTS, 1)[number]
     assert longest * 1000 < Context().get_remaining_time_in_millis() / 2
     assert "evenkeel/" in config.user_agent_extra
     assert CLIENT_CONFIG.retries["mode"] == "standard"
@@ -275,9 +280,29 @@ def test_throttle_that_passes_is_ridden_out_within_the_call(world: World, monkey
 
     monkeypatch.setattr("time.sleep", lambda _: None)
     answers = [AWSResponse("https://127.0.0.1/", 503, {}, _Body())]
-    door = connect("eu-west-1")("kms")
+    door = connect("eu-west-1")[0].client("kms")
     door.meta.events.register_first("before-send.kms.ListAliases", lambda **_: answers.pop() if answers else None)
     assert door.list_aliases()["ResponseMetadata"]["RetryAttempts"] == 1
+
+
+def test_controls_reads_are_tried_again_and_their_changes_are_not(world: World, wire: Wire) -> None:
+    """If this fails, a brief throttle costs a round through the queue, or a retry replaces what an owner set."""
+    arn = client("kms").create_key()["KeyMetadata"]["Arn"]
+    aws = Aws(client, (0.0, 0.0))
+    wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException", times=2)
+    assert aws("kms", "get_key_rotation_status", KeyId=arn)["KeyRotationEnabled"] is False
+    for operation, answer, calls in (
+        ("GetKeyRotationStatus", "ThrottlingException", 3),
+        ("GetKeyRotationStatus", "NotFoundException", 1),
+    ):
+        wire.clear()
+        wire.fail("kms", operation, answer, times=9)
+        with pytest.raises(ClientError, match=answer):
+            aws("kms", "get_key_rotation_status", KeyId=arn)
+        assert len(wire.calls) == calls
+    wire.fail("kms", "EnableKeyRotation", "ThrottlingException")
+    with pytest.raises(ClientError, match="Throttling"):
+        aws.run(Call("kms", "enable_key_rotation", {"KeyId": arn}))
 
 
 class _Body:

@@ -19,7 +19,7 @@ from evenkeel.registry import all_controls
 from evenkeel.state import wire
 from evenkeel.undo import HOLD, Undoer
 from tests import making
-from tests.world import Context, client, request
+from tests.world import ACCOUNT, Context, client, request
 from undo.handler import handler
 
 if TYPE_CHECKING:
@@ -167,8 +167,9 @@ def test_failure_hidden_in_a_success_stops_the_undo(world: World) -> None:
     result = world.run(tags, request(tags.id, arn), document=document)
     failure = {"StatusCode": 400, "ErrorCode": "InvalidParameterException", "ErrorMessage": "no"}
     world.wire.answer("resourcegroupstaggingapi", "UntagResources", {"FailedResourcesMap": {arn: failure}})
-    with pytest.raises(Exception, match="no"):
-        _undoer(world).run(tags, arn, result.record_id)
+    done = _undoer(world).run(tags, arn, result.record_id)
+    assert (done.outcome, world.state(tags.id, arn).held(world.now)) == ("FAILED", "")
+    assert "no; the resource is not held" in world.records()[-1]["detail"]
 
 
 class _Sts(BaseHTTPRequestHandler):
@@ -210,7 +211,7 @@ def _signed(url: str, stack: str = "evenkeel-test", record: str = "r-1") -> dict
 
 def _prove(world: World, signed: Any, url: str, later: timedelta = timedelta()) -> str:
     ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock)
-    return prove(signed, url, "evenkeel-test", "r-1", ledger, lambda: datetime.now(UTC) + later)
+    return prove(signed, url, "evenkeel-test", "r-1", ACCOUNT, ledger, lambda: datetime.now(UTC) + later)
 
 
 def test_caller_is_who_sts_says(world: World, sts: str) -> None:

@@ -190,7 +190,9 @@ class Ledger:
         """
         sealed = records.seal(record, item.head, item.head_expires_at)
         changes: dict[str, Any] = {"hold_until": int(until.timestamp()), "hold_record": sealed["record_id"]}
-        changes |= {"hold_reason": record["detail"], **_announcement(record, self._clock())}
+        changes |= {"hold_reason": record["detail"]}
+        if record["announce"]:
+            changes |= _announcement(record, self._clock())
         gone: tuple[str, ...] = ("held_request", "due_shard", "due_at")
         if request:
             changes, gone = changes | _hold(sealed, until, request), ()

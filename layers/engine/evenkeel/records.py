@@ -95,7 +95,7 @@ def chained(found: list[Record], head: str, arn: str, now: datetime) -> list[Rec
             raise BrokenChainError(f"{arn}: audit record {record['record_id']} was changed after it was written")
         ordered.append(record)
         wanted = record["previous"]
-    by_hash = {key: record for key, record in by_hash.items() if record.get("expires_at", 0) > now.timestamp()}
+    by_hash = {key: each for key, each in by_hash.items() if not 0 < each.get("expires_at", 0) <= now.timestamp()}
     if by_hash:
         planted = min(record["record_id"] for record in by_hash.values())
         raise BrokenChainError(f"{arn}: audit record {planted} is not in the chain")

@@ -98,7 +98,7 @@ class Undoer:
         state, back = self._state_after(control, undo.record)
         if not back:
             return self._end(undo, plan, Outcome.FAILED, "the calls went through and do not show", state)
-        return self._end(undo, plan, Outcome.UNDONE, f"record {record_id} was taken back", state)
+        return self._end(undo, plan, Outcome.UNDONE, f"{self._caller} had record {record_id} taken back", state)
 
     def _free(self, control: Control, arn: str) -> StateItem:
         """Return the state item without an open plan: one that was cut short is closed first.
