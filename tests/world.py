@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -58,6 +59,26 @@ def client(service: str) -> Any:
 @lru_cache(maxsize=1)
 def _session() -> Any:
     return boto3.session.Session(region_name=REGION)  # never boto3's own, which may be older than the hooks
+
+
+def one_at_a_time() -> Callable[[str], Any]:
+    """Return a maker of clients for threads: moto and the wire take one call at a time, as an item of DynamoDB does."""
+    lock = threading.Lock()
+
+    class Door:
+        def __init__(self, service: str) -> None:
+            self._client = client(service)
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._client, name)
+
+            def call(*args: Any, **params: Any) -> Any:
+                with lock:
+                    return found(*args, **params)
+
+            return call
+
+    return Door
 
 
 class World:
