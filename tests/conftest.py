@@ -32,6 +32,16 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
+def sts(variables: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the URL of an STS on this machine, which functions ask for who their caller is."""
+    from tests.sts import serving  # noqa: PLC0415 - as above
+
+    with serving() as url:
+        variables.setenv("AWS_ENDPOINT_URL_STS", url)
+        yield url
+
+
+@pytest.fixture
 def wire() -> Iterator[Wire]:
     """Record all calls of botocore's, and let some fail."""
     from tests.wire import WIRE  # noqa: PLC0415 - as above
@@ -44,7 +54,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_caller``."""
+    """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_undo``."""
     monkeypatch.setattr("evenkeel.decisions.prove", lambda signed, *_: signed["arn"])
 
 

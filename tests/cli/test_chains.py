@@ -174,14 +174,14 @@ def test_several_faults_are_all_told() -> None:
     }
 
 
-OLD = NOW - RETENTION - timedelta(hours=2)
+OLD = NOW - RETENTION - timedelta(minutes=90)
 """Two of four records that begin here have outlived their retention by now."""
 
 
 @pytest.mark.parametrize("gone", [[0], [1], [0, 1]], ids=str)
 def test_what_the_retention_removed_is_no_fault(gone: list[int]) -> None:
     """A year after the first repair every verification would fail; DynamoDB removes days late and in any order."""
-    there = Written(OLD - timedelta(minutes=30))
+    there = Written(OLD)
     there.records = [each for number, each in enumerate(there.records) if number not in gone]
     assert there.judge() == Judged(begins_late=True)
 
@@ -195,7 +195,7 @@ def test_a_chain_that_the_retention_removed_whole_is_no_fault() -> None:
 
 def test_a_removal_before_its_time_is_a_fault_in_an_old_chain() -> None:
     """In a chain with expired records any other could be removed unseen."""
-    there = Written(OLD - timedelta(minutes=30))
+    there = Written(OLD)
     gone = remove_a_plan(there)
     assert [(each.fault, each.record_id) for each in there.judge().findings] == [(Fault.MISSING, gone)]
 

@@ -194,7 +194,7 @@ def test_what_comes_out_of_a_long_freeze_into_a_throttle_is_not_given_up(world: 
 def test_end_of_a_freeze_under_settings_that_change_nothing_ends_the_hold(
     world: World, key: str, variables: pytest.MonkeyPatch, mode: str
 ) -> None:
-    """If this fails, the clerk sends the same request every quarter of an hour, or people are not told of the finding."""
+    """If this fails, the clerk sends the same request every quarter of an hour, or people are not told."""
     document, ends = _frozen(world)
     world.run(CONTROL, request(CONTROL, key, creates=True), document=document)
     world.now = ends + timedelta(seconds=1)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
-from evenkeel.caller import UnprovedCallerError, prove, sign
-from evenkeel.errors import BrokenChainError, UndoRefusedError
+from evenkeel.caller import UnprovedCallerError, prove
+from evenkeel.errors import ApprovalRefusedError, BrokenChainError, LeaseHeldError, UndoRefusedError
 from evenkeel.records import record_hash, seal
 from evenkeel.registry import all_controls
 from evenkeel.state import wire
 from evenkeel.undo import HOLD, Undoer
 from tests import making
+from tests.sts import CALLER, Sts, signed
+from tests.wire import Crash
 from tests.world import ACCOUNT, Context, client, request
 from undo.handler import handler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.world import World
 
 CONTROL = "kms-key-rotation"
-CALLER = "arn:aws:iam::123456789012:user/operator"
 KMS = all_controls()[CONTROL]
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
@@ -172,43 +168,6 @@ def test_failure_hidden_in_a_success_stops_the_undo(world: World) -> None:
     assert "no; the resource is not held" in world.records()[-1]["detail"]
 
 
-class _Sts(BaseHTTPRequestHandler):
-    """Answers as STS does, with the status and caller that the test wants."""
-
-    status, body = 200, f"<Arn>{CALLER}</Arn>"
-    seen: list[dict[str, str]] = []
-
-    def do_POST(self) -> None:
-        """Answer a signed question."""
-        type(self).seen.append(dict(self.headers))
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(self.body.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
-
-
-@pytest.fixture
-def sts(variables: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return the URL of an STS on this machine."""
-    _Sts.status, _Sts.body, _Sts.seen = 200, f"<Arn>{CALLER}</Arn>", []
-    server = HTTPServer(("127.0.0.1", 0), _Sts)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    variables.setenv("AWS_ENDPOINT_URL_STS", url)
-    yield url
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def _signed(url: str, stack: str = "evenkeel-test", record: str = "r-1") -> dict[str, str]:
-    return sign(boto3.session.Session(region_name="eu-west-1"), url, stack, record)
-
-
 def _prove(world: World, signed: Any, url: str, later: timedelta = timedelta()) -> str:
     ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock)
     return prove(signed, url, "evenkeel-test", "r-1", ACCOUNT, ledger, lambda: datetime.now(UTC) + later)
@@ -216,19 +175,19 @@ def _prove(world: World, signed: Any, url: str, later: timedelta = timedelta()) 
 
 def test_caller_is_who_sts_says(world: World, sts: str) -> None:
     """If this fails, an undo is audited under a name that anybody could claim, or the signature is not passed on."""
-    signed = _signed(sts)
-    assert _prove(world, signed, sts) == CALLER
-    [headers] = _Sts.seen
-    assert {name.lower(): value for name, value in headers.items()}["authorization"] == signed["authorization"]
-    assert "testing" not in str(signed).replace("Credential=testing", "")
+    proof = signed(sts)
+    assert _prove(world, proof, sts) == CALLER
+    [headers] = Sts.seen
+    assert {name.lower(): value for name, value in headers.items()}["authorization"] == proof["authorization"]
+    assert "testing" not in str(proof).replace("Credential=testing", "")
 
 
 def test_proof_serves_once(world: World, sts: str) -> None:
     """If this fails, a proof that was overheard can be used again."""
-    signed = _signed(sts)
-    _prove(world, signed, sts)
+    proof = signed(sts)
+    _prove(world, proof, sts)
     with pytest.raises(UnprovedCallerError, match="used before"):
-        _prove(world, signed, sts)
+        _prove(world, proof, sts)
 
 
 @pytest.mark.parametrize(
@@ -247,23 +206,30 @@ def test_proof_serves_once(world: World, sts: str) -> None:
 def test_proof_for_anything_else_is_refused(world: World, sts: str, spoil: Any, told: str) -> None:
     """If this fails, a signature that was made for something else opens undo."""
     with pytest.raises(UnprovedCallerError, match=told):
-        _prove(world, spoil(_signed(sts)), sts)
-    assert _Sts.seen == []
+        _prove(world, spoil(signed(sts)), sts)
+    assert Sts.seen == []
 
 
 @pytest.mark.parametrize("minutes", [-6, 6])
 def test_old_and_future_proofs_are_refused(world: World, sts: str, minutes: int) -> None:
     """If this fails, a proof is good for ever."""
     with pytest.raises(UnprovedCallerError, match="more than five minutes"):
-        _prove(world, _signed(sts), sts, timedelta(minutes=minutes))
+        _prove(world, signed(sts), sts, timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize(("status", "body"), [(403, f"<Arn>{CALLER}</Arn>"), (200, "<nothing/>")])
 def test_caller_whom_sts_does_not_know_is_refused(world: World, sts: str, status: int, body: str) -> None:
     """If this fails, a forged signature is taken for a caller."""
-    _Sts.status, _Sts.body = status, body
+    Sts.status, Sts.body = status, body
     with pytest.raises(UnprovedCallerError, match=f"HTTP {status}"):
-        _prove(world, _signed(sts), sts)
+        _prove(world, signed(sts), sts)
+
+
+def test_caller_of_another_account_is_refused(world: World, sts: str) -> None:
+    """If this fails, whoever has any AWS account decides about ours."""
+    Sts.body = "<Arn>arn:aws:iam::210987654321:user/operator</Arn>"
+    with pytest.raises(UnprovedCallerError, match="is not of account 123456789012"):
+        _prove(world, signed(sts), sts)
 
 
 def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, str]) -> None:
@@ -274,7 +240,7 @@ def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, st
     look = handler(wish, Context())
     assert (look["outcome"], look["drifted"], world.wire.changes()) == ("WOULD_UNDO", False, [])
     assert look["calls"][0].startswith("aws kms disable-key-rotation --key-id ")
-    done = handler({**wish, "dry_run": False, "caller": _signed(sts, record=record_id)}, Context())
+    done = handler({**wish, "dry_run": False, "caller": signed(sts, record_id)}, Context())
     assert (done["outcome"], _rotates(arn)) == ("UNDONE", False)
     assert world.records()[-1]["actor"]["principal"] == CALLER
 
@@ -312,3 +278,53 @@ def test_denied_read_of_a_held_resource_is_silent_and_does_not_use_up_the_days_a
     assert world.run(CONTROL, request(CONTROL, repaired[0])).outcome == "SKIPPED"
     assert world.run(CONTROL, request(CONTROL, making.key())).outcome == "DENIED"
     assert world.records()[-1]["announce"]
+
+
+def test_resource_out_of_scope_is_not_undone(
+    world: World, repaired: tuple[str, str], variables: pytest.MonkeyPatch
+) -> None:
+    """If this fails, undo changes what the stack may not change."""
+    variables.setenv("EVENKEEL_SCOPE", "arn:aws:logs:*")
+    assert "out of the stack's scope" in handler({"resource": repaired[0], "record": repaired[1]}, Context())["error"]
+
+
+def test_refused_undo_call_fails_and_leaves_no_hold(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo that AWS refused is called done, or keeps the resource from being watched."""
+    world.wire.fail("kms", "DisableKeyRotation", "AccessDeniedException", "explicit deny")
+    done = _undoer(world).run(KMS, *repaired)
+    assert (done.outcome, world.state(CONTROL, repaired[0]).held(world.now)) == ("FAILED", "")
+    assert world.chains() == 1
+    client("kms").disable_key_rotation(KeyId=repaired[0])
+    assert world.run(CONTROL, request(CONTROL, repaired[0])).outcome == "REMEDIATED"
+
+
+def test_undo_waits_for_a_worker_and_closes_what_one_left(world: World) -> None:
+    """If this fails, undo changes a resource beside a worker, or leaves that worker's plan open for ever."""
+    arn = making.key()
+    done = world.run(CONTROL, request(CONTROL, arn, creates=True))
+    client("kms").disable_key_rotation(KeyId=arn)
+    world.wire.crash("kms", "EnableKeyRotation")
+    with pytest.raises(Crash):
+        world.run(CONTROL, request(CONTROL, arn))
+    with pytest.raises(LeaseHeldError, match="ask again"):
+        _undoer(world).run(KMS, arn, done.record_id, force=True)
+    world.now += timedelta(minutes=2)
+    assert _undoer(world).run(KMS, arn, done.record_id, force=True).outcome == "UNDONE"
+    assert world.outcomes() == ["PLANNED", "REMEDIATED", "PLANNED", "FAILED", "PLANNED", "UNDONE"]
+    assert world.chains() == 1
+
+
+def test_release_of_an_undo_that_was_cut_short_closes_it(world: World, repaired: tuple[str, str], people: None) -> None:
+    """If this fails, an undo whose worker died holds the resource for a month, or is told as a repair."""
+    arn, _ = repaired
+    world.wire.crash("kms", "DisableKeyRotation")
+    with pytest.raises(Crash):
+        _undoer(world).run(KMS, *repaired)
+    world.now += timedelta(minutes=2)
+    with pytest.raises(ApprovalRefusedError, match="nothing is kept there"):
+        world.decide({"drop": CONTROL, "resource": arn, "because": "x"}, CALLER)
+    [result] = world.decide({"release": CONTROL, "resource": arn}, CALLER)
+    item = world.state(CONTROL, arn)
+    assert (result.outcome, item.plan, item.held(world.now)) == ("COMPLIANT", "", "")
+    assert world.outcomes() == ["PLANNED", "REMEDIATED", "PLANNED", "FAILED"]
+    assert world.chains() == 1

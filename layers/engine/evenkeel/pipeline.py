@@ -174,10 +174,13 @@ class Pipeline:
             item = self._ledger.state(job.control.id, job.arn)
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
                 raise StaleStateError(f"{job.arn}: repaired since it was looked at")
-        held = item.held(self._clock())
-        if held and not (job.approval and job.approval.record["record_id"] == item.hold_record):
-            return Result(job.request, Outcome.SKIPPED, held)
-        return self._do(job, record, item, finding, decision)
+        held = self._held(job, item)
+        return Result(job.request, Outcome.SKIPPED, held) if held else self._do(job, record, item, finding, decision)
+
+    def _held(self, job: Job, item: StateItem) -> str:
+        """Say why the resource must be left alone for now, or nothing; a person's yes opens the hold it is about."""
+        opened = job.approval is not None and job.approval.record["record_id"] == item.hold_record
+        return "" if opened else item.held(self._clock())
 
     def _do(
         self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: policy.Decision
@@ -191,6 +194,9 @@ class Pipeline:
             return self._repairer.repair(job, record, finding.change, item)
         except TooMuchError as error:
             item = self._ledger.state(job.control.id, job.arn)
+            held = self._held(job, item)
+            if held:
+                return Result(job.request, Outcome.SKIPPED, held)
             return self._hold(job, record, item, policy.Hold(str(error), error.until, critical=error.critical))
 
     def _hold(self, job: Job, record: Record, item: StateItem, decision: policy.AwaitApproval | policy.Hold) -> Result:
@@ -208,7 +214,7 @@ class Pipeline:
             aws_calls=len(self._aws.made),
             announce=asks or critical,
         )
-        sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1))
+        sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1, first_seen=""))
         return job.ended(outcome, decision.reason, sealed)
 
     def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:

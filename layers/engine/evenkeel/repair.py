@@ -85,6 +85,7 @@ class Repairer:
         decided = job.approval is not None and job.approval.record["record_id"] == item.hold_record
         if decided or (item.held_request and not item.held(now)):
             self._ledger.unhold(job.control.id, job.arn, item)
+            item = replace(item, hold_until=0)
         # Under a hold the open plan is an undo's: whoever asked for it has to ask again.
         if item.plan and not item.held(now) and not item.leased_to_other(self._ledger.owner, now):
             self.end(job, item, outcome, detail, after=state, announce=outcome is Outcome.REMEDIATED)
@@ -110,7 +111,11 @@ class Repairer:
             raise EvenkeelError(
                 f"{job.arn}: record {item.plan} is missing from the audit table; restore it from backup"
             )
-        return self._close(job, {**plan, "hash": item.head}, outcome, detail, after=after, announce=announce)
+        if plan.get("undoes"):
+            outcome, detail = Outcome.FAILED, "interrupted; the undo may be made or not"
+        plan = {**plan, "hash": item.head}
+        rounds = self._rounds(job, plan, item) if outcome is Outcome.REMEDIATED else ()
+        return self._close(job, plan, outcome, detail, after=after, announce=announce, rounds=rounds)
 
     def _plan(self, job: Job, finding: Record, item: StateItem) -> Record:
         """Return the PLANNED record to act under: an open one for the same calls, or a new one.
@@ -191,20 +196,20 @@ class Repairer:
             if _nothing_left(judgement):
                 remains = judgement.remains or judgement.reason if isinstance(judgement, NonCompliant) else ""
                 outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
-                return self._close(job, plan, outcome, remains, after=state, rounds=self._rounds(job, item))
+                return self._close(job, plan, outcome, remains, after=state, rounds=self._rounds(job, plan, item))
         detail = "the change does not show yet; it is looked at again"
         self._ledger.close(plan["hash"], self._ended(plan, Outcome.APPLIED, detail), keep_open=True)
         proof = replace(job.request, plan=plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, policy.return_delay(_PROOF_ATTEMPT))
 
-    def _rounds(self, job: Job, item: StateItem) -> tuple[dict[str, Any], ...]:
+    def _rounds(self, job: Job, plan: Record, item: StateItem) -> tuple[dict[str, Any], ...]:
         """Return the resource's last repairs with this one."""
-        actor, now = job.request.actor, self._clock()
+        actor, now = plan["actor"], self._clock()
         this = {
             "at": int(now.timestamp() * 1000),
-            "principal": actor.principal,
-            "client": actor.user_agent[:60],
-            "event": job.request.cause.event_name,
+            "principal": actor["principal"],
+            "client": actor["user_agent"][:60],
+            "event": plan["cause"]["event_name"],
         }
         before = () if job.released else item.recent_rounds(now)
         return (*before, this)[-policy.TUG_ROUNDS :]
