@@ -106,7 +106,9 @@ def test_several_resources_of_one_event_get_a_request_each_and_once() -> None:
         (_created(awsRegion="us-east-1"), "it is of region us-east-1"),
         ({**_created(awsRegion=None), "region": None}, "it is of region unknown"),
         (
-            _created(userIdentity={"sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::1:role/evenkeel/x"}}}),
+            _created(
+                userIdentity={"sessionContext": {"sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:role/evenkeel/x"}}}
+            ),
             "Evenkeel itself made the call",
         ),
         (cloudtrail("kms.amazonaws.com", "CreateAlias"), "no control of this group is triggered by it"),

@@ -81,6 +81,7 @@ def test_actor(detail: dict[str, Any], expected: Actor) -> None:
         ("arn:aws:iam::123456789012:role/evenkeel", False),
         ("arn:aws:iam::123456789012:role/evenkeel-admin", False),
         ("arn:aws:iam::123456789012:role/team/role/evenkeel/x", False),
+        ("arn:aws:iam::666666666666:role/evenkeel/prod-kms", False),
         ("", False),
         (None, False),
         (5, False),
@@ -88,13 +89,13 @@ def test_actor(detail: dict[str, Any], expected: Actor) -> None:
 )
 def test_own_roles(arn: Any, own: bool) -> None:
     """If this fails, Evenkeel wakes itself for ever, or is deaf to somebody else's role."""
-    assert identity.is_own_role({"sessionContext": {"sessionIssuer": {"arn": arn}}}) is own
+    assert identity.is_own_role({"sessionContext": {"sessionIssuer": {"arn": arn}}}, "123456789012") is own
 
 
 @pytest.mark.parametrize("who", [{}, {"sessionContext": None}, {"sessionContext": {"sessionIssuer": []}}])
 def test_those_without_an_issuer_are_not_ours(who: dict[str, Any]) -> None:
     """If this fails, root's and IAM users' events crash or are dropped."""
-    assert not identity.is_own_role(who)
+    assert not identity.is_own_role(who, "123456789012")
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> s
         if detail.get("errorCode"):
             return f"the call failed with {str(detail['errorCode'])[:128]}"
         identity = detail.get("userIdentity")
-        if isinstance(identity, dict) and is_own_role(identity):
+        if isinstance(identity, dict) and is_own_role(identity, place.account):
             return "Evenkeel itself made the call"
     return ""
 

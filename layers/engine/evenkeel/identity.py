@@ -12,10 +12,9 @@ OWN_ROLE_PATH = "role/evenkeel/"
 _INFRASTRUCTURE_AS_CODE = ("cloudformation", "terraform", "pulumi", "opentofu", "aws-cdk")
 
 
-def is_own_role(identity: dict[str, Any]) -> bool:
-    """Say whether a ``userIdentity`` is one of Evenkeel's roles."""
-    issuer = _issuer(identity)
-    return f":{OWN_ROLE_PATH}" in str(issuer.get("arn") or "")
+def is_own_role(identity: dict[str, Any], account: str) -> bool:
+    """Say whether a ``userIdentity`` is one of Evenkeel's roles in an account; another account's are nobody's."""
+    return f":iam::{account}:{OWN_ROLE_PATH}" in str(_issuer(identity).get("arn") or "")
 
 
 def is_infrastructure_as_code(actor: Actor) -> bool:

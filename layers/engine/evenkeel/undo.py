@@ -91,7 +91,8 @@ class Undoer:
         undo = self.look(control, arn, record_id)
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
-        plan = self._ledger.plan(self._planned(undo), self._free(control, arn), hold_until=self._clock() + HOLD)
+        item = self._free(control, arn)
+        plan = self._ledger.plan(self._planned(undo), item, hold_until=self._clock() + HOLD)
         failed = self._call(control, undo)
         if failed:
             return self._end(undo, plan, Outcome.FAILED, f"{failed}; the resource is not held")
