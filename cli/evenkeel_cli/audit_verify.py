@@ -117,12 +117,13 @@ class Verifier:
         The head is read once more afterwards; while it moves, the chain is being written to and the look is void.
         """
         control, resource = key
-        while True:
+        for _ in range(LOOKS):
             state = self._reader.heads(resource, [control]).get(key)
             links = [link(each) for each in self._reader.all_of(resource) if str(each.get("control", "")) == control]
             again = self._reader.heads(resource, [control]).get(key)
             if (state or {}).get("head") == (again or {}).get("head"):
-                return self._judge(key, links, state)
+                break
+        return self._judge(key, links, state)
 
 
 def verify(stack: str, region: str | None, resource: str, *, as_json: bool) -> None:

@@ -72,7 +72,7 @@ def _table(out: Console, found: Sequence[Record]) -> None:
     table.add_column("what", overflow="fold", ratio=1)
     for record in found:
         what = Text.assemble(
-            (str(record["control"]), "bold"), f"  {arns.short(record['resource'])}\n{record.get('reason', '')}\n",
+            (str(record.get("control")), "bold"), f"  {arns.short(record['resource'])}\n{record.get('reason', '')}\n",
             (f"record {record['record_id']}", "dim"),
         )  # fmt: skip
         outcome = kind(record)
@@ -100,25 +100,29 @@ def show(stack: str, region: str | None, record_id: str, resource: str, *, as_js
 
 def _place(reader: Reader, record: Record) -> dict[str, Any]:
     """Return where a record stands among those of its control and resource: ``{"position", "length", "trouble"}``."""
-    arn, control = record["resource"], record["control"]
-    found = [each for each in reader.all_of(arn) if each["control"] == control]
+    arn, control = str(record["resource"]), str(record.get("control", ""))
+    found = [each for each in reader.all_of(arn) if each.get("control") == control]
     head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
     try:
         order, trouble = chained(found, head, arn, datetime.now(UTC)), ""
     except BrokenChainError as error:
         order, trouble = found, str(error)
+    except KeyError as error:
+        order, trouble = found, f"a record without {error} is among them; evenkeel audit verify names it"
     position = next((n for n, each in enumerate(order, 1) if each["record_id"] == record["record_id"]), None)
     return {"position": position, "length": len(order), "trouble": trouble}
 
 
 def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
     outcome = kind(record)
-    out.print(Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record['control']}"))
+    out.print(
+        Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record.get('control')}")
+    )
     actor, cause = record.get("actor") or {}, record.get("cause") or {}
     facts = {
         "record": record["record_id"],
         "resource": record["resource"],
-        "control": f"{record['control']} ({record.get('severity', '')}, mode {record.get('mode', '')})",
+        "control": f"{record.get('control')} ({record.get('severity', '')}, mode {record.get('mode', '')})",
         "when": record.get("at", ""),
         "reason": record.get("reason", ""),
         "remains": record.get("remains", ""),

@@ -108,7 +108,7 @@ def _wave(reader: Reader, asked: Wanted, now: datetime) -> tuple[list[Record], i
     found = list(reader.newest(wanted, now))
     records = reader.whole(found)
     undone = {str(each.get("undoes", "")) for each in records if kind(each) == "UNDONE"}
-    candidates = [each for each in records if kind(each) in UNDOABLE and not each.get("undoes")]
+    candidates = [each for each in records if kind(each) in UNDOABLE and "control" in each and not each.get("undoes")]
     left = [each for each in candidates if each["record_id"] not in undone]
     return left, len(candidates) - len(left)
 
@@ -129,7 +129,7 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
 
 def _preview(err: Console, left: Sequence[Record], already: int) -> None:
     for record in left[:_PREVIEWED]:
-        calls = [cli_line(Call(**call), record["region"]) for call in record["undo"]]
+        calls = [cli_line(Call(**call), record.get("region", "")) for call in record.get("undo", [])]
         err.print(Text.assemble((record["control"], "bold"), f"  {arns.short(record['resource'])}"), soft_wrap=True)
         for call in calls:
             err.print(f"  {call}", style="dim", soft_wrap=True)

@@ -19,9 +19,9 @@ def test_the_settings_are_ones_that_every_control_accepts() -> None:
     """The engine would refuse the document and change nothing, so every demo would fail."""
     document = settings.parse(json.dumps(local.settings()))
     for control in all_controls().values():
-        found = document.of(control, {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
+        found = document.of(control, variables={"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
         assert found.radius.limit == local.BLAST_RADIUS
-    values = document.of(all_controls()["tagging-required-tags"], {}).parameters["values"]
+    values = document.of(all_controls()["tagging-required-tags"], variables={}).parameters["values"]
     assert set(values) == {"Environment", "Project", "CostCenter"}
     assert document.settle_seconds == 2
 

@@ -1,0 +1,115 @@
+"""Deployments of settings that take time, collide, or are taken back: what the sandbox does not play."""
+
+from __future__ import annotations
+
+import io
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from evenkeel_cli import settings_live
+from evenkeel_cli.failure import CommandError, Exit
+from evenkeel_cli.settings_live import Live
+from evenkeel_cli.stacks import Stack
+
+OUTPUTS = {
+    "SettingsApplicationId": "a",
+    "SettingsEnvironmentId": "e",
+    "SettingsProfileId": "p",
+    "SettingsStrategyId": "s",
+}
+
+
+class AppConfig:
+    """AppConfig with deployments as given, newest last; ``states`` are what looking at one answers in turn."""
+
+    def __init__(self, deployments: list[str], states: list[str] | None = None, refuses: str = "") -> None:
+        """Keep what to answer."""
+        self.deployments = deployments
+        self.states = states or []
+        self.refuses = refuses
+
+    def __call__(self, service: str) -> Any:
+        """Return itself as the one client."""
+        return self
+
+    def get_paginator(self, operation: str) -> Any:
+        """Page the deployments, one a page."""
+        items = [
+            {"DeploymentNumber": number, "ConfigurationVersion": str(number * 10), "State": state,
+             "PercentageComplete": 40.0}
+            for number, state in enumerate(self.deployments, 1)
+        ]  # fmt: skip
+        return SimpleNamespace(paginate=lambda **_: [{"Items": [item]} for item in reversed(items)])
+
+    def get_hosted_configuration_version(self, *, VersionNumber: int, **_: str) -> Any:  # noqa: N803 - boto3's names
+        """Return a version's document."""
+        return {"Content": io.BytesIO(json.dumps({"version": VersionNumber}).encode())}
+
+    def create_hosted_configuration_version(self, **_: Any) -> Any:
+        """Make a version."""
+        return {"VersionNumber": 70}
+
+    def start_deployment(self, **_: Any) -> Any:
+        """Start, or refuse as told."""
+        if not self.refuses:
+            return {"DeploymentNumber": 7}
+        answer: Any = {
+            "Error": {"Code": self.refuses, "Message": "no"},
+            "Details": {"InvalidConfiguration": [{"Reason": "controls.x: no such control"}]},
+        }
+        raise ClientError(answer, "StartDeployment")
+
+    def get_deployment(self, **_: Any) -> Any:
+        """Answer the next state; the last for ever."""
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        log = [{"Description": "Deployment started"}, {"Description": "Rolled back by alarm evenkeel-settings-refused"}]
+        return {"State": state, "PercentageComplete": 20.0, "EventLog": log}
+
+
+def live(appconfig: AppConfig) -> Live:
+    """Return the settings of a stack there."""
+    return Live(Stack("evenkeel", cast("Any", appconfig), OUTPUTS, {}))
+
+
+def test_what_is_in_force_is_the_newest_that_was_completed() -> None:
+    """A push that was taken back, or is half way, would be shown as what the functions obey."""
+    found, coming = live(AppConfig(["COMPLETE", "COMPLETE", "ROLLED_BACK", "REVERTED", "BAKING"])).look()
+    assert (found.version, settings_live.parsed(found.content)) == ("20", {"version": 20})
+    assert coming
+    assert (coming.version, coming.state, coming.percent) == ("50", "BAKING", 40.0)
+
+
+def test_a_stack_without_settings_is_told() -> None:
+    """An application that somebody emptied would end in a traceback."""
+    with pytest.raises(CommandError, match="no settings deployed"):
+        live(AppConfig(["ROLLED_BACK"])).look()
+
+
+def test_a_deployment_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push would be called done while it can still be taken back."""
+    monkeypatch.setattr(settings_live, "POLL_SECONDS", 0.001)
+    seen: list[str] = []
+    there = live(AppConfig([], ["DEPLOYING", "BAKING", "ROLLING_BACK", "ROLLED_BACK"]))
+    assert there.follow(7, lambda state, _: seen.append(state)) == "ROLLED_BACK"
+    assert seen == ["DEPLOYING", "BAKING", "ROLLING_BACK", "ROLLED_BACK"]
+    assert there.why(7) == "Rolled back by alarm evenkeel-settings-refused"
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "exit_code"),
+    [
+        ("ConflictException", "another deployment of settings is under way", Exit.FAILED),
+        ("BadRequestException", "refuses the settings: controls.x: no such control", Exit.USAGE),
+        ("InternalServerException", "StartDeployment answered InternalServerException", Exit.FAILED),
+    ],
+)
+def test_a_refused_start_says_why(code: str, told: str, exit_code: Exit) -> None:
+    """Whoever pushes would see AppConfig's name for it, and not what to do."""
+    with pytest.raises(CommandError, match=told) as refused:
+        live(AppConfig([], refuses=code)).start("{}", at_once=False)
+    assert refused.value.code is exit_code
+    assert refused.value.next_step
