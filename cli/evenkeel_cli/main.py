@@ -24,6 +24,8 @@ app.add_typer(audit_commands.app, name="audit")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(settings_commands.app, name="settings")
 
+Resource = Annotated[str, typer.Option(metavar="ARN", help="The resource, where it is known.")]
+Because = Annotated[str, typer.Option(help="Why; it is written into the audit.")]
 SandboxRegion = Annotated[str, typer.Option(help="Region that the local AWS plays.")]
 SandboxAccount = Annotated[str, typer.Option(help="Account that the local AWS plays: 12 digits.")]
 
@@ -112,6 +114,60 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
             undo_wave.run(stack, region, since, control, resource, how)
         else:
             undo_command.one(stack, region, record, resource, how)
+
+
+@app.command()
+def approve(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName,
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record that waits for approval.")],
+    resource: Resource = "",
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Have a planned change made. It is refused where the resource changed since, and to whoever caused it."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli import deciding  # noqa: PLC0415 - as above
+
+        deciding.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
+
+
+@app.command()
+def reject(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName,
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record that waits for approval.")],
+    because: Because,
+    resource: Resource = "",
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Decide against a planned change; the resource is left alone for 30 days."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli import deciding  # noqa: PLC0415 - as above
+
+        deciding.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
+
+
+@app.command()
+def release(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName,
+    control: Annotated[str, typer.Argument(metavar="CONTROL_ID", help="The control that holds something.")],
+    resource: Resource = "",
+    drop: Annotated[bool, typer.Option("--drop", help="Give it up instead; needs --resource and --because.")] = False,
+    because: Annotated[str, typer.Option(help="With --drop: why.")] = "",
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Have what a control holds (blast radius, freeze, tug of war) looked at again: one resource, or all."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli import deciding  # noqa: PLC0415 - as above
+
+        as_json = output is Output.JSON
+        if drop:
+            deciding.drop(stack, region, control, resource, because, as_json=as_json)
+        else:
+            deciding.release(stack, region, control, resource, yes=yes, as_json=as_json)
 
 
 @app.command()

@@ -91,3 +91,57 @@ def test_whole_round(world: World) -> None:
     assert client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
     assert handler({}, Context()) == {"due": 0, "stuck": 0}
     assert world.messages(QUEUE_URL) == []
+
+
+def _hold(name: str, due: datetime, **more: object) -> dict[str, object]:
+    """Put the state item of a request that is held; return it."""
+    arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"
+    item = {"pk": f"{CONTROL}#{arn}", "due_shard": "held#03", "due_at": int(due.timestamp()), **more}
+    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    return item
+
+
+@pytest.mark.parametrize(("minutes", "sent"), [(-1, 1), (0, 1), (5, 0)])
+def test_held_request_is_sent_as_it_was_kept_once_it_is_due(world: World, minutes: int, sent: int) -> None:
+    """If this fails, what was held comes too early, never, or as another request; or a hold counts as a stuck plan."""
+    _hold("1", datetime.now(UTC) + timedelta(minutes=minutes), held_request='{"kept": true}')
+    assert handler({}, Context()) == {"due": sent, "stuck": 0}
+    assert [message["Body"] for message in world.messages(QUEUE_URL)] == ['{"kept": true}'] * sent
+
+
+def test_what_was_sent_is_not_sent_again_before_its_outcome_had_time(world: World) -> None:
+    """If this fails, each look of the clerk sends the same request once more."""
+    _hold("1", datetime.now(UTC) - timedelta(days=1), held_request="{}")
+    _due("2", 20)
+    assert handler({}, Context())["due"] == 2
+    assert handler({}, Context())["due"] == 0
+    later = client("dynamodb").scan(TableName="state")["Items"]
+    waits = [int(item["due_at"]["N"]) - datetime.now(UTC).timestamp() for item in later]
+    assert all(14 * 60 < seconds <= 15 * 60 for seconds in waits)
+
+
+def test_item_that_changed_while_the_clerk_sent_is_left_as_it_is(world: World) -> None:
+    """If this fails, the clerk postpones a hold that somebody has just placed, or dies of a lost race."""
+    placed = datetime.now(UTC) + timedelta(days=30)
+
+    def replaced(_: object) -> None:
+        world.wire._plans.clear()
+        _hold("1", placed, held_request="{}")
+
+    _hold("1", datetime.now(UTC) - timedelta(minutes=1), held_request="{}")
+    _hold("2", datetime.now(UTC) - timedelta(seconds=1), held_request="{}")
+    world.wire.when("dynamodb", "UpdateItem", replaced)
+    assert handler({}, Context())["due"] == 2
+    items = {
+        item["pk"]["S"][-1]: int(item["due_at"]["N"]) for item in client("dynamodb").scan(TableName="state")["Items"]
+    }
+    assert items["1"] == int(placed.timestamp())
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_clerk_that_cannot_write_says_so(world: World) -> None:
+    """If this fails, a state table that refuses everything looks like a lost race."""
+    _hold("1", datetime.now(UTC) - timedelta(minutes=1), held_request="{}")
+    world.wire.fail("dynamodb", "UpdateItem", "ValidationException", "no")
+    with pytest.raises(Exception, match="ValidationException"):
+        handler({}, Context())

@@ -316,3 +316,24 @@ def test_discovery_names_only_resources_that_the_control_takes(world: World, con
     for make in making.BY_TYPE.values():
         make()
     assert all(control.applies_to(arn) for arn in control.discover(Aws(client), PLACE))
+
+
+def test_table_without_backups_to_describe_is_waited_for_and_a_gone_one_is_not(world: World) -> None:
+    """If this fails, a table that is being made counts as gone and is never looked at again, or the other way round."""
+    control, arn = "dynamodb-point-in-time-recovery", making.table()
+    world.wire.fail("dynamodb", "DescribeContinuousBackups", "TableNotFoundException")
+    assert world.run(control, request(control, arn)).outcome == "RETURNED"
+    with moto_gaps.creating("orders"):
+        world.wire.fail("dynamodb", "DescribeContinuousBackups", "TableNotFoundException")
+        assert world.run(control, request(control, arn)).outcome == "RETURNED"
+    client("dynamodb").delete_table(TableName="orders")
+    assert world.run(control, request(control, arn)).outcome == "GONE"
+    assert world.records() == []
+
+
+def test_other_refusal_of_a_tables_backups_is_not_taken_for_a_new_table(world: World) -> None:
+    """If this fails, a refused read is waited for as if the table were being made."""
+    control, arn = "dynamodb-point-in-time-recovery", making.table()
+    world.wire.fail("dynamodb", "DescribeContinuousBackups", "ValidationException", "odd")
+    with pytest.raises(Exception, match="odd"):
+        world.run(control, request(control, arn))

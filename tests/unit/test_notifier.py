@@ -147,3 +147,12 @@ def test_record_that_evenkeel_did_not_write_is_told_as_planted(
     [message] = world.messages(inbox)
     assert message["MessageAttributes"]["kind"]["StringValue"] == "Tampering"
     assert metrics(capsys.readouterr().out) == {"Tampering": 1}
+
+
+def test_image_that_is_no_plain_data_is_told_as_planted(world: World, inbox: str) -> None:
+    """If this fails, a planted record of bytes or sets blocks the stream, and no alert comes any more."""
+    event = _changed("INSERT", OUTCOME)
+    event["dynamodb"]["NewImage"]["reason"] = {"NOTYPE": "x"}
+    assert handler({"Records": [event]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert message["MessageAttributes"]["kind"]["StringValue"] == "Tampering"

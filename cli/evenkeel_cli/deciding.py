@@ -1,0 +1,128 @@
+"""``evenkeel approve``, ``reject`` and ``release``: what people decide about changes that are kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from evenkeel.caller import sign
+from evenkeel.model import Call
+from evenkeel.render import cli_line
+from evenkeel_cli import arns, asking, audit_view, console, stacks
+from evenkeel_cli.audit_reader import Reader
+from evenkeel_cli.cloud import reaching
+from evenkeel_cli.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from evenkeel_cli.stacks import Stack
+
+INVOKE_SECONDS = 75
+"""How long a remediator may take; its own limit is a minute."""
+_DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "RETURNED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
+
+
+def approve(  # noqa: PLR0913 - a command's options
+    stack: str, region: str | None, record_id: str, resource: str, *, yes: bool, as_json: bool
+) -> None:
+    """Have a planned change made, after a look at it.
+
+    Raises:
+        CommandError: it cannot be approved so, or not by this person, or they said no.
+    """
+    there, record = _kept(stack, region, record_id, resource, "approve")
+    if not as_json:
+        out = console.results()
+        out.print(Text.assemble((record["control"], "bold"), f" on {record['resource']}"), soft_wrap=True)
+        out.print(Text.assemble(("  found  ", "dim"), record["reason"]), soft_wrap=True)
+        audit_view.commands(out, "will call", [cli_line(Call(**call), there.region) for call in record["calls"]])
+    asking.confirm("Make this change now?", "nothing was changed; the change still waits", yes=yes)
+    _ask(there, record["control"], {"approve": record_id, "resource": record["resource"]}, record_id, as_json=as_json)
+
+
+def reject(  # noqa: PLR0913 - a command's options
+    stack: str, region: str | None, record_id: str, resource: str, because: str, *, as_json: bool
+) -> None:
+    """Decide against a planned change, with a reason; the resource is left alone for 30 days."""
+    there, record = _kept(stack, region, record_id, resource, "reject")
+    payload = {"reject": record_id, "resource": record["resource"], "because": because}
+    _ask(there, record["control"], payload, record_id, as_json=as_json)
+
+
+def release(  # noqa: PLR0913 - a command's options
+    stack: str, region: str | None, control: str, resource: str, *, yes: bool, as_json: bool
+) -> None:
+    """Have what a control holds looked at again: one resource, or all, with a new allowance for the control."""
+    if resource:
+        arns.check(resource)
+    there = stacks.find(stack, region, f"release what {control} holds")
+    if not resource:
+        question = f"Let {control} change resources again, and look at all that it holds?"
+        asking.confirm(question, "nothing was released", yes=yes)
+    _ask(there, control, {"release": control, "resource": resource or "all"}, control, as_json=as_json)
+
+
+def drop(  # noqa: PLR0913 - a command's options
+    stack: str, region: str | None, control: str, resource: str, because: str, *, as_json: bool
+) -> None:
+    """Give up what is held of one resource, with a reason; it is left alone for 30 days."""
+    arns.check(resource)
+    there = stacks.find(stack, region, f"drop what {control} holds")
+    _ask(there, control, {"drop": control, "resource": resource, "because": because}, control, as_json=as_json)
+
+
+def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: str) -> tuple[Stack, dict[str, Any]]:
+    if resource:
+        arns.check(resource)
+    there = stacks.find(stack, region, f"{verb} record {record_id}")
+    return there, Reader(there).record(record_id, resource)
+
+
+def _ask(stack: Stack, control: str, payload: dict[str, Any], signed: str, *, as_json: bool) -> None:
+    """Invoke the control's function in the person's own name, and say what became of it."""
+    function = _function(stack, control)
+    what = f"{next(iter(payload))} {signed}"
+    cloud = stack.cloud
+    with reaching(what):
+        caller = sign(cloud.session, cloud("sts").meta.endpoint_url, stack.name, signed)
+        client = cloud.client("lambda", seconds=INVOKE_SECONDS, attempts=1)
+        answer = client.invoke(FunctionName=function, Payload=json.dumps({**payload, "caller": caller}).encode())
+        said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
+    if answer.get("FunctionError") or "error" in said:
+        message = said.get("error") or said.get("errorMessage", "no message")
+        raise CommandError(
+            f"cannot {what}: {str(message).partition(': ')[2] or message}",
+            f"See the resource's records: evenkeel audit list --stack {stack.name} --control {control} --since 30d.",
+        )
+    _show(said["results"], as_json=as_json)
+    if any(result["outcome"] not in _DONE for result in said["results"]):
+        raise CommandError(f"{what}: not everything was done", "The outcomes above say what was not, and why.")
+
+
+def _function(stack: Stack, control: str) -> str:
+    """Return the name of the function that serves a control."""
+    groups = {
+        name.removesuffix("FunctionName"): value
+        for name, value in stack.outputs.items()
+        if name.endswith("FunctionName") and f"{name.removesuffix('FunctionName')}QueueUrl" in stack.outputs
+    }
+    found = next((value for group, value in groups.items() if control.startswith(f"{group.lower()}-")), "")
+    if not found:
+        known = ", ".join(sorted(group.lower() for group in groups))
+        message = f"stack {stack.name} has no function for a control {control!r}; its groups are {known}"
+        raise CommandError(message, "See evenkeel controls.", Exit.USAGE)
+    return found
+
+
+def _show(results: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(results) + "\n")
+        return
+    out = console.results()
+    for result in results:
+        out.print(Text.assemble((result["outcome"], "bold"), f"  {result['control']} on {result['resource']}"))
+        out.print(f"  {result['reason']}", style="dim", soft_wrap=True)
+    if not results:
+        out.print("Nothing was held.")

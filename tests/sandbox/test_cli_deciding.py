@@ -1,0 +1,54 @@
+"""The commands with which people approve, reject and release what is kept, on the real stack with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.settings import push
+from tests.sandbox.cli_stack import CONTROL, Place, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """The real stack, which asks before it changes a key."""
+    with standing() as there:
+        document = {"schema_version": 1, "settle_seconds": 0, "controls": {CONTROL: {"mode": "approve"}}}
+        push(there.sandbox, there.stack, json.dumps(document))
+        yield there
+
+
+def _waiting(place: Place) -> tuple[str, str]:
+    arn = place.sandbox.client("kms", place.sandbox.admin()).create_key()["KeyMetadata"]["Arn"]
+    return arn, str(place.outcome(arn, "AWAITING")["record_id"])
+
+
+def test_an_approved_change_is_made_once(place: Place) -> None:
+    """An approval would do nothing, or could be given again for a resource that somebody has changed since."""
+    arn, record = _waiting(place)
+    assert not place.rotates(arn)
+    (result,) = place.ask("approve", record, "--yes")
+    assert (result["outcome"], place.rotates(arn)) == ("REMEDIATED", True)
+    again = place.run("approve", record, "--yes")
+    assert (again.exit_code, "was decided" in again.stderr) == (1, True)
+
+
+def test_a_rejected_change_is_not_made(place: Place) -> None:
+    """A person's no would be forgotten, or be without its reason in the audit."""
+    arn, record = _waiting(place)
+    place.ask("reject", record, "--because", "a test key")
+    assert not place.rotates(arn)
+    assert "a test key" in place.outcome(arn, "REJECTED")["detail"]
+    assert place.run("approve", record, "--yes").exit_code == 1
+
+
+def test_nothing_held_is_said(place: Place) -> None:
+    """A release would seem to have failed, or to have done something."""
+    assert place.ask("release", CONTROL, "--yes") == []
+    result = place.run("release", "nonsense-control", "--yes")
+    assert (result.exit_code, "no function for a control" in result.stderr) == (2, True)
