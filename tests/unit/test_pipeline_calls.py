@@ -40,12 +40,13 @@ def test_new_key_costs_three_calls_of_the_engine_and_four_of_the_control(world: 
 
 
 def test_known_key_costs_a_read_and_is_not_counted_again(world: World) -> None:
-    """If this fails, a weakened resource costs more than three calls of the engine, or its state is not read first."""
+    """If this fails, a weakened resource costs more than four calls of the engine, or its state is not read first."""
     arn = _key()
     world.run("kms-key-rotation", request("kms-key-rotation", arn, creates=True))
     client("kms").disable_key_rotation(KeyId=arn)
     world.run("kms-key-rotation", request("kms-key-rotation", arn))
     assert [name for name in world.wire.names() if name.startswith("dynamodb:")] == [
+        "dynamodb:GetItem",
         "dynamodb:GetItem",
         "dynamodb:TransactWriteItems",
         "dynamodb:TransactWriteItems",

@@ -40,14 +40,19 @@ class Counters:
         self._table = table
         self._clock = clock
 
-    def count(self, name: str, radius: Radius) -> Counted:
+    def count(self, name: str, radius: Radius, *, look_only: bool = False) -> Counted:
         """Count one more change against the blast radius of ``name`` (control and account).
+
+        ``look_only`` counts nothing and only says whether the control is held.
 
         The item holds the window, its count and, once the limit is hit, until when the control is held; so the one
         conditional update that counts is also the look at the hold. A crash afterwards over-counts: the safe side.
         """
         now = self._clock()
         moment = int(now.timestamp())
+        if look_only:
+            held_until = self._read(f"radius#{name}").get("held_until", 0)
+            return Counted(datetime.fromtimestamp(held_until, UTC) if held_until >= moment else None)
         window = moment - moment % radius.window_seconds
         common = {":now": moment, ":expires": moment + int(CONTROL_HOLD.total_seconds()) + 2 * radius.window_seconds}
         one = {":one": 1}
@@ -97,6 +102,10 @@ class Counters:
         """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
         values = {":expires": int(expires_at.timestamp())}
         return self._update(f"once#{name}", "SET expires_at = :expires", "attribute_not_exists(pk)", values) is None
+
+    def _read(self, key: str) -> dict[str, Any]:
+        answer = self._aws("dynamodb", "get_item", TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        return unwire(answer.get("Item", {}))
 
     def _update(self, key: str, change: str, condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
         """Update an item on a condition; return None, or the item as it is where the condition does not hold."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from evenkeel.state import StateItem
 
 _AFTER_RELEASE_SECONDS = 3
+_SSO = "/AWSReservedSSO_"  # Identity Center's roles: the session's name is the person's and cannot be chosen
 VERBS = ("approve", "reject", "release", "drop")
 _KEYS = {
     "approve": {"approve", "resource", "caller"},
@@ -73,6 +74,14 @@ def parse(payload: dict[str, Any]) -> Decision:
     return Decision(verb, texts[verb], texts["resource"], texts["because"], payload["caller"])
 
 
+def same_person(one: str, other: str) -> bool:
+    """Say whether two ARNs may be one person: whoever assumes a role names the session, except in Identity Center."""
+    if one == other:
+        return True
+    role, _, session = one.rpartition("/")
+    return bool(session) and ":assumed-role/" in one and role == other.rpartition("/")[0] and _SSO not in role
+
+
 class Desk:
     """Takes people's decisions for one remediator."""
 
@@ -114,7 +123,7 @@ class Desk:
         )
         if decision.verb in {"approve", "reject"}:
             record, item, control = self._kept(decision)
-            if caller == record["actor"]["principal"]:
+            if same_person(caller, record["actor"]["principal"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
                 return [self._set_aside(item, record, f"rejected by {caller}: {decision.because}")]

@@ -168,7 +168,8 @@ class Pipeline:
         if isinstance(decision, policy.Skip):
             return self._left_alone(job, Result(job.request, Outcome.SKIPPED, decision.reason))
         if job.request.dry_run:
-            return _dry(job, finding, decision)
+            held = self._ledger.state(job.control.id, job.arn).held(self._clock())
+            return Result(job.request, Outcome.SKIPPED, held) if held else _dry(job, finding, decision)
         record = job.record(state, finding, now=self._clock(), retention_days=self._retention_days)
         if item is None:
             item = self._ledger.state(job.control.id, job.arn)

@@ -148,9 +148,9 @@ class Repairer:
             )
             raise TooMuchError(message, now + policy.TUG_HOLD, critical=True)
         since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
-        if any(each["at"] >= since for each in rounds):
-            return  # this resource is counted in this window: the radius is about resources, not about calls
-        counted = self._ledger.counters.count(job.per_account, job.settings.radius)
+        # The radius is about resources, not about calls: one that is counted in this window is not counted again.
+        again = any(each["at"] >= since for each in rounds)
+        counted = self._ledger.counters.count(job.per_account, job.settings.radius, look_only=again)
         if counted.held_until:
             radius = job.settings.radius
             message = f"blast radius reached: {radius.limit} changes of {job.control.id} in {radius.window_seconds} s"
