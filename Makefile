@@ -29,7 +29,7 @@ sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deploy
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
 test: $(STAMP) ## run all tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 check: lint types generated test ## exactly what has to be right before a merge
 

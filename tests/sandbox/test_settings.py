@@ -86,7 +86,7 @@ def test_nonsense_is_refused_by_the_validator(place: tuple[Sandbox, Stack], alic
         ("nonsense", "settings: not JSON"),
         (
             {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "destroy"}}},
-            "use one of off, notify, enforce",
+            "use one of off, notify, approve, enforce",
         ),
         ({"schema_version": 1, "controls": {"kms-key": {}}}, "controls.kms-key: no such control"),
     ):
