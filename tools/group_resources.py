@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.patterns import patterns
+from evenkeel.remediator import MAX_RECEIVES
 from tools.alarms import alarms
 from tools.cfn import Fn, Star, arn_of, ref
 from tools.names import TAGS, condition, stem
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 60
 """Of every function, as in the template's Globals."""
-MAX_RECEIVES = 5
-"""Crashes after which a message is a dead letter; planned returns are new messages and do not count."""
 FOURTEEN_DAYS = 1_209_600
 
 Resources = dict[str, dict[str, Any]]

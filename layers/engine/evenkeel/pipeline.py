@@ -221,11 +221,9 @@ class Pipeline:
     def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:
         """Tell people of a finding that is left as it is, once a day."""
         item = self._without_plan(job, item, decision.reason)
-        now = self._clock()
-        lately = now.timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
-        if item.announced == finding_digest(record) and lately:
+        if self._told_lately(item, record):
             return self._left_alone(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
-        calls = len(self._aws.made)
+        now, calls = self._clock(), len(self._aws.made)
         ended = records.ended(
             record, Outcome.ANNOUNCED, now=now, detail=decision.reason, after=record["before"], aws_calls=calls
         )
@@ -258,9 +256,11 @@ class Pipeline:
         now = self._clock()
         record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
         item = self._ledger.state(job.control.id, job.arn)
-        held = item.held(now) or ("already told within a day" if self._told_lately(item, record) else "")
-        if item.held(now) or (held and not item.plan):
+        held = item.held(now)
+        if held:
             return Result(job.request, Outcome.SKIPPED, held)
+        if not item.plan and self._told_lately(item, record):
+            return Result(job.request, Outcome.SKIPPED, "already told within a day")
         try:
             first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
             if item.plan:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from evenkeel.identity import is_infrastructure_as_code
 from evenkeel.model import Mode, NonCompliant
+from evenkeel.rules import like
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +109,7 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
 
 def in_scope(arn: str, scope: Iterable[str]) -> bool:
     """Say whether one of the scope's ARN patterns (``*`` and ``?``) matches; an empty scope matches nothing."""
-    return any(fnmatchcase(arn, pattern.replace("[", "[[]")) for pattern in scope)
+    return any(like(pattern, arn) for pattern in scope)
 
 
 def settle_delay(control: Control, request: Request, settle_seconds: int, now: datetime) -> int:

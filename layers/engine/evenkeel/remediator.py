@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MAX_RECEIVES = 5
-"""Deliveries of one message before it is a dead letter; the template's redrive policy says the same."""
+"""Deliveries of one message before it is a dead letter; the template's redrive policy is generated from it.
+
+Only crashes count: planned returns are new messages.
+"""
 SETTINGS_RETRY_SECONDS = 60
 TIME_FOR_ONE_MILLISECONDS = 20_000
 """What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
