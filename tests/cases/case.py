@@ -8,11 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context
-from evenkeel.model import Actor, Call, Resource
+from evenkeel.model import Actor, Call, NonCompliant, Resource
+from tests.making import BY_TYPE
 from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
     from evenkeel.control import Control
+    from evenkeel.model import Change
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 _NAMES = {"kms": "1234abcd-12ab-34cd-56ef-1234567890ab", "logs": "/app/orders"}
@@ -52,5 +57,24 @@ class Case:
 
 def cases(control_id: str) -> tuple[Case, ...]:
     """Return a control's table: ``tests/cases/<control id in snake case>.py``."""
-    table: tuple[Case, ...] = import_module(f"tests.cases.{control_id.replace('-', '_')}").CASES
+    table: tuple[Case, ...] = _module(control_id).CASES
     return table
+
+
+def changes(control: Control) -> list[Change]:
+    """Return every change that a control computes over its table."""
+    judged = [control.judge(case.state, case.context(control)) for case in cases(control.id)]
+    return [one.change for one in judged if isinstance(one, NonCompliant) and one.change]
+
+
+def maker(control_id: str, kind: str) -> Callable[[], str]:
+    """Return what makes a resource of a type that violates a control, and returns its ARN.
+
+    It is in ``MAKE`` of the control's module where AWS's defaults do not violate it.
+    """
+    own: dict[str, Callable[[], str]] = getattr(_module(control_id), "MAKE", {})
+    return own.get(kind) or BY_TYPE[kind]
+
+
+def _module(control_id: str) -> ModuleType:
+    return import_module(f"tests.cases.{control_id.replace('-', '_')}")

@@ -10,10 +10,10 @@ import pytest
 
 from evenkeel.aws import Aws
 from evenkeel.control import Context, Env, Stage, fits
-from evenkeel.model import Actor, Compliant, NonCompliant, Resource
-from tests.cases.case import cases
+from evenkeel.model import Actor, Change, Compliant, NonCompliant, Resource
+from tests.cases.case import changes, maker
 from tests.contract.registry import CONTROLS
-from tests.making import BY_TYPE
+from tests.making import ARNS
 from tests.wire import READS
 from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION, client, request
 
@@ -25,20 +25,12 @@ if TYPE_CHECKING:
     from tests.wire import Made
     from tests.world import World
 
-ARNS = {
-    "AWS::KMS::Key": "arn:aws:kms:eu-west-1:123456789012:key/1",
-    "AWS::DynamoDB::Table": "arn:aws:dynamodb:eu-west-1:123456789012:table/1",
-    "AWS::Logs::LogGroup": "arn:aws:logs:eu-west-1:123456789012:log-group:1",
-    "AWS::S3::Bucket": "arn:aws:s3:::1",
-    "AWS::Lambda::Function": "arn:aws:lambda:eu-west-1:123456789012:function:1",
-    "AWS::SQS::Queue": "arn:aws:sqs:eu-west-1:123456789012:1",
-    "AWS::SNS::Topic": "arn:aws:sns:eu-west-1:123456789012:1",
-}
+CHANGING = [control for control in CONTROLS if not control.only_announces]
 EACH = pytest.mark.parametrize(
     ("control", "kind"),
     [
         pytest.param(control, kind, id=f"{control.id}: {kind}")
-        for control in CONTROLS
+        for control in CHANGING
         for kind, arn in ARNS.items()
         if control.applies_to(arn)
     ],
@@ -100,7 +92,7 @@ def _run(calls: Iterable[Call]) -> None:
 
 
 def _weak(control: Control, kind: str) -> tuple[str, Context, dict[str, Any], Any]:
-    arn = BY_TYPE[kind]()
+    arn = maker(control.id, kind)()
     context = _context(control, arn, creates=True)
     state = control.read(Aws(client), context)
     finding = control.judge(state, context)
@@ -138,7 +130,7 @@ def test_undo_restores_what_was(world: World, control: Control, kind: str) -> No
 @EACH
 def test_dry_run_changes_nothing_anywhere(world: World, control: Control, kind: str) -> None:
     """If this fails, a look at what would be done does something."""
-    arn = BY_TYPE[kind]()
+    arn = maker(control.id, kind)()
     for creates in (True, False):
         wish = request(control.id, arn, creates=creates, dry_run=True, actor=Actor(owner="alice"))
         document = {"schema_version": 1, "settle_seconds": 0}
@@ -159,7 +151,11 @@ def _used(world: World, control: Control) -> dict[Stage, set[str]]:
     for kind, arn in ARNS.items():
         if not control.applies_to(arn):
             continue
-        made, context, _, change = _weak(control, kind)
+        if control.only_announces:
+            made, change = maker(control.id, kind)(), Change((), ())
+            context = _context(control, made, creates=True)
+        else:
+            made, context, _, change = _weak(control, kind)
         world.wire.calls.clear()
         for creates in (True, False):
             control.read(Aws(client), _context(control, made, creates=creates))
@@ -180,10 +176,8 @@ def _computed(control: Control) -> dict[Stage, set[str]]:
     from tests.wire import Made  # noqa: PLC0415 - a name for types only, elsewhere
 
     found: dict[Stage, set[str]] = defaultdict(set)
-    for case in cases(control.id):
-        judged = control.judge(case.state, case.context(control))
-        change = judged.change if isinstance(judged, NonCompliant) else None
-        for stage, calls in ((Stage.APPLY, change.calls), (Stage.UNDO, change.undo)) if change else ():
+    for change in changes(control):
+        for stage, calls in ((Stage.APPLY, change.calls), (Stage.UNDO, change.undo)):
             found[stage] |= _actions(
                 Made(call.service, "".join(word.title() for word in call.operation.split("_")), call.params)
                 for call in calls
@@ -211,4 +205,9 @@ def test_every_taggable_type_is_among_those_tried() -> None:
     """If this fails, a type was added that these tests do not make."""
     templates = {on for control in CONTROLS for grant in control.permissions for on in grant.on if on != "*"}
     assert not [on for on in templates if not any(fits(on.replace("*", "{id}"), arn) for arn in ARNS.values())]
-    assert set(ARNS) == set(BY_TYPE)
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
+def test_control_that_only_announces_never_computes_a_change(control: Control) -> None:
+    """If this fails, a control without the permission to change something would try."""
+    assert bool(changes(control)) is not control.only_announces

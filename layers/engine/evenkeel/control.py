@@ -53,7 +53,8 @@ class Grant:
 class Frameworks:
     """The control's names in the standards people are audited against."""
 
-    security_hub: str = ""
+    security_hub: tuple[str, ...] = ()
+    """Ids of Security Hub CSPM's controls, e.g. ``("KMS.4",)``. Their findings trigger the control, too."""
     cis_3_0: str = ""
     nist_800_53: tuple[str, ...] = ()
     config_rule: str = ""
@@ -106,6 +107,8 @@ class Control(ABC):
     """Wait the settle time after every creation, not only after infrastructure-as-code's."""
     busy_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "not ready yet" for this control's calls, beside the common ones."""
+    gone_codes: ClassVar[frozenset[str]] = frozenset()
+    """Error codes of AWS that mean "there is no such resource" for this control's calls, beside the common ones."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""
@@ -150,6 +153,11 @@ class Control(ABC):
     def applies_to(self, arn: str) -> bool:
         """Say whether an ARN is of the control's type."""
         return fits(self.arn, arn)
+
+    @property
+    def only_announces(self) -> bool:
+        """Say whether the control never changes anything: it asks for no permission to."""
+        return not any(grant.stage is Stage.APPLY for grant in self.permissions)
 
 
 def fits(template: str, arn: str) -> bool:

@@ -72,8 +72,10 @@ class Job:
 
     def kind(self, error: Exception) -> ErrorKind:
         """Say what an error means, by the control's own codes first."""
-        busy = isinstance(error, ClientError) and code(error) in self.control.busy_codes
-        return ErrorKind.TRANSIENT if busy else classify(error)
+        name = code(error) if isinstance(error, ClientError) else ""
+        if name in self.control.busy_codes:
+            return ErrorKind.TRANSIENT
+        return ErrorKind.NOT_FOUND if name in self.control.gone_codes else classify(error)
 
     def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> Record:
         """Return what every record about this finding holds."""

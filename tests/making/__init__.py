@@ -1,0 +1,35 @@
+"""Makes one resource of each type that controls look at, as badly configured as AWS's defaults leave it.
+
+Each module is about one service. Its ``MAKERS`` maps CloudFormation's name of a type to the function that makes one and
+returns its ARN, and to what such an ARN looks like.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tests.making.awslambda import function
+from tests.making.dynamodb import table
+from tests.making.kms import key
+from tests.making.logs import group
+from tests.making.s3 import bucket
+from tests.making.sns import topic
+from tests.making.sqs import queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["ARNS", "BY_TYPE", "bucket", "function", "group", "key", "queue", "table", "topic"]
+
+
+def _found() -> Iterator[tuple[str, tuple[Callable[[], str], str]]]:
+    for module in pkgutil.iter_modules(__path__):
+        yield from import_module(f"{__name__}.{module.name}").MAKERS.items()
+
+
+BY_TYPE: dict[str, Callable[[], str]] = {kind: make for kind, (make, _) in _found()}
+"""By CloudFormation's name of the type; a control over many types is tried on all of these that it applies to."""
+ARNS: dict[str, str] = {kind: arn for kind, (_, arn) in _found()}
+"""What the ARN of each type looks like."""

@@ -1,0 +1,27 @@
+"""Makes Lambda functions for tests."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from tests.world import client
+
+
+def function() -> str:
+    """Make a Lambda function; return its ARN."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("orders.py", "def handler(event, context): ...")
+    role = client("iam").create_role(RoleName="orders", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    made = client("lambda").create_function(
+        FunctionName="orders",
+        Runtime="python3.13",
+        Role=role,
+        Handler="orders.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    return made["FunctionArn"]
+
+
+MAKERS = {"AWS::Lambda::Function": (function, "arn:aws:lambda:eu-west-1:123456789012:function:1")}

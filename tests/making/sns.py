@@ -1,0 +1,13 @@
+"""Makes topics for tests."""
+
+from __future__ import annotations
+
+from tests.world import client
+
+
+def topic() -> str:
+    """Make a topic; return its ARN."""
+    return client("sns").create_topic(Name="orders")["TopicArn"]
+
+
+MAKERS = {"AWS::SNS::Topic": (topic, "arn:aws:sns:eu-west-1:123456789012:1")}

@@ -1,0 +1,14 @@
+"""Makes queues for tests."""
+
+from __future__ import annotations
+
+from tests.world import client
+
+
+def queue() -> str:
+    """Make a queue; return its ARN."""
+    client("sqs").create_queue(QueueName="orders")
+    return "arn:aws:sqs:eu-west-1:123456789012:orders"
+
+
+MAKERS = {"AWS::SQS::Queue": (queue, "arn:aws:sqs:eu-west-1:123456789012:1")}
