@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 4566
 BIN := $(VENV)/bin
+SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate coverage bench mutants lock clean
+.PHONY: help env demo sandbox test check lint types format generate coverage bench mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +32,7 @@ sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deploy
 test: $(STAMP) ## run all tests
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
-check: lint types generated test ## exactly what has to be right before a merge
+check: lint types generated scan test ## exactly what has to be right before a merge
 
 lint: $(STAMP) ## check style
 	$(BIN)/ruff check .
@@ -51,6 +52,17 @@ generate: $(STAMP) ## write the template's blocks and the docs' pages from the c
 generated: $(STAMP) ## check that what is generated is fresh
 	$(BIN)/python -m tools.generate --check
 
+$(SCANNERS)/installed: $(STAMP) requirements/scanners.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(SCANNERS)
+	VIRTUAL_ENV=$(abspath $(SCANNERS)) $(BIN)/uv pip sync --quiet --require-hashes requirements/scanners.txt
+	touch $@
+
+scan: $(SCANNERS)/installed ## scan the template, its policies and the code for known faults
+	$(BIN)/python -m tools.scan $(SCANNERS)/bin
+
+audit: $(SCANNERS)/installed ## ask PyPI for known vulnerabilities of what is locked (needs the network)
+	$(SCANNERS)/bin/pip-audit --disable-pip --no-deps --strict -r requirements/dev.txt -r layers/engine/requirements.txt
+
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
 	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract
 
@@ -63,6 +75,8 @@ mutants: $(STAMP) ## plant faults in the pure parts and see that tests find them
 lock: $(STAMP) ## resolve requirements/*.in into versions with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url requirements/scanners.in -o requirements/scanners.txt
 
 clean: ## remove what was built, the environment too
 	rm -rf $(VENV) build .aws-sam .pytest_cache .mypy_cache .ruff_cache mutants

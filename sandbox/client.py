@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
-ROOT_SECRET = "test"  # noqa: S105 - the engine's own well-known root secret, not one of ours
+ROOT_SECRET = "test"  # noqa: S105  # nosec B105 - the engine's own well-known root secret
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -55,7 +55,7 @@ def ask(endpoint: str, path: str, body: object | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{endpoint}/_evenkeel/{path}", data=data)  # noqa: S310 - our own loopback URL
     try:
-        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310  # nosec B310 - as above
             answer: dict[str, Any] = json.load(reply)
     except urllib.error.HTTPError as error:
         message = f"the sandbox refused {path}: {error.read().decode(errors='replace')}"
@@ -95,7 +95,7 @@ class Sandbox:
         command += ["--table-seconds", str(self.table_seconds)]
         command += [part for service in self.record for part in ("--record", service)]
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in stop()
-        self._process = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
+        self._process = subprocess.Popen(  # noqa: S603  # nosec B603 - our own module on our own interpreter
             command,
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
@@ -107,7 +107,8 @@ class Sandbox:
         return self
 
     def _ready_line(self, process: subprocess.Popen[str]) -> dict[str, str]:
-        assert process.stdout is not None
+        if process.stdout is None:
+            raise RuntimeError("the sandbox was started without a pipe for its ready line")
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
         line = process.stdout.readline() if ready else ""
         if not line.startswith("{"):

@@ -7,7 +7,7 @@ import struct
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406 - writes, does not parse
 
 from sandbox.asgi import Response
 from sandbox.calls import protocol_of

@@ -38,5 +38,5 @@ TemplateLoader.yaml_implicit_resolvers = {
 
 def load(path: Path) -> Template:
     """Return a template as plain data, intrinsic functions in their long form."""
-    found: Template = yaml.load(path.read_text(encoding="utf-8"), Loader=TemplateLoader)  # noqa: S506 - a SafeLoader
+    found: Template = yaml.load(path.read_text(encoding="utf-8"), Loader=TemplateLoader)  # noqa: S506  # nosec B506 - a SafeLoader
     return found

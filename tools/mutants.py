@@ -88,7 +88,7 @@ def _mutmut(*arguments: str, quiet: bool = False) -> str:
     """Run the library on the copy; return what it printed."""
     command = [sys.executable, "-m", "mutmut", *arguments]
     clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(WORK / "hypothesis")}
-    ran = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+    ran = subprocess.run(  # noqa: S603  # nosec B603 - our own interpreter
         command, cwd=CODE, env=clean, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if ran.returncode and not quiet:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from evenkeel.control import Env, Stage
-from evenkeel.triggers import CloudTrail, Config, TagChange
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, triggers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ def frameworks(control: Control) -> list[str]:
     """Return the control's names in the standards, each with the standard's."""
     names = control.frameworks
     labelled = {
-        "Security Hub": names.security_hub,
+        "Security Hub": ", ".join(names.security_hub),
         "CIS AWS 3.0": names.cis_3_0,
         "NIST 800-53": ", ".join(names.nist_800_53),
         "Config": f"`{names.config_rule}`" if names.config_rule else "",
@@ -117,12 +117,14 @@ def listed(readme: str, controls: Sequence[Control]) -> str:
 
 def triggers(control: Control) -> Iterator[str]:
     """Yield one line of Markdown a trigger."""
-    for trigger in control.triggers:
+    for trigger in triggers_of(control):
         if isinstance(trigger, CloudTrail):
             calls = ", ".join(f"`{name}`" for name in trigger.names)
             yield f"- CloudTrail, `{trigger.source}`: {calls}{' (creates)' if trigger.creates else ''}"
         elif isinstance(trigger, Config):
             yield f"- AWS Config, `{trigger.resource_type}`: compliance change, item change"
+        elif isinstance(trigger, SecurityHub):
+            yield f"- Security Hub CSPM, {', '.join(trigger.ids)}: a finding that failed, is active and new"
         elif isinstance(trigger, TagChange):
             yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip()
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from evenkeel.control import Env, Stage
 from evenkeel.registry import all_controls
-from evenkeel.triggers import CloudTrail, Config, TagChange
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, triggers_of
 from evenkeel_cli import console
 from evenkeel_cli.failure import CommandError, Exit
 
@@ -73,9 +73,9 @@ def described(control: Control) -> dict[str, Any]:
         "mode": str(control.default_mode),
         "resource_type": control.resource_type,
         **sections(control),
-        "triggers": [_trigger(each) for each in control.triggers],
+        "triggers": [_trigger(each) for each in triggers_of(control)],
         "frameworks": {
-            "security_hub": frameworks.security_hub,
+            "security_hub": list(frameworks.security_hub),
             "cis_3_0": frameworks.cis_3_0,
             "nist_800_53": list(frameworks.nist_800_53),
             "config_rule": frameworks.config_rule,
@@ -111,6 +111,8 @@ def _trigger(trigger: Trigger) -> dict[str, Any]:
         return {"kind": "config", "resource_type": trigger.resource_type}
     if isinstance(trigger, TagChange):
         return {"kind": "tag-change", "service": trigger.service, "resource_type": trigger.resource_type}
+    if isinstance(trigger, SecurityHub):
+        return {"kind": "security-hub", "ids": list(trigger.ids)}
     raise TypeError(f"unknown kind of trigger: {trigger!r}")
 
 
@@ -121,7 +123,7 @@ def _all(out: Console, controls: list[Control]) -> None:
         table.add_column(name, no_wrap=name in {"control", "severity", "mode"})
     for control in sorted(controls, key=lambda each: each.id):
         names = control.frameworks
-        standards = [names.security_hub, f"CIS {names.cis_3_0}" if names.cis_3_0 else ""]
+        standards = [*names.security_hub, f"CIS {names.cis_3_0}" if names.cis_3_0 else ""]
         table.add_row(
             Text(control.id, style="bold"),
             _severity(str(control.severity)),
@@ -179,6 +181,8 @@ def _triggers(triggers: list[dict[str, Any]]) -> list[str]:
             lines.setdefault(trigger["source"], []).extend(trigger["events"])
         elif trigger["kind"] == "config":
             lines.setdefault("AWS Config", []).append(trigger["resource_type"])
+        elif trigger["kind"] == "security-hub":
+            lines.setdefault("Security Hub finding", []).extend(trigger["ids"])
         else:
             kind = f"{trigger['service']} {trigger['resource_type']}".strip()
             lines.setdefault("Tag change", []).append(kind)
@@ -187,7 +191,7 @@ def _triggers(triggers: list[dict[str, Any]]) -> list[str]:
 
 def _frameworks(names: dict[str, Any]) -> list[str]:
     labelled = {
-        "Security Hub": names["security_hub"],
+        "Security Hub": ", ".join(names["security_hub"]),
         "CIS AWS 3.0": names["cis_3_0"],
         "NIST 800-53": ", ".join(names["nist_800_53"]),
         "AWS Config": names["config_rule"],

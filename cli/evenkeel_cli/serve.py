@@ -59,7 +59,8 @@ def ready(running: Local) -> dict[str, object]:
     """Return the ready line: where it is and how to use it, as an IAM user that may do everything."""
     sandbox = running.sandbox
     credentials = sandbox.create_user(USER).get_credentials()
-    assert credentials is not None
+    if credentials is None:
+        raise RuntimeError(f"the sandbox gave the user {USER} no credentials")
     return {
         "endpoint": sandbox.endpoint,
         "region": sandbox.region,

@@ -54,7 +54,7 @@ class PointInTimeRecovery(Control):
     resource_type = "AWS::DynamoDB::Table"
     arn = "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
     frameworks = Frameworks(
-        security_hub="DynamoDB.2",
+        security_hub=("DynamoDB.2",),
         nist_800_53=("CP-6(2)", "CP-9", "CP-10", "SC-5(2)", "SI-12", "SI-13(5)"),
         config_rule="dynamodb-pitr-enabled",
     )

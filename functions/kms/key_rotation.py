@@ -48,7 +48,7 @@ class KeyRotation(Control):
     resource_type = "AWS::KMS::Key"
     arn = "arn:{partition}:kms:{region}:{account}:key/{id}"
     frameworks = Frameworks(
-        security_hub="KMS.4",
+        security_hub=("KMS.4",),
         cis_3_0="3.6",
         nist_800_53=("SC-12", "SC-12(2)", "SC-28(3)"),
         config_rule="cmk-backing-key-rotation-enabled",

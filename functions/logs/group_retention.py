@@ -49,7 +49,7 @@ class GroupRetention(Control):
     resource_type = group.RESOURCE_TYPE
     arn = group.ARN
     frameworks = Frameworks(
-        security_hub="CloudWatch.16",
+        security_hub=("CloudWatch.16",),
         nist_800_53=("AU-6(3)", "AU-6(4)", "AU-10", "AU-11", "CA-7", "SI-12"),
         config_rule="cw-loggroup-retention-period-check",
     )

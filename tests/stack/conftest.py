@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evenkeel.registry import groups
-from tests.stack.rendering import PLACES, Stack
+from tools.rendering import PLACES, Stack
 
 
 @pytest.fixture(scope="session", params=PLACES, ids=lambda place: place.partition)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.rendering import ROOT
+from tools.rendering import ROOT
 
 MAX_LAYER_MEGABYTES = 6
 RUNTIME_HAS = {"boto3", "botocore", "jmespath", "s3transfer", "dateutil", "six.py", "urllib3"}

@@ -9,9 +9,9 @@ from itertools import combinations
 
 import pytest
 
-from tests.stack.rendering import ACCOUNT, ROOT, Stack, source
 from tests.stack.test_iam import listed, roles
 from tools.names import stem
+from tools.rendering import ACCOUNT, ROOT, Stack, source
 
 SERVICE_PRINCIPAL = re.compile(r"(lambda|events|cloudwatch)\.amazonaws\.com")
 

@@ -10,10 +10,10 @@ import pytest
 
 from evenkeel.control import Grant, Stage
 from evenkeel.registry import groups
-from tests.stack.rendering import ROOT
 from tools import generate, limits, pages, statements, template_blocks
 from tools.cfn import Fn, Star, to_yaml
 from tools.names import stem
+from tools.rendering import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from policy_sentry.querying.actions import get_action_data
 
 from evenkeel.control import Stage
 from evenkeel.registry import groups
-from tests.stack.rendering import ROOT, Stack
 from tools.limits import MAX_INLINE_CHARACTERS
 from tools.names import stem
+from tools.rendering import ROOT, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,13 +120,13 @@ def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
     assert len(used) == len(set(used))
 
 
-def test_remediators_read_exactly_the_settings_of_their_stack(anywhere: Stack) -> None:
+def test_remediators_and_the_clerk_read_exactly_the_settings_of_their_stack(anywhere: Stack) -> None:
     """Fails when a group cannot read its settings, or a role may read another application's."""
     reads = {"appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"}
     place = f"arn:{anywhere.place.partition}:appconfig:{anywhere.place.region}:123456789012"
     document = "<SettingsApplication>/environment/<SettingsEnvironment>/configuration/<SettingsProfile>"
     found = {name: it for name, it in roles(anywhere) if reads & set(listed(it["Action"]))}
-    assert set(found) == {f"{stem(group)}Role" for group in groups()}
+    assert set(found) == {f"{stem(group)}Role" for group in groups()} | {"ClerkRole"}
     for statement in found.values():
         assert set(statement["Action"]) == reads
         assert statement["Resource"] == f"{place}:application/{document}"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack.rendering import ACCOUNT, PLACES, Stack
 from tests.stack.test_iam import listed, roles
+from tools.rendering import ACCOUNT, PLACES, Stack
 
 Statement = dict[str, Any]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cfnlint.api import ManualArgs, lint
 
-from tests.stack.rendering import PLACES, ROOT, Place, expanded
+from tools.rendering import PLACES, ROOT, Place, expanded
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.partition)

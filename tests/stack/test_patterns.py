@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from evenkeel.patterns import MAX_PATTERN_CHARACTERS
-from tests.stack.rendering import ACCOUNT, Stack
+from tools.rendering import ACCOUNT, Stack
 
 CALLS = "AWS API Call via CloudTrail"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack.rendering import ROOT, Stack, source
+from tools.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
     "AWS::AppConfig::Deployment",  # a changed tag would deploy the empty settings anew

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.registry import all_controls
 from evenkeel.settings import check
-from tests.stack.rendering import ROOT, Stack, expanded
+from tools.rendering import ROOT, Stack, expanded
 
 if TYPE_CHECKING:
     import pytest

@@ -251,7 +251,7 @@ class Ledger:
                     raise self._lost(sealed, reasons) from error
                 if attempt == _CONFLICT_ATTEMPTS:
                     raise LeaseHeldError(f"{sealed['resource']}: the tables are busy with it") from error
-                self._sleep(random.uniform(0.02, 0.1) * attempt)  # noqa: S311 - jitter, not a secret
+                self._sleep(random.uniform(0.02, 0.1) * attempt)  # noqa: S311  # nosec B311 - jitter
             else:
                 return
 

@@ -66,7 +66,7 @@ class Aws:
             except (ClientError, BotoCoreError) as error:
                 if classify(error) is not ErrorKind.TRANSIENT:
                     raise
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # nosec B311 - jitter
         return self._once(service, operation, params)
 
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from samtranslator.translator.transform import transform
 
 from sandbox.template import load
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 ACCOUNT = "123456789012"
 NOTHING = object()
 
