@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from evenkeel.state import StateItem, unwire
 from tests.moto_gaps import Configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from evenkeel.control import Control
     from evenkeel.model import Result
@@ -50,10 +51,28 @@ VARIABLES = {
 }
 
 
-@lru_cache(maxsize=32)
 def client(service: str) -> Any:
-    """Return the one client of a service; clients outlive tests, moto's backends do not."""
+    """Return the one client of a service, of moto's AWS unless :func:`reaching` says otherwise."""
+    return _reached[-1](service)
+
+
+@lru_cache(maxsize=32)
+def _motos(service: str) -> Any:
+    """Clients outlive tests, moto's backends do not."""
     return _session().client(service)
+
+
+_reached: list[Callable[[str], Any]] = [_motos]
+
+
+@contextmanager
+def reaching(connect: Callable[[str], Any]) -> Iterator[None]:
+    """Let :func:`client`, and so all that makes resources for tests, reach another AWS: the sandbox."""
+    _reached.append(connect)
+    try:
+        yield
+    finally:
+        _reached.pop()
 
 
 @lru_cache(maxsize=1)

@@ -76,5 +76,10 @@ def maker(control_id: str, kind: str) -> Callable[[], str]:
     return own.get(kind) or BY_TYPE[kind]
 
 
+def enforcing(control_id: str) -> dict[str, Any]:
+    """Return the settings under which a control changes a weak resource, whoever asks; ``SETTINGS`` of its module."""
+    return {"mode": "enforce", **getattr(_module(control_id), "SETTINGS", {})}
+
+
 def _module(control_id: str) -> ModuleType:
     return import_module(f"tests.cases.{control_id.replace('-', '_')}")

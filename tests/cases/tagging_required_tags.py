@@ -59,3 +59,6 @@ CASES = (
     Case("an owner's name is cut to what tags hold", {"Tags": {}}, "NonCompliant", "lacks Owner", tag(Owner="x" * 256),
          untag("Owner"), parameters=OWNER_ONLY, creates=True, owner="x" * 300),
 )  # fmt: skip
+
+SETTINGS = {"parameters": {"values": ALL}}
+"""With these, missing keys are added whoever asks."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import records
 from evenkeel.control import Context
-from evenkeel.errors import AwsError, LeaseHeldError, UndoRefusedError
+from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, classify
 from evenkeel.model import SCHEMA_VERSION, Actor, Call, Cause, NonCompliant, Outcome, Request, Resource, Step
 from evenkeel.repair import VERIFY_PAUSES
 
@@ -89,6 +89,8 @@ class Undoer:
             LeaseHeldError, StaleStateError: somebody else is at the resource; ask again.
         """
         undo = self.look(control, arn, record_id)
+        if undo.drifted and control.undo_replaces:
+            raise UndoRefusedError(f"{arn}: others changed it since record {record_id}; undo would drop that: edit by hand")
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
         item = self._free(control, arn)
@@ -96,7 +98,10 @@ class Undoer:
         failed = self._call(control, undo)
         if failed:
             return self._end(undo, plan, Outcome.FAILED, f"{failed}; the resource is not held")
-        state, back = self._state_after(control, undo.record)
+        try:
+            state, back = self._state_after(control, undo.record)
+        except AwsError as error:
+            return self._end(undo, plan, Outcome.FAILED, f"the calls went through, and cannot be proved: {error}")
         if not back:
             return self._end(undo, plan, Outcome.FAILED, "the calls went through and do not show", state)
         return self._end(undo, plan, Outcome.UNDONE, f"{self._caller} had record {record_id} taken back", state)
@@ -178,12 +183,21 @@ class Undoer:
         }
 
     def _state_after(self, control: Control, record: Record) -> tuple[State, bool]:
-        """Read until the state is as it was before the change, as long as a repair is given."""
+        """Read until the state is as it was before the change, as long as a repair is given.
+
+        Raises:
+            ClientError, ResourceMissingError: AWS refuses the read for good.
+        """
         state: State = {}
         for pause in VERIFY_PAUSES:
             if pause:
                 self._sleep(pause)
-            state = control.read(self._aws, _context(control, record, self._clock()))
+            try:
+                state = control.read(self._aws, _context(control, record, self._clock()))
+            except AwsError as error:
+                if classify(error) is not ErrorKind.TRANSIENT:
+                    raise
+                continue
             if _same(control, state, record["before"]):
                 return state, True
         return state, False
