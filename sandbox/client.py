@@ -37,7 +37,7 @@ class Faults:
     endpoint: str
 
     def add(self, service: str, operation: str = "*", **settings: Any) -> str:
-        """Inject a fault and return its id; ``settings`` are code, message, status, latency, times, principal."""
+        """Inject a fault and return its id; ``settings`` are the other fields of :class:`sandbox.faults.Fault`."""
         body = {"service": service, "operation": operation, **settings}
         return str(ask(self.endpoint, "faults", body)["id"])
 

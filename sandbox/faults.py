@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import struct
 import uuid
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from sandbox.calls import protocol_of
 if TYPE_CHECKING:
     from sandbox.calls import Call
 
-FIELDS = frozenset({"service", "operation", "code", "message", "status", "latency", "times", "skip", "principal"})
+FIELDS = frozenset({
+    "service", "operation", "code", "message", "status", "latency", "times", "skip", "principal", "chance", "after",
+})  # fmt: skip
 SERVER_ERRORS = frozenset({
     "InternalFailure", "InternalError", "InternalServerError", "InternalServiceException", "KMSInternalException",
     "ServiceUnavailable", "ServiceUnavailableException",
@@ -33,7 +36,9 @@ class Fault:
 
     ``service`` is a boto3 name, ``operation`` an API name or ``*``. ``latency`` is in seconds and comes first. ``code``
     is the error to answer; without one the call goes through. ``times`` limits how often it strikes (None: always),
-    ``skip`` lets that many matching calls pass before. ``principal`` is a part of the caller's ARN.
+    ``skip`` lets that many matching calls pass before. ``principal`` is a part of the caller's ARN. ``chance`` is how
+    likely it strikes, from 0 to 1. ``after`` lets the call take effect before the error is answered, as when an answer
+    is lost on the way.
     """
 
     service: str
@@ -45,6 +50,8 @@ class Fault:
     times: int | None = None
     skip: int = 0
     principal: str = ""
+    chance: float = 1.0
+    after: bool = False
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     hits: int = 0
 
@@ -85,6 +92,8 @@ class Faults:
         """Return the fault that strikes this call, counting it; None when none does."""
         for fault in self.active:
             if not fault.matches(call, principal) or (fault.times is not None and fault.hits >= fault.times):
+                continue
+            if fault.chance < 1 and random.random() >= fault.chance:  # noqa: S311  # nosec B311 - a game of chance
                 continue
             if fault.skip > 0:
                 fault.skip -= 1

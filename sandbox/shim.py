@@ -88,6 +88,8 @@ class Shim:
         if fault and fault.latency:
             await asyncio.sleep(fault.latency)
         if fault and fault.code:
+            if fault.after:
+                await self.engine(scope, receive, _unheard)
             await asgi.answer(tap, faults.response(fault, call))
         else:
             await self.engine(scope, receive, tap)
@@ -108,6 +110,10 @@ class Shim:
                 bus.put(event)
         except Exception:  # nothing is lost: the log shows the call that could not be told
             LOG.exception("no event for %s %s", call.service, call.operation)
+
+
+async def _unheard(_message: asgi.Message) -> None:
+    """Take an answer that does not reach its caller."""
 
 
 @dataclass

@@ -94,6 +94,28 @@ def test_a_refused_mutation_is_told_with_its_error(sandbox: Sandbox) -> None:
     assert sandbox.events(errorCode="ThrottlingException", eventName="CreateKey")
 
 
+def test_a_lost_answer_comes_after_the_effect(sandbox: Sandbox) -> None:
+    """What happens to a change whose answer is lost could not be tried."""
+    client = _client(sandbox, "sqs")
+    sandbox.faults.add("sqs", "CreateQueue", code="InternalError", after=True, times=1)
+    with pytest.raises(ClientError, match="Injected"):
+        client.create_queue(QueueName="lost-answer")
+    assert client.get_queue_url(QueueName="lost-answer")["QueueUrl"]
+
+
+def test_a_fault_by_chance_strikes_some_calls(sandbox: Sandbox) -> None:
+    """Chaos would fail every call, or none."""
+    client = _client(sandbox, "kms")
+    sandbox.faults.add("kms", "ListKeys", code="ThrottlingException", chance=0.5)
+    struck = 0
+    for _ in range(60):
+        try:
+            client.list_keys()
+        except ClientError:
+            struck += 1
+    assert 5 < struck < 55
+
+
 def test_a_wrong_fault_is_refused(sandbox: Sandbox) -> None:
     """A misspelt field would inject nothing, and the test would pass for the wrong reason."""
     with pytest.raises(SandboxError, match="knows only"):
