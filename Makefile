@@ -7,7 +7,7 @@ SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate coverage bench mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format generate coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 9
 
 bench: $(STAMP) ## measure calls, CPU and wall time against bare boto3, in one run
 	$(BIN)/python -m benchmarks
+
+chaos: $(STAMP) ## thousands of events while AWS fails and workers die; is all accounted for?
+	$(BIN)/python -m tests.chaos
 
 mutants: $(STAMP) ## plant faults in the pure parts and see that tests find them (at least 90 %)
 	$(BIN)/python -m tools.mutants

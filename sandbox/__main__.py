@@ -28,7 +28,10 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--port", type=int, default=4566, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--account", type=_account, default="123456789012")
-    parser.add_argument("--table-seconds", type=float, default=1.5, help="how long a new table stays CREATING")
+    help_on_seconds = "how long a new table stays CREATING, and a database creating or modifying"
+    parser.add_argument("--table-seconds", type=float, default=1.5, help=help_on_seconds)
+    help_on_minutes = "how long a minute of AppConfig's deployments lasts; 0 completes them at once"
+    parser.add_argument("--minute-seconds", type=float, default=0.0, help=help_on_minutes)
     parser.add_argument("--log-level", default="WARNING", help="of the engine, on stderr")
     parser.add_argument(
         "--record",
@@ -44,6 +47,7 @@ def parse(arguments: Sequence[str]) -> Options:
         region=values.region,
         account=values.account,
         table_seconds=values.table_seconds,
+        minute_seconds=values.minute_seconds,
         log_level=values.log_level.upper(),
         record=tuple(values.record),
         exit_with_parent=values.exit_with_parent,

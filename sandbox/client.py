@@ -71,6 +71,7 @@ class Sandbox:
     region: str = "eu-west-1"
     account: str = "123456789012"
     table_seconds: float = 1.5
+    minute_seconds: float = 0.0
     record: tuple[str, ...] = ()
     log_level: str = "WARNING"
     endpoint: str = field(default="", init=False)
@@ -92,7 +93,7 @@ class Sandbox:
         """Start the server and wait for its ready line; raise SandboxError when it does not come."""
         command = [sys.executable, "-m", "sandbox", "--exit-with-parent", "--port", str(self.port)]
         command += ["--region", self.region, "--account", self.account, "--log-level", self.log_level]
-        command += ["--table-seconds", str(self.table_seconds)]
+        command += ["--table-seconds", str(self.table_seconds), "--minute-seconds", str(self.minute_seconds)]
         command += [part for service in self.record for part in ("--record", service)]
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(  # noqa: S603  # nosec B603 - our own module on our own interpreter

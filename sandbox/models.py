@@ -13,7 +13,25 @@ from botocore.model import OperationModel, ServiceModel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RECORDED = ("kms", "dynamodb", "logs", "s3", "lambda", "sns", "sqs", "resourcegroupstaggingapi", "s3control")
+RECORDED = (
+    "kms",
+    "cloudtrail",
+    "dynamodb",
+    "ec2",
+    "ecr",
+    "ecs",
+    "efs",
+    "logs",
+    "rds",
+    "s3",
+    "lambda",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "resourcegroupstaggingapi",
+    "s3control",
+)
 """The boto3 names of the services whose mutating management calls become events, because controls need them."""
 
 SIGNING_NAMES = {

@@ -47,7 +47,7 @@ EVENT_NAMES = {
 }
 """CloudTrail's event names that are not the API's, by boto3 service name."""
 
-SOURCES = {"s3control": "s3", "opensearch": "es", "apigatewayv2": "apigateway"}
+SOURCES = {"s3control": "s3", "ecr": "ecr", "opensearch": "es", "apigatewayv2": "apigateway"}
 """The host part of ``eventSource`` where it is not the model's endpoint prefix."""
 
 AS_SENT = frozenset({"securityhub"})
@@ -60,7 +60,7 @@ WRAPPED = frozenset({
     "CreateFlowLogs", "DeleteFlowLogs", "ModifyInstanceMetadataOptions", "ModifySecurityGroupRules",
     "CreateDefaultVpc", "CreateNatGateway", "DeleteNatGateway", "CreateVpcEndpoint", "ModifyVpcEndpoint",
     "CreateLaunchTemplate", "CreateLaunchTemplateVersion", "ModifyLaunchTemplate", "DeleteLaunchTemplate",
-    "CreateTransitGateway", "ModifyTransitGateway",
+    "CreateTransitGateway", "ModifyTransitGateway", "EnableEbsEncryptionByDefault", "DisableEbsEncryptionByDefault",
 })  # fmt: skip
 """EC2 actions shown in the newer, PascalCase form."""
 

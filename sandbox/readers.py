@@ -107,7 +107,8 @@ def _alias(world: World, name: str, _: Properties) -> Properties:
 def _key(world: World, key: str, _: Properties) -> Properties:
     client = world("kms")
     found = client.describe_key(KeyId=key)["KeyMetadata"]
-    status = client.get_key_rotation_status(KeyId=key)
+    rotates = found["KeySpec"] == "SYMMETRIC_DEFAULT"  # of others AWS refuses to say
+    status = client.get_key_rotation_status(KeyId=key) if rotates else {"KeyRotationEnabled": False}
     tags = client.list_resource_tags(KeyId=key)["Tags"]
     return {
         **found,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sandbox import tag_lists
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,11 +75,49 @@ def _sqs(place: str, parameters: Members, _: Members) -> list[str]:
     return [f"arn:aws:sqs:{place}:{name}"] if name else []
 
 
+def _ec2(place: str, parameters: Members, result: Members) -> list[str]:
+    """Return what is tagged of what a call makes or tags: instances, volumes and NAT gateways."""
+    made = [result.get("VolumeId"), result.get("NatGateway", {}).get("NatGatewayId")]
+    made += [instance.get("InstanceId") for instance in result.get("Instances", [])]
+    ids = [str(each) for each in (*made, *parameters.get("Resources", [])) if each]
+    kinds = tag_lists.ID_PREFIXES.items()
+    return [f"arn:aws:ec2:{place}:{kind}/{each}" for each in ids for start, kind in kinds if each.startswith(start)]
+
+
+def _rds(_place: str, parameters: Members, result: Members) -> list[str]:
+    made = result.get("DBInstance", {}).get("DBInstanceArn") or result.get("DBCluster", {}).get("DBClusterArn")
+    return [str(arn) for arn in (made, parameters.get("ResourceName")) if arn]
+
+
+def _named(*paths: str) -> Callable[[str, Members, Members], list[str]]:
+    """Return a finder of services whose calls tell the ARN, in the parameters or the result (``repository.arn``)."""
+
+    def find(_place: str, parameters: Members, result: Members) -> list[str]:
+        found = [value for members in (result, parameters) for path in paths if (value := _at(members, path))]
+        return [value for value in dict.fromkeys(found) if value.startswith("arn:")]
+
+    return find
+
+
+def _at(members: Members, path: str) -> str:
+    value: Any = members
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _efs(place: str, parameters: Members, result: Members) -> list[str]:
+    name = str(result.get("FileSystemId") or parameters.get("ResourceId") or "").rpartition("/")[2]
+    return [f"arn:aws:elasticfilesystem:{place}:file-system/{name}"] if name else []
+
+
 def _tagging(_place: str, parameters: Members, _: Members) -> list[str]:
     return [str(each) for each in parameters.get("ResourceARNList") or []]
 
 
 FINDERS: dict[str, Callable[[str, Members, Members], list[str]]] = {
     "kms": _kms, "dynamodb": _dynamodb, "logs": _logs, "s3": _s3, "s3control": _s3control, "lambda": _lambda,
-    "sns": _sns, "sqs": _sqs, "resourcegroupstaggingapi": _tagging,
+    "sns": _sns, "sqs": _sqs, "resourcegroupstaggingapi": _tagging, "ec2": _ec2, "rds": _rds, "efs": _efs,
+    "ecr": _named("repository.repositoryArn", "resourceArn"), "ecs": _named("cluster.clusterArn", "resourceArn"),
+    "secretsmanager": _named("ARN", "SecretId"), "stepfunctions": _named("stateMachineArn", "resourceArn"),
 }  # fmt: skip

@@ -33,6 +33,7 @@ class Options:
     region: str = "eu-west-1"
     account: str = "123456789012"
     table_seconds: float = 1.5
+    minute_seconds: float = 0.0
     log_level: str = "WARNING"
     record: tuple[str, ...] = ()
     exit_with_parent: bool = False

@@ -46,7 +46,7 @@ class TagChanges:
             "changed-tag-keys": changed,
             "tags": now,
             "service": service,
-            "resource-type": tags.RESOURCE_TYPES.get(service, ""),
+            "resource-type": tags.resource_type(arn),
             "version": self.versions[arn],
         }
         event = cloudtrail.wrap("aws.tag", DETAIL_TYPE, detail, account=account, region=region)

@@ -69,3 +69,15 @@ def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     moto_gaps.install(variables)
     with mock_aws():
         yield World(wire)
+
+
+@pytest.fixture
+def digest_key(world: World, variables: pytest.MonkeyPatch) -> str:
+    """Return the ARN of a key for the digests' MACs, which functions find in their environment."""
+    from tests.world import client  # noqa: PLC0415 - as above
+
+    made = client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    arn: str = made["KeyMetadata"]["Arn"]
+    variables.setenv("EVENKEEL_DIGEST_KEY_ARN", arn)
+    world.wire.clear()
+    return arn

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel import decisions, events, settings
+from evenkeel import decisions, digests, events, settings
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.model import Cause, Place, Request, Resource
@@ -183,9 +183,10 @@ class World:
         return self.pipeline(owner, scope).run(control, request, loaded, redelivered=redelivered)
 
     def records(self) -> list[Record]:
-        """Return all audit records in the order of their ids."""
+        """Return all audit records in the order of their ids, without the daily digests."""
         found = [unwire(item) for item in client("dynamodb").scan(TableName="audit")["Items"]]
-        return sorted(found, key=lambda record: record["record_id"])
+        wanted = [record for record in found if record["resource"] != digests.RESOURCE]
+        return sorted(wanted, key=lambda record: record["record_id"])
 
     def outcomes(self) -> list[str]:
         """Return the outcomes written so far; a PLANNED record shows as its step."""

@@ -1,4 +1,4 @@
-"""Writes what the controls say into template.yaml, docs/controls and the README; with --check, only compares.
+"""Writes what the controls say into template.yaml, docs and the README; with --check, only compares.
 
 Run as ``python -m tools.generate [--check]`` from anywhere; ``make generate`` does.
 """
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 ROOT = Path(__file__).resolve().parents[1]
-for _folder in ("functions", "layers/engine"):
+for _folder in ("functions", "layers/engine", "cli"):
     sys.path.insert(0, str(ROOT / _folder))
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
+from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
 README = Path("README.md")
+SCHEMA = Path("docs/settings.schema.json")
 
 
 class LimitError(ValueError):
@@ -48,6 +50,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     return {
         TEMPLATE: filled((root / TEMPLATE).read_text(encoding="utf-8"), content),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
+        SCHEMA: settings_schema.text(controls),
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }
@@ -83,7 +86,7 @@ def write(root: Path, wanted: Mapping[Path, str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Generate, or check; return the exit code (1 where something is stale)."""
-    parser = argparse.ArgumentParser(description="Write the generated parts of template.yaml and docs/controls.")
+    parser = argparse.ArgumentParser(description="Write the generated parts of template.yaml, docs and the README.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff when stale")
     check = parser.parse_args(arguments).check
     wanted = generated(ROOT, all_groups())

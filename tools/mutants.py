@@ -18,11 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
 CODE = WORK / "code"
 LEAST_KILLED = 0.90
-PURE = ("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors")
+PURE = (
+    *("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors"),
+    "security_hub",
+)
 """The engine's pure modules; of the functions, every control is pure in its judgement."""
 TESTS = (
     *("test_alert", "test_controls_on_aws", "test_events", "test_identity", "test_judges", "test_patterns"),
-    *("test_policy", "test_properties", "test_records", "test_settings", "test_settings_validator", "test_small_parts"),
+    *("test_policy", "test_properties", "test_records", "test_security_hub", "test_settings"),
+    *("test_settings_validator", "test_small_parts"),
 )
 _LEFT_OUT = frozenset({"no tests", "skipped"})
 """Verdicts that are neither here nor there: code that no chosen test runs counts as survived, see :func:`_verdicts`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from evenkeel.control import Control
 
-SECTIONS = ("Why", "Blast radius", "Cost", "Undo")
+SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode")
 """Sections that a control's docstring has, each a line that starts with the name and a colon."""
 _LIST_OPENS, _LIST_CLOSES = "<!-- generated: controls -->", "<!-- /generated -->"
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"

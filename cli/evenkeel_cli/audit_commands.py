@@ -55,10 +55,14 @@ def show(
 
 @app.command()
 def verify(
-    stack: StackName, resource: OfResource = "", region: Region = None, output: OutputFormat = Output.TABLE
+    stack: StackName,
+    resource: OfResource = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the last run was interrupted.")] = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
 ) -> None:
     """Prove that every record is what was written, and name those that are not."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import audit_verify  # noqa: PLC0415 - as above
 
-        audit_verify.verify(stack, region, resource, as_json=output is Output.JSON)
+        audit_verify.verify(stack, region, resource, resume=resume, as_json=output is Output.JSON)

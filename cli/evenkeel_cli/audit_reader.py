@@ -10,6 +10,7 @@ from heapq import merge
 from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import digests
 from evenkeel.model import Outcome, Step
 from evenkeel.records import SHARDS
 from evenkeel.state import unwire, wire
@@ -169,6 +170,10 @@ class Reader:
         wanted = Wanted(datetime.fromtimestamp(0, UTC), resource=resource)
         with reaching(f"read the audit records of {resource}"):
             return list(self._of_resource(wanted))[::-1]
+
+    def digests(self) -> list[Record]:
+        """Return all items that stand where the daily digests do, oldest first."""
+        return self.all_of(digests.RESOURCE)
 
     def heads(self, resource: str, controls: Iterable[str]) -> dict[tuple[str, str], dict[str, Any]]:
         """Return the state items of a resource by (control, resource), for the controls that have one."""

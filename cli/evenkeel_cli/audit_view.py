@@ -14,6 +14,7 @@ from rich.text import Text
 
 from evenkeel.errors import BrokenChainError
 from evenkeel.model import Call
+from evenkeel.own_records import PARTS
 from evenkeel.records import chained
 from evenkeel.registry import all_controls
 from evenkeel.render import cli_line
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 STYLES = {
     "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
-    "DENIED": "red", "FAILED": "bold red",
+    "DENIED": "red", "FAILED": "bold red", "EXPIRING": "yellow", "DROPPED": "yellow",
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def wanted(resource: str, control: str, outcomes: Sequence[str], since: str, now
     if resource:
         arns.check(resource)
     if control:
-        arns.check_one_of("--control", control, list(all_controls()))
+        arns.check_one_of("--control", control, [*all_controls(), *(part.id for part in PARTS)])
     for outcome in outcomes:
         arns.check_one_of("--outcome", outcome.upper(), list(KINDS))
     return Wanted(times.since(since, now), control, tuple(each.upper() for each in outcomes), resource)

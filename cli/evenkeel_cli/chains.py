@@ -40,6 +40,8 @@ class Fault(StrEnum):
     """The chain names a record that is not there."""
     TRUNCATED = "truncated"
     """The head names a last record that is not there."""
+    REWRITTEN = "rewritten"
+    """The chain hangs together, but without a record that a digest anchored: it was made anew, with its head."""
     OUT_OF_PLACE = "out of place"
     """The record is in no chain, comes after the head, or before an older one: planted or moved."""
 
@@ -84,6 +86,12 @@ class Finding:
             "fault": str(self.fault), "record_id": self.record_id, "resource": self.resource, "control": self.control,
             "message": self.message,
         }  # fmt: skip
+
+    @classmethod
+    def of(cls, described: dict[str, str]) -> Finding:
+        """Return what :meth:`described` was made of."""
+        texts = (described[name] for name in ("record_id", "resource", "control", "message"))
+        return cls(Fault(described["fault"]), *texts)
 
 
 def link(record: Record) -> Link:

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from evenkeel.caller import sign
 from evenkeel.model import Call
 from evenkeel.render import cli_line
-from evenkeel_cli import arns, asking, audit_view, console, stacks
+from evenkeel_cli import arns, asking, audit_view, console, proved, stacks
 from evenkeel_cli.audit_reader import Reader
-from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
 
-INVOKE_SECONDS = 75
-"""How long a remediator may take; its own limit is a minute."""
-_DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "RETURNED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
+_DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
 
 
 def approve(  # noqa: PLR0913 - a command's options
@@ -84,20 +80,11 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], signed: str, *, as
     """Invoke the control's function in the person's own name, and say what became of it."""
     function = _function(stack, control)
     what = f"{next(iter(payload))} {signed}"
-    cloud = stack.cloud
-    with reaching(what):
-        caller = sign(cloud.session, cloud("sts").meta.endpoint_url, stack.name, signed)
-        client = cloud.client("lambda", seconds=INVOKE_SECONDS, attempts=1)
-        answer = client.invoke(FunctionName=function, Payload=json.dumps({**payload, "caller": caller}).encode())
-        said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
-    if answer.get("FunctionError") or "error" in said:
-        message = said.get("error") or said.get("errorMessage", "no message")
-        raise CommandError(
-            f"cannot {what}: {str(message).partition(': ')[2] or message}",
-            f"See the resource's records: evenkeel audit list --stack {stack.name} --control {control} --since 30d.",
-        )
+    next_step = f"See the resource's records: evenkeel audit list --stack {stack.name} --control {control} --since 30d."
+    said = proved.ask(stack, function, payload, signed, what, next_step)
     _show(said["results"], as_json=as_json)
-    if any(result["outcome"] not in _DONE for result in said["results"]):
+    sent = {"RETURNED"} if payload["resource"] == "all" else set()  # one resource is looked at here, or not at all
+    if any(result["outcome"] not in _DONE | sent for result in said["results"]):
         raise CommandError(f"{what}: not everything was done", "The outcomes above say what was not, and why.")
 
 
@@ -122,7 +109,9 @@ def _show(results: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     out = console.results()
     for result in results:
-        out.print(Text.assemble((result["outcome"], "bold"), f"  {result['control']} on {result['resource']}"))
-        out.print(f"  {result['reason']}", style="dim", soft_wrap=True)
+        what = Text.assemble((result["outcome"], "bold"), f"  {result['control']} on {result['resource']}")
+        out.print(what, soft_wrap=True)
+        reason = result["reason"] or ("there was nothing left to change" if result["outcome"] == "COMPLIANT" else "")
+        out.print(f"  {reason}", style="dim", soft_wrap=True)
     if not results:
         out.print("Nothing was held.")

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from evenkeel_cli import asking, console, stacks, times
-from evenkeel_cli.dead_letters import DeadLetters, meant
+from evenkeel import dead_letters
+from evenkeel_cli import asking, console, proved, stacks, times
+from evenkeel_cli.dead_letters import DeadLetters, described, meant, queue_of
 from evenkeel_cli.failure import CommandError, Exit
+from evenkeel_cli.stream_letters import GROUP as STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from evenkeel_cli.dead_letters import Letter
+    from evenkeel.dead_letters import Letter
     from evenkeel_cli.stacks import Stack
 
 BODY_START = 160
@@ -35,7 +37,7 @@ def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
         others = queue.others()
     more, found = len(found) > limit, sorted(found[:limit], key=lambda each: each.sent_at)
     if as_json:
-        sys.stdout.write(json.dumps([each.described(there, now) for each in found], indent=2) + "\n")
+        sys.stdout.write(json.dumps([described(each, there, now) for each in found], indent=2) + "\n")
     else:
         _table(console.results(), found, there, now)
     err = console.errors()
@@ -63,9 +65,10 @@ def _table(out: Console, found: Sequence[Letter], stack: Stack, now: datetime) -
 
 
 def _origin(letter: Letter, stack: Stack) -> str:
-    if letter.queue_of(stack):
-        return meant(letter, stack)[0]
-    return " or ".join(meant(letter, stack)) + "?"
+    possible = meant(letter, stack)
+    if queue_of(letter, stack) or possible == [STREAM]:
+        return possible[0]
+    return " or ".join(possible) + "?"
 
 
 def redrive(  # noqa: PLR0913 - the command's own options
@@ -88,14 +91,13 @@ def redrive(  # noqa: PLR0913 - the command's own options
     kept: list[dict[str, str]] = []
     with DeadLetters(there) as queue:
         for letter in _chosen(queue, wanted):
-            group = to or _group(letter, there, ask=not yes and not as_json)
-            if not group:
-                kept.append({"id": letter.id, "trouble": _unknown(meant(letter, there))})
-                _line(letter, "KEPT", kept[-1]["trouble"], as_json=as_json)
-                continue
-            queue.send(letter, group)
-            sent.append({"id": letter.id, "group": group})
-            _line(letter, "SENT", f"to {group}", as_json=as_json)
+            group, trouble = _sent(queue, letter, there, to, ask=not yes and not as_json)
+            if trouble:
+                kept.append({"id": letter.id, "trouble": trouble})
+                _line(letter, "KEPT", trouble, as_json=as_json)
+            else:
+                sent.append({"id": letter.id, "group": group})
+                _line(letter, "SENT", f"to {group}", as_json=as_json)
     missing = [each for each in wanted if each not in {letter["id"] for letter in (*sent, *kept)}]
     if as_json:
         sys.stdout.write(json.dumps({"stack": stack, "sent": sent, "kept": kept, "missing": missing}) + "\n")
@@ -104,14 +106,28 @@ def redrive(  # noqa: PLR0913 - the command's own options
     _check_missing(missing, stack)
     if kept:
         raise CommandError(
-            f"{len(kept)} dead letters were kept: nothing says which queue they came from",
+            f"{_messages(len(kept))} kept, for the reasons above",
             f"Give each by id with --to GROUP ({', '.join(sorted(there.queues))}), or drop it.",
         )
 
 
-def _group(letter: Letter, stack: Stack, *, ask: bool) -> str:
-    """Return the group whose queue a letter goes to; where several could be meant, a person is asked."""
+def _sent(queue: DeadLetters, letter: Letter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
+    """Send a letter; return the group it went to, and why it was kept where it was."""
     possible = meant(letter, stack)
+    group = STREAM if possible == [STREAM] else to or _group(letter, possible, ask=ask)
+    if not group:
+        return "", _unknown(possible)
+    try:
+        queue.send(letter, group)
+    except CommandError as error:
+        if group != STREAM:
+            raise
+        return group, f"{error}. {error.next_step}"  # what the notifier cannot announce must not keep the others
+    return group, ""
+
+
+def _group(letter: Letter, possible: Sequence[str], *, ask: bool) -> str:
+    """Return the group whose queue a letter goes to; where several could be meant, a person is asked."""
     if len(possible) == 1:
         return possible[0]
     if not possible or not ask or not asking.at_terminal():
@@ -132,10 +148,10 @@ def _unknown(possible: Sequence[str]) -> str:
 def drop(  # noqa: PLR0913 - the command's own options
     stack: str, region: str | None, wanted: Sequence[str], because: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Delete dead letters for good and print them whole, so that they are not lost by mistake.
+    """Have the clerk audit and delete dead letters, and print them whole, so that they are not lost by mistake.
 
     Raises:
-        CommandError: one is not there, no reason is given, or the person said no.
+        CommandError: one is not there, no reason is given, the person said no, or the clerk refused.
     """
     if not because.strip():
         raise CommandError("--because: say why", 'Write a reason: --because "the table is gone".', Exit.USAGE)
@@ -143,14 +159,32 @@ def drop(  # noqa: PLR0913 - the command's own options
     now = datetime.now(UTC)
     with DeadLetters(there) as queue:
         found = list(_chosen(queue, wanted))
-        _check_missing([each for each in wanted if each not in {letter.id for letter in found}], stack)
-        if not as_json:
-            _table(console.errors(), found, there, now)
-        asking.confirm(f"Delete {_messages(len(found))} for good?", "nothing was dropped", yes=yes)
-        for letter in found:
-            queue.delete(letter)
-            described = {**letter.described(there, now), "dropped_because": because}
-            sys.stdout.write(json.dumps(described) + "\n")
+    _check_missing([each for each in wanted if each not in {letter.id for letter in found}], stack)
+    if not as_json:
+        _table(console.errors(), found, there, now)
+    asking.confirm(f"Delete {_messages(len(found))} for good?", "nothing was dropped", yes=yes)
+    left: list[str] = []
+    for start in range(0, len(found), dead_letters.MOST):
+        some = {letter.id: letter for letter in found[start : start + dead_letters.MOST]}
+        said = _have_dropped(there, list(some), because)
+        left += said["missing"]
+        for each in said["dropped"]:
+            sys.stdout.write(json.dumps({**described(some[each], there, now), "dropped_because": because}) + "\n")
+    if left:
+        raise CommandError(
+            f"{_messages(len(left))} could not be dropped: {', '.join(left)}",
+            "Somebody else was reading them, or there was no time left: run the command again in a few minutes.",
+        )
+
+
+def _have_dropped(stack: Stack, messages: list[str], because: str) -> dict[str, list[str]]:
+    payload = {"drop": messages, "because": because}
+    signed = dead_letters.signed_for(messages, because)
+    next_step = f"See what is left: evenkeel dlq list --stack {stack.name}."
+    said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, signed, "drop dead letters", next_step)
+    if "dropped" not in said:
+        raise CommandError(f"the clerk of stack {stack.name} is older than this command", "Deploy the stack again.")
+    return said
 
 
 def _chosen(queue: DeadLetters, wanted: Sequence[str]) -> Iterator[Letter]:

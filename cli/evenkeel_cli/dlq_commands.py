@@ -53,12 +53,12 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
 def drop(  # noqa: PLR0913, PLR0917 - a command's options
     stack: StackName,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Messages by id.")],
-    because: Annotated[str, typer.Option(metavar="TEXT", help="Why they need not be served; it is printed with them.")],
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is written into the audit.")],
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Delete dead letters for good. Prints each whole, as one line of JSON: keep it."""
+    """Delete dead letters for good, audited in your name. Prints each whole, as one line of JSON: keep it."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import dlq  # noqa: PLC0415 - as above
 

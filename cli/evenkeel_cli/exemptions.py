@@ -5,26 +5,34 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
 from evenkeel import settings
 from evenkeel.errors import SettingsError
-from evenkeel.rules import Subject, TagsUnknownError
-from evenkeel_cli import arns, console, stacks
-from evenkeel_cli.audit_reader import Reader, Wanted
+from evenkeel.rules import SOON, TagsUnknownError
+from evenkeel_cli import arns, console, resource_tags, settings_diff, stacks
+from evenkeel_cli.audit_reader import Reader
 from evenkeel_cli.failure import CommandError
-from evenkeel_cli.settings_diff import MONTH
 from evenkeel_cli.settings_live import Live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evenkeel.rules import Exemption
+    from evenkeel_cli.resource_tags import Tags
+    from evenkeel_cli.stacks import Stack
 
 _LISTED = 5  # hidden findings that a person is shown of each
+
+
+class Hidden(NamedTuple):
+    """Findings (``control resource``) that an exemption hides, and those whose tags would have to be known."""
+
+    hides: list[str]
+    unknown: list[str]
 
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
@@ -43,54 +51,49 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
             f"Push settings that are: evenkeel settings push FILE --stack {stack}.",
         ) from error
     now = datetime.now(UTC)
-    hidden = _hidden(Reader(there), found, now)
-    rows = [_described(each, hidden[each.where], now) for each in sorted(found, key=lambda each: each.expires)]
+    hidden, tags = _hidden(there, [each for each in found if each.in_force(now)], now)
+    nothing = Hidden([], [])
+    rows = [
+        _described(each, hidden.get(each.where, nothing), now) for each in sorted(found, key=lambda each: each.expires)
+    ]
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     else:
         _table(rows)
+        if tags.told:
+            console.errors().print(tags.told, style="yellow", soft_wrap=True)
 
 
-def _hidden(reader: Reader, found: Sequence[Exemption], now: datetime) -> dict[str, list[str] | None]:
-    """Return which of the last month's findings each hides (``control resource``); None where tags decide."""
-    hidden: dict[str, list[str] | None] = {each.where: [] for each in found}
-    seen: set[tuple[str, str]] = set()
-    for record in reader.newest(Wanted(now - MONTH), now) if found else ():
-        key = (str(record["control"]), str(record["resource"]))
-        if key in seen:
-            continue
-        seen.add(key)
-        subject = Subject(key[1], str(record.get("account", "")), str(record.get("region", "")))
+def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[str, Hidden], Tags]:
+    """Return which of the last month's findings each exemption hides, and the tags that were read for it."""
+    hidden = {each.where: Hidden([], []) for each in found}
+    seen = settings_diff.findings(Reader(stack), now) if found else {}
+    wanted = [
+        subject
+        for (control, _), subject in seen.items()
+        if any(each.selector.tags for each in found if each.covers(control))
+    ]
+    tags = resource_tags.read(stack, wanted)
+    for (control, arn), subject in seen.items():
         for each in found:
-            _note(hidden, each, key[0], subject)
-    return hidden
+            if not each.covers(control):
+                continue
+            try:
+                if each.selector.matches(tags.of(subject)):
+                    hidden[each.where].hides.append(f"{control} {arn}")
+            except TagsUnknownError:
+                hidden[each.where].unknown.append(f"{control} {arn}")
+    return hidden, tags
 
 
-def _note(hidden: dict[str, list[str] | None], exemption: Exemption, control: str, subject: Subject) -> None:
-    listed = hidden[exemption.where]
-    if listed is None or not exemption.covers(control):
-        return
-    try:
-        if exemption.selector.matches(subject):
-            listed.append(f"{control} {subject.arn}")
-    except TagsUnknownError:
-        hidden[exemption.where] = None
-
-
-def _described(exemption: Exemption, hides: list[str] | None, now: datetime) -> dict[str, Any]:
-    selector = exemption.selector
+def _described(exemption: Exemption, hidden: Hidden, now: datetime) -> dict[str, Any]:
     return {
         "where": exemption.where,
-        "controls": list(exemption.controls),
-        "resources": list(selector.resources),
-        "accounts": list(selector.accounts),
-        "tags": {key: list(values) for key, values in selector.tags},
-        "reason": exemption.reason,
-        "approver": exemption.approver,
-        "expires": f"{exemption.expires}",
+        **exemption.described(),
         "days_left": (exemption.expires - now.date()).days,
         "in_force": exemption.in_force(now),
-        "hides": hides if exemption.in_force(now) else [],
+        "hides": hidden.hides,
+        "unknown": hidden.unknown,
     }
 
 
@@ -111,7 +114,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
 def _left(row: dict[str, Any]) -> Text:
     if not row["in_force"]:
         return Text("expired", style="dim")
-    soon = row["days_left"] <= 14  # noqa: PLR2004 - as the engine announces it
+    soon = row["days_left"] <= SOON.days
     return Text("today" if not row["days_left"] else f"{row['days_left']} d", style="yellow" if soon else "")
 
 
@@ -120,12 +123,12 @@ def _what(row: dict[str, Any]) -> Text:
     selected += [f"{key}={'|'.join(values)}" for key, values in row["tags"].items()]
     text = Text.assemble((", ".join(row["controls"]), "bold"), f" on {', '.join(selected)}\n")
     text.append(f"{row['reason']} ({row['approver']})")
-    if row["hides"] is None:
-        text.append("\nwhat it hides depends on tags", style="dim")
-    for finding in (row["hides"] or [])[:_LISTED]:
+    for finding in row["hides"][:_LISTED]:
         control, _, arn = finding.partition(" ")
         text.append(f"\nhides {control} {arns.short(arn)}", style="dim")
-    more = len(row["hides"] or []) - _LISTED
+    more = len(row["hides"]) - _LISTED
     if more > 0:
         text.append(f"\nand {more:,} more", style="dim")
+    if row["unknown"]:
+        text.append(f"\nmay hide {len(row['unknown']):,} more, whose tags cannot be read", style="yellow")
     return text

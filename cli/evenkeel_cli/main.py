@@ -20,6 +20,23 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from evenkeel import __version__  # noqa: PLC0415 - keeps --help quick
+
+        typer.echo(f"evenkeel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _evenkeel(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(settings_commands.app, name="settings")

@@ -13,20 +13,20 @@ from evenkeel.control import Env
 from evenkeel.errors import SettingsError
 from evenkeel.registry import all_controls
 from evenkeel.rules import Subject, TagsUnknownError
-from evenkeel_cli import settings_file
-from evenkeel_cli.audit_reader import Wanted
+from evenkeel_cli import resource_tags, settings_file
+from evenkeel_cli.audit_reader import Reader, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from evenkeel.control import Control
-    from evenkeel.records import Record
     from evenkeel.settings import Settings
-    from evenkeel_cli.audit_reader import Reader
+    from evenkeel_cli.resource_tags import Tags
+    from evenkeel_cli.stacks import Stack
 
 MONTH = timedelta(days=30)
-_TAGS = "depends on tags"
+_TAGS_UNREAD = "depends on tags that cannot be read: left alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ class Changed:
         return {"control": self.control, "resource": self.resource, "before": self.before, "after": self.after}
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What would be decided otherwise, of how many findings, and which tags could not be read for it."""
+
+    changed: Sequence[Changed]
+    findings: int
+    tags: Tags
+
+
 def as_yaml(document: Any) -> str:
     """Return a document as YAML; every YAML parser reads it back the same."""
     dumped: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
@@ -57,27 +66,36 @@ def lines(old: Any, new: Any, old_name: str, new_name: str) -> list[str]:
     return list(difflib.unified_diff(one, two, old_name, new_name, lineterm=""))
 
 
-def decisions(reader: Reader, old: Settings, new: Settings, now: datetime) -> tuple[list[Changed], int]:
-    """Return last month's findings that would be decided otherwise, and how many findings there were.
+def decisions(stack: Stack, old: Settings, new: Settings, now: datetime) -> Compared:
+    """Compare how last month's findings would be decided; a finding is a control and a resource.
 
-    A finding is a control and a resource. What depends on the resource's tags cannot be told: records do not hold them.
+    A resource's tags are read, as they are now, only where either side has a rule for the control that depends on tags.
     """
-    known = all_controls()
-    seen: set[tuple[str, str]] = set()
-    changed: list[Changed] = []
-    for record in reader.newest(Wanted(now - MONTH), now):
-        key = (str(record["control"]), str(record["resource"]))
-        if key in seen or key[0] not in known:
-            continue
-        seen.add(key)
-        before, after = (_decision(each, known[key[0]], _subject(record), now) for each in (old, new))
+    found = findings(Reader(stack), now)
+    wanted = [
+        subject
+        for (control, _), subject in found.items()
+        if old.needs_tags(all_controls()[control], now) or new.needs_tags(all_controls()[control], now)
+    ]
+    tags = resource_tags.read(stack, wanted)
+    changed = []
+    for (control, arn), subject in found.items():
+        before, after = (_decision(each, all_controls()[control], tags.of(subject), now) for each in (old, new))
         if before != after:
-            changed.append(Changed(*key, before, after))
-    return changed, len(seen)
+            changed.append(Changed(control, arn, before, after))
+    return Compared(changed, len(found), tags)
 
 
-def _subject(record: Record) -> Subject:
-    return Subject(str(record["resource"]), str(record.get("account", "")), str(record.get("region", "")))
+def findings(reader: Reader, now: datetime) -> dict[tuple[str, str], Subject]:
+    """Return the last month's findings by (control, resource), the newest first."""
+    known = all_controls()
+    found: dict[tuple[str, str], Subject] = {}
+    for record in reader.newest(Wanted(now - MONTH), now):
+        control, arn = str(record["control"]), str(record["resource"])
+        if control in known:
+            subject = Subject(arn, str(record.get("account", "")), str(record.get("region", "")))
+            found.setdefault((control, arn), subject)
+    return found
 
 
 def _decision(there: Settings, control: Control, subject: Subject, now: datetime) -> str:
@@ -88,7 +106,7 @@ def _decision(there: Settings, control: Control, subject: Subject, now: datetime
             return f"exempt until {exemption.expires}: {exemption.reason}"
         found = there.of(control, subject, settings_file.PROVIDED)
     except TagsUnknownError:
-        return _TAGS
+        return _TAGS_UNREAD
     except SettingsError as error:
         return f"not valid: {error}"
     given = ", ".join(f"{name} {value}" for name, value in _others(control, found.parameters))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,15 +93,7 @@ def _step(node: yaml.Node, rest: str) -> tuple[int, yaml.Node, str] | None:
         if index and int(index[1]) < len(node.value):
             item = node.value[int(index[1])]
             return item.start_mark.line + 1, item, rest[index.end() :]
-        for item in node.value:  # freezes are named
-            if _named(item) and (rest == _named(item) or rest.startswith(f"{_named(item)}.")):
-                return item.start_mark.line + 1, item, rest[len(_named(item)) :].removeprefix(".")
     return None
-
-
-def _named(item: yaml.Node) -> str:
-    pairs = item.value if isinstance(item, yaml.MappingNode) else []
-    return next((str(value.value) for key, value in pairs if key.value == "name"), "")
 
 
 def read(path: Path) -> SettingsFile:
@@ -191,13 +182,7 @@ def engine_check(document: str, start_mode: str) -> Settings:
     Raises:
         SettingsError: as the engine words it.
     """
-    missing = {name: value for name, value in PROVIDED.items() if name not in os.environ}
-    os.environ.update(missing)
-    try:
-        return settings.check(document, all_controls().values(), start_mode)
-    finally:
-        for name in missing:
-            del os.environ[name]
+    return settings.check(document, all_controls().values(), start_mode, PROVIDED)
 
 
 def _located(found: SettingsFile, message: str) -> list[Problem]:

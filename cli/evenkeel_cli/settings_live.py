@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UNDER_WAY = frozenset({"VALIDATING", "DEPLOYING", "BAKING"})
 POLL_SECONDS = 2.0
+_TAKEN_BACK = ("ROLLBACK_STARTED", "REVERT_COMPLETED")  # AppConfig API reference, DeploymentEvent: they say by whom
 AT_ONCE = "SettingsFirstStrategy"
 """The strategy's name in the template; it is no output."""
 
@@ -141,8 +142,9 @@ class Live:
         """Return what AppConfig noted about a deployment that did not come to its end."""
         with reaching(f"look at deployment {number} of stack {self._stack.name}"):
             seen = self._client.get_deployment(**self._place, DeploymentNumber=number)
-        log = [str(each.get("Description", "")) for each in seen.get("EventLog", [])]
-        return next((line for line in log if "roll" in line.lower() or "alarm" in line.lower()), "AppConfig gives none")
+        log = seen.get("EventLog", [])
+        told = [str(each.get("Description", "")) for each in log if each.get("EventType") in _TAKEN_BACK]
+        return next(filter(None, told), "AppConfig gives no reason")
 
 
 def busy(stack: str, detail: str) -> CommandError:

@@ -11,6 +11,8 @@ from evenkeel.registry import all_controls
 from evenkeel.settings import DEFAULT_SETTLE_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evenkeel.control import Control
 
 _TYPES = {
@@ -38,10 +40,10 @@ _SELECTOR: dict[str, Any] = {
 }  # fmt: skip
 
 
-def schema() -> dict[str, Any]:
-    """Return the schema (draft 7, which editors know best)."""
-    controls = all_controls()
-    names = {"type": "array", "items": {"enum": ["*", *controls]}, "minItems": 1}
+def schema(controls: Iterable[Control] | None = None) -> dict[str, Any]:
+    """Return the schema (draft 7, which editors know best) for these controls, or for all that there are."""
+    known = {control.id: control for control in (all_controls().values() if controls is None else controls)}
+    names = {"type": "array", "items": {"enum": ["*", *known]}, "minItems": 1}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Evenkeel settings",
@@ -52,7 +54,7 @@ def schema() -> dict[str, Any]:
                     "type": "integer", "minimum": 0, "maximum": 900, "default": DEFAULT_SETTLE_SECONDS,
                     "description": "How long a resource made by infrastructure as code is left alone first.",
                 },
-                "controls": _object({name: _control(control) for name, control in controls.items()}),
+                "controls": _object({name: _control(control) for name, control in known.items()}),
                 "exemptions": {"type": "array", "items": _exemption(names)},
                 "freezes": {"type": "array", "items": _freeze(names)},
             },
@@ -61,9 +63,9 @@ def schema() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def text() -> str:
+def text(controls: Iterable[Control] | None = None) -> str:
     """Return the schema as it is published in docs/settings.schema.json."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema(controls), indent=2, ensure_ascii=False) + "\n"
 
 
 def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel_cli import arns, asking, console, settings_diff, settings_file, stacks
-from evenkeel_cli.audit_reader import Reader
 from evenkeel_cli.failure import CommandError
+from evenkeel_cli.resource_tags import Tags
 from evenkeel_cli.settings_live import Live, busy, parsed
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from evenkeel_cli.settings_diff import Changed
+    from evenkeel_cli.settings_diff import Compared
     from evenkeel_cli.settings_live import Deployed
     from evenkeel_cli.stacks import Stack
 
@@ -82,20 +82,20 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     live, _ = Live(there).look()
     changes = settings_diff.lines(parsed(live.content), found.document, f"live version {live.version}", str(path))
     old = settings_diff.loaded(live.content, start_mode)
-    changed: list[Changed] = []
-    findings = 0
+    compared = settings_diff.Compared((), 0, Tags())
     if old and changes:
         with _waiting("looking through the last month's findings", show=not as_json):
-            changed, findings = settings_diff.decisions(Reader(there), old, new, datetime.now(UTC))
+            compared = settings_diff.decisions(there, old, new, datetime.now(UTC))
     if as_json:
-        body = {"stack": stack, "live": live.version, "diff": changes, "findings": findings,
-                "decided_otherwise": [each.described() for each in changed]}  # fmt: skip
+        body = {"stack": stack, "live": live.version, "diff": changes, "findings": compared.findings,
+                "decided_otherwise": [each.described() for each in compared.changed],
+                "tags_unread": compared.tags.unread}  # fmt: skip
         sys.stdout.write(json.dumps(body, indent=2) + "\n")
         return
     out = console.results()
     _print_diff(out, changes)
     if changes and old:
-        _print_decisions(out, changed, findings)
+        _print_decisions(out, compared)
     elif changes:
         out.print("The live settings are not valid for this version of the command, so decisions cannot be compared.")
 
@@ -107,8 +107,9 @@ def _print_diff(out: Console, changes: list[str]) -> None:
         out.print(Text(line, style=_STYLES.get(line[:1], "")), soft_wrap=True)
 
 
-def _print_decisions(out: Console, changed: list[Changed], findings: int) -> None:
-    told = f"{len(changed):,} of {findings:,} findings of the last 30 days would be decided otherwise."
+def _print_decisions(out: Console, compared: Compared) -> None:
+    changed = compared.changed
+    told = f"{len(changed):,} of {compared.findings:,} findings of the last 30 days would be decided otherwise."
     out.print(f"\n{told}", style="bold")
     for each in changed[:_LISTED]:
         what = Text.assemble((each.control, "bold"), f"  {arns.short(each.resource)}: ", (each.before, "red"), " → ",
@@ -116,6 +117,8 @@ def _print_decisions(out: Console, changed: list[Changed], findings: int) -> Non
         out.print(what, soft_wrap=True)
     if len(changed) > _LISTED:
         out.print(f"… and {len(changed) - _LISTED:,} more: --output json has all.")
+    if compared.tags.told:
+        out.print(compared.tags.told, style="yellow", soft_wrap=True)
 
 
 def push(  # noqa: PLR0913 - the command's own options

@@ -1,1 +1,1 @@
-"""Looks every five minutes for acts without an outcome."""
+"""Looks every five minutes for what is due, tells what ends, and drops dead letters for people."""

@@ -1,4 +1,8 @@
-"""The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue."""
+"""The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue.
+
+It also announces exemptions that end soon, keeps the daily digest, and drops dead letters for people who prove who they
+are.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel.audit import LOOK_AGAIN
+from clerk import notices
+from clerk.digest import Digests
+from clerk.drops import Dropper
+from evenkeel import dead_letters
+from evenkeel.audit import LOOK_AGAIN, Ledger
 from evenkeel.aws import Aws, connect
+from evenkeel.caller import prove
 from evenkeel.environment import Environment
-from evenkeel.errors import code
+from evenkeel.errors import EvenkeelError, code
 from evenkeel.events import encode
-from evenkeel.model import Cause, Request, Resource
+from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.queue import Queue
 from evenkeel.records import SHARDS
+from evenkeel.settings_store import SettingsStore
 from evenkeel.state import unwire
-from evenkeel.telemetry import COUNT, telemetry
+from evenkeel.telemetry import COUNT, SECONDS, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +45,25 @@ STUCK_AFTER = timedelta(hours=1)
 @lru_cache(maxsize=1)
 def _aws() -> Aws:
     return connect(os.environ["AWS_REGION"])[0]
+
+
+@lru_cache(maxsize=1)
+def _settings() -> SettingsStore:
+    return SettingsStore(_aws(), Environment.read(), _now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
+    return Ledger(_aws(), environment.audit_table, environment.state_table, context.aws_request_id, _now)
+
+
+def _place(context: LambdaContext) -> Place:
+    """Return where this function stands, from its own ARN."""
+    _, partition, _, region, account, _ = context.invoked_function_arn.split(":", 5)
+    return Place(account, region, partition)
 
 
 KINDS = ("plan", "held")
@@ -112,13 +141,41 @@ def _postpone(aws: Aws, table: str, item: dict[str, Any], now: datetime) -> None
         logger.info("done meanwhile", item=item["pk"])
 
 
+def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Serve a person's wish to drop dead letters; see :mod:`evenkeel.dead_letters`.
+
+    Raises:
+        EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
+    """
+    wish = dead_letters.parse(payload)
+    environment, place, ledger = Environment.read(), _place(context), _ledger(Environment.read(), context)
+    signed, endpoint = dead_letters.signed_for(wish.messages, wish.because), _aws().client("sts").meta.endpoint_url
+    caller = prove(wish.caller, endpoint, environment.stack, signed, place.account, ledger, _now)
+    done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=_now()).run(
+        wish, context.get_remaining_time_in_millis
+    )
+    logger.info("dropped", caller=caller, because=wish.because, **done)
+    return done
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve the schedule; what is due stands in the state table."""
+    """Serve the schedule, or a person's wish; what is due stands in the state table."""
+    if "drop" in event:
+        try:
+            return drop(event, context)
+        except EvenkeelError as error:
+            logger.warning("refused", error=str(error), kind=type(error).__name__)
+            return {"error": f"{type(error).__name__}: {error}"}
     logger.debug("woken", by=event.get("source"))
-    account = context.invoked_function_arn.split(":")[4]
-    found, stuck = look_again(_aws(), Environment.read(), account, datetime.now(UTC))
+    environment, place = Environment.read(), _place(context)
+    found, stuck = look_again(_aws(), environment, place.account, _now())
     metrics.add_metric("StuckPlans", COUNT, stuck)
     logger.info("looked", due=found, stuck=stuck)
+    for notice in notices.tell(_settings(), _ledger(environment, context), environment, place, _now()):
+        logger.info("announced", record_id=notice["record_id"], reason=notice["reason"])
+    key = os.environ["EVENKEEL_DIGEST_KEY_ARN"]
+    age = Digests(_aws(), environment, key, context.get_remaining_time_in_millis).keep()
+    metrics.add_metric("DigestAge", SECONDS, age)
     return {"due": found, "stuck": stuck}

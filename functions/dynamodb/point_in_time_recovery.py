@@ -6,35 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from dynamodb import table
 from evenkeel.control import Context, Control, Frameworks, Grant, Stage
 from evenkeel.errors import code
-from evenkeel.model import (
-    Call,
-    Change,
-    Compliant,
-    Judgement,
-    Mode,
-    NonCompliant,
-    NotApplicable,
-    NotReady,
-    Place,
-    Severity,
-    State,
-)
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from evenkeel.aws import Aws
 
-_PASSING = frozenset({"CREATING", "UPDATING"})
-_LEAVE_ALONE = {
-    "DELETING": "the table is being deleted",
-    "ARCHIVING": "the table is being archived",
-    "ARCHIVED": "an archived table takes no changes",
-    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "the table's key cannot be used; restore access to the key first",
-}
 _LONGEST = 35  # days; DynamoDB API reference, PointInTimeRecoverySpecification
 _DOLLARS_PER_GIB_MONTH = 0.20  # AWS's price list, us-east-1
 _GIB = 1024**3
@@ -47,48 +28,24 @@ class PointInTimeRecovery(Control):
     Blast radius: none for reads and writes.
     Cost: about 0.20 dollars per GiB of the table and month; above max_table_gib it is announced, not switched on.
     Undo: recovery is switched off again; the history kept so far is lost with it.
+    Mode: enforce, since it disturbs nobody and max_table_gib bounds what it costs.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
-    resource_type = "AWS::DynamoDB::Table"
-    arn = "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
+    resource_type = table.RESOURCE_TYPE
+    arn = table.ARN
     frameworks = Frameworks(
         security_hub=("DynamoDB.2",),
         nist_800_53=("CP-6(2)", "CP-9", "CP-10", "SC-5(2)", "SI-12", "SI-13(5)"),
         config_rule="dynamodb-pitr-enabled",
     )
-    triggers = (
-        CloudTrail(
-            "dynamodb.amazonaws.com",
-            ("CreateTable",),
-            at="responseElements.tableDescription.tableArn || requestParameters.tableName",
-            creates=True,
-        ),
-        # Imported and restored tables hold data, so they are not "new" to the cost cap.
-        CloudTrail(
-            "dynamodb.amazonaws.com",
-            ("ImportTable", "RestoreTableFromBackup", "RestoreTableToPointInTime"),
-            at="responseElements.tableDescription.tableArn || responseElements.importTableDescription.tableArn"
-            " || requestParameters.targetTableName || requestParameters.tableCreationParameters.tableName",
-        ),
-        CloudTrail(
-            "dynamodb.amazonaws.com",
-            ("UpdateContinuousBackups", "UpdateTable"),
-            at="requestParameters.tableName || responseElements.tableDescription.tableArn",
-        ),
-        Config("AWS::DynamoDB::Table"),
-    )
+    triggers = table.triggers("UpdateContinuousBackups", "UpdateTable")
     permissions = (
         Grant(Stage.READ, ("dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable")),
         Grant(Stage.APPLY, ("dynamodb:UpdateContinuousBackups",)),
         Grant(Stage.UNDO, ("dynamodb:UpdateContinuousBackups",)),
-        Grant(
-            Stage.DISCOVER,
-            ("dynamodb:ListTables",),
-            on=("*",),
-            why="dynamodb:ListTables has no resource-level permission",
-        ),
+        table.DISCOVER_GRANT,
     )
     parameters = {"max_table_gib": 25, "min_recovery_days": 0}
     busy_codes = frozenset({"ContinuousBackupsUnavailableException"})
@@ -102,37 +59,35 @@ class PointInTimeRecovery(Control):
 
     def read(self, aws: Aws, context: Context) -> State:
         """Ask for the backups first; the table's size and status only where there is something to change."""
-        table = _table(context)
+        name = table.name_of(context)
         try:
-            backups = aws("dynamodb", "describe_continuous_backups", TableName=table)["ContinuousBackupsDescription"]
+            backups = aws("dynamodb", "describe_continuous_backups", TableName=name)["ContinuousBackupsDescription"]
         except ClientError as error:
             if code(error) != "TableNotFoundException":
                 raise
             # A table that is being made may have no backups to describe yet; of one that is gone, this says so.
-            status = aws("dynamodb", "describe_table", TableName=table)["Table"]["TableStatus"]
-            return {"TableName": table, "PointInTimeRecoveryStatus": "DISABLED", "RecoveryPeriodInDays": None} | {
+            status = aws("dynamodb", "describe_table", TableName=name)["Table"]["TableStatus"]
+            return {"TableName": name, "PointInTimeRecoveryStatus": "DISABLED", "RecoveryPeriodInDays": None} | {
                 "TableStatus": "CREATING" if status == "ACTIVE" else status
             }
         recovery = backups.get("PointInTimeRecoveryDescription", {})
         state: State = {
-            "TableName": table,
+            "TableName": name,
             "PointInTimeRecoveryStatus": recovery.get("PointInTimeRecoveryStatus", "DISABLED"),
             "RecoveryPeriodInDays": recovery.get("RecoveryPeriodInDays"),
         }
         if _recoverable(state, context) or context.creates:
             return state
-        described = aws("dynamodb", "describe_table", TableName=table)["Table"]
+        described = aws("dynamodb", "describe_table", TableName=name)["Table"]
         return state | {"TableStatus": described["TableStatus"], "TableSizeBytes": described.get("TableSizeBytes", 0)}
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find tables without recovery, or with a shorter period than the settings ask for."""
         if _recoverable(state, context):
             return Compliant()
-        status = state.get("TableStatus", "ACTIVE")
-        if status in _LEAVE_ALONE:
-            return NotApplicable(_LEAVE_ALONE[status])
-        if status in _PASSING:
-            return NotReady(f"the table is {status}")
+        other = table.not_now(state.get("TableStatus", "ACTIVE"))
+        if other:
+            return other
         wanted, days = context.parameters["min_recovery_days"], state["RecoveryPeriodInDays"]
         enabled = state["PointInTimeRecoveryStatus"] == "ENABLED"
         change = Change(
@@ -150,13 +105,7 @@ class PointInTimeRecovery(Control):
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List all tables."""
-        for page in aws.pages("dynamodb", "list_tables"):
-            yield from (place.arn(self.arn, name) for name in page["TableNames"])
-
-
-def _table(context: Context) -> str:
-    """Return the table's name. Calls name the resource that was asked about, whatever a recorded state says."""
-    return context.resource.name.removeprefix("table/")
+        return table.discover(aws, place)
 
 
 def _recoverable(state: State, context: Context) -> bool:
@@ -180,5 +129,5 @@ def _set(context: Context, *, enabled: bool, days: int) -> Call:
     specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": enabled}
     if enabled and days:
         specification["RecoveryPeriodInDays"] = days
-    params = {"TableName": _table(context), "PointInTimeRecoverySpecification": specification}
+    params = {"TableName": table.name_of(context), "PointInTimeRecoverySpecification": specification}
     return Call("dynamodb", "update_continuous_backups", params)

@@ -41,6 +41,7 @@ class KeyRotation(Control):
     Blast radius: none for callers; key ids and old ciphertexts stay valid.
     Cost: one dollar a month more after each of the first two rotations.
     Undo: rotation is switched off again, or set back to its former period; material already rotated is kept.
+    Mode: enforce, since nobody notices a rotation and it costs next to nothing.
     """
 
     severity = Severity.MEDIUM

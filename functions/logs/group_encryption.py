@@ -33,6 +33,7 @@ class GroupEncryption(Control):
     Blast radius: writers and readers need the key; the stack's own key admits the account's principals through Logs.
     Cost: KMS requests as events are ingested; a key costs one dollar a month and serves all groups of a region.
     Undo: the key is taken off again; what was written meanwhile stays encrypted, so the key must be kept.
+    Mode: enforce, since the stack's key admits whoever could read and write before.
     """
 
     severity = Severity.MEDIUM

@@ -42,6 +42,7 @@ class GroupRetention(Control):
         announced, and only done on groups made within the last day. A retention that is too short is raised at any age.
     Cost: less storage on groups that never expired, more on those whose retention is raised.
     Undo: the former retention is set again; events that expired meanwhile are gone.
+    Mode: enforce, since it is done only where nothing is deleted by it.
     """
 
     severity = Severity.MEDIUM

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.identity import is_infrastructure_as_code
+from evenkeel.identity import is_infrastructure_as_code, names_a_tool
 from evenkeel.model import Actor, Call, Outcome
 from evenkeel.render import cli_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evenkeel.records import Record
 
 EVENT_TEXTS = (
@@ -24,6 +26,7 @@ EVENT_FIELDS = (
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
 _LINES = 25
+_CALL_LENGTH = 2000  # a bucket's policy alone may have ten times that
 _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps it whole
 _DONE = {
     Outcome.REMEDIATED: "Changed",
@@ -36,7 +39,11 @@ _DONE = {
     Outcome.FAILED: "Tried",
     Outcome.UNDONE: "Taken back",
 }
-_MEND = "A template made it: mend it there, too, or the next deployment sets it back."
+_MEND = "mend it there, too, or the next deployment sets it back."
+_STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
+_TAG_LENGTH = 80  # a tag may have 384 characters
+ITS_OWN = frozenset({Outcome.EXPIRING, Outcome.DROPPED})
+"""What is about Evenkeel itself: there is no resource whose tags could say anything."""
 _NEXT = {
     Outcome.AWAITING: "evenkeel approve or reject this record; whoever caused it cannot.",
     Outcome.HELD: "Nothing was changed. Find out who sets it back or what goes on, then evenkeel release.",
@@ -45,6 +52,7 @@ _NEXT = {
     Outcome.DENIED: "Its owner's policy forbids the change. Ask them to allow it, or exempt the resource.",
     Outcome.FAILED: "Look at the resource: it may not be as it should, nor as it was.",
     Outcome.UNDONE: "Evenkeel leaves the resource alone for 30 days.",
+    Outcome.DROPPED: "What the message asked for is not done any more. Run the control by hand if that was wrong.",
 }
 
 
@@ -57,9 +65,11 @@ class Alert:
     attributes: dict[str, str]
 
 
-def outcome(record: Record) -> Alert:
-    """Return the alert for an outcome."""
+def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str = "") -> Alert:
+    """Return the alert for an outcome; ``tags`` are its resource's, ``unread`` says why they are not known."""
     ended = Outcome(record["outcome"])
+    if ended is Outcome.EXPIRING:
+        return _expiring(record)
     actor, cause = record["actor"], record["cause"]
     who = actor["principal"] or actor["owner"] or "not told by the event"
     lines = [
@@ -79,14 +89,48 @@ def outcome(record: Record) -> Alert:
         _line("Caused by", f"{who} with {cause['event_name']} at {cause['event_time']}"),
         *([_line("Client", actor["user_agent"][:_CLIENT_LENGTH])] if actor["user_agent"] else []),
         *([_line("Next", _NEXT[ended])] if ended in _NEXT else []),
-        *([_line("Template", _MEND)] if is_infrastructure_as_code(Actor(**actor)) else []),
+        *([_line("Template", maker + _MEND)] if (maker := _maker(Actor(**actor), tags or {})) else []),
+        *([_line("Tags", f"cannot be read ({unread}); they could say whether a template made it.")] if unread else []),
         _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
     ]
-    subject = f"[{record['severity']}] {ended} {record['control']} in {record['account']} {record['region']}"
-    attributes = {
-        name: str(record[name]) for name in ("control", "outcome", "severity", "account", "region", "record_id")
-    }
-    return Alert(_subject(subject), "\n".join(lines), {**attributes, "kind": "Outcome"})
+    return Alert(_outcome_subject(record), "\n".join(lines), _outcome_attributes(record))
+
+
+def _maker(actor: Actor, tags: Mapping[str, str]) -> str:
+    """Say which template made the resource, by its tags or its client; empty where nothing says that one did.
+
+    CloudFormation (and CDK with it) marks what it makes; for other tools a tag that names them is a custom.
+    """
+    if _STACK in tags:
+        return f"The CloudFormation stack {tags[_STACK]} made it: "
+    named = (f"{key}={value}" for key, value in tags.items() if value.lower() not in {"false", "no"})
+    mark = next((tag for tag in named if names_a_tool(tag)), "")
+    if mark:
+        return f"The tag {mark[:_TAG_LENGTH]} says that a template made it: "
+    return "A template made it: " if is_infrastructure_as_code(actor) else ""
+
+
+def _expiring(record: Record) -> Alert:
+    """Return the alert for an exemption that ends soon; nobody caused it, and nothing is called."""
+    lines = [
+        f"{record['title']}.",
+        "",
+        _line("Exemption", record["reason"]),
+        _line("Outcome", f"{record['outcome']}{_detail(record)}"),
+        _line("Next", "Prolong it in the settings, or let it end: the controls then act on what it exempts."),
+        _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
+    ]
+    return Alert(_outcome_subject(record), "\n".join(lines), _outcome_attributes(record))
+
+
+def _outcome_subject(record: Record) -> str:
+    what = f"{record['outcome']} {record['control']} in {record['account']} {record['region']}"
+    return _subject(f"[{record['severity']}] {what}")
+
+
+def _outcome_attributes(record: Record) -> dict[str, str]:
+    names = ("control", "outcome", "severity", "account", "region", "record_id")
+    return {**{name: str(record[name]) for name in names}, "kind": "Outcome"}
 
 
 def tampering(change: str, old: Record, new: Record) -> Alert:
@@ -110,10 +154,14 @@ def _detail(record: Record) -> str:
 
 def _calls(label: str, calls: list[dict[str, object]], region: str) -> list[str]:
     """Return one line a call, the first with the label; a long list is cut and says so."""
-    shown = [cli_line(Call(**call), region) for call in calls[:_LINES]]  # type: ignore[arg-type] # JSON of our own Call
+    shown = [_cut(cli_line(Call(**call), region)) for call in calls[:_LINES]]  # type: ignore[arg-type] # our own JSON
     if len(calls) > _LINES:
         shown.append(f"… and {len(calls) - _LINES} more, in the record")
     return [_line(label if number == 0 else "", text) for number, text in enumerate(shown)]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _CALL_LENGTH else f"{line[:_CALL_LENGTH]}… (cut; the record has it whole)"
 
 
 def _line(label: str, text: str) -> str:

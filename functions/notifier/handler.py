@@ -1,4 +1,4 @@
-"""The Lambda entry of the notifier: each audited outcome becomes an alert, an event and a metric.
+"""The Lambda entry of the notifier: each audited outcome becomes an alert, an event, a metric, a note on its finding.
 
 It reads the audit table's stream and nothing else, so what was not audited cannot be announced. A record that was
 changed or removed (but by its time-to-live) is itself announced, as tampering.
@@ -11,13 +11,18 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from evenkeel import batch
 from evenkeel.aws import Aws, connect
+from evenkeel.errors import AwsError, code
 from evenkeel.model import Outcome, Step
 from evenkeel.records import record_hash
 from evenkeel.state import unwire
+from evenkeel.tags import read_tags
 from evenkeel.telemetry import COUNT, telemetry
-from notifier import alert
+from notifier import alert, digest_mac, finding_note
+from notifier.aside import Aside, UnansweredError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 logger, metrics = telemetry()
 
+# An ARN that the Tagging API does not take, such as ours for an account's one setting: nothing can be tagged there.
+_NOT_TAGGABLE = "InvalidParameterException"
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
@@ -35,12 +42,24 @@ def _aws() -> Aws:
     return connect(os.environ["AWS_REGION"])[0]
 
 
+@lru_cache(maxsize=1)
+def _tagging() -> Aside:
+    return Aside(_aws())
+
+
+@lru_cache(maxsize=1)
+def _security_hub() -> Aside:
+    return Aside(_aws())
+
+
 def announce(raw: batch.Record) -> None:
     """Announce one change of the audit table, as the stream tells it."""
     images = raw["dynamodb"]
     new = _read(images.get("NewImage", {}))
     if raw["eventName"] == "INSERT" and new is not None and _is_record(new):
         _outcome(new)
+    elif raw["eventName"] == "INSERT" and new is not None and digest_mac.is_ours(_aws(), new):
+        logger.info("digest", record_id=new["record_id"], hash=new["hash"])
     elif raw["eventName"] == "REMOVE" and raw.get("userIdentity") == _TIME_TO_LIVE:
         logger.debug("expired", keys=images["Keys"])
     else:
@@ -78,7 +97,39 @@ def _outcome(record: Record) -> None:
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
     if record["announce"] and outcome is not Outcome.APPLIED:
         metrics.add_metric("Announced", COUNT, 1)
-        _send(alert.outcome(record), record)
+        tags, unread = ({}, "") if outcome in alert.ITS_OWN else _tags(record)
+        _send(alert.outcome(record, tags, unread), record)
+    if finding_note.is_due(record):
+        _note(record)
+
+
+def _tags(record: Record) -> tuple[dict[str, str], str]:
+    """Return the tags of a record's resource, or why they are not known: no alert waits for them, or is lost."""
+    try:
+        return _tagging()(lambda aws: read_tags(aws, record["resource"])), ""
+    except (*AwsError, UnansweredError) as error:
+        why = code(error) if isinstance(error, ClientError) else type(error).__name__
+        if why == _NOT_TAGGABLE:
+            return {}, ""
+        logger.warning("tags unread", resource=record["resource"], error=str(error))
+        return {}, why
+
+
+def _note(record: Record) -> None:
+    """Note on Security Hub's finding what became of it. What was told stays told, so nothing that fails comes again."""
+    known = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
+    try:
+        _security_hub()(lambda aws: finding_note.put(aws, record))
+    except finding_note.FindingGoneError:
+        logger.info("finding gone", **known)
+    except (finding_note.NoteError, UnansweredError, ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and code(error) == finding_note.OFF:
+            logger.info("security hub is off", **known)
+            return
+        metrics.add_metric("NotesFailed", COUNT, 1)
+        logger.error("not noted", error=str(error), kind=type(error).__name__, **known)  # noqa: TRY400 - it is told
+    else:
+        metrics.add_metric("Noted", COUNT, 1)
 
 
 def _send(message: Alert, record: Record) -> None:

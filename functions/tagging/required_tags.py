@@ -13,7 +13,7 @@ from evenkeel.events import resource_arn
 from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
 from evenkeel.tags import TAGGING, read_tags
 from evenkeel.triggers import CloudTrail, Config, TagChange
-from tagging.types import TYPES
+from tagging.types import TYPES, Taggable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +28,11 @@ _GONE = re.compile(r"not (be )?f(ou|i)nd|does not exist|non-?existent|NoSuch", r
 _NARROWER = "supports no resource-level permission; the service's own tag permission beside it is scoped"
 
 
+def _all(kind: Taggable) -> str:
+    """Return the ARN template of all resources of a type."""
+    return kind.arn.replace("{id}", "*")
+
+
 class RequiredTags(Control):
     """Resources carry the required tags, and nobody's own tag is ever changed.
 
@@ -35,6 +40,7 @@ class RequiredTags(Control):
     Blast radius: a tag may matter to tag-based permissions; only missing keys are added, only with known values.
     Cost: none.
     Undo: the keys that were added are taken off again.
+    Mode: enforce, since only missing keys are added, and only with values that are known to be true.
     """
 
     severity = Severity.LOW
@@ -43,20 +49,32 @@ class RequiredTags(Control):
     arn = ""
     frameworks = Frameworks(nist_800_53=("CM-8",), config_rule="required-tags")
     triggers = (
-        *(CloudTrail(kind.source, kind.created_by, at=kind.at, creates=True, arn=kind.arn) for kind in TYPES),
-        *(TagChange(kind.tag_service) for kind in TYPES),
-        *(Config(kind.cfn_type, arn=kind.arn) for kind in TYPES),
+        *(
+            CloudTrail(
+                f"{kind.service}.amazonaws.com",
+                kind.created_by,
+                at=kind.at,
+                creates=True,
+                unless=kind.unless,
+                arn=kind.arn,
+            )
+            for kind in TYPES
+        ),
+        *(TagChange(service) for service in sorted({kind.service for kind in TYPES})),
+        *(Config(kind.cfn_type, arn=kind.arn) for kind in TYPES if kind.config),
     )
     permissions = (
         Grant(
             Stage.READ, ("tag:GetResources",), on=("*",), why="tag:GetResources supports no resource-level permission"
         ),
         Grant(Stage.APPLY, ("tag:TagResources",), on=("*",), why=f"tag:TagResources {_NARROWER}"),
-        *(Grant(Stage.APPLY, kind.tag, on=(kind.arn.replace("{id}", "*"),)) for kind in TYPES),
+        *(Grant(Stage.APPLY, kind.tag, on=(_all(kind),)) for kind in TYPES),
         Grant(Stage.UNDO, ("tag:UntagResources",), on=("*",), why=f"tag:UntagResources {_NARROWER}"),
-        *(Grant(Stage.UNDO, kind.untag, on=(kind.arn.replace("{id}", "*"),)) for kind in TYPES),
+        *(Grant(Stage.UNDO, kind.untag, on=(_all(kind),)) for kind in TYPES),
         *(
-            Grant(Stage.DISCOVER, (kind.list_action,), on=("*",), why=f"{kind.list_action} lists; nothing to name")
+            Grant(Stage.DISCOVER, (kind.list_action,), on=(_all(kind),))
+            if kind.scoped_listing
+            else Grant(Stage.DISCOVER, (kind.list_action,), on=("*",), why="these list; there is nothing to name")
             for kind in TYPES
         ),
     )

@@ -1,7 +1,8 @@
-"""AppConfig's data calls need permission and keep their interval; deployments ask their validators and end at once.
+"""AppConfig's data calls need permission and keep their interval; deployments ask their validators.
 
-The engine lets anybody read a configuration, as often as they like, and deploys whatever it is given. A strategy's
-minutes count as nothing here: a deployment is COMPLETE as soon as it has started, so alarms cannot take it back.
+The engine lets anybody read a configuration, as often as they like, and deploys whatever it is given. Its deployments
+grow, bake and are taken back by the environment's alarms as on AWS; how long their minutes last, the sandbox says.
+Where they last no time, a deployment is COMPLETE as soon as it has started, and no alarm can take it back.
 
 Source: the AppConfig user guide ("Understanding validators"), the AppConfig Data API reference, and the service
 authorization reference of AppConfig.
@@ -34,11 +35,11 @@ class InvalidConfigurationError(ValueError):
     """A validator refuses the document; the message is its own."""
 
 
-def apply() -> None:
-    """Patch the engine's AppConfig."""
+def apply(minute_seconds: float) -> None:
+    """Patch the engine's AppConfig; a minute of a deployment strategy lasts ``minute_seconds``."""
     service, actions = module("services.appconfig"), module("core.iam_actions")
     stacks = module("services.cloudformation.stacks")
-    service._DEPLOYMENT_MINUTE_SECONDS = 0.0
+    service._DEPLOYMENT_MINUTE_SECONDS = minute_seconds
     wrap(service, "handle_request", _handle)
     wrap(service, "_get_latest_configuration", _latest)
     wrap(actions, "extract_iam_action", _action)

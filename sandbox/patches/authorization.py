@@ -1,6 +1,8 @@
-"""Authorization that the engine leaves out: table policies, PartiQL actions, Deny for root, TLS, a role's ARN.
+"""Authorization that the engine leaves out: table policies, PartiQL, batches, Deny for root, TLS, a role's ARN.
 
-Source: the DynamoDB developer guide ("Using resource-based policies", "IAM security policies with PartiQL").
+Source: the DynamoDB developer guide ("Using resource-based policies", "IAM security policies with PartiQL"); the SQS
+API reference, AddPermission (a grant of an action is one of its batch version, too); the Service Authorization
+Reference (ecr:DescribeRepositories and elasticfilesystem:DescribeFileSystems are granted on resources).
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ PARTIQL = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "Part
 STATEMENTS = {"ExecuteStatement": "", "BatchExecuteStatement": "Statements", "ExecuteTransaction": "TransactStatements"}
 """The PartiQL operations and where their statements stand; empty where there is one, at the top."""
 TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.IGNORECASE)
+
+LISTED = {
+    "ecr:DescribeRepositories": ("ecr", "repository/*"),
+    "elasticfilesystem:DescribeFileSystems": ("elasticfilesystem", "file-system/*"),
+}
+"""Listings that AWS grants on the service's resources, which the engine asks for on everything."""
 
 
 def apply() -> None:
@@ -85,20 +93,23 @@ def _statement(given: tuple[Any, ...]) -> str:
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the action of a PartiQL statement; ``given`` is service, method, path, headers, body, query."""
+    """Name the action of a PartiQL statement or a batch; ``given`` is service, method, path, headers, body, query."""
     verb = _statement(given).lstrip().partition(" ")[0].upper()
     if verb in PARTIQL:
         return f"dynamodb:{PARTIQL[verb]}"
-    return original(*given)
+    found = original(*given)
+    return found.removesuffix("Batch") if found and found.startswith("sqs:") else found
 
 
 def _resource(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the table of a PartiQL statement; ``given`` ends with region and account."""
+    """Name a PartiQL statement's table, or all that is listed; ``given`` ends with region and account."""
+    *_, region, account = given
     found = TABLE_OF.search(_statement(given))
     if found:
-        *_, region, account = given
         return f"arn:aws:dynamodb:{region}:{account}:table/{found[1]}"
-    return original(*given)
+    named = original(*given)
+    listed = LISTED.get(module("core.iam_actions").extract_iam_action(*given[:6])) if named == "*" else None
+    return f"arn:aws:{listed[0]}:{region}:{account}:{listed[1]}" if listed else named
 
 
 def _origin(original: Callable[..., Any], source_ip: str, _secure: bool) -> Any:

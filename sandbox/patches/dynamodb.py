@@ -1,6 +1,7 @@
-"""DynamoDB's tables take a while to become ACTIVE, and point-in-time recovery keeps its period.
+"""DynamoDB's tables take a while to become ACTIVE, one change at a time, and keep recovery's period and protection.
 
-Source: the DynamoDB API reference of CreateTable, UpdateContinuousBackups and DescribeContinuousBackups.
+Source: the DynamoDB API reference of CreateTable, UpdateTable, UpdateContinuousBackups and DescribeContinuousBackups;
+DynamoDB developer guide, "Using deletion protection": nobody deletes a protected table, CloudFormation included.
 """
 
 from __future__ import annotations
@@ -16,49 +17,63 @@ NOT_WHILE_CREATING = {
     "PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "Scan", "BatchWriteItem", "BatchGetItem",
     "TransactWriteItems", "TransactGetItems",
 }  # fmt: skip
-IN_USE_WHILE_CREATING = {"UpdateTable", "DeleteTable", "UpdateTimeToLive"}
+IN_USE_WHILE_PASSING = {"UpdateTable", "DeleteTable", "UpdateTimeToLive"}
 
 Handler = Callable[[dict[str, Any]], Answer]
 Place = tuple[str, str, str]
 
-_ready_at: dict[Place, float] = {}
-"""When each new table becomes ACTIVE (monotonic seconds), by account, region and name."""
+_passing: dict[Place, tuple[str, float]] = {}
+"""CREATING or UPDATING, and when the table becomes ACTIVE (monotonic seconds), by account, region and name."""
 _periods: dict[Place, int] = {}
 """RecoveryPeriodInDays of the tables whose recovery is on."""
 
 
 def apply(table_seconds: float) -> None:
-    """Patch the engine's DynamoDB; a table made through its API is CREATING for ``table_seconds``."""
+    """Patch the engine's DynamoDB; a table made or changed through its API takes ``table_seconds`` to be ACTIVE."""
     dynamodb = module("services.dynamodb")
     wrap(dynamodb, "_describe_table", _describe)
     wrap(dynamodb, "_update_continuous_backups", _update_backups)
     wrap(dynamodb, "_describe_continuous_backups", _describe_backups)
     wrap(dynamodb, "handle_request", _handle(table_seconds))
+    stacks = module("services.cloudformation.provisioners")._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    stacks["delete"] = _unless_protected(stacks["delete"])
+
+
+def _unless_protected(original: Callable[..., Any]) -> Callable[..., Any]:
+    def delete(name: str, *given: Any) -> Any:
+        table = module("services.dynamodb")._tables.get(name, {})
+        if table.get("DeletionProtectionEnabled"):
+            raise ValueError(f"{name} is protected against deletion; switch deletion protection off first")
+        return original(name, *given)
+
+    return delete
 
 
 def _handle(table_seconds: float) -> Callable[..., Any]:
     async def handle(original: Callable[..., Any], *given: Any) -> Any:
         _, _, headers, body, _ = given
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        if operation in NOT_WHILE_CREATING | IN_USE_WHILE_CREATING and _ready_at:
+        if operation in NOT_WHILE_CREATING | IN_USE_WHILE_PASSING and _passing:
             refusal = _refusal(operation, body)
             if refusal:
                 return refusal
         answer = await original(*given)
-        if operation == "CreateTable" and succeeded(answer) and table_seconds > 0:
-            return _creating(answer, table_seconds)
+        status = {"CreateTable": "CREATING", "UpdateTable": "UPDATING"}.get(operation)
+        if status and succeeded(answer) and table_seconds > 0:
+            return _pass(answer, status, table_seconds)
         return answer
 
     return handle
 
 
-def _creating(answer: Answer, table_seconds: float) -> Answer:
+def _pass(answer: Answer, status: str, table_seconds: float) -> Answer:
+    """Let a table pass through a status."""
     found = body_of(answer)
     description = found["TableDescription"]
-    _ready_at[place(description["TableName"])] = time.monotonic() + table_seconds
-    description["TableStatus"] = "CREATING"
-    for index in description.get("GlobalSecondaryIndexes", []):
-        index["IndexStatus"] = "CREATING"
+    _passing[place(description["TableName"])] = (status, time.monotonic() + table_seconds)
+    description["TableStatus"] = status
+    for index in description.get("GlobalSecondaryIndexes", []) if status == "CREATING" else ():
+        index["IndexStatus"] = status
     return ok(found)
 
 
@@ -66,11 +81,12 @@ def _refusal(operation: str, body: bytes) -> Answer | None:
     data = body_of((200, {}, body))
     names = {data.get("TableName"), *data.get("RequestItems", {})}
     names |= {each.get("TableName") for item in data.get("TransactItems", []) for each in item.values()}
-    creating = sorted(name for name in filter(None, names) if is_creating(name))
-    if not creating:
+    statuses = {name: passing(name) for name in sorted(filter(None, names))}
+    if operation in IN_USE_WHILE_PASSING and any(statuses.values()):
+        name = next(name for name, status in statuses.items() if status)
+        return error("ResourceInUseException", f"Attempt to change a resource which is still in use: {name}")
+    if operation in IN_USE_WHILE_PASSING or "CREATING" not in statuses.values():
         return None
-    if operation in IN_USE_WHILE_CREATING:
-        return error("ResourceInUseException", f"Attempt to change a resource which is still in use: {creating[0]}")
     return error("ResourceNotFoundException", "Requested resource not found")
 
 
@@ -80,27 +96,29 @@ def place(name: str) -> Place:
     return responses.get_account_id(), responses.get_region(), name.rpartition("table/")[2]
 
 
-def is_creating(name: str) -> bool:
-    """Say whether a table is not ACTIVE yet."""
+def passing(name: str) -> str:
+    """Return CREATING or UPDATING of a table that is not ACTIVE yet; empty for all others."""
     key = place(name)
-    if _ready_at.get(key, 0.0) > time.monotonic():
-        return True
-    _ready_at.pop(key, None)
-    return False
+    status, until = _passing.get(key, ("", 0.0))
+    if until > time.monotonic():
+        return status
+    _passing.pop(key, None)
+    return ""
 
 
 def _describe(original: Handler, data: dict[str, Any]) -> Answer:
     answer = original(data)
-    if not succeeded(answer) or not is_creating(data.get("TableName", "")):
+    status = passing(data.get("TableName", ""))
+    if not succeeded(answer) or not status:
         return answer
     found = body_of(answer)
-    found["Table"]["TableStatus"] = "CREATING"
+    found["Table"]["TableStatus"] = status
     return ok(found)
 
 
 def _update_backups(original: Handler, data: dict[str, Any]) -> Answer:
     name = data.get("TableName", "")
-    if is_creating(name):
+    if passing(name) == "CREATING":
         return error(
             "ContinuousBackupsUnavailableException", "Backups are being enabled for the table. Please retry later"
         )

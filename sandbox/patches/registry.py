@@ -10,9 +10,13 @@ from sandbox.patches import (
     authorization,
     cloudformation,
     dynamodb,
+    ec2,
     kms,
     logs,
     metrics,
+    rds,
+    s3,
+    security_hub,
     sources,
     streams,
     tagging,
@@ -40,14 +44,18 @@ def apply(options: Options) -> None:
         )
         raise EngineVersionError(message)
     authorization.apply()
-    appconfig.apply()
+    appconfig.apply(options.minute_seconds)
     kms.apply()
     logs.apply()
     dynamodb.apply(options.table_seconds)
+    ec2.apply()
+    rds.apply(options.table_seconds)
+    s3.apply()
     tagging.apply()
     cloudformation.apply()
     workers.apply()
     sources.apply()
     streams.apply()
     targets.apply()
+    security_hub.apply()
     metrics.apply()

@@ -1,4 +1,4 @@
-"""The Resource Groups Tagging API as AWS has it: log groups, pages, limits, and each service's own tag permission.
+"""The Resource Groups Tagging API as AWS has it: more services, pages, limits, and each service's own tag permission.
 
 Source: the API reference of GetResources and TagResources: 20 ARNs a call, up to 100 resources a page, and "you must
 have the permissions that the services themselves require to tag".
@@ -6,25 +6,27 @@ have the permissions that the services themselves require to tag".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sandbox import tags
+from sandbox import tag_lists, tags
 from sandbox.patches.hooks import Answer, body_of, error, module, ok, succeeded, wrap
 
 MOST_ARNS, MOST_LOOKUPS, LARGEST_PAGE = 20, 100, 100
 
-TAG = {"kms": "kms:TagResource", "dynamodb": "dynamodb:TagResource", "logs": "logs:TagResource",
-       "s3": "s3:PutBucketTagging", "lambda": "lambda:TagResource", "sns": "sns:TagResource",
-       "sqs": "sqs:TagQueue"}  # fmt: skip
-UNTAG = {"kms": "kms:UntagResource", "dynamodb": "dynamodb:UntagResource", "logs": "logs:UntagResource",
-         "s3": "s3:PutBucketTagging", "lambda": "lambda:UntagResource", "sns": "sns:UntagResource",
-         "sqs": "sqs:UntagQueue"}  # fmt: skip
-"""The permission that tagging a resource of a service needs beside the Tagging API's own."""
+_BUCKET = ("s3:GetBucketTagging", "s3:PutBucketTagging")
+TAG = {service: (f"{service}:TagResource",) for service in tags.READERS} | {
+    "ec2": ("ec2:CreateTags",), "rds": ("rds:AddTagsToResource",), "s3": _BUCKET, "sqs": ("sqs:TagQueue",),
+}  # fmt: skip
+UNTAG = {service: (f"{service}:UntagResource",) for service in tags.READERS} | {
+    "ec2": ("ec2:DeleteTags",), "rds": ("rds:RemoveTagsFromResource",), "s3": _BUCKET, "sqs": ("sqs:UntagQueue",),
+}  # fmt: skip
+"""The permissions that tagging a resource of a service needs beside the Tagging API's own."""
+
+LACKING = ("ec2", "rds", "secretsmanager", "states")
+"""Services whose tags the engine's Tagging API does not know although the engine keeps them."""
 
 UNTYPED = frozenset({"s3", "sqs", "sns"})
-SEPARATOR = re.compile(r"[/:]")
 Handler = Callable[[dict[str, Any]], Answer]
 _caller_key = ""
 
@@ -36,6 +38,10 @@ def apply() -> None:
     tagging._RESOURCE_TAG_COLLECTORS["s3"] = tagging._collect_s3
     tagging._WRITERS["logs"] = _write_log_group
     tagging._REMOVERS["logs"] = _remove_log_group
+    for service in LACKING:
+        tagging._COLLECTORS[service] = tagging._RESOURCE_TAG_COLLECTORS[service] = _collector(service)
+        tagging._WRITERS[service] = _write_list
+        tagging._REMOVERS[service] = _remove_list
     wrap(tagging, "_matches_type_filters", _of_type)
     wrap(tagging, "handle_request", _remember_caller)
     for name, wrapper in (("GetResources", _get), ("TagResources", _tag), ("UntagResources", _untag)):
@@ -54,7 +60,7 @@ async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
 def _of_type(_: Callable[..., Any], arn: str, filters: list[str]) -> bool:
     """Match ``service`` or ``service:type``; the engine takes ``log-group:/a`` for another type."""
     service, resource = arn.split(":", 5)[2], arn.split(":", 5)[5]
-    kind = SEPARATOR.split(resource, maxsplit=1)[0]
+    kind = tags.SEPARATOR.split(resource, maxsplit=1)[0]
     return not filters or any(each in (service, f"{service}:{kind}") for each in filters) or _untyped(service, filters)
 
 
@@ -91,6 +97,30 @@ def _remove_log_group(_spec: object, arn: str, keys: list[str]) -> None:
     group["tags"] = {key: value for key, value in (group.get("tags") or {}).items() if key not in keys}
 
 
+def _collector(service: str) -> Callable[[], Iterator[tuple[str, list[dict[str, str]]]]]:
+    def collect() -> Iterator[tuple[str, list[dict[str, str]]]]:
+        responses = module("core.responses")
+        for arn in tag_lists.every(service, f"{responses.get_region()}:{responses.get_account_id()}"):
+            yield arn, [{"Key": key, "Value": value} for key, value in (tags.read(arn) or {}).items()]
+
+    return collect
+
+
+def _write_list(_spec: object, arn: str, added: dict[str, str]) -> None:
+    tag_lists.write(arn, _existing(arn) | added)
+
+
+def _remove_list(_spec: object, arn: str, keys: list[str]) -> None:
+    tag_lists.write(arn, {key: value for key, value in _existing(arn).items() if key not in keys})
+
+
+def _existing(arn: str) -> dict[str, str]:
+    found = tags.read(arn)
+    if found is None:
+        raise module("services.tagging")._ResourceNotFound(arn)
+    return found
+
+
 def _get(original: Handler, data: dict[str, Any]) -> Answer:
     """Leave out what was never tagged, and answer in pages."""
     arns = data.get("ResourceARNList", [])
@@ -125,7 +155,7 @@ def _untag(original: Handler, data: dict[str, Any]) -> Answer:
     return _change(original, data, UNTAG)
 
 
-def _change(original: Handler, data: dict[str, Any], permissions: dict[str, str]) -> Answer:
+def _change(original: Handler, data: dict[str, Any], permissions: dict[str, tuple[str, ...]]) -> Answer:
     arns = data.get("ResourceARNList", [])
     if not 0 < len(arns) <= MOST_ARNS:
         return error(
@@ -140,15 +170,16 @@ def _change(original: Handler, data: dict[str, Any], permissions: dict[str, str]
     return ok({"FailedResourcesMap": body_of(answer)["FailedResourcesMap"] | refused})
 
 
-def _refusal(arn: str, permissions: dict[str, str]) -> dict[str, Any] | None:
+def _refusal(arn: str, permissions: dict[str, tuple[str, ...]]) -> dict[str, Any] | None:
     """Say why the caller may not tag a resource, as FailedResourcesMap does; None when it may."""
     parts = arn.split(":", 5)
     service = parts[2] if len(parts) == tags.ARN_PARTS else ""
     if service not in permissions or tags.read(arn) is None:
         return None
     region = parts[3] or module("core.responses").get_region()
-    denied = module("core.iam_evaluator").enforce(_caller_key, permissions[service], service, region, resource_arn=arn)
-    if denied is None:
-        return None
-    message = f"User: {denied.principal_arn} is not authorized to perform: {permissions[service]} on resource: {arn}"
-    return {"StatusCode": 403, "ErrorCode": "AccessDeniedException", "ErrorMessage": message}
+    for action in permissions[service]:
+        denied = module("core.iam_evaluator").enforce(_caller_key, action, service, region, resource_arn=arn)
+        if denied is not None:
+            message = f"User: {denied.principal_arn} is not authorized to perform: {action} on resource: {arn}"
+            return {"StatusCode": 403, "ErrorCode": "AccessDeniedException", "ErrorMessage": message}
+    return None

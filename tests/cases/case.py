@@ -76,6 +76,11 @@ def maker(control_id: str, kind: str) -> Callable[[], str]:
     return own.get(kind) or BY_TYPE[kind]
 
 
+def changes_type(control: Control, kind: str) -> bool:
+    """Say whether a control changes resources of a type; what it only announces is its module's ``ANNOUNCED``."""
+    return not control.only_announces and kind not in getattr(_module(control.id), "ANNOUNCED", ())
+
+
 def enforcing(control_id: str) -> dict[str, Any]:
     """Return the settings under which a control changes a weak resource, whoever asks; ``SETTINGS`` of its module."""
     return {"mode": "enforce", **getattr(_module(control_id), "SETTINGS", {})}

@@ -41,6 +41,10 @@ class Written:
         }  # fmt: skip
         if not planned:
             record |= {"outcome": "REMEDIATED", "plan_id": self.records[-1]["record_id"]}
+        self.seal(record)
+
+    def seal(self, record: Record) -> None:
+        """Chain a record to the last one, and set the head to it."""
         sealed = seal(record, self.head, self.expires_at)
         self.records.append(sealed)
         self.head, self.expires_at = sealed["hash"], sealed["expires_at"]

@@ -66,7 +66,9 @@ class AppConfig:
     def get_deployment(self, **_: Any) -> Any:
         """Answer the next state; the last for ever."""
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        log = [{"Description": "Deployment started"}, {"Description": "Rolled back by alarm evenkeel-settings-refused"}]
+        told = {"ROLLBACK_COMPLETED": "Rollback completed", "ROLLBACK_STARTED": "by alarm evenkeel-settings-refused",
+                "DEPLOYMENT_STARTED": "Deployment started"}  # fmt: skip
+        log = [{"EventType": kind, "Description": words} for kind, words in told.items()]
         return {"State": state, "PercentageComplete": 20.0, "EventLog": log}
 
 
@@ -96,7 +98,7 @@ def test_a_deployment_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) ->
     there = live(AppConfig([], ["DEPLOYING", "BAKING", "ROLLING_BACK", "ROLLED_BACK"]))
     assert there.follow(7, lambda state, _: seen.append(state)) == "ROLLED_BACK"
     assert seen == ["DEPLOYING", "BAKING", "ROLLING_BACK", "ROLLED_BACK"]
-    assert there.why(7) == "Rolled back by alarm evenkeel-settings-refused"
+    assert there.why(7) == "by alarm evenkeel-settings-refused"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from evenkeel import __version__
 from tests.cli.running import evenkeel
 
 SLOW = ("boto3", "botocore", "evenkeel", "sandbox", "ministack", "rich.live")
@@ -22,6 +23,12 @@ def test_help_names_every_command() -> None:
     shown = evenkeel("--help").stdout
     for command in ("demo", "sandbox", "pause", "resume", "controls"):
         assert command in shown
+
+
+def test_the_version_is_told() -> None:
+    """If this fails, a report of a defect does not say which Evenkeel it is about."""
+    found = evenkeel("--version")
+    assert (found.exit_code, found.stdout) == (0, f"evenkeel {__version__}\n")
 
 
 def test_pause_without_a_stack_is_a_usage_error() -> None:

@@ -4,37 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.world import client
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.wire import Made
 
 ACTIONS = {  # operations whose IAM action has another name (Service Authorization Reference)
+    ("efs", "DescribeFileSystems"): "elasticfilesystem:DescribeFileSystems",
     ("resourcegroupstaggingapi", "GetResources"): "tag:GetResources",
     ("resourcegroupstaggingapi", "TagResources"): "tag:TagResources",
     ("resourcegroupstaggingapi", "UntagResources"): "tag:UntagResources",
+    ("s3", "DeletePublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
+    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
     ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
+    ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
+    ("stepfunctions", "ListStateMachines"): "states:ListStateMachines",
 }
 # Permissions that AWS asks for beside the call's own (Tagging API reference, TagResources and UntagResources: "you also
 # need the permissions of the service that manages the resource"; S3 user guide: tags are one document, read and put).
 IMPLIED = {
     "TagResources": {
         "dynamodb": {"dynamodb:TagResource"},
+        "ec2": {"ec2:CreateTags"},
+        "ecr": {"ecr:TagResource"},
+        "ecs": {"ecs:TagResource"},
+        "elasticfilesystem": {"elasticfilesystem:TagResource"},
         "kms": {"kms:TagResource"},
         "lambda": {"lambda:TagResource"},
         "logs": {"logs:TagResource"},
+        "rds": {"rds:AddTagsToResource"},
         "s3": {"s3:GetBucketTagging", "s3:PutBucketTagging"},
+        "secretsmanager": {"secretsmanager:TagResource"},
         "sns": {"sns:TagResource"},
         "sqs": {"sqs:TagQueue"},
+        "states": {"states:TagResource"},
     },
     "UntagResources": {
         "dynamodb": {"dynamodb:UntagResource"},
+        "ec2": {"ec2:DeleteTags"},
+        "ecr": {"ecr:UntagResource"},
+        "ecs": {"ecs:UntagResource"},
+        "elasticfilesystem": {"elasticfilesystem:UntagResource"},
         "kms": {"kms:UntagResource"},
         "lambda": {"lambda:UntagResource"},
         "logs": {"logs:UntagResource"},
+        "rds": {"rds:RemoveTagsFromResource"},
         "s3": {"s3:GetBucketTagging", "s3:PutBucketTagging"},
+        "secretsmanager": {"secretsmanager:UntagResource"},
         "sns": {"sns:UntagResource"},
         "sqs": {"sqs:UntagQueue"},
+        "states": {"states:UntagResource"},
     },
 }
 
@@ -51,6 +72,7 @@ def actions(calls: Iterable[Made]) -> set[str]:
     return needed
 
 
-def pascal(operation: str) -> str:
-    """Return AWS's name of one of boto3's operations: ``enable_key_rotation`` is EnableKeyRotation."""
-    return "".join(word.title() for word in operation.split("_"))
+def pascal(service: str, operation: str) -> str:
+    """Return AWS's name of one of boto3's operations: ``modify_db_instance`` is ModifyDBInstance."""
+    name: str = client(service).meta.method_to_api_mapping[operation]
+    return name

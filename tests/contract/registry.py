@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
 from evenkeel.patterns import patterns
 from evenkeel.registry import all_controls, groups
-from evenkeel.triggers import CloudTrail, Config
-from tests.world import ACCOUNT
+from evenkeel.security_hub import FINDINGS
+from evenkeel.triggers import CloudTrail, Config, SecurityHub
+from tests.world import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from evenkeel.control import Control
@@ -58,9 +59,10 @@ MISSES = tuple(example for example in EXAMPLES if example.name.startswith("miss-
 def pattern_texts(group: str) -> tuple[str, ...]:
     """Return the EventBridge patterns of a group's rules as they are once CloudFormation has filled them in."""
     texts = [json.dumps(pattern, separators=(",", ":")) for pattern in patterns(groups()[group]).values()]
-    return tuple(
-        text.replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", ACCOUNT) for text in texts
-    )  # fmt: skip
+    filled = {"${AWS::Partition}": "aws", "${AWS::AccountId}": ACCOUNT, "${AWS::Region}": REGION}
+    for placeholder, value in filled.items():
+        texts = [text.replace(placeholder, value) for text in texts]
+    return tuple(texts)
 
 
 def passes(group: str, event: dict[str, Any]) -> bool:
@@ -81,7 +83,7 @@ def passes(group: str, event: dict[str, Any]) -> bool:
 
 
 def woken(trigger: Trigger, event: dict[str, Any]) -> set[str]:
-    """Return which of a trigger's wakings an event is: an API's name, a kind of Config event, or a tag change."""
+    """Return which of a trigger's wakings an event is: an API's name, a Security Hub id, or a kind of event."""
     kind, detail = event["detail-type"], event["detail"]
     if isinstance(trigger, CloudTrail):
         here = kind == API_CALL and detail["eventSource"] == trigger.source
@@ -89,6 +91,9 @@ def woken(trigger: Trigger, event: dict[str, Any]) -> set[str]:
     if isinstance(trigger, Config):
         told = detail.get("resourceType") or detail.get("configurationItem", {}).get("resourceType")
         return {kind} if kind in {CONFIG_RULE, CONFIG_ITEM} and told == trigger.resource_type else set()
+    if isinstance(trigger, SecurityHub):
+        found = detail["findings"] if kind == FINDINGS else []
+        return {finding["Compliance"]["SecurityControlId"] for finding in found} & set(trigger.ids)
     here = kind == TAG_CHANGE and detail["service"] == trigger.service
     return {kind} if here and trigger.resource_type in {"", detail.get("resource-type")} else set()
 
@@ -97,4 +102,6 @@ def wakings(trigger: Trigger) -> set[str]:
     """Return all the wakings that a trigger names."""
     if isinstance(trigger, CloudTrail):
         return set(trigger.names)
+    if isinstance(trigger, SecurityHub):
+        return set(trigger.ids)
     return {CONFIG_RULE, CONFIG_ITEM} if isinstance(trigger, Config) else {TAG_CHANGE}

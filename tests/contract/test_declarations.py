@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.model import Call
 
-SECTIONS = ("Why", "Blast radius", "Cost", "Undo")
+SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode")
 EACH = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
 
 

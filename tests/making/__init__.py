@@ -11,7 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tests.making.awslambda import function
+from tests.making.cloudtrail import logging_trail, trail
 from tests.making.dynamodb import table
+from tests.making.ec2 import security_group
 from tests.making.kms import key
 from tests.making.logs import group
 from tests.making.s3 import bucket
@@ -21,7 +23,20 @@ from tests.making.sqs import queue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["ARNS", "BY_TYPE", "bucket", "function", "group", "key", "queue", "table", "topic"]
+__all__ = [
+    "ARNS",
+    "BY_TYPE",
+    "bucket",
+    "function",
+    "group",
+    "key",
+    "logging_trail",
+    "queue",
+    "security_group",
+    "table",
+    "topic",
+    "trail",
+]
 
 
 def _found() -> Iterator[tuple[str, tuple[Callable[[], str], str]]]:

@@ -8,14 +8,14 @@ import zipfile
 from tests.world import client
 
 
-def function() -> str:
+def function(name: str = "orders") -> str:
     """Make a Lambda function; return its ARN."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("orders.py", "def handler(event, context): ...")
-    role = client("iam").create_role(RoleName="orders", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    role = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     made = client("lambda").create_function(
-        FunctionName="orders",
+        FunctionName=name,
         Runtime="python3.13",
         Role=role,
         Handler="orders.handler",

@@ -5,10 +5,17 @@ from __future__ import annotations
 from tests.world import client
 
 
-def bucket() -> str:
+def bucket(name: str = "orders") -> str:
     """Make a bucket; return its ARN."""
-    client("s3").create_bucket(Bucket="orders", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    return "arn:aws:s3:::orders"
+    client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return f"arn:aws:s3:::{name}"
+
+
+def open_bucket() -> str:
+    """Make a bucket and take its block of public access off; return its ARN."""
+    arn = bucket("orders-open")
+    client("s3").delete_public_access_block(Bucket="orders-open")
+    return arn
 
 
 MAKERS = {"AWS::S3::Bucket": (bucket, "arn:aws:s3:::1")}

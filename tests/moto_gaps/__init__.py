@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tests.moto_gaps.appconfig import Configuration
+from tests.moto_gaps.awslambda import updating
 from tests.moto_gaps.dynamodb import creating
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Configuration", "creating", "install"]
+__all__ = ["Configuration", "creating", "install", "updating"]
 
 
 def install(patch: pytest.MonkeyPatch) -> None:

@@ -49,9 +49,9 @@ class Place:
         arn = self.sandbox.client("kms", self.sandbox.admin()).create_key()["KeyMetadata"]["Arn"]
         return arn, str(self.outcome(arn)["record_id"])
 
-    def outcome(self, arn: str, outcome: str = "REMEDIATED") -> dict[str, Any]:
-        """Wait for a record of a resource."""
-        wanted = ("audit", "list", "--resource", arn, "--control", CONTROL, "--outcome", outcome)
+    def outcome(self, arn: str, outcome: str = "REMEDIATED", control: str = CONTROL) -> dict[str, Any]:
+        """Wait for a record of a resource; return the newest."""
+        wanted = ("audit", "list", "--resource", arn, "--control", control, "--outcome", outcome)
         found: list[dict[str, Any]] = eventually(lambda: self.ask(*wanted), f"{outcome} of {arn}")
         return found[0]
 
@@ -77,9 +77,9 @@ def eventually(look: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def standing() -> Iterator[Place]:
+def standing(table_seconds: float = 0.0) -> Iterator[Place]:
     """Deploy the real stack with the undo function, and make a person who may do everything."""
-    with local.own_environment(), Sandbox(table_seconds=0.0) as running:
+    with local.own_environment(), Sandbox(table_seconds=table_seconds) as running:
         stack = deploy(running, parameters={"EnableUndo": "true"})
         push(running, stack, local.settings())
         credentials: Any = running.create_user("operator").get_credentials()

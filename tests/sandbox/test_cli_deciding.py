@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +16,8 @@ from tests.sandbox.cli_stack import CONTROL, Place, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+APPROVERS = 4
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,31 @@ def test_a_rejected_change_is_not_made(place: Place) -> None:
     assert not place.rotates(arn)
     assert "a test key" in place.outcome(arn, "REJECTED")["detail"]
     assert place.run("approve", record, "--yes").exit_code == 1
+
+
+def test_approvals_at_the_same_moment_make_one_change(place: Place) -> None:
+    """If this fails, two people who approve at once change the resource twice, or one is not told what became of it."""
+    arn, record = _waiting(place)
+    command = [str(Path(sys.executable).with_name("evenkeel")), "approve", record, "--resource", arn, "--yes"]
+    environment = {**os.environ, **place.operator}
+    running = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(APPROVERS)
+    ]
+    said = [(*each.communicate(), each.returncode) for each in running]
+    assert sum("REMEDIATED" in out for out, _, _ in said) == 1
+    for out, err, code in said:
+        assert "Traceback" not in err
+        if "REMEDIATED" in out:
+            assert code == 0
+        elif "COMPLIANT" in out:
+            assert (code, "there was nothing left to change" in out) == (0, True)
+        else:
+            assert code == 1
+            assert any(told in out + err for told in ("was decided", "another worker is at it", "it changed since"))
+    found = place.ask("audit", "list", "--resource", arn, "--control", CONTROL)
+    assert sorted(each.get("outcome", each["step"]) for each in found) == ["AWAITING", "PLANNED", "REMEDIATED"]
+    assert place.ask("audit", "verify", "--resource", arn)["ok"]
 
 
 def test_nothing_held_is_said(place: Place) -> None:

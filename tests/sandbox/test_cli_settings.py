@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -96,25 +96,55 @@ def test_who_may_not_read_the_settings_is_told_which_permission_is_missing(place
 
 
 def test_exemptions_and_what_they_change_are_told(place: Place, tmp_path: Path) -> None:
-    """People would push an exemption without knowing what it hides, and forget who approved it."""
+    """If this fails, people push an exemption without knowing what it hides, or by which tags, and who approved it."""
     arn, _ = place.repaired_key()
-    other, _ = place.repaired_key()
+    tagged, _ = place.repaired_key()
+    untagged, _ = place.repaired_key()
+    place.sandbox.client("kms").tag_resource(KeyId=tagged, Tags=[{"TagKey": "Team", "TagValue": "sandbox"}])
     path = written(tmp_path, EXEMPT.format(arn=arn))
 
     compared = place.ask("settings", "diff", path)
     otherwise = {(each["control"], each["resource"]): each for each in compared["decided_otherwise"]}
     assert otherwise[CONTROL, arn]["before"] == "enforce"
     assert otherwise[CONTROL, arn]["after"] == "exempt until 2099-01-01: rotates in the HSM"
-    assert otherwise[CONTROL, other]["after"] == "depends on tags"
+    assert otherwise[CONTROL, tagged]["after"] == "exempt until 2098-01-01: plays only"
+    assert (CONTROL, untagged) not in otherwise
     assert compared["findings"] >= len(otherwise)
+    assert compared["tags_unread"] == {}
 
     assert place.run("settings", "push", path, "--yes").exit_code == 0
     tags, key = place.ask("exemptions")
     assert (key["hides"], key["approver"]) == ([f"{CONTROL} {arn}"], "alice@example.com")
-    assert tags["hides"] is None
+    assert f"{CONTROL} {tagged}" in tags["hides"]
+    assert not {f"{CONTROL} {untagged}", *tags["unknown"]} & set(tags["hides"])
     shown = place.run("exemptions").stdout
     assert "rotates in the HSM (alice@example.com)" in shown
     assert "2099-01-01" in shown
+
+
+def test_tags_that_cannot_be_read_are_said(place: Place, tmp_path: Path) -> None:
+    """If this fails, who may not read tags is told that a rule over tags changes nothing."""
+    arn, _ = place.repaired_key()
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    not_this = {"Effect": "Deny", "Action": "tag:GetResources", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [everything, not_this]}
+    credentials: Any = place.sandbox.create_user("tagless", policy).get_credentials()
+    keys = {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
+    someone = Place(place.sandbox, place.stack, {**place.operator, **keys})
+    place.run("settings", "push", written(tmp_path, "schema_version: 1\n"), "--yes")
+    path = written(tmp_path, EXEMPT.format(arn="arn:aws:kms:*:*:key/none"))
+    compared = someone.ask("settings", "diff", path)
+    assert "access denied by AWS at GetResources" in compared["tags_unread"][arn]
+    after = {each["resource"]: each["after"] for each in compared["decided_otherwise"]}
+    assert after[arn] == "depends on tags that cannot be read: left alone"
+    assert "could not be read: cannot read tags: access denied" in someone.run("settings", "diff", path).stdout
+
+    assert place.run("settings", "push", path, "--yes").exit_code == 0
+    tags, _ = someone.ask("exemptions")
+    assert (tags["hides"], f"{CONTROL} {arn}" in tags["unknown"]) == ([], True)
+    shown = someone.run("exemptions")
+    assert "whose tags cannot be read" in shown.stdout
+    assert "access denied by AWS at GetResources" in shown.stderr
 
 
 def test_a_comparison_is_json_for_machines_and_lines_for_people(place: Place, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from evenkeel.state import unwire, wire
 from sandbox.client import Sandbox
 from sandbox.deploy import Stack, deploy
 from sandbox.settings import push
-from tests.cases.case import enforcing, maker
+from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import actions, pascal
 from tests.contract.registry import CONTROLS
 from tests.making import ARNS
@@ -91,8 +91,14 @@ class Place:
     def repaired(self, control: Control, arn: str) -> str:
         """Have a resource repaired; return the record of it, or an empty text where nothing was left to repair."""
         result = self.repair(control, arn)
-        assert result["outcome"] in {"REMEDIATED", "PARTIAL", "COMPLIANT"}, result
-        return str(result["record_id"])
+        # An undo that could not be proved holds the resource; so many undos and repairs are a tug of war.
+        if result["outcome"] == "HELD" or "held until" in result["reason"]:
+            proof = sign(self.alice, self.sandbox.endpoint, self.stack.name, control.id)
+            wish = {"release": control.id, "resource": arn, "caller": proof}
+            (result,) = self.invoke(f"{stem(control.group)}Function", wish)["results"]
+        # What only people can mend is announced, or was already, once Evenkeel has done its part.
+        assert result["outcome"] in {"REMEDIATED", "PARTIAL", "COMPLIANT", "ANNOUNCED", "SKIPPED"}, result
+        return str(result["record_id"]) if result["outcome"] in {"REMEDIATED", "PARTIAL"} else ""
 
     def record(self, arn: str, record_id: str) -> dict[str, Any]:
         """Return an audit record."""
@@ -178,7 +184,7 @@ def test_listing_without_one_action_names_it(place: Place, control: Control, act
         pytest.param(control, kind, id=f"{control.id}: {kind}")
         for control in CONTROLS
         for kind, arn in ARNS.items()
-        if control.applies_to(arn) and not control.only_announces
+        if control.applies_to(arn) and changes_type(control, kind)
     ],
 )
 def test_undo_without_any_one_action_names_it(place: Place, control: Control, kind: str) -> None:
@@ -197,6 +203,8 @@ def test_undo_without_any_one_action_names_it(place: Place, control: Control, ki
 
 def _needed(record: dict[str, Any], control: Control) -> set[str]:
     """Return the actions that taking a record back needs: all reads, and those of its own calls."""
-    calls = [Made(call["service"], pascal(call["operation"]), call["params"]) for call in record["undo"]]
+    calls = [
+        Made(call["service"], pascal(call["service"], call["operation"]), call["params"]) for call in record["undo"]
+    ]
     reads = {action for grant in control.permissions if grant.stage is Stage.READ for action in grant.actions}
     return reads | actions(calls)

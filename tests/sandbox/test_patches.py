@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from botocore.exceptions import ClientError
 from sandbox.patches import registry
 from sandbox.patches.workers import SharedZip
 from sandbox.server import Options
+from tests.sandbox.tables import table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,19 +38,6 @@ def _policy(*statements: dict[str, Any]) -> str:
 
 def _code(caught: pytest.ExceptionInfo[ClientError]) -> str:
     return str(caught.value.response["Error"]["Code"])
-
-
-def _table(sandbox: Sandbox, name: str, *, wait: bool = True) -> str:
-    made = sandbox.client("dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "a", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "a", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )["TableDescription"]
-    assert made["TableStatus"] == "CREATING"
-    if wait:
-        sandbox.client("dynamodb").get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
-    return str(made["TableArn"])
 
 
 def test_another_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,40 +154,9 @@ def test_log_groups_are_authorized_under_both_spellings(sandbox: Sandbox) -> Non
         client.put_retention_policy(logGroupName="/other", retentionInDays=7)
 
 
-def test_a_new_table_is_creating_for_a_while(sandbox: Sandbox) -> None:
-    """Not-ready handling, the most common defect of such tools, would never be exercised."""
-    client = sandbox.client("dynamodb")
-    _table(sandbox, "young", wait=False)
-    assert client.describe_table(TableName="young")["Table"]["TableStatus"] == "CREATING"
-    recovery = {"PointInTimeRecoveryEnabled": True}
-    with pytest.raises(client.exceptions.ContinuousBackupsUnavailableException):
-        client.update_continuous_backups(TableName="young", PointInTimeRecoverySpecification=recovery)
-    with pytest.raises(client.exceptions.ResourceNotFoundException):
-        client.put_item(TableName="young", Item={"a": {"S": "1"}})
-    with pytest.raises(client.exceptions.ResourceInUseException):
-        client.delete_table(TableName="young")
-    found = client.describe_continuous_backups(TableName="young")["ContinuousBackupsDescription"]
-    assert found["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
-    deadline = time.monotonic() + 5
-    while client.describe_table(TableName="young")["Table"]["TableStatus"] != "ACTIVE":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    client.update_continuous_backups(TableName="young", PointInTimeRecoverySpecification=recovery)
-
-
-def test_the_recovery_period_is_kept(sandbox: Sandbox) -> None:
-    """Undo has to restore someone's own recovery period."""
-    client = sandbox.client("dynamodb")
-    _table(sandbox, "periodic")
-    spec = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7}
-    client.update_continuous_backups(TableName="periodic", PointInTimeRecoverySpecification=spec)
-    found = client.describe_continuous_backups(TableName="periodic")["ContinuousBackupsDescription"]
-    assert found["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == 7
-
-
 def test_a_tables_deny_holds_for_root_and_in_partiql(sandbox: Sandbox, alice: Any) -> None:
     """The audit table's append-only policy would not be tried at all."""
-    arn = _table(sandbox, "appended")
+    arn = table(sandbox, "appended")
     denied = {"Effect": "Deny", "Principal": "*", "Action": ["dynamodb:DeleteItem", "dynamodb:PartiQLDelete"],
               "Resource": arn}  # fmt: skip
     sandbox.client("dynamodb").put_resource_policy(ResourceArn=arn, Policy=_policy(denied))
@@ -272,3 +228,22 @@ def test_a_zip_is_unpacked_once_for_all_workers(tmp_path: Path, monkeypatch: pyt
     first, second = (tmp_path / name / "python" / "here.py" for name in ("first", "second"))
     assert first.read_text() == "HERE = 1\n"
     assert first.resolve() == second.resolve()
+
+
+def test_buckets_heed_the_owner_that_is_expected_and_tell_whether_a_policy_is_public(sandbox: Sandbox) -> None:
+    """A call meant for another owner's bucket would go through, and nobody could be told what a policy opens."""
+    s3 = sandbox.client("s3")
+    s3.create_bucket(Bucket="owned", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert "Status" not in s3.get_bucket_versioning(Bucket="owned", ExpectedBucketOwner=ACCOUNT)
+    with pytest.raises(ClientError) as caught:
+        s3.get_bucket_versioning(Bucket="owned", ExpectedBucketOwner="210987654321")
+    assert _code(caught) == "AccessDenied"
+    with pytest.raises(ClientError) as caught:
+        s3.get_bucket_policy_status(Bucket="owned")
+    assert _code(caught) == "NoSuchBucketPolicy"
+    s3.delete_public_access_block(Bucket="owned")
+    reader = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "s3:GetObject",
+              "Resource": "arn:aws:s3:::owned/*"}  # fmt: skip
+    for principal, public in ((reader["Principal"], False), ("*", True)):
+        s3.put_bucket_policy(Bucket="owned", Policy=_policy({**reader, "Principal": principal}))
+        assert s3.get_bucket_policy_status(Bucket="owned")["PolicyStatus"]["IsPublic"] is public

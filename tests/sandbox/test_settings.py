@@ -193,32 +193,3 @@ def test_a_push_is_obeyed_within_a_minute(place: tuple[Sandbox, Stack], alice: A
     second = _new_key(sandbox, alice)
     _eventually(lambda: _outcomes(sandbox, stack, second) == ["ANNOUNCED"], "a key that is left alone")
     assert not sandbox.client("kms").get_key_rotation_status(KeyId=second)["KeyRotationEnabled"]
-
-
-def test_settings_that_functions_refuse_raise_the_alarm_that_appconfig_watches(
-    place: tuple[Sandbox, Stack], alice: Any
-) -> None:
-    """A bad push that the validator let through would stay, since AppConfig would see no reason to take it back."""
-    sandbox, stack = place
-    profile = {"ApplicationId": stack.outputs["SettingsApplicationId"],
-               "ConfigurationProfileId": stack.outputs["SettingsProfileId"]}  # fmt: skip
-    client, alarms = sandbox.client("appconfig"), sandbox.client("cloudwatch")
-    client.update_configuration_profile(**profile, Validators=[])
-    push(sandbox, stack, "nonsense", alice)
-    sandbox.client("dynamodb", alice).create_table(
-        TableName="unrepaired",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-    def state(name: str) -> str:
-        found = alarms.describe_alarms(AlarmNames=[stack.resources[name]])["MetricAlarms"][0]
-        return str(found["StateValue"])
-
-    _eventually(lambda: state("SettingsRefusedAlarm") == "ALARM", "the alarm on refused settings")
-    (monitor,) = client.get_environment(
-        ApplicationId=profile["ApplicationId"], EnvironmentId=stack.outputs["SettingsEnvironmentId"]
-    )["Monitors"]
-    assert monitor["AlarmArn"].endswith(f":alarm:{stack.resources['SettingsRefusedAlarm']}")
-    assert state("DeadLettersAlarm") == "OK"

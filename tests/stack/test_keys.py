@@ -155,7 +155,7 @@ def test_nobody_else_is_admitted(stack: Stack, key: str) -> None:
 
 def test_keys_rotate(stack: Stack) -> None:
     """Fails when Evenkeel's own keys do not keep what its first control asks of others."""
-    keys = stack.of_type("AWS::KMS::Key")
+    keys = {name: key for name, key in stack.of_type("AWS::KMS::Key").items() if "KeySpec" not in key}
     assert set(keys) == {"DataKey", "LogKey"}
     assert all(key["EnableKeyRotation"] is True for key in keys.values())
 
@@ -171,4 +171,5 @@ def test_no_key_depends_on_what_it_encrypts() -> None:
     """Fails when keys, log groups, roles and functions would wait for each other and the stack could not be created."""
     for place in PLACES:
         for name, key in Stack(place).of_type("AWS::KMS::Key").items():
-            assert "<" not in str(key), name
+            if "KeySpec" not in key:  # which encrypts
+                assert "<" not in str(key), name

@@ -179,6 +179,7 @@ def test_every_function_and_queue_has_its_alarms(stack: Stack) -> None:
     assert ("ApproximateNumberOfMessagesVisible", "<DeadLetters.QueueName>") in watched
     assert ("IteratorAge", "<NotifierFunction>") in watched
     assert ("StuckPlans", "clerk", "evenkeel") in watched
+    assert ("DigestAge", "clerk", "evenkeel") in watched
     assert ("Tampering", "notifier", "evenkeel") in watched
 
 
@@ -186,7 +187,7 @@ def test_own_metrics_are_those_the_functions_send(stack: Stack) -> None:
     """Fails when an alarm watches a metric under a name that no function sends, and so never rings."""
     alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
     own = [alarm for alarm in alarms if alarm["Namespace"] == "Evenkeel"]
-    assert len(own) == 4
+    assert len(own) == 5
     engine = ROOT / "layers" / "engine" / "evenkeel" / "remediator.py"
     for alarm in own:
         where = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
@@ -216,8 +217,8 @@ def test_the_environment_is_as_the_engine_reads_it(stack: Stack, group_names: li
         "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME",
     }  # fmt: skip
     own = {
-        "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME"},
-        "clerk": {"EVENKEEL_QUEUE_URLS"},
+        "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME", "EVENKEEL_DIGEST_KEY_ARN"},
+        "clerk": {"EVENKEEL_QUEUE_URLS", "EVENKEEL_DIGEST_KEY_ARN"},
         "settings-validator": set(),
         **{group: {"EVENKEEL_QUEUE_URL"} for group in group_names},
     }

@@ -97,6 +97,39 @@ def test_lines_that_depend_on_the_outcome(changes: dict[str, Any], there: list[s
     assert [word for word in missing if any(found.startswith(word) for found in lines)] == []
 
 
+AGAIN = "mend it there, too, or the next deployment sets it back."
+TERRAFORM = {**RECORD["actor"], "user_agent": "HashiCorp Terraform/1.9"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "actor", "told"),
+    [
+        ({"aws:cloudformation:stack-name": "shop"}, {}, f"The CloudFormation stack shop made it: {AGAIN}"),
+        ({"aws:cloudformation:stack-name": "shop"}, TERRAFORM, f"The CloudFormation stack shop made it: {AGAIN}"),
+        ({"a": "b", "made-by": "Terraform"}, {}, f"The tag made-by=Terraform says that a template made it: {AGAIN}"),
+        ({"terraform": "true"}, {}, f"The tag terraform=true says that a template made it: {AGAIN}"),
+        ({"aws-cdk:cr-owned": "x"}, {}, f"The tag aws-cdk:cr-owned=x says that a template made it: {AGAIN}"),
+        ({"terraform": "t" * 256}, {}, f"The tag terraform={'t' * 70} says that a template made it: {AGAIN}"),
+        ({"Owner": "a"}, TERRAFORM, f"A template made it: {AGAIN}"),
+        ({"terraform": "false", "Pulumi": "No"}, {}, ""),
+        ({"Owner": "a"}, {}, ""),
+        ({}, {}, ""),
+    ],
+)  # fmt: skip
+def test_template_that_made_it_is_named(tags: dict[str, str], actor: dict[str, str], told: str) -> None:
+    """If this fails, people learn from the next deployment only that their template was to be mended, too."""
+    lines = alert.outcome({**RECORD, "actor": actor or RECORD["actor"]}, tags).text.splitlines()
+    assert [line for line in lines if line.startswith("Template")] == ([f"Template    {told}"] if told else [])
+
+
+def test_tags_that_cannot_be_read_are_told_as_such() -> None:
+    """If this fails, an alert says by its silence that no template made the resource, though nobody looked."""
+    lines = alert.outcome({**RECORD, "actor": TERRAFORM}, {}, "AccessDeniedException").text.splitlines()
+    told = "cannot be read (AccessDeniedException); they could say whether a template made it."
+    assert f"Tags        {told}" in lines
+    assert f"Template    A template made it: {AGAIN}" in lines
+
+
 def test_many_calls_are_cut_and_it_says_so() -> None:
     """If this fails, an alert is too long for SNS, or hides that there is more."""
     lines = alert.outcome({**RECORD, "calls": RECORD["calls"] * 27}).text.splitlines()

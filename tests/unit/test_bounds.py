@@ -234,10 +234,10 @@ def test_tug_of_war_stops_after_three_repairs_and_names_who(world: World) -> Non
     assert not _rotates(key)
     [record] = _held(world)
     assert (record["severity"], record["announce"]) == ("CRITICAL", True)
-    run = f"{TERRAFORM.principal} with DisableKeyRotation"
+    run = f"{TERRAFORM.principal} with DisableKeyRotation ({TERRAFORM.user_agent[:60]})"
     assert record["detail"] == (
         f"tug of war: repaired 3 times within a day, and set back again by {run}; "
-        f"before: {run}; {BOB} with DisableKeyRotation; {run}"
+        f"before: {run}; {BOB} with DisableKeyRotation (console); {run}"
     )
     assert _set_back(world, key) == "SKIPPED"
     assert len(_held(world)) == 1

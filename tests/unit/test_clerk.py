@@ -20,7 +20,7 @@ CONTROL = "kms-key-rotation"
 
 
 @pytest.fixture(autouse=True)
-def _queues(variables: pytest.MonkeyPatch) -> None:
+def _queues(variables: pytest.MonkeyPatch, digest_key: str) -> None:
     variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps({"kms": QUEUE_URL}))
 
 
@@ -50,7 +50,9 @@ def test_due_and_stuck_plans(
     for number, age in enumerate(ages):
         _due(str(number), age)
     assert handler({"source": "aws.scheduler"}, Context()) == {"due": due, "stuck": stuck}
-    assert metrics(capsys.readouterr().out) == {"StuckPlans": stuck}
+    told = metrics(capsys.readouterr().out)
+    assert (told.keys(), told["StuckPlans"]) == ({"StuckPlans", "DigestAge"}, stuck)
+    assert told["DigestAge"] < 60
     assert len(world.messages(QUEUE_URL)) == due
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evenkeel import events
+from evenkeel.control import Frameworks
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Actor, Cause, Request, Resource
 from evenkeel.registry import groups
@@ -207,6 +208,14 @@ def test_request_survives_the_queue() -> None:
     assert events.parse(events.encode(REQUEST), KMS, PLACE).requests == (REQUEST,)
 
 
+def test_request_that_was_put_back_before_causes_knew_findings_is_still_read() -> None:
+    """If this fails, what waits in the queues when the stack is updated goes to the dead letters."""
+    message = events.encode(REQUEST)
+    cause = {name: value for name, value in message["request"]["cause"].items() if name.startswith(("origin", "event"))}
+    older = {**message, "request": {**message["request"], "cause": cause}}
+    assert events.parse(older, KMS, PLACE).requests == (REQUEST,)
+
+
 def _spoiled(**fields: Any) -> dict[str, Any]:
     message = events.encode(REQUEST)
     return {**message, "request": {**message["request"], **fields}}
@@ -343,7 +352,7 @@ def test_event_tells_its_own_time_and_a_name_of_bounded_length() -> None:
 
 
 class _Declared:
-    id, arn = "x", KEYS
+    id, arn, frameworks = "x", KEYS, Frameworks()
 
     def __init__(self, *triggers: Any) -> None:
         self.triggers = triggers

@@ -67,6 +67,43 @@ def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys
     assert metrics(capsys.readouterr().out) == {"Announced": 1}
 
 
+def test_tags_of_the_resource_say_which_template_is_to_be_mended(world: World, inbox: str) -> None:
+    """If this fails, people mend a resource and its stack's next deployment weakens it again."""
+    tags = [{"Key": "aws:cloudformation:stack-name", "Value": "shop"}]
+    found = {"ResourceTagMappingList": [{"ResourceARN": RECORD["resource"], "Tags": tags}]}
+    world.wire.answer("resourcegroupstaggingapi", "GetResources", found)
+    assert handler({"Records": [_changed("INSERT", OUTCOME)]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert "Template    The CloudFormation stack shop made it: mend it there, too" in message["Body"]
+    assert world.wire.params("GetResources") == [{"ResourceARNList": [RECORD["resource"]]}]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_alert_goes_out_without_the_tags(world: World, inbox: str, code: str) -> None:
+    """If this fails, an alert is lost because of a look that is none of its business."""
+    world.wire.fail("resourcegroupstaggingapi", "GetResources", code, times=9)
+    assert handler({"Records": [_changed("INSERT", OUTCOME)]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert f"Tags        cannot be read ({code})" in message["Body"]
+
+
+def test_what_cannot_be_tagged_needs_no_tags(world: World, inbox: str) -> None:
+    """If this fails, each alert about an account's one setting says that its tags cannot be read."""
+    world.wire.fail("resourcegroupstaggingapi", "GetResources", "InvalidParameterException")
+    assert handler({"Records": [_changed("INSERT", OUTCOME)]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert "Tags" not in message["Body"]
+
+
+@pytest.mark.parametrize("outcome", ["EXPIRING", "DROPPED"])
+def test_what_is_about_evenkeel_itself_has_no_tags(world: World, inbox: str, outcome: str) -> None:
+    """If this fails, every such alert says that tags cannot be read which nobody could have set."""
+    record = seal({**RECORD, "announce": True, "outcome": outcome}, "")
+    assert handler({"Records": [_changed("INSERT", record)]}, Context()) == FINE
+    assert len(world.messages(inbox)) == 1
+    assert world.wire.params("GetResources") == []
+
+
 @pytest.mark.parametrize(
     "record",
     [

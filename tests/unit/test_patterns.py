@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evenkeel import patterns
+from evenkeel.control import Frameworks
 from evenkeel.triggers import CloudTrail, Config, TagChange
 
 OURS = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/evenkeel/"
@@ -18,8 +19,9 @@ ISSUER = [
 
 
 class _Declared:
-    def __init__(self, *triggers: Any) -> None:
+    def __init__(self, *triggers: Any, hub: tuple[str, ...] = ()) -> None:
         self.triggers = triggers
+        self.frameworks = Frameworks(security_hub=hub)
 
 
 def _patterns(*triggers: Any) -> dict[str, Any]:
@@ -78,6 +80,26 @@ def test_tag_changes_make_one_pattern() -> None:
             "source": ["aws.tag"],
             "detail-type": ["Tag Change on Resource"],
             "detail": {"service": ["kms", "sqs"]},
+        }
+    }
+
+
+def test_ids_of_security_hub_make_one_pattern_for_this_place() -> None:
+    """If this fails, findings do not wake a control, or those of settled work, other accounts and regions do."""
+    mapped = [_Declared(hub=("RDS.8", "RDS.7")), _Declared(), _Declared(hub=("RDS.2",))]
+    assert patterns.patterns(mapped) == {  # type: ignore[arg-type]
+        "SecurityHub": {
+            "source": ["aws.securityhub"],
+            "detail-type": ["Security Hub Findings - Imported"],
+            "detail": {
+                "findings": {
+                    "AwsAccountId": ["${AWS::AccountId}"],
+                    "Region": ["${AWS::Region}"],
+                    "RecordState": ["ACTIVE"],
+                    "Workflow": {"Status": ["NEW"]},
+                    "Compliance": {"Status": ["FAILED"], "SecurityControlId": ["RDS.2", "RDS.7", "RDS.8"]},
+                },
+            },
         }
     }
 

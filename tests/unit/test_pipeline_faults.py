@@ -256,6 +256,17 @@ def test_look_after_the_change_that_is_refused_is_not_taken_for_a_proof(world: W
     assert world.outcomes() == ["PLANNED"]
 
 
+def test_look_after_the_change_without_the_permission_is_told_and_leaves_no_lease(world: World, key: str) -> None:
+    """If this fails, a role that lacks a read leaves a changed resource without an outcome, locked for a while."""
+    told = "not authorized to perform: kms:GetKeyRotationStatus because no identity-based policy allows it"
+    world.wire.fail("kms", "GetKeyRotationStatus", "AccessDeniedException", told, skip=1, times=9)
+    with pytest.raises(NotGrantedError, match="deploy the stack's current policies"):
+        world.run(CONTROL, request(CONTROL, key, creates=True))
+    assert world.outcomes() == ["PLANNED", "FAILED"]
+    assert "changed, and cannot be proved" in world.records()[-1]["detail"]
+    assert world.ledger().state(CONTROL, key).lease_owner == ""
+
+
 def test_refused_change_fails_and_says_why(world: World, key: str) -> None:
     """If this fails, a refusal of AWS's is lost or retried without end."""
     world.wire.fail("kms", "EnableKeyRotation", "UnsupportedOperationException", "not this key")
@@ -366,7 +377,10 @@ def test_proof_waits_for_a_worker_at_the_same_resource(world: World, key: str) -
     with pytest.raises(Crash):
         world.run(CONTROL, request(CONTROL, key, creates=True))
     result = world.run(CONTROL, request(CONTROL, key), owner="worker-2", redelivered=True)
-    assert (result.outcome, world.outcomes()) == ("COMPLIANT", ["PLANNED"])
+    assert (result.outcome, world.outcomes()) == ("RETURNED", ["PLANNED"])
+    world.now += LEASE
+    assert world.run(CONTROL, result.request.again(world.now), owner="worker-2").outcome == "COMPLIANT"
+    assert world.outcomes() == ["PLANNED", "REMEDIATED"]
 
 
 def test_proof_that_loses_a_race_comes_again(world: World, key: str) -> None:

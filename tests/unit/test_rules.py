@@ -153,7 +153,7 @@ def test_overrides_that_contradict_are_refused_by_name(given: list[dict[str, Any
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        (5, "w: expected an object, got int"),
+        (5, "w: is a whole number; write keys and values"),
         ({"regions": ["a"]}, "w: changes nothing; give it a mode, parameters or a blast_radius"),
         ({"mode": "off"}, "w: is for nothing; give it resources, accounts, regions or tags"),
         ({"mode": "off", "tags": {}}, "w: is for nothing; give it resources, accounts, regions or tags"),
@@ -275,13 +275,14 @@ def _at(text: str) -> datetime:
 )
 def test_when_a_freeze_holds_and_ends(freeze: tuple[str, int, str], now: str, ends: str | None) -> None:
     """If this fails, resources are changed in a freeze, or left alone outside of one."""
-    found = Freeze("f", freeze[0], freeze[1], freeze[2], ("*",)).ends("kms-key-rotation", _at(now))
+    found = Freeze("f", freeze[0], freeze[1], freeze[2], ("*",), "freezes[0]").ends("kms-key-rotation", _at(now))
     assert found == (ends and _at(ends))
 
 
 def test_one_moment_is_another_hour_in_another_zone() -> None:
     """If this fails, the freeze of one time zone is taken for that of another with the same cron expression."""
-    madrid, tokyo = (Freeze("f", "0 9 * * *", 1, zone, ("*",)) for zone in ("Europe/Madrid", "Asia/Tokyo"))
+    zones = ("Europe/Madrid", "Asia/Tokyo")
+    madrid, tokyo = (Freeze("f", "0 9 * * *", 1, zone, ("*",), "freezes[0]") for zone in zones)
     now = _at("2026-11-20T08:30:00+00:00")
     assert madrid.ends("x", now) == _at("2026-11-20T09:00:00+00:00")
     assert tokyo.ends("x", now) is None
@@ -289,14 +290,14 @@ def test_one_moment_is_another_hour_in_another_zone() -> None:
 
 def test_a_freeze_is_about_its_controls() -> None:
     """If this fails, a freeze of one control stops all, or stops none."""
-    frozen = Freeze("f", "* * * * *", 1, "UTC", ("a", "b"))
+    frozen = Freeze("f", "* * * * *", 1, "UTC", ("a", "b"), "freezes[0]")
     assert [bool(frozen.ends(control, NOW)) for control in ("a", "b", "c")] == [True, True, False]
 
 
 def test_a_freeze_needs_no_more_than_cron_and_hours() -> None:
     """If this fails, the simplest freeze is refused, or does not stop everything."""
     assert rules.freeze({"cron": "0 0 24 12 *", "hours": 48}, "freezes[0]") == Freeze(
-        "freezes[0]", "0 0 24 12 *", 48, "UTC", ("*",)
+        "freezes[0]", "0 0 24 12 *", 48, "UTC", ("*",), "freezes[0]"
     )
 
 

@@ -45,13 +45,13 @@ def test_empty_document_means_the_defaults() -> None:
         ("{", "settings: not JSON"),
         ("[" * 100_000, "settings: not JSON"),
         ('{"schema_version": ' + "9" * 5000 + "}", "settings: not JSON"),
-        ("[]", "settings: expected an object, got list"),
-        ("null", "settings: expected an object, got NoneType"),
+        ("[]", "settings: is a list; write keys and values"),
+        ("null", "settings: is empty; write keys and values"),
         ("{}", "settings.schema_version: None; write 1"),
         ('{"schema_version": 2}', "settings.schema_version: 2; write 1"),
         ('{"schema_version": "1"}', "settings.schema_version: '1'; write 1"),
         ('{"schema_version": 1, "z": 1, "contrls": {}}', "settings: unknown key 'contrls'"),
-        ('{"schema_version": 1, "controls": []}', "settings.controls: expected an object, got list"),
+        ('{"schema_version": 1, "controls": []}', "settings.controls: is a list; write keys and values"),
     ],
 )
 def test_bad_documents_are_refused_with_the_place(document: str, message: str) -> None:
@@ -96,12 +96,16 @@ MODES = "use one of off, notify, approve, enforce"
 @pytest.mark.parametrize(
     ("control", "given", "message"),
     [
-        (KMS, [], "controls.kms-key-rotation: expected an object, got list"),
-        (KMS, {"modes": "off", "x": 1}, "controls.kms-key-rotation: unknown key 'modes'"),
+        (KMS, [], "controls.kms-key-rotation: is a list; write keys and values"),
+        (
+            KMS,
+            {"modes": "off", "x": 1},
+            "controls.kms-key-rotation: unknown key 'modes'; known are blast_radius, mode, overrides, parameters",
+        ),
         (KMS, {"mode": "destroy"}, f"controls.kms-key-rotation.mode: 'destroy' is not a valid Mode; {MODES}"),
         (KMS, {"mode": []}, f"controls.kms-key-rotation.mode: [] is not a valid Mode; {MODES}"),
         (KMS, {"mode": None}, f"controls.kms-key-rotation.mode: None is not a valid Mode; {MODES}"),
-        (KMS, {"parameters": 1}, "controls.kms-key-rotation.parameters: expected an object, got int"),
+        (KMS, {"parameters": 1}, "controls.kms-key-rotation.parameters: is a whole number; write keys and values"),
         (
             KMS,
             {"parameters": {"days": 1}},
@@ -118,12 +122,12 @@ MODES = "use one of off, notify, approve, enforce"
         (
             KMS,
             {"parameters": {"period_days": "365"}},
-            "controls.kms-key-rotation.parameters.period_days: expected int, got str",
+            "controls.kms-key-rotation.parameters.period_days: '365' is a text; write a whole number",
         ),
         (
             KMS,
             {"parameters": {"period_days": True}},
-            "controls.kms-key-rotation.parameters.period_days: expected int, got bool",
+            "controls.kms-key-rotation.parameters.period_days: True is true or false; write a whole number",
         ),
         (
             KMS,
@@ -180,7 +184,7 @@ MODES = "use one of off, notify, approve, enforce"
         (
             ENCRYPTION,
             {"parameters": {"key_arn": 5}},
-            "controls.logs-group-encryption.parameters.key_arn: expected str, got int",
+            "controls.logs-group-encryption.parameters.key_arn: 5 is a whole number; write a text",
         ),
         (
             TAGS,
@@ -221,7 +225,7 @@ MODES = "use one of off, notify, approve, enforce"
                 "write up to 256 letters, digits, spaces or _ . : / = + - @"
             ),
         ),
-        (KMS, {"blast_radius": 5}, "controls.kms-key-rotation.blast_radius: expected an object, got int"),
+        (KMS, {"blast_radius": 5}, "controls.kms-key-rotation.blast_radius: is a whole number; write keys and values"),
     ],
 )
 def test_bad_settings_of_a_control_are_refused_with_the_place(control: Any, given: Any, message: str) -> None:

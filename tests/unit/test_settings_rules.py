@@ -160,12 +160,12 @@ def test_the_last_of_several_freezes_counts() -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({"exemptions": {}}, "exemptions: expected a list, got dict"),
+        ({"exemptions": {}}, "exemptions: is keys and values; write a list"),
         ({"exemptions": [{}]}, "exemptions[0].reason: is required"),
-        ({"freezes": "always"}, "freezes: expected a list, got str"),
+        ({"freezes": "always"}, "freezes: is a text; write a list"),
         ({"freezes": [FREEZE, {**FREEZE, "cron": "0 0 31 6 *"}]}, "freezes[1].cron: '0 0 31 6 *'"),
-        ({"controls": {KMS.id: {"overrides": {}}}}, f"controls.{KMS.id}.overrides: expected a list, got dict"),
-        ({"controls": {KMS.id: {"overrides": [5]}}}, f"controls.{KMS.id}.overrides[0]: expected an object"),
+        ({"controls": {KMS.id: {"overrides": {}}}}, f"controls.{KMS.id}.overrides: is keys and values; write a list"),
+        ({"controls": {KMS.id: {"overrides": [5]}}}, f"controls.{KMS.id}.overrides[0]: is a whole number; write"),
         (
             {"controls": {KMS.id: {"overrides": [ACCOUNTS, {**ACCOUNTS, "parameters": {"period_days": 99}}]}}},
             f"controls.{KMS.id}.overrides[1]: may hold for the same resource as controls.{KMS.id}.overrides[0]",
@@ -186,7 +186,7 @@ def test_the_last_of_several_freezes_counts() -> None:
             {"exemptions": [{**EXEMPTION, "resources": ["*"], "controls": ["kms"]}]},
             "exemptions[0]",
         ),
-        ({"freezes": [{**FREEZE, "controls": ["kms"]}]}, "freezes.freezes[0]"),
+        ({"freezes": [{**FREEZE, "controls": ["kms"]}]}, "freezes[0].controls"),
     ],
 )
 def test_wrong_rules_are_refused_with_the_place(document: dict[str, Any], told: str) -> None:
@@ -194,3 +194,33 @@ def test_wrong_rules_are_refused_with_the_place(document: dict[str, Any], told: 
     with pytest.raises(SettingsError) as caught:
         settings.check(json.dumps({"schema_version": 1, **document}), CONTROLS.values())
     assert str(caught.value).startswith(told)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    """If this fails, whoever mends a document learns of its next mistake only after the first is mended."""
+    wrong = {
+        "schema_version": 1,
+        "controls": {KMS.id: [], "logs-group-retention": {"overrides": [{"mode": "off"}, 5]}},
+        "exemptions": [{}, 1],
+        "freezes": "soon",
+    }
+    with pytest.raises(SettingsError) as refused:
+        settings.parse(json.dumps(wrong))
+    places = [problem.partition(":")[0] for problem in str(refused.value).split("; ") if ": " in problem]
+    assert places == [
+        "exemptions[0].reason",
+        "exemptions[1]",
+        "freezes",
+        f"controls.{KMS.id}",
+        "controls.logs-group-retention.overrides[0]",
+        "controls.logs-group-retention.overrides[1]",
+    ]
+
+
+def test_what_the_stack_provides_may_be_given() -> None:
+    """If this fails, the command line refuses a valid document for want of what only the stack's functions know."""
+    (encryption,) = (each for each in all_controls().values() if each.id == "logs-group-encryption")
+    with pytest.raises(SettingsError, match="key_arn"):
+        settings.check('{"schema_version": 1}', [encryption], variables={})
+    key = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    assert settings.check('{"schema_version": 1}', [encryption], variables={"EVENKEEL_LOG_KEY_ARN": key})

@@ -56,10 +56,10 @@ def test_valid_settings_are_accepted(ask: Callable[[bytes], None], members: dict
         (b"", "settings: not JSON"),
         (b"no JSON", "settings: not JSON"),
         (b"\xff", "settings: not JSON: 'utf-8' codec"),
-        (b"[]", "settings: expected an object, got list"),
+        (b"[]", "settings: is a list; write keys and values"),
         (b'{"schema_version": 2}', "settings.schema_version: 2; write 1"),
         (_json(settle=1), "settings: unknown key 'settle'"),
-        (_json(controls={"kms-key-rotaton": {}}), "controls.kms-key-rotaton: no such control; there are dynamodb-"),
+        (_json(controls={"kms-key-rotaton": {}}), "controls.kms-key-rotaton: no such control; did you mean kms-key"),
         (
             _json(controls={"kms-key-rotation": {"mode": "destroy"}}),
             "controls.kms-key-rotation.mode: 'destroy' is not a valid Mode; use one of off, notify, approve, enforce",
@@ -68,7 +68,7 @@ def test_valid_settings_are_accepted(ask: Callable[[bytes], None], members: dict
             _json(controls={"logs-group-retention": {"parameters": {"days": 2}}}),
             "controls.logs-group-retention.parameters.days: 2; write one of 1, 3",
         ),
-        (_json(controls={"logs-group-retention": []}), "controls.logs-group-retention: expected an object, got list"),
+        (_json(controls={"logs-group-retention": []}), "controls.logs-group-retention: is a list; write"),
     ],
 )
 def test_everything_else_is_refused_with_where_and_what(
@@ -94,4 +94,4 @@ def test_a_refusal_is_logged(ask: Callable[[bytes], None], caplog: pytest.LogCap
         ask(b"[]")
     told = vars(caplog.records[-1])
     assert (told["msg"], told["configuration_version"]) == ("refused", "2")
-    assert "expected an object" in told["reason"]
+    assert "write keys and values" in told["reason"]

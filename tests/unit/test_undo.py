@@ -112,7 +112,36 @@ def test_undo_that_does_not_show_is_told(world: World, repaired: tuple[str, str]
     stale = {"KeyRotationEnabled": True, "RotationPeriodInDays": 365}
     world.wire.answer("kms", "GetKeyRotationStatus", stale, times=99)
     assert _undoer(world).run(KMS, *repaired).outcome == "FAILED"
-    assert world.records()[-1]["detail"] == "the calls went through and do not show"
+    assert world.records()[-1]["detail"] == "the calls went through and do not show yet; the resource is held"
+
+
+def test_undo_that_shows_late_is_not_repaired_again(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, what a person took back is set again as soon as AWS shows it."""
+    arn, record_id = repaired
+    stale = {"KeyRotationEnabled": True, "RotationPeriodInDays": 365}
+    world.wire.answer("kms", "GetKeyRotationStatus", stale, times=99)
+    _undoer(world).run(KMS, arn, record_id)
+    world.wire.clear()
+    assert world.run(CONTROL, request(CONTROL, arn)).outcome == "SKIPPED"
+    assert not _rotates(arn)
+
+
+def test_undo_that_may_not_be_looked_at_is_told_and_held(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo without the permission to prove it leaves an open plan that nobody can close."""
+    arn, record_id = repaired
+    world.wire.fail("kms", "DescribeKey", "AccessDeniedException", "not authorized to perform: kms:DescribeKey")
+    assert _undoer(world).run(KMS, arn, record_id).outcome == "FAILED"
+    assert "cannot be proved" in world.records()[-1]["detail"]
+    assert "kms:DescribeKey" in world.records()[-1]["detail"]
+    item = world.ledger().state(CONTROL, arn)
+    assert (item.plan, item.lease_owner, bool(item.held(world.now))) == ("", "", True)
+
+
+def test_undo_waits_out_a_throttled_look(world: World, repaired: tuple[str, str]) -> None:
+    """If this fails, an undo that went through is told as failed because a look was throttled."""
+    arn, record_id = repaired
+    world.wire.fail("kms", "DescribeKey", "ThrottlingException", times=2)
+    assert _undoer(world).run(KMS, arn, record_id).outcome == "UNDONE"
 
 
 def _replace(world: World, **changes: Any) -> None:

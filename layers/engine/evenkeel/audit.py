@@ -228,8 +228,8 @@ class Ledger:
 
     def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
         """Put a record and move the state item's head to it, in one transaction."""
-        put = {**put, "head": sealed["hash"], "head_expires_at": sealed["expires_at"]}
-        update = self._update(sealed["control"], sealed["resource"], put, remove, item.head)
+        head = {"head": sealed["hash"], "head_expires_at": sealed["expires_at"], "head_record": sealed["record_id"]}
+        update = self._update(sealed["control"], sealed["resource"], {**put, **head}, remove, item.head)
         transaction = [
             {
                 "Put": {

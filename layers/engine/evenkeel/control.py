@@ -96,7 +96,10 @@ class Control(ABC):
     resource_type: ClassVar[str]
     """CloudFormation's type name, e.g. ``AWS::KMS::Key``, or words where there are many."""
     arn: ClassVar[str]
-    """ARN template with ``{partition}``, ``{region}``, ``{account}`` and ``{id}``; empty for many types."""
+    """ARN template with ``{partition}``, ``{region}``, ``{account}`` and ``{id}``; empty for many types.
+
+    Without ``{id}`` there is one such resource in an account and region; CloudTrail's ``recipientAccountId`` names it.
+    """
     frameworks: ClassVar[Frameworks] = Frameworks()
     triggers: ClassVar[tuple[Trigger, ...]]
     permissions: ClassVar[tuple[Grant, ...]]
@@ -105,6 +108,10 @@ class Control(ABC):
     blast_radius: ClassVar[Radius] = Radius()
     always_settles: ClassVar[bool] = False
     """Wait the settle time after every creation, not only after infrastructure-as-code's."""
+    undo_replaces: ClassVar[bool] = False
+    """Undo puts back a whole document that others write into, too: it cannot be forced once somebody changed that."""
+    yields: ClassVar[bool] = True
+    """Give in after a tug of war; False where leaving the resource as it is would blind Evenkeel."""
     busy_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "not ready yet" for this control's calls, beside the common ones."""
     gone_codes: ClassVar[frozenset[str]] = frozenset()
@@ -161,9 +168,9 @@ class Control(ABC):
 
 
 def fits(template: str, arn: str) -> bool:
-    """Say whether an ARN is of a template: same service and same prefix before the id."""
+    """Say whether an ARN is of a template: same service, and same prefix before the id or same name without."""
     wanted, given = template.split(":", 5), arn.split(":", 5)
     if len(given) < len(wanted) or given[0] != "arn" or wanted[2] != given[2]:
         return False
-    prefix = wanted[5].partition("{id}")[0]
-    return given[5].startswith(prefix) and len(given[5]) > len(prefix)
+    prefix, an_id, _ = wanted[5].partition("{id}")
+    return given[5].startswith(prefix) and len(given[5]) > len(prefix) if an_id else given[5] == prefix

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import security_hub
 from evenkeel.control import fits
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.identity import actor, is_own_role
 from evenkeel.model import SCHEMA_VERSION, Actor, Cause, Place, Request, Resource
-from evenkeel.triggers import CloudTrail, Config, TagChange, find
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, find, triggers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ TAG_CHANGE = "Tag Change on Resource"
 
 _ARN = re.compile(r"arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
 _ID = re.compile(r"[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
+_QUALIFIED = re.compile(r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:]+):[^:]+")
 
 
 # What a request is made of, for reading one back from JSON; every other field is text.
@@ -45,6 +47,17 @@ class Parsed:
 class _Findings:
     requests: dict[tuple[str, str], Request] = field(default_factory=dict)
     matched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """What a trigger sees in an event: an ARN, id, name or URL of a resource, and why it is to be looked at."""
+
+    value: str
+    cause: Cause
+    template: str = ""
+    """Overrides the control's ARN template."""
+    creates: bool = False
 
 
 def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
@@ -67,7 +80,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
         return Parsed(irrelevant=refusal)
     findings = _Findings()
     for control in controls:
-        for trigger in control.triggers:
+        for trigger in triggers_of(control):
             _collect(findings, control, trigger, payload, place)
     if findings.requests:
         return Parsed(tuple(findings.requests.values()))
@@ -99,8 +112,8 @@ def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> s
 def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> None:
     """Add the requests that one trigger of one control sees in an event."""
     elsewhere = False
-    for template, value, creates in _identify(trigger, payload):
-        arn = resource_arn(template or control.arn, value, place)
+    for seen in _identify(control, trigger, payload, place):
+        arn = resource_arn(seen.template or control.arn, seen.value, place)
         if not arn or not control.applies_to(arn):
             continue
         _, _, _, region, account, _ = arn.split(":", 5)
@@ -110,28 +123,38 @@ def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: d
         request = Request(
             control.id,
             Resource(arn, place.account, place.region),
-            _cause(payload),
+            seen.cause,
             actor=actor(payload["detail"]),
-            creates=creates,
+            creates=seen.creates,
         )
         findings.requests.setdefault((control.id, arn), request)
-    findings.matched = findings.matched or (_hits(trigger, payload) and not elsewhere)
+    findings.matched = findings.matched or (_hits(trigger, payload, place) and not elsewhere)
 
 
-def _hits(trigger: Trigger, payload: dict[str, Any]) -> bool:
-    return isinstance(trigger, CloudTrail) and payload["detail-type"] == API_CALL and trigger.matches(payload["detail"])
-
-
-def _identify(trigger: Trigger, payload: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """Yield (ARN template, ARN or id, creates) for what a trigger sees in an event."""
+def _hits(trigger: Trigger, payload: dict[str, Any], place: Place) -> bool:
+    """Say whether an event is one that must name a resource."""
     kind, detail = payload["detail-type"], payload["detail"]
+    if isinstance(trigger, SecurityHub):
+        return kind == security_hub.FINDINGS and bool(security_hub.open_findings(trigger.ids, detail, place))
+    return isinstance(trigger, CloudTrail) and kind == API_CALL and trigger.matches(detail)
+
+
+def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> Iterator[_Sighting]:
+    """Yield what a trigger sees in an event."""
+    kind, detail, cause = payload["detail-type"], payload["detail"], _cause(payload)
     if isinstance(trigger, CloudTrail):
         if kind == API_CALL and trigger.matches(detail):
-            yield from ((trigger.arn, value, trigger.creates) for value in find(trigger.at, detail))
+            found = find(trigger.at, detail)
+            yield from (_Sighting(value, cause, trigger.arn, trigger.creates) for value in found)
     elif isinstance(trigger, Config):
-        yield from ((trigger.arn, value, False) for value in _config_ids(trigger, kind, detail))
+        yield from (_Sighting(value, cause, trigger.arn) for value in _config_ids(trigger, kind, detail))
+    elif isinstance(trigger, SecurityHub) and kind == security_hub.FINDINGS:
+        for finding in security_hub.open_findings(trigger.ids, detail, place):
+            because = _because(cause, finding)
+            named = security_hub.resources(finding, control.arn, place)
+            yield from (_Sighting(value, because) for value in named)
     elif isinstance(trigger, TagChange) and kind == TAG_CHANGE and _tag_change_of(trigger, detail):
-        yield from (("", value, False) for value in find("resources", payload))
+        yield from (_Sighting(value, cause) for value in find("resources", payload))
 
 
 def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]:
@@ -154,9 +177,10 @@ def _tag_change_of(trigger: TagChange, detail: dict[str, Any]) -> bool:
 def resource_arn(template: str, value: str, place: Place) -> str:
     """Return the ARN that an event's value (ARN, id, name or URL) means, or an empty string for a malformed one.
 
-    A URL (SQS) names its resource in the last segment; CloudWatch Logs' ARNs may end in ``:*``.
+    A URL (SQS) names its resource in the last segment; CloudWatch Logs' ARNs may end in ``:*``, Lambda's in a version
+    or alias, which say nothing about the function that is looked at.
     """
-    value = value.removesuffix(":*")
+    value = _QUALIFIED.sub(r"\1", value.removesuffix(":*"))
     if value.startswith("arn:"):
         of_type = (not template or fits(template, value)) and value.split(":")[1] == place.partition
         return value if of_type and _ARN.fullmatch(value) else ""
@@ -170,13 +194,25 @@ def resource_arn(template: str, value: str, place: Place) -> str:
 
 def _cause(payload: dict[str, Any]) -> Cause:
     detail = payload["detail"]
-    origins = {API_CALL: "cloudtrail", CONFIG_RULE: "config", CONFIG_ITEM: "config", TAG_CHANGE: "tag"}
+    origins = {
+        API_CALL: "cloudtrail",
+        CONFIG_RULE: "config",
+        CONFIG_ITEM: "config",
+        TAG_CHANGE: "tag",
+        security_hub.FINDINGS: security_hub.ORIGIN,
+    }
     return Cause(
         origin=origins.get(payload["detail-type"], "event"),
         event_id=str(detail.get("eventID") or payload.get("id") or "")[:128],
         event_name=str(detail.get("eventName") or payload["detail-type"])[:128],
         event_time=str(detail.get("eventTime") or payload.get("time") or "")[:40],
     )
+
+
+def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
+    """Return an event's cause with the finding that a note is to be put on."""
+    name, product = security_hub.identity(finding)
+    return replace(cause, finding_id=name, product_arn=product, note=security_hub.others_note(finding))
 
 
 def encode(request: Request) -> dict[str, Any]:

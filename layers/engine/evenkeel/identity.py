@@ -19,8 +19,12 @@ def is_own_role(identity: dict[str, Any], account: str) -> bool:
 
 def is_infrastructure_as_code(actor: Actor) -> bool:
     """Say whether a tool made the call that sets further properties in a later call."""
-    made_by = f"{actor.user_agent} {actor.invoked_by}".lower()
-    return any(tool in made_by for tool in _INFRASTRUCTURE_AS_CODE)
+    return names_a_tool(f"{actor.user_agent} {actor.invoked_by}")
+
+
+def names_a_tool(text: str) -> bool:
+    """Say whether a text (a client's name, a tag) names one of infrastructure-as-code's tools."""
+    return any(tool in text.lower() for tool in _INFRASTRUCTURE_AS_CODE)
 
 
 def actor(detail: dict[str, Any]) -> Actor:

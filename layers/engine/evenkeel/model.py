@@ -67,6 +67,10 @@ class Outcome(StrEnum):
     """Kept for later, unchanged: a freeze, the blast radius or a tug of war; looked at again when due or released."""
     UNDONE = "UNDONE"
     """A person had a change taken back; the resource is held, so that it is not repaired again."""
+    EXPIRING = "EXPIRING"
+    """About the settings: an exemption ends soon, and nothing was changed."""
+    DROPPED = "DROPPED"
+    """About the stack's own queue: a person had a dead letter deleted, so it is not served any more."""
 
     COMPLIANT = "COMPLIANT"
     NOT_APPLICABLE = "NOT_APPLICABLE"
@@ -196,11 +200,16 @@ class Cause:
     """What made Evenkeel look: an event, or a person's request."""
 
     origin: str
-    """``cloudtrail``, ``config``, ``tag``, ``manual`` or ``verify``."""
+    """``cloudtrail``, ``config``, ``tag``, ``securityhub``, ``manual``, ``verify`` or ``clerk``."""
     event_id: str = ""
     event_name: str = ""
     event_time: str = ""
     """ISO 8601, UTC."""
+    finding_id: str = ""
+    """With ``product_arn`` the name of Security Hub's finding, where it was the cause; up to 512 characters."""
+    product_arn: str = ""
+    note: str = ""
+    """What somebody else had noted on that finding, so that a note of ours keeps it."""
 
 
 @dataclass(frozen=True, slots=True)

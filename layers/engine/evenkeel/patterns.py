@@ -10,9 +10,10 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import security_hub
 from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
 from evenkeel.identity import OWN_ROLE_PATH
-from evenkeel.triggers import CloudTrail, Config, TagChange
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, triggers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_PATTERN_CHARACTERS = 2048
 """EventBridge's limit on a rule's pattern (EventBridge user guide, "Quotas")."""
-_RESERVE = 100  # what the placeholders of partition and account may add when they are filled in
+_RESERVE = 100  # what the placeholders of partition, account and region may add when they are filled in
 
 OWN_ROLES = f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{OWN_ROLE_PATH}"
 """Prefix of Evenkeel's role ARNs in CloudFormation's ``Fn::Sub`` form."""
@@ -34,7 +35,7 @@ _NOT_OURS = [
 
 def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
     """Return the patterns of a group's rules by the rule's suffix (``ApiCall``, ``ApiCall2``, ``ConfigRule``, …)."""
-    triggers = [trigger for control in controls for trigger in control.triggers]
+    triggers = [trigger for control in controls for trigger in triggers_of(control)]
     found: dict[str, dict[str, Any]] = {}
     for number, pattern in enumerate(_api_calls(triggers), start=1):
         found["ApiCall" if number == 1 else f"ApiCall{number}"] = pattern
@@ -58,6 +59,13 @@ def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
     services = sorted({trigger.service for trigger in triggers if isinstance(trigger, TagChange)})
     if services:
         found["TagChange"] = {"source": ["aws.tag"], "detail-type": [TAG_CHANGE], "detail": {"service": services}}
+    ids = {name for trigger in triggers if isinstance(trigger, SecurityHub) for name in trigger.ids}
+    if ids:
+        found["SecurityHub"] = {
+            "source": ["aws.securityhub"],
+            "detail-type": [security_hub.FINDINGS],
+            "detail": {"findings": security_hub.wanted(sorted(ids), "${AWS::AccountId}", "${AWS::Region}")},
+        }
     return found
 
 

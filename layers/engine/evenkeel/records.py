@@ -8,7 +8,7 @@ import secrets
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from evenkeel.errors import BrokenChainError
 from evenkeel.model import SCHEMA_VERSION, Outcome, Step
@@ -16,8 +16,7 @@ from evenkeel.model import SCHEMA_VERSION, Outcome, Step
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evenkeel.control import Control
-    from evenkeel.model import Call, Change, Mode, Request, State
+    from evenkeel.model import Call, Change, Mode, Request, Severity, State
 
 Record = dict[str, Any]
 """An audit record as JSON-able data; docs/audit.md describes every field."""
@@ -27,6 +26,22 @@ SHARDS = 16
 MAX_STATE_BYTES = 60_000
 """A larger state is kept as its hash: an item of DynamoDB holds 400 KB, and a record holds two states and the calls."""
 _UNHASHED = frozenset({"hash", "expires_at"})
+
+
+class Matter(Protocol):
+    """What a record is about: a control, or something of the stack's own."""
+
+    @property
+    def id(self) -> str:
+        """The control's id."""
+
+    @property
+    def title(self) -> str:
+        """One sentence."""
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters."""
 
 
 def new_id(now: datetime) -> str:
@@ -115,7 +130,7 @@ def _dicts(calls: Iterable[Call]) -> list[dict[str, Any]]:
 
 
 def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
-    control: Control,
+    control: Matter,
     request: Request,
     *,
     now: datetime,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import policy, records
-from evenkeel.errors import AwsError, ErrorKind, EvenkeelError
+from evenkeel.errors import AwsError, ErrorKind, EvenkeelError, LeaseHeldError
 from evenkeel.job import returned
 from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
 
@@ -26,6 +26,7 @@ VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
 """Seconds to wait before each look after a change; about ten in all, then the proof is left to a later request."""
 VERIFY_WITHIN = timedelta(minutes=15)
 """How long AWS may take to show a change before it counts as not having held."""
+_CLIENT_LENGTH = 60  # what follows in a user agent is the client's libraries; the records keep it whole
 _PROOF_ATTEMPT = 4  # a proof that is late comes late: begin at this attempt's delay (32 s)
 
 
@@ -75,10 +76,11 @@ class Repairer:
         return self._verify(job, plan, item)
 
     def finish(self, job: Job, state: State | None, outcome: Outcome, detail: str) -> None:
-        """Write the outcome of an act that was cut short or late to show, if there is one and nobody is at it.
+        """Write the outcome of an act that was cut short or late to show, if there is one.
 
         Raises:
-            LeaseHeldError, StaleStateError: somebody else was faster.
+            LeaseHeldError: somebody else is at it, or was when they died.
+            StaleStateError: somebody else was faster.
         """
         item = self._ledger.state(job.control.id, job.arn)
         now = self._clock()
@@ -87,7 +89,9 @@ class Repairer:
             self._ledger.unhold(job.control.id, job.arn, item)
             item = replace(item, hold_until=0)
         # Under a hold the open plan is an undo's: whoever asked for it has to ask again.
-        if item.plan and not item.held(now) and not item.leased_to_other(self._ledger.owner, now):
+        if item.plan and not item.held(now):
+            if item.leased_to_other(self._ledger.owner, now):
+                raise LeaseHeldError(f"{job.arn}: another worker is at it, or died over it")
             self.end(job, item, outcome, detail, after=state, announce=outcome is Outcome.REMEDIATED)
 
     def end(  # noqa: PLR0913 - an outcome has these parts
@@ -139,12 +143,12 @@ class Repairer:
             return
         now = self._clock()
         rounds = item.recent_rounds(now)
-        if len(rounds) >= policy.TUG_ROUNDS and not job.approval:
-            told = "; ".join(f"{each['principal'] or 'somebody'} with {each['event']}" for each in rounds)
+        if len(rounds) >= policy.TUG_ROUNDS and job.control.yields and not job.approval:
+            told = "; ".join(_side(each["principal"], each["event"], each["client"]) for each in rounds)
             actor, event = job.request.actor, job.request.cause.event_name
             message = (
                 f"tug of war: repaired {len(rounds)} times within a day, and set back again by "
-                f"{actor.principal or 'somebody'} with {event}; before: {told}"
+                f"{_side(actor.principal, event, actor.user_agent[:_CLIENT_LENGTH])}; before: {told}"
             )
             raise TooMuchError(message, now + policy.TUG_HOLD, critical=True)
         since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
@@ -190,9 +194,15 @@ class Repairer:
             try:
                 state, judgement = job.look(self._aws, self._clock())
             except AwsError as error:
-                if job.kind(error) not in {ErrorKind.TRANSIENT, ErrorKind.NOT_FOUND}:
+                kind = job.kind(error)
+                if kind in {ErrorKind.TRANSIENT, ErrorKind.NOT_FOUND}:
+                    continue
+                if kind is ErrorKind.REFUSED:
                     raise
-                continue
+                closed = self._close(job, plan, Outcome.FAILED, f"changed, and cannot be proved: {error}")
+                if kind is ErrorKind.NOT_GRANTED:
+                    raise NotGrantedError(f"{job.arn}: {error}; deploy the stack's current policies") from error
+                return closed
             if _nothing_left(judgement):
                 remains = judgement.remains or judgement.reason if isinstance(judgement, NonCompliant) else ""
                 outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
@@ -208,7 +218,7 @@ class Repairer:
         this = {
             "at": int(now.timestamp() * 1000),
             "principal": actor["principal"],
-            "client": actor["user_agent"][:60],
+            "client": actor["user_agent"][:_CLIENT_LENGTH],
             "event": plan["cause"]["event_name"],
         }
         before = () if job.released else item.recent_rounds(now)
@@ -250,6 +260,11 @@ class Repairer:
             aws_calls=len(self._aws.made),
             announce=announce,
         )
+
+
+def _side(principal: str, event: str, client: str) -> str:
+    """Name one side of a tug of war: who, with which call, from which client."""
+    return f"{principal or 'somebody'} with {event}{f' ({client})' if client else ''}"
 
 
 def _nothing_left(judgement: Judgement) -> bool:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SOON = timedelta(days=14)
 """An exemption that ends within this time is announced once."""
 _LONGEST_FREEZE_HOURS = 31 * 24
+_KINDS: dict[type, str] = {
+    bool: "true or false", dict: "keys and values", float: "a fraction", int: "a whole number", list: "a list",
+    str: "a text", type(None): "empty",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,12 @@ class Selector:
             raise TagsUnknownError(f"{subject.arn}: a rule depends on tags that cannot be read")
         return all(subject.tags.get(key) in values for key, values in self.tags)
 
+    @property
+    def told(self) -> str:
+        """What it selects, in one line for people."""
+        tags = (f"{key}={'|'.join(values)}" for key, values in self.tags)
+        return ", ".join((*self.resources, *self.accounts, *self.regions, *tags))
+
     def may_overlap(self, other: Selector) -> bool:
         """Say whether some resource could match both; ARN patterns are taken to overlap."""
         pairs = ((self.accounts, other.accounts), (self.regions, other.regions))
@@ -118,6 +128,18 @@ class Exemption:
         """Say whether it is time to tell people that it ends."""
         return self.in_force(now) and self.expires - now.date() <= SOON
 
+    def described(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        return {
+            "controls": list(self.controls),
+            "resources": list(self.selector.resources),
+            "accounts": list(self.selector.accounts),
+            "tags": {key: list(values) for key, values in self.selector.tags},
+            "reason": self.reason,
+            "approver": self.approver,
+            "expires": f"{self.expires}",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
@@ -128,6 +150,7 @@ class Freeze:
     hours: int
     timezone: str
     controls: tuple[str, ...]
+    where: str
 
     def ends(self, control: str, now: datetime) -> datetime | None:
         """Return when the freeze that holds now ends (UTC), or None."""
@@ -196,7 +219,7 @@ def freeze(raw: Any, where: str) -> Freeze:
     except CronSimError as error:
         raise SettingsError(f"{where}.cron: {cron!r}: {error}; write minute hour day month weekday") from error
     name = str(fields.get("name") or where)
-    return Freeze(name, cron, hours, str(timezone), _texts(fields.get("controls", ["*"]), f"{where}.controls"))
+    return Freeze(name, cron, hours, str(timezone), _texts(fields.get("controls", ["*"]), f"{where}.controls"), where)
 
 
 def refuse_overlaps(overrides: Sequence[Override]) -> None:
@@ -238,12 +261,36 @@ def _selector(fields: Mapping[str, Any], where: str) -> Selector:
 
 
 def _fields(raw: Any, where: str, known: set[str]) -> dict[str, Any]:
+    fields = mapping(raw, where)
+    refuse_unknown(fields, where, known)
+    return fields
+
+
+def mapping(raw: Any, where: str) -> dict[str, Any]:
+    """Return a part of the document that has keys and values.
+
+    Raises:
+        SettingsError: it is something else.
+    """
     if not isinstance(raw, dict):
-        raise SettingsError(f"{where}: expected an object, got {type(raw).__name__}")
-    unknown = {str(key) for key in raw} - known
+        raise SettingsError(f"{where}: is {kind(raw)}; write keys and values")
+    return raw
+
+
+def refuse_unknown(fields: Mapping[str, Any], where: str, known: set[str]) -> None:
+    """Refuse a key that is none of those known.
+
+    Raises:
+        SettingsError: names the first.
+    """
+    unknown = {str(key) for key in fields} - known
     if unknown:
         raise SettingsError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(known))}")
-    return raw
+
+
+def kind(raw: Any) -> str:
+    """Say in a person's words what a value is."""
+    return _KINDS.get(type(raw), type(raw).__name__)
 
 
 def _texts(raw: Any, where: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evenkeel import rules
@@ -64,10 +65,8 @@ class Settings:
             TagsUnknownError: an override depends on tags that are not known.
             SettingsError: a mode, parameter or blast radius is not one that the control knows.
         """
-        given = _mapping(self.controls.get(control.id, {}), f"controls.{control.id}")
-        unknown = set(given) - {"mode", "parameters", "blast_radius", "overrides"}
-        if unknown:
-            raise SettingsError(f"controls.{control.id}: unknown key {min(unknown)!r}")
+        given = rules.mapping(self.controls.get(control.id, {}), f"controls.{control.id}")
+        rules.refuse_unknown(given, f"controls.{control.id}", {"mode", "parameters", "blast_radius", "overrides"})
         layers = [(given, f"controls.{control.id}")]
         if subject:
             holding = [rule for rule in self.overrides.get(control.id, ()) if rule.selector.matches(subject)]
@@ -94,7 +93,7 @@ class Settings:
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield each control that an exemption or a freeze names, with its place."""
         yield from ((f"{each.where}.controls", name) for each in self.exemptions for name in each.controls)
-        yield from ((f"freezes.{each.name}", name) for each in self.freezes for name in each.controls)
+        yield from ((f"{each.where}.controls", name) for each in self.freezes for name in each.controls)
 
     def frozen_until(self, control: Control, now: datetime) -> datetime | None:
         """Return when the last of the freezes ends that hold for a control now, or None."""
@@ -102,27 +101,47 @@ class Settings:
         return max(ends, default=None)
 
 
-def check(document: str | bytes, controls: Iterable[Control], start_mode: str = "recommended") -> Settings:
+def check(
+    document: str | bytes,
+    controls: Iterable[Control],
+    start_mode: str = "recommended",
+    variables: Mapping[str, str] = os.environ,
+) -> Settings:
     """Check a settings document down to every parameter of every control; needs all controls that there are.
+
+    ``variables`` are what the stack gives its functions as defaults of parameters.
 
     Raises:
         SettingsError: names each thing that is wrong, where it is, and what to write.
     """
     settings = parse(document, start_mode)
     known = {control.id: control for control in controls}
-    unknown = sorted(set(settings.controls) - set(known))
-    problems = [f"controls.{name}: no such control; there are {', '.join(sorted(known))}" for name in unknown]
-    problems += [f"{place}: no such control {name!r}" for place, name in settings.named() if name not in {"*", *known}]
+    problems = [
+        f"{place}: no such control{quoted}; {_meant(name, known)}"
+        for place, name, quoted in (
+            *((f"controls.{name}", name, "") for name in sorted(settings.controls)),
+            *((place, name, f" {name!r}") for place, name in settings.named() if name != "*"),
+        )
+        if name not in known
+    ]
     for control in known.values():
         try:
-            settings.of(control)
+            settings.of(control, variables=variables)
             for rule in settings.overrides.get(control.id, ()):
-                _layered(control, [(rule.given, rule.where)], start_mode, os.environ)
+                _layered(control, [(rule.given, rule.where)], start_mode, variables)
         except SettingsError as error:
             problems.append(str(error))
     if problems:
         raise SettingsError("; ".join(problems))
     return settings
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Name the controls that may have been meant, or all that there are."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
+
+    close = get_close_matches(name, sorted(known))
+    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(known))}"
 
 
 def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
@@ -133,50 +152,65 @@ def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
     """
     try:
         document = document.decode() if isinstance(document, bytes) else document
-        raw = _mapping(json.loads(document), "settings")
+        raw = rules.mapping(json.loads(document), "settings")
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings: not JSON: {error}") from error
     if type(raw.get("schema_version")) is not int or raw["schema_version"] != SCHEMA_VERSION:
         raise SettingsError(f"settings.schema_version: {raw.get('schema_version')!r}; write {SCHEMA_VERSION}")
-    unknown = set(raw) - {"schema_version", "settle_seconds", "controls", "exemptions", "freezes"}
-    if unknown:
-        raise SettingsError(f"settings: unknown key {min(unknown)!r}")
+    rules.refuse_unknown(raw, "settings", {"schema_version", "settle_seconds", "controls", "exemptions", "freezes"})
     settle = raw.get("settle_seconds", DEFAULT_SETTLE_SECONDS)
     if not isinstance(settle, int) or isinstance(settle, bool) or not 0 <= settle <= _MAX_SETTLE_SECONDS:
         raise SettingsError(f"settings.settle_seconds: {settle!r}; write whole seconds from 0 to {_MAX_SETTLE_SECONDS}")
-    controls = _mapping(raw.get("controls", {}), "settings.controls")
+    controls = rules.mapping(raw.get("controls", {}), "settings.controls")
+    readings: list[Callable[[], Any]] = [
+        partial(_each, raw, "exemptions", rules.exemption),
+        partial(_each, raw, "freezes", rules.freeze),
+        *(partial(_overrides, name, given) for name, given in controls.items()),
+    ]
+    exemptions, freezes, *overrides = _all(readings)
     return Settings(
         version=hashlib.sha256(document.encode()).hexdigest()[:12],
         document=document,
         settle_seconds=settle,
         controls=controls,
-        overrides={name: _overrides(name, given) for name, given in controls.items()},
-        exemptions=tuple(_each(raw, "exemptions", rules.exemption)),
-        freezes=tuple(_each(raw, "freezes", rules.freeze)),
+        overrides=dict(zip(controls, overrides, strict=True)),
+        exemptions=exemptions,
+        freezes=freezes,
         start_mode=start_mode,
     )
 
 
 def _overrides(control: str, given: Any) -> tuple[Override, ...]:
     where = f"controls.{control}"
-    found = tuple(_each(_mapping(given, where), "overrides", rules.override, f"{where}."))
+    found = _each(rules.mapping(given, where), "overrides", rules.override, f"{where}.")
     rules.refuse_overlaps(found)
     return found
 
 
-def _each(raw: Mapping[str, Any], name: str, read: Callable[[Any, str], _Rule], prefix: str = "") -> Iterator[_Rule]:
+def _each(raw: Mapping[str, Any], name: str, read: Callable[[Any, str], _Rule], prefix: str = "") -> tuple[_Rule, ...]:
     """Read a list of rules, each with its place in the document."""
     found = raw.get(name, [])
     if not isinstance(found, list):
-        raise SettingsError(f"{prefix}{name}: expected a list, got {type(found).__name__}")
-    for number, each in enumerate(found):
-        yield read(each, f"{prefix}{name}[{number}]")
+        raise SettingsError(f"{prefix}{name}: is {rules.kind(found)}; write a list")
+    return _all(partial(read, each, f"{prefix}{name}[{number}]") for number, each in enumerate(found))
 
 
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SettingsError(f"{where}: expected an object, got {type(value).__name__}")
-    return value
+def _all(readings: Iterable[Callable[[], _Rule]]) -> tuple[_Rule, ...]:
+    """Read every part, and tell all that is wrong at once.
+
+    Raises:
+        SettingsError: a part, or several, are wrong.
+    """
+    found: list[_Rule] = []
+    problems: list[str] = []
+    for reading in readings:
+        try:
+            found.append(reading())
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return tuple(found)
 
 
 def _layered(
@@ -202,17 +236,18 @@ def _mode(raw: Any, where: str) -> Mode:
 
 
 def _given_parameters(control: Control, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    wanted = _mapping(given.get("parameters", {}), f"{where}.parameters")
+    wanted = rules.mapping(given.get("parameters", {}), f"{where}.parameters")
     unknown = set(wanted) - set(control.parameters)
     if unknown:
         known = ", ".join(sorted(control.parameters)) or "none"
         raise SettingsError(f"{where}.parameters: unknown parameter {min(unknown)!r}; {control.id} has: {known}")
     for name, value in wanted.items():
         default = control.parameters[name]
-        kind = str if isinstance(default, Env) else type(default)
-        if type(value) is not kind:
-            problem = f"expected {kind.__name__}, got {type(value).__name__}"
-            raise SettingsError(f"{where}.parameters.{name}: {problem}")
+        wants: Any = "" if isinstance(default, Env) else default
+        if type(value) is not type(wants):
+            raise SettingsError(
+                f"{where}.parameters.{name}: {value!r} is {rules.kind(value)}; write {rules.kind(wants)}"
+            )
     return wanted
 
 
@@ -229,7 +264,7 @@ def _filled(control: Control, given: Mapping[str, Any], where: str, variables: M
 
 
 def _radius(given: Mapping[str, Any], where: str, under: Radius) -> Radius:
-    raw = _mapping(given.get("blast_radius", {}), f"{where}.blast_radius")
+    raw = rules.mapping(given.get("blast_radius", {}), f"{where}.blast_radius")
     values = {"limit": under.limit, "window_seconds": under.window_seconds, **raw}
     if set(values) != {"limit", "window_seconds"} or any(
         type(v) is not int or not 1 <= v <= _LARGEST for v in values.values()

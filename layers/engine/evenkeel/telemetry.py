@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 COUNT = MetricUnit.Count
+SECONDS = MetricUnit.Seconds
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,15 @@
-"""What can wake a control: CloudTrail calls, AWS Config's verdicts and items, tag changes."""
+"""What can wake a control: CloudTrail calls, AWS Config's verdicts and items, tag changes, Security Hub's findings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jmespath
+
+if TYPE_CHECKING:
+    from evenkeel.control import Control
 
 
 @lru_cache(maxsize=256)
@@ -61,4 +64,20 @@ class TagChange:
     """Empty for services whose events name no type (S3 says ``bucket``, SQS and SNS nothing)."""
 
 
-Trigger: TypeAlias = CloudTrail | Config | TagChange
+@dataclass(frozen=True, slots=True)
+class SecurityHub:
+    """Security Hub CSPM's open findings of its own controls, by their ids, e.g. ``("KMS.4",)``.
+
+    No control declares it: :func:`triggers_of` derives it from the control's frameworks.
+    """
+
+    ids: tuple[str, ...]
+
+
+Trigger: TypeAlias = CloudTrail | Config | TagChange | SecurityHub
+
+
+def triggers_of(control: Control) -> tuple[Trigger, ...]:
+    """Return all that wakes a control: what it declares, and the findings of the Security Hub controls it maps to."""
+    ids = control.frameworks.security_hub
+    return (*control.triggers, SecurityHub(ids)) if ids else control.triggers

@@ -90,7 +90,7 @@ class Undoer:
         """
         undo = self.look(control, arn, record_id)
         if undo.drifted and control.undo_replaces:
-            raise UndoRefusedError(f"{arn}: others changed it since record {record_id}; undo would drop that: edit by hand")
+            raise UndoRefusedError(f"{arn}: changed since record {record_id}; undo would drop that, so edit it by hand")
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
         item = self._free(control, arn)
@@ -101,10 +101,13 @@ class Undoer:
         try:
             state, back = self._state_after(control, undo.record)
         except AwsError as error:
-            return self._end(undo, plan, Outcome.FAILED, f"the calls went through, and cannot be proved: {error}")
+            unproved = f"the calls went through, and cannot be proved: {error}; the resource is held"
+            return self._end(undo, plan, Outcome.FAILED, unproved, hold=True)
         if not back:
-            return self._end(undo, plan, Outcome.FAILED, "the calls went through and do not show", state)
-        return self._end(undo, plan, Outcome.UNDONE, f"{self._caller} had record {record_id} taken back", state)
+            late = "the calls went through and do not show yet; the resource is held"
+            return self._end(undo, plan, Outcome.FAILED, late, state, hold=True)
+        detail = f"{self._caller} had record {record_id} taken back"
+        return self._end(undo, plan, Outcome.UNDONE, detail, state, hold=True)
 
     def _free(self, control: Control, arn: str) -> StateItem:
         """Return the state item without an open plan: one that was cut short is closed first.
@@ -133,11 +136,16 @@ class Undoer:
                 return failed
         return None
 
-    def _end(self, undo: Undo, plan: Record, outcome: Outcome, detail: str, after: State | None = None) -> Undo:
-        """Write the outcome. A failed undo leaves no hold; a good one ends with a look at the resource."""
+    def _end(  # noqa: PLR0913 - an outcome has these parts
+        self, undo: Undo, plan: Record, outcome: Outcome, detail: str, after: State | None = None, *, hold: bool = False
+    ) -> Undo:
+        """Write the outcome; ``hold`` where the calls went through: what shows late is not to be repaired again.
+
+        When the hold ends, the resource is looked at.
+        """
         calls, now = len(self._aws.made), self._clock()
         ended = records.ended(plan, outcome, now=now, detail=detail, after=after, aws_calls=calls)
-        if outcome is Outcome.UNDONE:
+        if hold:
             resource = Resource(plan["resource"], plan["account"], plan["region"])
             later = Request(plan["control"], resource, Cause("verify", event_name="Undo", event_time=plan["at"]))
             sealed = self._ledger.close(plan["hash"], ended, hold=(now + HOLD, later))

@@ -1,0 +1,56 @@
+"""What both controls of Lambda functions read, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenkeel.control import Grant, Stage
+from evenkeel.triggers import CloudTrail, Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenkeel.aws import Aws
+    from evenkeel.control import Context
+    from evenkeel.model import Place, State
+
+ARN = "arn:{partition}:lambda:{region}:{account}:function:{id}"
+RESOURCE_TYPE = "AWS::Lambda::Function"
+TRIGGERS = (
+    # CloudTrail's names carry the API's version (Lambda developer guide, "Logging Lambda API calls using CloudTrail").
+    # requestParameters may hold a part of an ARN instead of a name, so only the answer names the function for sure.
+    CloudTrail("lambda.amazonaws.com", ("CreateFunction20150331",), at="responseElements.functionArn", creates=True),
+    CloudTrail("lambda.amazonaws.com", ("UpdateFunctionConfiguration20150331v2",), at="responseElements.functionArn"),
+    Config(RESOURCE_TYPE),
+)
+READ_GRANT = Grant(Stage.READ, ("lambda:GetFunctionConfiguration",))
+DISCOVER_GRANT = Grant(
+    Stage.DISCOVER, ("lambda:ListFunctions",), on=("*",), why="lambda:ListFunctions has no resource-level permission"
+)
+REPLICA = "a copy that CloudFront keeps of a function in us-east-1; it changes with that function only"
+
+
+def name_of(context: Context) -> str:
+    """Return the function's name. Calls name the resource that was asked about, whatever a recorded state says."""
+    return context.resource.name.removeprefix("function:")
+
+
+def is_replica(context: Context) -> bool:
+    """Say whether it is a Lambda@Edge replica: ``us-east-1.orders``; no name that people give has a dot in it."""
+    return "." in name_of(context)
+
+
+def read(aws: Aws, context: Context, *fields: str) -> State:
+    """Read the named fields of a function's configuration, and no others: its environment variables may be secrets.
+
+    Raises:
+        ClientError: as Lambda answered.
+    """
+    answer = aws("lambda", "get_function_configuration", FunctionName=name_of(context))
+    return {field: answer.get(field) for field in fields}
+
+
+def discover(aws: Aws, place: Place) -> Iterator[str]:
+    """List all functions."""
+    for page in aws.pages("lambda", "list_functions"):
+        yield from (place.arn(ARN, function["FunctionName"]) for function in page["Functions"])

@@ -1,0 +1,5 @@
+"""The Lambda entry of the remediator of Lambda functions."""
+
+from evenkeel.remediator import remediator
+
+handler = remediator("awslambda")

@@ -1,0 +1,83 @@
+"""Exemptions that end soon, each announced once for each last day it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenkeel import own_records, records
+from evenkeel.errors import SettingsError, SettingsUnreadError
+from evenkeel.model import Cause, Outcome, Request, Resource
+from evenkeel.own_records import EXEMPTION, Note
+from evenkeel.telemetry import count_for_stack, telemetry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evenkeel.audit import Ledger
+    from evenkeel.environment import Environment
+    from evenkeel.model import Place
+    from evenkeel.records import Record
+    from evenkeel.rules import Exemption
+    from evenkeel.settings_store import SettingsStore
+
+logger, _ = telemetry()
+
+
+def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime) -> list[Record]:
+    """Audit each exemption of the live settings that ends soon, and return the records that are new.
+
+    It does not matter whether the exemption's controls are deployed. Settings that cannot be used are logged, and are
+    looked at again in the next round.
+
+    Raises:
+        ClientError, LeaseHeldError: a table refused; what was not written comes in the next round.
+    """
+    try:
+        settings = store.load()
+    except SettingsError as error:
+        if isinstance(error, SettingsUnreadError):
+            count_for_stack("settings", "SettingsUnread")
+        logger.error("no notices: settings cannot be used", reason=str(error))  # noqa: TRY400 - the message says all
+        return []
+    told = []
+    for exemption in settings.exemptions:
+        if exemption.ends_soon(now):
+            note = _note(exemption, settings.version, environment.settings_name, place, now)
+            record = own_records.write_once(ledger, note, environment.retention_days, now)
+            told += [record] if record else []
+    return told
+
+
+def _note(exemption: Exemption, version: str, settings_name: str, place: Place, now: datetime) -> Note:
+    cause = Cause("clerk", event_name="exemption", event_time=now.isoformat())
+    resource = Resource(arn(exemption, settings_name, place), place.account, place.region)
+    days = (exemption.expires - now.date()).days
+    left = "today" if not days else f"in {days} day{'' if days == 1 else 's'}"
+    return Note(
+        EXEMPTION,
+        Request(EXEMPTION.id, resource, cause),
+        Outcome.EXPIRING,
+        reason=f"{', '.join(exemption.controls)} on {exemption.selector.told}: {exemption.reason}"
+        f" (approved by {exemption.approver})",
+        detail=f"ends {left}; its last day is {exemption.expires} (UTC)",
+        evidence=exemption.described(),
+        settings_version=version,
+    )
+
+
+def arn(exemption: Exemption, settings_name: str, place: Place) -> str:
+    """Return the name of an exemption until one day, beneath the ARN of the settings that it stands in.
+
+    Neither reason nor approver is part of it: who mends a spelling is not told again.
+    """
+    chosen = exemption.selector
+    parts = (exemption.controls, chosen.resources, chosen.accounts)
+    name = records.digest([[sorted(part) for part in parts], dict(chosen.tags), f"{exemption.expires}"])[:16]
+    return f"{_configuration(settings_name, place)}/exemption/{name}"
+
+
+def _configuration(settings_name: str, place: Place) -> str:
+    """Return the ARN of the settings (service authorization reference, AWS AppConfig, ``configuration``)."""
+    kinds = ("application", "environment", "configuration")
+    path = "/".join(f"{kind}/{part}" for kind, part in zip(kinds, settings_name.split("/"), strict=True))
+    return f"arn:{place.partition}:appconfig:{place.region}:{place.account}:{path}"

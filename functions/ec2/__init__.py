@@ -1,0 +1,1 @@
+"""Remediator of EC2: security groups, EBS."""

@@ -1,0 +1,68 @@
+"""New EBS volumes are encrypted, whoever makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenkeel.control import Context, Control, Frameworks, Grant, Stage
+from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
+from evenkeel.triggers import CloudTrail, Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenkeel.aws import Aws
+
+_ENABLED = "EbsEncryptionByDefault"
+_ON = Call("ec2", "enable_ebs_encryption_by_default")
+_OFF = Call("ec2", "disable_ebs_encryption_by_default")
+_NOTHING_TO_NAME = "the setting is the account's in the region; its actions support no resource-level permission"
+
+
+class EbsDefaultEncryption(Control):
+    """New EBS volumes are encrypted by default in the account and region.
+
+    Why: a volume that nobody thought of is encrypted, too; a snapshot of it cannot be made public.
+    Blast radius: existing volumes stay as they are. Instance types that cannot encrypt no longer launch, new images
+    under the key aws/ebs cannot be shared with other accounts, and a customer managed default key must admit those who
+    launch (Auto Scaling, Spot).
+    Cost: none for the setting; KMS requests as encrypted volumes are attached.
+    Undo: the setting is switched off again; what was made meanwhile stays encrypted.
+    Mode: notify, since a launch may fail.
+    """
+
+    severity = Severity.MEDIUM
+    default_mode = Mode.NOTIFY
+    resource_type = "AWS::::Account"
+    # AWS gives the setting no ARN, and one account and region has just one: this form is Evenkeel's own.
+    arn = "arn:{partition}:ec2:{region}:{account}:ebs-encryption-by-default"
+    frameworks = Frameworks(
+        security_hub=("EC2.7",),
+        cis_3_0="2.2.1",
+        nist_800_53=("CA-9(1)", "CM-3(6)", "SC-13", "SC-28", "SC-28(1)", "SC-7(10)", "SI-7(6)"),
+        config_rule="ec2-ebs-encryption-by-default",
+    )
+    triggers = (
+        CloudTrail("ec2.amazonaws.com", ("DisableEbsEncryptionByDefault",), at="recipientAccountId"),
+        Config("AWS::::Account"),
+    )
+    permissions = (
+        Grant(Stage.READ, ("ec2:GetEbsEncryptionByDefault",), on=("*",), why=_NOTHING_TO_NAME),
+        Grant(Stage.APPLY, ("ec2:EnableEbsEncryptionByDefault",), on=("*",), why=_NOTHING_TO_NAME),
+        Grant(Stage.UNDO, ("ec2:DisableEbsEncryptionByDefault",), on=("*",), why=_NOTHING_TO_NAME),
+    )
+
+    def read(self, aws: Aws, context: Context) -> State:  # noqa: ARG002 - there is only one to ask about
+        """Ask for the setting."""
+        return {_ENABLED: aws("ec2", "get_ebs_encryption_by_default")[_ENABLED]}
+
+    def judge(self, state: State, context: Context) -> Judgement:  # noqa: ARG002 - as above
+        """Find the setting switched off; the default key is the account's own choice and is not looked at."""
+        if state[_ENABLED]:
+            return Compliant()
+        change = Change((_ON,), (_OFF,), "volumes and snapshots made meanwhile stay encrypted")
+        return NonCompliant("new EBS volumes are not encrypted by default", change)
+
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:  # noqa: ARG002 - nothing to list
+        """Yield the one setting."""
+        yield place.arn(self.arn, "")

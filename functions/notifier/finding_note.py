@@ -1,0 +1,93 @@
+"""A note on Security Hub's finding about what became of it. Its workflow stays as it is: the next check settles it.
+
+A note is an update, and each update of a finding is an event again (Security Hub user guide, "BatchUpdateFindings").
+So only such outcomes are noted after which the next look at the resource writes nothing: it is changed, or it is held.
+What was refused or failed gets none, because the note's event would have it tried again, for ever; what was only
+announced is told by its alert.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.errors import EvenkeelError
+from evenkeel.model import Outcome
+from evenkeel.security_hub import BEFORE, MAX_NOTE, ORIGIN, WRITER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel.aws import Aws
+    from evenkeel.records import Record
+
+NOTED = frozenset(
+    {Outcome.REMEDIATED, Outcome.PARTIAL, Outcome.UNDONE, Outcome.AWAITING, Outcome.HELD, Outcome.REJECTED}
+)
+OFF = "InvalidAccessException"
+"""What Security Hub answers where it is not turned on (Security Hub API reference, BatchUpdateFindings)."""
+_GONE = "FindingNotFound"
+_PASSING = frozenset({"ConcurrentUpdateError", "InternalFailure"})
+_PAUSES = (0.2, 0.8)  # seconds before a finding that somebody else is updating is tried again
+_LEAST = 40  # characters that a note needs to say anything beside its outcome
+
+
+class NoteError(EvenkeelError):
+    """The note could not be put on the finding, and trying again here does not help."""
+
+
+class FindingGoneError(EvenkeelError):
+    """Security Hub has no such finding any more."""
+
+
+def is_due(record: Record) -> bool:
+    """Say whether an outcome's finding is to get a note."""
+    cause = record["cause"]
+    known = cause.get("origin") == ORIGIN and bool(cause.get("finding_id")) and bool(cause.get("product_arn"))
+    return known and record["outcome"] in NOTED
+
+
+def text(record: Record) -> str:
+    """Return the note: outcome, control, finding and record, then what somebody else had noted, whole.
+
+    Raises:
+        NoteError: both have no room in one note; theirs stays.
+    """
+    told = f"{record['reason']}; {record['detail']}" if record["detail"] else record["reason"]
+    head, tail = f"Evenkeel: {record['outcome']} by {record['control']}: ", f". Audit record {record['record_id']}."
+    theirs = f"{BEFORE}{record['cause']['note']}" if record["cause"].get("note") else ""
+    room = MAX_NOTE - len(head) - len(tail) - len(theirs)
+    if room < _LEAST:
+        raise NoteError("somebody else's note leaves no room for another, and is kept")
+    short = told if len(told) <= room else f"{told[: room - 1]}…"
+    return head + " ".join(short.split()) + tail + theirs
+
+
+def put(aws: Aws, record: Record, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Put the note on the finding.
+
+    Raises:
+        NoteError: Security Hub did not take it.
+        FindingGoneError: the finding is not there any more.
+        ClientError, BotoCoreError: AWS refused the call, or did not answer.
+    """
+    params = {
+        "FindingIdentifiers": [{"Id": record["cause"]["finding_id"], "ProductArn": record["cause"]["product_arn"]}],
+        "Note": {"Text": text(record), "UpdatedBy": WRITER},
+    }
+    failed = _call(aws, params)
+    for pause in _PAUSES:
+        if failed.get("ErrorCode") not in _PASSING:
+            break
+        sleep(pause)
+        failed = _call(aws, params)
+    if failed.get("ErrorCode") == _GONE:
+        raise FindingGoneError("the finding is gone")
+    if failed:
+        raise NoteError(f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+
+
+def _call(aws: Aws, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what Security Hub has against the update inside its successful answer; empty where it took it."""
+    answer = aws("securityhub", "batch_update_findings", **params)
+    return next(iter(answer["UnprocessedFindings"]), {})

@@ -1,0 +1,5 @@
+"""The Lambda entry of the RDS remediator."""
+
+from evenkeel.remediator import remediator
+
+handler = remediator("rds")

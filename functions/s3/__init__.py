@@ -1,0 +1,1 @@
+"""Remediator of S3 buckets."""

@@ -1,0 +1,104 @@
+"""Bucket policies: does one refuse plain HTTP, and the one statement that makes it do so; pure.
+
+A policy is the text that S3 keeps. Nothing in it is changed but by the statement that is added to its end.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from evenkeel.rules import like
+
+MAX_BYTES = 20 * 1024
+"""S3 user guide, "Bucket policies for Amazon S3": a bucket policy is limited to 20 KB."""
+SID = "EvenkeelDenyInsecureTransport"
+_KEY = "aws:securetransport"  # keys of conditions are not case-sensitive (IAM user guide, "Condition")
+_OPERATORS = frozenset({"bool", "boolifexists"})
+_EVERYTHING = frozenset({"*", "s3:*"})
+# Keys that only wildcards match, a short and a long one: a pattern that matches both matches every key.
+_ANY_KEYS = ("/\x00", "/\x00\x01\x02\x03")
+
+
+def refuses_http(policy: str, bucket_arn: str) -> bool:
+    """Say whether the policy denies everybody every call without TLS, on the bucket and on all its objects."""
+    whole = [each for each in _statements(policy) if _denies_http_to_all(each)]
+    patterns = [str(pattern) for each in whole for pattern in _list(each.get("Resource"))]
+    wanted = (bucket_arn, *(f"{bucket_arn}{key}" for key in _ANY_KEYS))
+    return all(any(like(pattern, arn) for pattern in patterns) for arn in wanted)
+
+
+def spares(policy: str) -> str:
+    """Name a statement that denies plain HTTP, but on purpose not to all; an empty string where there is none."""
+    for number, each in enumerate(_statements(policy), start=1):
+        tests = _tests(each)
+        if each.get("Effect") == "Deny" and _http(tests) and ("NotPrincipal" in each or len(tests) > 1):
+            return str(each.get("Sid") or f"statement {number}")
+    return ""
+
+
+def lets_strangers_in(policy: str) -> bool:
+    """Say whether a statement allows something to callers who need not sign, under whatever conditions."""
+    allowing = [each for each in _statements(policy) if each.get("Effect") == "Allow"]
+    return any("NotPrincipal" in each or _everybody(each.get("Principal"), any_kind=True) for each in allowing)
+
+
+def merged(policy: str | None, bucket_arn: str) -> str:
+    """Return the policy with a last statement that denies everybody every call without TLS."""
+    document = json.loads(policy) if policy else {"Version": "2012-10-17"}
+    theirs = _list(document.get("Statement"))
+    taken = {each.get("Sid") for each in theirs}
+    sids = (SID, *(f"{SID}{number}" for number in range(2, len(theirs) + 2)))
+    ours = {
+        "Sid": next(sid for sid in sids if sid not in taken),
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return json.dumps({**document, "Statement": [*theirs, ours]}, separators=(",", ":"), ensure_ascii=False)
+
+
+def _statements(policy: str) -> list[dict[str, Any]]:
+    return _list(json.loads(policy).get("Statement"))
+
+
+def _list(value: Any) -> list[Any]:
+    """Return what a policy may write as one thing or as a list of them."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _denies_http_to_all(statement: dict[str, Any]) -> bool:
+    tests = _tests(statement)
+    return (
+        statement.get("Effect") == "Deny"
+        and _everybody(statement.get("Principal"))
+        and any(str(action).lower() in _EVERYTHING for action in _list(statement.get("Action")))
+        and len(tests) == 1
+        and _http(tests)
+    )
+
+
+def _everybody(principal: Any, *, any_kind: bool = False) -> bool:
+    """Say whether a principal is everybody; with ``any_kind``, whether it is for one kind of principal."""
+    if isinstance(principal, dict):
+        kinds = principal.values() if any_kind else [principal.get("AWS")]
+        return any("*" in _list(names) for names in kinds)
+    return bool(principal == "*")
+
+
+def _tests(statement: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Return a statement's conditions, all of which must hold: operator, key, and values of which one must match."""
+    return [
+        (operator.lower(), key.lower(), [str(value).lower() for value in _list(values)])
+        for operator, keys in (statement.get("Condition") or {}).items()
+        for key, values in keys.items()
+    ]
+
+
+def _http(tests: list[tuple[str, str, list[str]]]) -> bool:
+    """Say whether one of the conditions is that the call came without TLS."""
+    return any(operator in _OPERATORS and key == _KEY and "false" in values for operator, key, values in tests)

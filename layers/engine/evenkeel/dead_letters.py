@@ -1,0 +1,181 @@
+"""The dead-letter queue and its letters, and a person's wish to drop some.
+
+The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}``. The caller
+signs for exactly these messages and this reason; see :mod:`evenkeel.caller`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from evenkeel import records
+from evenkeel.errors import MalformedPayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+MOST = 100
+"""Messages that one wish may name: what a minute is enough for."""
+_BATCH = 10  # messages that one call takes (SQS API reference, ReceiveMessage)
+_EVENT = ("eventID", "eventName", "eventSource", "eventTime")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter."""
+
+    id: str
+    body: str
+    handle: str = field(repr=False)
+    sent_at: float
+    """Seconds since 1970."""
+    attributes: Mapping[str, str]
+    """The message's own: ``reason`` and ``origin`` of Evenkeel's, ``TARGET_ARN`` and others of EventBridge's."""
+    source: str = ""
+    """ARN of the queue that SQS itself moved it from, after too many deliveries."""
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Self:
+        """Read a message as ``receive_message`` returns it, asked for all attributes."""
+        own = message.get("MessageAttributes", {})
+        system = message.get("Attributes", {})
+        return cls(
+            id=str(message["MessageId"]),
+            body=str(message["Body"]),
+            handle=str(message["ReceiptHandle"]),
+            sent_at=int(system.get("SentTimestamp", 0)) / 1000,
+            attributes={name: str(value.get("StringValue", "")) for name, value in own.items()},
+            source=str(system.get("DeadLetterQueueSourceArn", "")),
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why it is here, as far as anybody said."""
+        if "reason" in self.attributes:
+            return self.attributes["reason"]
+        told = [self.attributes.get(name, "") for name in ("ERROR_CODE", "ERROR_MESSAGE")]
+        if any(told):
+            return f"EventBridge could not deliver it: {': '.join(filter(None, told))}"
+        context = _part(self._json(), "requestContext")
+        if context:
+            function = str(context.get("functionArn", "")).rpartition(":function:")[2]
+            return f"Lambda gave up on {function or 'a function'}: {context.get('condition', 'no condition is given')}"
+        if self.source:
+            return "delivered too often: the function ended without an answer (crash, time limit, out of memory)"
+        return "unknown"
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what an audit record keeps of it: enough to know it again, not what an event may hold besides."""
+        return {
+            "message": self.id,
+            "sent_at": records.timestamp(datetime.fromtimestamp(self.sent_at, UTC)),
+            "origin": self.attributes.get("origin") or self.source or self.attributes.get("TARGET_ARN", ""),
+            "bytes": len(self.body.encode()),
+            "sha256": hashlib.sha256(self.body.encode()).hexdigest(),
+            "about": self._about(),
+        }
+
+    def _json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def _about(self) -> dict[str, str]:
+        """Return which event it holds, or which control was to look at which resource; nothing where it is neither."""
+        payload = self._json()
+        event, request = _part(payload, "detail"), _part(payload, "request")
+        resource = _part(request, "resource").get("arn")
+        found = {**{name: event.get(name) for name in _EVENT}, "control": request.get("control"), "resource": resource}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+class Box:
+    """The dead-letter queue, read without losing any. In the end, :meth:`give_back`."""
+
+    def __init__(self, sqs: Any, url: str, hidden_seconds: int) -> None:
+        """Keep a boto3 client of SQS; what is read is hidden from others for so long, should nobody give it back."""
+        self._sqs = sqs
+        self._url = url
+        self._hidden_seconds = hidden_seconds
+        self._held: dict[str, str] = {}
+
+    @property
+    def held(self) -> int:
+        """How many letters were read and neither deleted nor given back."""
+        return len(self._held)
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield each letter once, until the queue shows no other."""
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=_BATCH,
+                VisibilityTimeout=self._hidden_seconds,
+                WaitTimeSeconds=1,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+            found = [Letter.of(each) for each in answer.get("Messages", [])]
+            fresh = [each for each in found if each.id not in self._held]
+            self._held |= {each.id: each.handle for each in found}
+            if not fresh:
+                return
+            yield from fresh
+
+    def delete(self, letter: Letter) -> None:
+        """Delete a letter that was read."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
+        self._held.pop(letter.id, None)
+
+    def give_back(self) -> None:
+        """Show every letter again at once that was read and not deleted."""
+        handles = list(self._held.values())
+        for start in range(0, len(handles), _BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                for number, handle in enumerate(handles[start : start + _BATCH])
+            ]
+            self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        self._held.clear()
+
+
+def _part(payload: Any, name: str) -> dict[str, Any]:
+    part = payload.get(name) if isinstance(payload, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A checked wish."""
+
+    messages: tuple[str, ...]
+    because: str
+    caller: Any
+
+
+def signed_for(messages: Iterable[str], because: str) -> str:
+    """Return what a caller signs in place of a record's id."""
+    return f"drop {records.digest([sorted(messages), because])}"
+
+
+def parse(payload: dict[str, Any]) -> Drop:
+    """Check a payload that has the key ``drop``.
+
+    Raises:
+        MalformedPayloadError: says which part is wrong and what to write.
+    """
+    if set(payload) != {"drop", "because", "caller"}:
+        raise MalformedPayloadError('drop: send {"drop": [message ids], "because": …, "caller": {…}}')
+    messages, because = payload["drop"], payload["because"]
+    if not isinstance(messages, list) or not all(isinstance(each, str) and each for each in messages):
+        raise MalformedPayloadError("drop: write a list of message ids")
+    if not 0 < len(set(messages)) <= MOST:
+        raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MOST} at a time")
+    if not isinstance(because, str) or not because.strip():
+        raise MalformedPayloadError("because: write a text")
+    return Drop(tuple(dict.fromkeys(messages)), because, payload["caller"])

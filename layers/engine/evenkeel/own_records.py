@@ -1,0 +1,77 @@
+"""Audit records about the stack's own parts, which no control looks after: an exemption, a dead letter.
+
+Each part has a name of ours beneath the ARN of what holds it, and so a chain of its own, which begins with the one
+record there will ever be of it. That chain's head is what makes it one: the transaction that writes the record does not
+go through where a head exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenkeel import records
+from evenkeel.errors import StaleStateError
+from evenkeel.model import Mode, Severity
+from evenkeel.state import StateItem
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evenkeel.audit import Ledger
+    from evenkeel.model import Outcome, Request, State
+    from evenkeel.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A kind of part. ``id`` stands where records of resources name their control."""
+
+    id: str
+    title: str
+    severity: Severity
+
+
+EXEMPTION = Part("evenkeel-exemption", "An exemption ends soon", Severity.MEDIUM)
+DEAD_LETTER = Part("evenkeel-dead-letter", "A person dropped a dead letter", Severity.MEDIUM)
+PARTS = (EXEMPTION, DEAD_LETTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is to be written about one part: the record's reason, detail and evidence."""
+
+    part: Part
+    request: Request
+    outcome: Outcome
+    reason: str
+    detail: str
+    evidence: State
+    settings_version: str = ""
+
+
+def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -> Record | None:
+    """Write the record of a part and have it announced; return None where it was written before.
+
+    Raises:
+        LeaseHeldError: the tables are busy with it; it is written when asked again.
+    """
+    if ledger.state(note.part.id, note.request.resource.arn).head:
+        return None
+    found = records.finding_record(
+        note.part,
+        note.request,
+        now=now,
+        mode=Mode.NOTIFY,
+        settings_version=note.settings_version,
+        parameters={},
+        reason=note.reason,
+        before=note.evidence,
+        change=None,
+        remains="",
+        retention_days=retention_days,
+    )
+    try:
+        return ledger.announce(records.ended(found, note.outcome, now=now, detail=note.detail), StateItem())
+    except StaleStateError:
+        return None  # another worker was faster

@@ -1,0 +1,107 @@
+"""Security Hub CSPM's "Security Hub Findings - Imported" events: which findings count, what they name, their notes.
+
+The fields are those of the AWS Security Finding Format (ASFF; Security Hub API reference, ``AwsSecurityFinding``). The
+other Security Hub's "Findings Imported V2" events are of another format (OCSF) and are not read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.errors import MalformedPayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evenkeel.model import Place
+
+FINDINGS = "Security Hub Findings - Imported"
+ORIGIN = "securityhub"
+"""What a cause says that came of a finding."""
+WRITER = "evenkeel"
+"""Who a note of Evenkeel's says it is by (``Note.UpdatedBy``)."""
+BEFORE = " | before: "
+"""What stands in a note between Evenkeel's text and the one that somebody else had written."""
+MAX_NOTE = 512
+"""Characters of a note's text (Security Hub API reference, ``Note``)."""
+_MAX_ID, _MAX_PRODUCT = 512, 2048  # characters; Security Hub API reference, AwsSecurityFinding
+_ACCOUNT = "AWS::::Account:"  # what a finding about a whole account has for its resource's ARN
+
+
+def wanted(ids: Sequence[str], account: str, region: str) -> dict[str, Any]:
+    """Return the form of a finding that wakes: an open failure of one of Security Hub's controls, of this very place.
+
+    An administrator's account gets its members' findings, an aggregation region those of linked ones: not ours.
+    """
+    return {
+        "AwsAccountId": [account],
+        "Region": [region],
+        "RecordState": ["ACTIVE"],
+        "Workflow": {"Status": ["NEW"]},
+        "Compliance": {"Status": ["FAILED"], "SecurityControlId": sorted(ids)},
+    }
+
+
+def open_findings(ids: Sequence[str], detail: dict[str, Any], place: Place) -> list[dict[str, Any]]:
+    """Return an event's findings that wake controls of these ids, each asked alone.
+
+    EventBridge passes an event whose findings fulfil a pattern between them.
+
+    Raises:
+        MalformedPayloadError: the event has no list of findings.
+    """
+    findings = detail.get("findings")
+    if not isinstance(findings, list) or not all(isinstance(finding, dict) for finding in findings):
+        raise MalformedPayloadError(f"{FINDINGS}: no list of findings")
+    form = wanted(ids, place.account, place.region)
+    return [finding for finding in findings if _has(form, finding)]
+
+
+def _has(form: dict[str, Any], given: Any) -> bool:
+    if not isinstance(given, dict):
+        return False
+    return all(
+        _has(part, given.get(name)) if isinstance(part, dict) else given.get(name) in part
+        for name, part in form.items()
+    )
+
+
+def identity(finding: dict[str, Any]) -> tuple[str, str]:
+    """Return what names a finding in Security Hub, ``(Id, ProductArn)``, whole.
+
+    Raises:
+        MalformedPayloadError: it has no such names, or longer ones than Security Hub has.
+    """
+    names = finding.get("Id"), finding.get("ProductArn")
+    for name, limit in zip(names, (_MAX_ID, _MAX_PRODUCT), strict=True):
+        if not isinstance(name, str) or not 0 < len(name) <= limit:
+            raise MalformedPayloadError(f"{FINDINGS}: a finding without a usable Id or ProductArn")
+    return str(names[0]), str(names[1])
+
+
+def resources(finding: dict[str, Any], template: str, place: Place) -> list[str]:
+    """Return the ARNs or ids of a finding's resources.
+
+    A finding about the whole account names it where the control has one resource an account and region, which is
+    one whose ARN template has no ``{id}``.
+    """
+    found = finding.get("Resources")
+    names = [each.get("Id") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    ids = [name for name in names if isinstance(name, str)]
+    if template and "{id}" not in template:
+        return [place.account for name in ids if name == f"{_ACCOUNT}{place.account}"]
+    return [name for name in ids if not name.startswith(_ACCOUNT)]
+
+
+def others_note(finding: dict[str, Any]) -> str:
+    """Return the note that somebody else has put on a finding, with their name, so that it can be kept; else nothing.
+
+    A finding has one note, and a new one takes the place of the old (Security Hub user guide, "BatchUpdateFindings").
+    """
+    note = finding.get("Note")
+    if not isinstance(note, dict) or not isinstance(note.get("Text"), str):
+        return ""
+    text = " ".join(note["Text"].split())
+    if note.get("UpdatedBy") == WRITER:
+        return text.partition(BEFORE)[2]
+    return f"{note.get('UpdatedBy') or 'somebody'}: {text}"[: 2 * MAX_NOTE] if text else ""

@@ -1,0 +1,75 @@
+"""What a trail's state means for what is heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evenkeel.model import Call
+from tests.cases.case import Case
+from tests.making.cloudtrail import logging_trail
+from tests.world import client
+
+ARN = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/orders"
+OTHER = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/other"
+SHADOW = "arn:aws:cloudtrail:us-east-1:123456789012:trail/orders"
+DATA_ONLY = [{"ReadWriteType": "All", "IncludeManagementEvents": False, "DataResources": []}]
+
+
+def stopped_and_deaf() -> str:
+    """Make a trail as its enemies leave it: stopped, without management events, and no other beside it."""
+    arn = logging_trail()
+    client("cloudtrail").put_event_selectors(TrailName=arn, EventSelectors=DATA_ONLY)
+    client("cloudtrail").stop_logging(Name=arn)
+    return arn
+
+
+MAKE = {"AWS::CloudTrail::Trail": stopped_and_deaf}
+
+
+def logs(**more: Any) -> dict[str, Any]:
+    """Return what is read of a trail that logs."""
+    return {"IsLogging": True, "LatestDeliveryError": "", **more}
+
+
+def stopped(*, logged: bool = True, since: str = "2026-11-20 08:59 UTC", error: str = "") -> dict[str, Any]:
+    """Return what is read of a trail that does not."""
+    return {"IsLogging": False, "LatestDeliveryError": error, "HasLogged": logged, "StoppedAt": since}
+
+
+def gone(*telling: str, elsewhere: str = "") -> dict[str, Any]:
+    """Return what is read of a trail that is not there, with the others that still tell of changes."""
+    return {"IsLogging": None, "Telling": list(telling), "MadeElsewhere": elsewhere}
+
+
+START, STOP = ((Call("cloudtrail", operation, {"Name": ARN}),) for operation in ("start_logging", "stop_logging"))
+
+CASES = (
+    Case("a trail that logs management events is what is wanted", logs(), "Compliant"),
+    Case("data events alone are enough where another trail tells of changes",
+         logs(Telling=[OTHER], MadeElsewhere=""), "Compliant"),
+    Case("a stopped trail is started", stopped(), "NonCompliant", "off since 2026-11-20 08:59 UTC", START, STOP,
+         residue=True),
+    Case("when it was stopped need not be known", stopped(since=""), "NonCompliant", "logging is off", START, STOP,
+         residue=True),
+    Case("a stopped trail whose files cannot be delivered needs people beside", stopped(error="AccessDenied"),
+         "NonCompliant", "off since", START, STOP, residue=True, remains="(AccessDenied); mend the bucket"),
+    Case("a stopped trail that tells of no change either needs people beside",
+         {**stopped(), "Telling": [], "MadeElsewhere": ""}, "NonCompliant", "off since", START, STOP, residue=True,
+         remains="may hear of no change any more"),
+    Case("a trail that never logged is its maker's to start", stopped(logged=False, since=""), "NonCompliant",
+         "never started", START, STOP, residue=True, caution="cost its owner something new"),
+    Case("a trail that never logged may have a bad bucket, too", stopped(logged=False, since="", error="NoSuchBucket"),
+         "NonCompliant", "never started", START, STOP, residue=True, caution="never logged", remains="NoSuchBucket"),
+    Case("files that cannot be delivered are for people", logs(LatestDeliveryError="NoSuchBucket"), "NonCompliant",
+         "cannot be delivered (NoSuchBucket)"),
+    Case("management events that nobody logs are for people", logs(Telling=[], MadeElsewhere=""), "NonCompliant",
+         "may hear of no change any more"),
+    Case("both are told at once", logs(Telling=[], MadeElsewhere="", LatestDeliveryError="AccessDenied"),
+         "NonCompliant", "any more; log files cannot be delivered (AccessDenied)"),
+    Case("a deleted trail is for people", gone(), "NonCompliant",
+         "a deleted one cannot be restored: create it again and start it; no trail here is known"),
+    Case("a deleted trail says who still tells of changes", gone(OTHER), "NonCompliant",
+         f"start it; {OTHER} still tells of changes"),
+    Case("a shadow of another region's or the organization's trail is judged at home", gone(SHADOW, elsewhere=SHADOW),
+         "NotApplicable", f"where it was made: {SHADOW}"),
+)  # fmt: skip

@@ -1,0 +1,90 @@
+"""``python -m tests.chaos [--events 3000] [--seed N] [--engines 1|2]``: a storm, then the books; exit 1 for a fault."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox.client import Sandbox
+from sandbox.deploy import Stack, deploy
+from tests.chaos import books
+from tests.chaos.storm import Storm, wait_until
+
+SETTLE_SECONDS = 900.0
+"""How long what was returned to the queues may take to come to its end after the storm."""
+REPORT = Path(__file__).resolve().parents[2] / "build" / "chaos" / "report.json"
+
+
+def inbox(sandbox: Sandbox, stack: Stack) -> str:
+    """Return the URL of a queue that hears every alert of a stack."""
+    sqs = sandbox.client("sqs")
+    url = str(sqs.create_queue(QueueName=f"inbox-{stack.name}")["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allow]})})
+    sandbox.client("sns").subscribe(
+        TopicArn=stack.outputs["AlertTopicArn"],
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"kind": ["Outcome", "Tampering"]})},
+    )
+    return url
+
+
+def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bool = False) -> list[dict[str, Any]]:
+    """Stand up the stacks, let the storm rage, wait until it is quiet, and return the figures of each stack."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+
+    with Sandbox(table_seconds=0.0) as sandbox:
+        stacks = tuple(deploy(sandbox, stack=name) for name in ("evenkeel", "other")[:engines])
+        heard = [inbox(sandbox, stack) for stack in stacks]
+        storm = Storm(sandbox, stacks, sandbox.create_user("alice"), seed)
+        storm.prepare()
+        say(f"{events} acts, seed {seed}, {engines} engine{'s' * (engines > 1)}")
+        storm.rage(events, short_lived=short_lived)
+        storm.calm()
+        say(f"{storm.causes.events} events caused, {storm.causes.killed} workers killed; waiting for quiet")
+
+        def quiet_now() -> bool:
+            left = sum(books.waiting(sandbox, stack) for stack in stacks)
+            say(f"{left} messages wait")
+            return left == 0
+
+        in_time = wait_until(quiet_now, SETTLE_SECONDS, pause=5.0)
+        time.sleep(5)  # the stream's last records, and their alerts
+        found = [books.read(sandbox, stack, url) for stack, url in zip(stacks, heard, strict=True)]
+        if not in_time:
+            found[0].broken.append(f"messages still waited after {SETTLE_SECONDS:.0f} s")
+        books.audit(found, storm.causes, sandbox)
+        return [books.figures(each, storm.causes, sandbox) for each in found]
+
+
+def main() -> int:
+    """Run a storm as the command line says; print and keep its figures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--events", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - a game of chance
+    parser.add_argument("--engines", type=int, choices=(1, 2), default=2)
+    given = parser.parse_args()
+    found = run(given.events, given.seed, given.engines)
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(books.as_json(found))
+    print(books.as_json(found))  # noqa: T201 - the figures
+    return 1 if any(each["broken"] for each in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""The books after a storm: is every event accounted for, every chain whole, every alert told?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from evenkeel import records
+from evenkeel.aws import Aws
+from evenkeel.control import Context, Env
+from evenkeel.errors import BrokenChainError
+from evenkeel.model import Compliant, Outcome, Resource
+from evenkeel.registry import all_controls
+from evenkeel.state import unwire
+from tests.cases.case import enforcing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenkeel.control import Control
+    from sandbox.client import Sandbox
+    from sandbox.deploy import Stack
+    from tests.chaos.storm import Causes
+
+Record = dict[str, Any]
+DONE = {Outcome.REMEDIATED, Outcome.PARTIAL}
+
+
+@dataclass
+class Books:
+    """What one stack wrote and said. ``broken`` are promises that did not hold, each in a sentence."""
+
+    stack: Stack
+    chains: dict[tuple[str, str], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    heads: dict[tuple[str, str], str] = field(default_factory=dict)
+    letters: list[dict[str, str]] = field(default_factory=list)
+    alerts: list[dict[str, str]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How often each outcome was written."""
+        return Counter(str(each["outcome"]) for chain in self.chains.values() for each in chain if "outcome" in each)
+
+    def done(self, control: str, arn: str) -> list[Record]:
+        """Return the records of finished repairs of one resource by one control."""
+        return [each for each in self.chains.get((control, arn), ()) if each.get("outcome") in DONE]
+
+    def dead(self, control: str, arn: str) -> bool:
+        """Say whether a dead letter with its reason is about one resource and control, or about its event."""
+        return any(arn.rpartition(":")[2].removeprefix("key/") in each["body"] for each in self.letters)
+
+
+def read(sandbox: Sandbox, stack: Stack, inbox: str) -> Books:
+    """Read everything that a stack left behind."""
+    books = Books(stack)
+    for item in _scan(sandbox, stack.outputs["AuditTableName"]):
+        if "step" in item:  # no part of a digest
+            books.chains[item["control"], item["resource"]].append(item)
+    for item in _scan(sandbox, stack.outputs["StateTableName"]):
+        control, _, arn = item["pk"].partition("#")
+        if item.get("head") and arn.startswith("arn:"):
+            books.heads[control, arn] = item["head"]
+    for message in _messages(sandbox, stack.outputs["DeadLetterQueueUrl"]):
+        told = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+        books.letters.append({"body": message["Body"], **told})
+    for message in _messages(sandbox, inbox):
+        books.alerts.append({name: value["StringValue"] for name, value in message["MessageAttributes"].items()})
+    return books
+
+
+def audit(books: list[Books], causes: Causes, sandbox: Sandbox) -> None:
+    """Compare what was done with the books; with two stacks it is enough that one of them repaired a resource."""
+    for each in books:
+        _chains(each)
+        _alerts(each)
+        _letters(each)
+    aws = Aws(sandbox.client)
+    changes, _ = effective(sandbox)
+    for arn, times in causes.weakened.items():
+        if changes[arn] > times:
+            books[0].broken.append(f"{arn}: switched on {changes[arn]} times for {times} causes")
+        for control in all_controls().values():
+            if control.applies_to(arn) and not control.only_announces:
+                _resource(books, control, arn, times, aws)
+
+
+def _resource(books: list[Books], control: Control, arn: str, times: int, aws: Aws) -> None:
+    """See that a resource is as it should be, and its repair in the books, no more often than it was weakened."""
+    first = books[0]
+    dead = any(each.dead(control.id, arn) for each in books)
+    refused = any(
+        record.get("outcome") in {Outcome.DENIED, Outcome.FAILED}
+        for each in books
+        for record in each.chains.get((control.id, arn), ())
+    )
+    done = [record for each in books for record in each.done(control.id, arn)]
+    if not _compliant(control, arn, aws) and not dead and not refused:
+        first.broken.append(f"{control.id} {arn}: it was weakened, and is neither repaired nor given up with a reason")
+    if not done and not dead and not refused:
+        first.broken.append(f"{control.id} {arn}: nothing in the books says what became of it")
+    for each in books:
+        mine = len(each.done(control.id, arn))
+        if mine > times:
+            each.broken.append(f"{control.id} {arn}: {mine} repairs for {times} causes")
+
+
+def effective(sandbox: Sandbox) -> tuple[Counter[str], Counter[str]]:
+    """Return how often each key was really switched on, and how often that was called without any effect."""
+    changes, repeats, rotating = Counter[str](), Counter[str](), set[str]()
+    for event in sandbox.events(eventSource="kms.amazonaws.com"):
+        detail = event["detail"]
+        if "errorCode" in detail or not detail["eventName"].endswith("ableKeyRotation"):
+            continue
+        arn = detail["resources"][0]["ARN"]
+        if detail["eventName"] == "DisableKeyRotation":
+            rotating.discard(arn)
+        else:
+            (repeats if arn in rotating else changes)[arn] += 1
+            rotating.add(arn)
+    return changes, repeats
+
+
+def _compliant(control: Control, arn: str, aws: Aws) -> bool:
+    given = {name: value for name, value in control.parameters.items() if not isinstance(value, Env)}
+    given = {**dict.fromkeys(control.parameters, ""), **given, **enforcing(control.id).get("parameters", {})}
+    _, _, _, region, account, _ = arn.split(":", 5)
+    context = Context(Resource(arn, account, region), given, datetime.now(UTC))
+    return isinstance(control.judge(control.read(aws, context), context), Compliant)
+
+
+def _chains(books: Books) -> None:
+    now = datetime.now(UTC)
+    for key, head in books.heads.items():
+        try:
+            records.chained(books.chains[key], head, key[1], now)
+        except BrokenChainError as error:
+            books.broken.append(f"{key[0]}: {error}")
+    for key, chain in books.chains.items():
+        if key not in books.heads:
+            books.broken.append(f"{key[0]} {key[1]}: {len(chain)} records and no head")
+        open_plans = {each["record_id"] for each in chain if each["step"] == "PLANNED"}
+        closed = {each["plan_id"] for each in chain if each.get("outcome") not in {None, str(Outcome.APPLIED)}}
+        books.broken += [f"{key[0]} {key[1]}: plan {plan} has no outcome" for plan in sorted(open_plans - closed)]
+
+
+def _alerts(books: Books) -> None:
+    """See that whatever was to be announced was, and that nothing was announced that is not in the books."""
+    told = Counter(each["record_id"] for each in books.alerts)
+    wanted = {
+        each["record_id"]
+        for chain in books.chains.values()
+        for each in chain
+        if each.get("announce") and each.get("outcome") not in {None, str(Outcome.APPLIED)}
+    }
+    books.broken += [f"record {each} was never announced" for each in sorted(wanted - told.keys())]
+    books.broken += [f"an alert of record {each}, which is not in the books" for each in sorted(told.keys() - wanted)]
+
+
+def _letters(books: Books) -> None:
+    mute = [each["body"][:200] for each in books.letters if not each.get("reason")]
+    books.broken += [f"a dead letter without a reason: {body}" for body in mute]
+
+
+def _scan(sandbox: Sandbox, table: str) -> Iterator[Record]:
+    for page in sandbox.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from map(unwire, page["Items"])
+
+
+def _messages(sandbox: Sandbox, url: str) -> Iterator[dict[str, Any]]:
+    """Take all messages out of a queue."""
+    sqs = sandbox.client("sqs")
+    while found := sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
+    ).get("Messages"):
+        yield from found
+
+
+def waiting(sandbox: Sandbox, stack: Stack) -> int:
+    """Return how many messages a stack's queues still hold, delayed and taken ones included; dead letters aside."""
+    sqs, names = sandbox.client("sqs"), ("", "NotVisible", "Delayed")
+    total = 0
+    for name, url in stack.resources.items():
+        if name.endswith("Queue") and url.startswith("http"):
+            wanted = [f"ApproximateNumberOfMessages{each}" for each in names]
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+            total += sum(map(int, found.values()))
+    return total
+
+
+def figures(books: Books, causes: Causes, sandbox: Sandbox) -> dict[str, Any]:
+    """Return the storm's figures as plain data."""
+    changes, repeats = effective(sandbox)
+    repeated = sum(count - 1 for count in Counter(each["record_id"] for each in books.alerts).values())
+    reasons = Counter(str(each.get("reason", "none")).partition(":")[0] for each in books.letters)
+    return {
+        "stack": books.stack.name,
+        "causes": {
+            "resources": len(causes.weakened), "weakenings": sum(causes.weakened.values()),
+            "gone at once": len(causes.deleted), "duplicates": causes.duplicates, "poison": causes.poison,
+            "workers killed": causes.killed,
+        },
+        "keys switched on": {"with effect": changes.total(), "without": repeats.total()},
+        "outcomes": dict(books.outcomes.most_common()),
+        "chains": len(books.heads),
+        "alerts": len(books.alerts),
+        "alerts repeated": repeated,
+        "dead letters": dict(reasons.most_common()),
+        "broken": books.broken,
+    }  # fmt: skip
+
+
+def as_json(found: list[dict[str, Any]]) -> str:
+    """Return figures as text."""
+    return json.dumps(found, indent=2)

@@ -1,0 +1,13 @@
+"""Makes image repositories for tests."""
+
+from __future__ import annotations
+
+from tests.world import client
+
+
+def repository() -> str:
+    """Make a repository; return its ARN."""
+    return client("ecr").create_repository(repositoryName="orders")["repository"]["repositoryArn"]
+
+
+MAKERS = {"AWS::ECR::Repository": (repository, "arn:aws:ecr:eu-west-1:123456789012:repository/1")}

@@ -1,0 +1,144 @@
+"""What the clerk tells and drops, on the real stack in a sandbox with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evenkeel_cli import local
+from sandbox.settings import push
+from tests.sandbox.cli_stack import Place, eventually, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """The real stack, and a person who may do everything."""
+    with standing() as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def inbox(place: Place) -> str:
+    """The URL of a queue that hears the stack's alerts."""
+    sqs = place.sandbox.client("sqs")
+    url = str(sqs.create_queue(QueueName="on-call")["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+             "Resource": arn}  # fmt: skip
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allow]})})
+    place.sandbox.client("sns").subscribe(TopicArn=place.stack.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
+    return url
+
+
+def _alerts(place: Place, inbox: str, outcome: str) -> list[dict[str, Any]]:
+    """Take all alerts that have come; return those of an outcome (the sandbox has its own repairs to tell of)."""
+    sqs, found = place.sandbox.client("sqs"), []
+    while messages := sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages"):
+        found += [json.loads(each["Body"]) for each in messages]
+        for each in messages:
+            sqs.delete_message(QueueUrl=inbox, ReceiptHandle=each["ReceiptHandle"])
+    return [alert for alert in found if f" {outcome} " in alert["Subject"]]
+
+
+def _round(place: Place) -> None:
+    """Wake the clerk as its schedule does, and wait for it."""
+    answer = place.sandbox.client("lambda").invoke(FunctionName=place.stack.outputs["ClerkFunctionName"], Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def test_an_exemption_that_ends_soon_is_announced_once(place: Place, inbox: str) -> None:
+    """If this fails, exemptions end without a word, the clerk's role cannot tell of them, or it tells every round."""
+    last = datetime.now(UTC).date() + timedelta(days=5)
+    exemption = {"controls": ["kms-key-rotation"], "resources": ["arn:aws:kms:*:*:key/none"], "reason": "a drill",
+                 "approver": "alice", "expires": f"{last}"}  # fmt: skip
+    push(place.sandbox, place.stack, {**local.settings(), "exemptions": [exemption]})
+    wanted = ("audit", "list", "--control", "evenkeel-exemption")
+
+    def noticed() -> Any:
+        _round(place)
+        return place.ask(*wanted)
+
+    (record,) = eventually(noticed, "the record of the exemption")
+    for _ in range(2):
+        _round(place)
+    assert place.ask(*wanted) == [record]
+    assert (record["outcome"], record["before"]["expires"]) == ("EXPIRING", f"{last}")
+    (told,) = eventually(lambda: _alerts(place, inbox, "EXPIRING"), "the alert")
+    assert told["MessageAttributes"]["record_id"]["Value"] == record["record_id"]
+    assert f"its last day is {last} (UTC)" in told["Message"]
+
+    shown = place.ask("audit", "show", record["record_id"])
+    assert shown["chain"] == {"position": 1, "length": 1, "trouble": ""}
+    assert "a drill" in place.run("audit", "show", record["record_id"]).stdout
+    assert place.ask("audit", "verify", "--resource", record["resource"])["ok"]
+    assert place.run("undo", record["record_id"], "--yes").exit_code == 1
+    assert not _alerts(place, inbox, "EXPIRING")
+
+
+def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, inbox: str) -> None:
+    """If this fails, an accepted event can vanish without a trace, or dropping works for nobody."""
+    sqs, url = place.sandbox.client("sqs"), place.stack.outputs["DeadLetterQueueUrl"]
+    reason = {"reason": {"DataType": "String", "StringValue": "Crashed: KeyError"}}
+    dropped, other = (
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=reason)["MessageId"]
+        for body in ("drop me", "keep me")
+    )
+    result = place.run("dlq", "drop", dropped, "--because", "its key is gone", "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["body"] == "drop me"
+    assert [each["id"] for each in place.ask("dlq", "list")] == [other]
+    (record,) = place.ask("audit", "list", "--outcome", "DROPPED")
+    assert record["actor"]["principal"].endswith(":user/operator")
+    assert record["before"]["message"] == dropped
+    assert "its key is gone" in record["detail"]
+    (told,) = eventually(lambda: _alerts(place, inbox, "DROPPED"), "the alert")
+    assert "its key is gone" in told["Message"]
+    assert place.ask("audit", "verify", "--resource", record["resource"])["ok"]
+
+
+def test_who_may_not_invoke_the_clerk_drops_nothing(place: Place) -> None:
+    """If this fails, the queue's own permissions are enough to make an event vanish unseen."""
+    statement = {"Effect": "Allow", "Action": ["cloudformation:DescribeStacks", "sqs:*", "kms:*"], "Resource": "*"}
+    session: Any = place.sandbox.create_user("reader", {"Version": "2012-10-17", "Statement": [statement]})
+    keys = session.get_credentials()
+    url = place.stack.outputs["DeadLetterQueueUrl"]
+    letter = place.sandbox.client("sqs").send_message(QueueUrl=url, MessageBody="stays")["MessageId"]
+    reader = Place(
+        place.sandbox,
+        place.stack,
+        {**place.operator, "AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key},
+    )
+    result = reader.run("dlq", "drop", letter, "--because", "I can", "--yes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "access denied by AWS at Invoke" in result.stderr
+    assert letter in {each["id"] for each in place.ask("dlq", "list")}
+
+
+def test_alerts_that_failed_are_sent_from_the_stream(place: Place, inbox: str) -> None:
+    """If this fails, what was audited while the topic could not be reached is never announced."""
+    fault = place.sandbox.faults.add("sns", "Publish", code="InternalErrorException", status=500)
+    arn, record_id = place.repaired_key()
+
+    def dead() -> list[dict[str, Any]]:
+        letters: list[dict[str, Any]] = place.ask("dlq", "list")
+        return [each for each in letters if each["groups"] == ["notifier"]]
+
+    letter = eventually(dead, "the notifier's dead letter")[0]
+    assert letter["reason"] == "Lambda gave up on evenkeel-notifier: RetryAttemptsExhausted"
+    failed = place.run("dlq", "redrive", letter["id"], "--yes", "-o", "json")
+    assert failed.exit_code == 1
+    assert "failed again" in json.loads(failed.stdout)["kept"][0]["trouble"]
+
+    place.sandbox.faults.clear(fault)
+    for each in dead():
+        assert place.ask("dlq", "redrive", each["id"], "--yes")["sent"] == [{"id": each["id"], "group": "notifier"}]
+    told = eventually(lambda: _alerts(place, inbox, "REMEDIATED"), "the alert")
+    assert record_id in {alert["MessageAttributes"]["record_id"]["Value"] for alert in told}
+    assert arn in "".join(alert["Message"] for alert in told)
+    assert not dead()

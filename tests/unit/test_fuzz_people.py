@@ -1,0 +1,140 @@
+"""Whatever people send to the functions, they get an answer: never a stack trace, and nothing is done by mistake."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clerk import handler as clerk
+from evenkeel import errors
+from evenkeel.caller import UnprovedCallerError
+from evenkeel.model import Actor
+from evenkeel.remediator import remediator
+from tests import making
+from tests.fuzzing import JSON, TEXT, examples, spoiled
+from tests.sts import CALLER, signed
+from tests.world import Context, client, request
+from undo import handler as undo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.world import World
+
+CONTROL = "kms-key-rotation"
+APPROVE = {"schema_version": 1, "controls": {CONTROL: {"mode": "approve"}}}
+OURS = {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.EvenkeelError)
+}
+OURS |= {UnprovedCallerError.__name__, "NotGrantedError"}
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(variables: pytest.MonkeyPatch) -> Iterator[None]:
+    variables.setenv("EVENKEEL_QUEUE_URLS", "{}")
+    caches = (clerk._aws, clerk._settings, undo._doors)
+    for each in caches:
+        each.cache_clear()
+    yield
+    for each in caches:
+        each.cache_clear()
+
+
+def _answered(handler: Callable[[Any, Any], Any], payload: Any) -> str:
+    """Send a payload; return the kind of error that the answer tells, or nothing."""
+    answer = handler(payload, Context())
+    assert json.dumps(answer)
+    assert isinstance(answer, dict)
+    kind = str(answer.get("error", "")).partition(":")[0]
+    assert kind in {"", *OURS}
+    return kind
+
+
+def _wishes(*good: dict[str, Any]) -> st.SearchStrategy[Any]:
+    odd = st.dictionaries(st.sampled_from(sorted({key for each in good for key in each})) | TEXT, JSON, max_size=5)
+    return JSON | odd | spoiled(st.sampled_from(good))
+
+
+def test_any_manual_payload_is_answered_and_does_nothing_by_mistake(world: World) -> None:
+    """If this fails, a slip in a payload is a stack trace, or changes what nobody asked to change."""
+    arn = making.key()
+    handler = remediator("kms")
+    good = {"control": CONTROL, "resources": [arn], "dry_run": True, "after": ""}
+    assert _answered(handler, good) == ""
+
+    @examples(80)
+    @given(_wishes(good, {**good, "resources": "all"}))
+    def ask(payload: Any) -> None:
+        world.wire.clear()
+        refused = _answered(handler, payload)
+        wished = isinstance(payload, dict) and payload.get("dry_run") is False
+        assert wished or not refused or world.wire.changes() == []
+        assert wished or not client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+
+    ask()
+
+
+@pytest.mark.usefixtures("people")
+def test_any_decision_is_answered(world: World) -> None:
+    """If this fails, a slip in a decision is a stack trace, or decides what nobody decided."""
+    world.settings(APPROVE)
+    arn = making.key()
+    wish = request(CONTROL, arn, actor=Actor("arn:aws:iam::123456789012:user/alice"))
+    record_id = world.run(CONTROL, wish, document=APPROVE).record_id
+    handler = remediator("kms")
+    caller = {"arn": CALLER}
+    about = {"resource": arn, "caller": caller}
+    verbs: tuple[dict[str, Any], ...] = (
+        {"approve": record_id, **about},
+        {"reject": record_id, "because": "no", **about},
+        {"release": CONTROL, **about},
+        {"drop": CONTROL, "because": "no", **about},
+    )
+
+    @examples(80)
+    @given(_wishes(*verbs).map(lambda wish: {**wish, "caller": caller} if isinstance(wish, dict) else wish))
+    def decide(payload: Any) -> None:
+        if payload in verbs:
+            return
+        _answered(handler, payload)
+        assert not client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+
+    decide()
+    assert _answered(handler, verbs[0]) == ""
+    assert client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+
+
+def test_any_undo_payload_is_answered_and_without_proof_takes_nothing_back(world: World, sts: str) -> None:
+    """If this fails, a slip in an undo is a stack trace, or takes a change back without saying who asked."""
+    arn = making.key()
+    record_id = world.run(CONTROL, request(CONTROL, arn, creates=True)).record_id
+    good = {"resource": arn, "record": record_id, "dry_run": True, "force": False, "caller": signed(sts, record_id)}
+    assert _answered(undo.handler, good) == ""
+
+    @examples(80)
+    @given(_wishes(good, {**good, "dry_run": False, "caller": {**good["caller"], "x-evenkeel-record": "another"}}))
+    def ask(payload: Any) -> None:
+        _answered(undo.handler, payload)
+        assert client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+
+    ask()
+
+
+@pytest.mark.usefixtures("digest_key")
+def test_any_clerk_payload_is_answered_and_without_proof_drops_nothing(world: World, sts: str) -> None:
+    """If this fails, a slip in a wish to drop letters is a stack trace, or makes an event vanish."""
+    del world
+    good = {"drop": ["message-1"], "because": "done", "caller": signed(sts, "drop other")}
+
+    @examples(40)
+    @given(_wishes(good))
+    def ask(payload: Any) -> None:
+        kind = _answered(clerk.handler, payload)
+        assert bool(kind) == (isinstance(payload, dict) and "drop" in payload)
+
+    ask()

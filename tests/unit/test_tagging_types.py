@@ -1,0 +1,77 @@
+"""The types that are tagged: which of them are listed, and what their creation tells."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from evenkeel import events
+from evenkeel.aws import Aws
+from evenkeel.registry import all_controls
+from tagging.types import TYPES
+from tests import making
+from tests.contract.registry import EVENTS
+from tests.world import PLACE, World, client
+
+TAGS = "tagging-required-tags"
+
+
+def _event(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((EVENTS / TAGS / f"{name}.json").read_text())["event"]
+    return found
+
+
+def _named(event: dict[str, Any]) -> list[str]:
+    parsed = events.parse(event, [all_controls()[TAGS]], PLACE)
+    return [request.resource.arn for request in parsed.requests]
+
+
+def _listed() -> set[str]:
+    return set(all_controls()[TAGS].discover(Aws(client), PLACE))
+
+
+def test_every_instance_of_a_run_is_looked_at() -> None:
+    """If this fails, of many instances that one call started, one gets an owner."""
+    event = deepcopy(_event("match-create-instance"))
+    [first] = event["detail"]["responseElements"]["instancesSet"]["items"]
+    event["detail"]["responseElements"]["instancesSet"]["items"] = [first, {**first, "instanceId": "i-2"}]
+    assert [arn.rpartition("/")[2] for arn in _named(event)] == [first["instanceId"], "i-2"]
+
+
+@pytest.mark.parametrize("spelling", ["arn", "aRN"])
+def test_secrets_are_named_however_the_event_spells_it(spelling: str) -> None:
+    """If this fails, a new secret's event goes to the dead letters."""
+    event = deepcopy(_event("match-create-secret"))
+    arn = event["detail"]["responseElements"].pop("arn")
+    event["detail"]["responseElements"][spelling] = arn
+    assert _named(event) == [arn]
+
+
+def test_list_has_a_resource_of_every_type(world: World) -> None:
+    """If this fails, a run over all leaves a type out."""
+    made = {kind.cfn_type: making.BY_TYPE[kind.cfn_type]() for kind in TYPES}
+    assert set(made.values()) <= _listed()
+
+
+def test_what_is_gone_or_kept_by_a_service_is_not_listed(world: World) -> None:
+    """If this fails, instances that ended an hour ago, or RDS's own secrets, are called findings."""
+    instance, gateway, secret = (
+        making.BY_TYPE[kind]() for kind in ("AWS::EC2::Instance", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret")
+    )
+    client("ec2").terminate_instances(InstanceIds=[instance.rpartition("/")[2]])
+    world.wire.answer("ec2", "DescribeNatGateways", {"NatGateways": [{"NatGatewayId": "nat-1", "State": "deleted"}]})
+    kept = {"ARN": f"{secret}-kept", "Name": "rds!db-1", "OwningService": "rds"}
+    world.wire.answer("secretsmanager", "ListSecrets", {"SecretList": [kept, {"ARN": secret, "Name": "orders/api"}]})
+    listed = _listed()
+    assert not {instance, gateway, kept["ARN"]} & listed
+    assert secret in listed
+
+
+def test_every_type_says_how_it_is_tagged_on_its_own_service() -> None:
+    """If this fails, the role may tag one service's resources with another's permissions."""
+    for kind in TYPES:
+        for action in (*kind.tag, *kind.untag, kind.list_action):
+            assert action.startswith(f"{kind.service}:")
