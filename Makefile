@@ -7,7 +7,7 @@ SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format generate fuzz coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ scan: $(SCANNERS)/installed ## scan the template, its policies and the code for 
 
 audit: $(SCANNERS)/installed ## ask PyPI for known vulnerabilities of what is locked (needs the network)
 	$(SCANNERS)/bin/pip-audit --disable-pip --no-deps --strict -r requirements/dev.txt -r layers/engine/requirements.txt
+
+fuzz: $(STAMP) ## try the properties on forty times as many events, settings and payloads (about a quarter of an hour)
+	FUZZ_TIMES=40 $(BIN)/pytest -q -n 2 tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
+		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
 	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract

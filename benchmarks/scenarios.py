@@ -1,119 +1,123 @@
-"""The events that are measured: for each, a fresh resource, the event it causes, and the handler that serves it."""
+"""What is measured: for each control, a fresh weak resource and the event that first tells of such a one.
+
+Nothing here names an event: a control's first CloudTrail trigger, its example in ``events/`` and what makes its
+resources for the tests are found by walking the registry.
+"""
 
 from __future__ import annotations
 
-import importlib
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import signature
+from itertools import product
 from typing import TYPE_CHECKING, Any
+
+from evenkeel import events
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.registry import groups
+from evenkeel.triggers import CloudTrail
+from tests.cases.case import changes_type, maker
+from tests.contract.registry import MATCHES, woken
+from tests.making import ARNS
+from tests.making.cloudtrail import logging_trail
+from tests.world import PLACE, client, sqs_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ACCOUNT, REGION = "123456789012", "eu-west-1"
+    from evenkeel.control import Control
 
 
-class Context:
-    """What Lambda hands a handler beside the event."""
+def _stopped_trail(name: str) -> str:
+    """Make a trail that somebody stopped; return its ARN."""
+    arn: str = logging_trail(name)
+    client("cloudtrail").stop_logging(Name=arn)
+    return arn
 
-    function_name = "benchmark"
-    memory_limit_in_mb = 512
-    invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:benchmark"
 
-    def __init__(self) -> None:
-        """Give the invocation an id of its own."""
-        self.aws_request_id = str(uuid.uuid4())
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Say that a minute is left."""
-        return 60_000
+_USUAL: dict[str, Callable[..., str]] = {"cloudtrail-logging": _stopped_trail}
+"""Where what violates a control in the tests is not the usual case: of a trail that is deaf, too, all others are asked
+after, so that its calls grow with each round."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of event. ``make`` creates a resource and returns its name and the event's own part."""
+    """A control, a type of its resources, and an example of the event that tells of one."""
 
-    name: str
-    group: str
-    source: str
-    event_name: str
-    make: Callable[[Callable[[str], Any]], tuple[str, dict[str, Any]]]
-    api_calls_at_most: int
-    """What the project promises: AWS calls beside the engine's own."""
+    control: Control
+    kind: str
+    example: dict[str, Any]
+    of: str
+    """The ARN of the resource that the example names."""
 
-    def handler(self) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-        """Import the group's handler."""
-        handler: Callable[[dict[str, Any], Any], dict[str, Any]] = importlib.import_module(
-            f"{self.group}.handler"
-        ).handler
-        return handler
+    @property
+    def event_name(self) -> str:
+        """The API call that the event tells of."""
+        return str(self.example["detail"]["eventName"])
 
-    def message(self, parts: dict[str, Any], *, receives: int = 1) -> dict[str, Any]:
-        """Return the SQS batch of one event, as Lambda gets it."""
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        user = {"type": "IAMUser", "userName": "alice", "arn": f"arn:aws:iam::{ACCOUNT}:user/alice"}
-        detail = {
-            "eventSource": self.source,
-            "eventName": self.event_name,
-            "eventTime": now,
-            "awsRegion": REGION,
-            "recipientAccountId": ACCOUNT,
-            "eventID": str(uuid.uuid4()),
-            "userIdentity": user,
-            "userAgent": "aws-cli/2",
-            **parts,
-        }
-        event = {
-            "version": "0",
-            "id": str(uuid.uuid4()),
-            "source": f"aws.{self.source.partition('.')[0]}",
-            "detail-type": "AWS API Call via CloudTrail",
-            "account": ACCOUNT,
-            "region": REGION,
-            "time": now,
-            "resources": [],
-            "detail": detail,
-        }
-        attributes = {"ApproximateReceiveCount": str(receives)}
-        record = {"messageId": str(uuid.uuid4()), "receiptHandle": "handle", "body": json.dumps(event)}
-        record |= {"attributes": attributes, "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs"}  # type: ignore[dict-item] # a record of Lambda's is this mix
-        record |= {"eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue", "awsRegion": REGION}
-        return {"Records": [record]}
+    @property
+    def package(self) -> str:
+        """The import name of the control's group."""
+        return type(self.control).__module__.partition(".")[0]
+
+    def make(self) -> str:
+        """Make a weak resource with a name of its own; return its ARN."""
+        make = _USUAL.get(self.control.id) or maker(self.control.id, self.kind)
+        named = {"name": f"bench-{uuid.uuid4().hex[:12]}"} if "name" in signature(make).parameters else {}
+        arn: str = make(**named)
+        return arn
+
+    def event(self, arn: str) -> dict[str, Any]:
+        """Return the EventBridge event that tells of a resource, as of now."""
+        text = json.dumps(self.example).replace(self.of, arn).replace(name_of(self.of), name_of(arn))
+        event: dict[str, Any] = json.loads(text)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event |= {"id": str(uuid.uuid4()), "time": now}
+        event["detail"] |= {"eventID": str(uuid.uuid4()), "eventTime": now}
+        return event
+
+    def names(self, arn: str) -> bool:
+        """Say whether the event, told of a resource, asks the control to look at just that one."""
+        try:
+            asked = events.parse(self.event(arn), (self.control,), PLACE).requests
+        except MalformedPayloadError:  # the call tells of a resource of another type
+            return False
+        return [request.resource.arn for request in asked] == [arn]
+
+    def order(self, arn: str) -> dict[str, Any]:
+        """Return the order that has a worker serve the event; see :mod:`benchmarks.worker`."""
+        return {"package": self.package, "control": self.control.id, "batch": sqs_event(self.event(arn))}
 
 
-def _key(client: Callable[[str], Any]) -> tuple[str, dict[str, Any]]:
-    metadata = client("kms").create_key()["KeyMetadata"]
-    return metadata["KeyId"], {"responseElements": {"keyMetadata": {"arn": metadata["Arn"]}}}
+def scenarios() -> tuple[Scenario, ...]:
+    """Return one scenario for each control of the registry, in the order of the groups."""
+    return tuple(_scenario(control) for controls in groups().values() for control in controls)
 
 
-def _weakened_key(client: Callable[[str], Any]) -> tuple[str, dict[str, Any]]:
-    name, _ = _key(client)
-    return name, {"requestParameters": {"keyId": name}}
+def name_of(arn: str) -> str:
+    """Return a resource's name or id: what follows the type in its ARN."""
+    return re.sub(r"^[A-Za-z-]+[:/]", "", arn.split(":", 5)[5])
 
 
-def _table(client: Callable[[str], Any]) -> tuple[str, dict[str, Any]]:
-    name = f"table-{uuid.uuid4()}"
-    arn = client("dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )["TableDescription"]["TableArn"]
-    client("dynamodb").get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
-    return name, {"responseElements": {"tableDescription": {"tableArn": arn}}}
+def _scenario(control: Control) -> Scenario:
+    """Return the first trigger's example that names a resource of a type that can be made.
 
-
-def _group(client: Callable[[str], Any]) -> tuple[str, dict[str, Any]]:
-    name = f"/app/{uuid.uuid4()}"
-    client("logs").create_log_group(logGroupName=name)
-    return name, {"requestParameters": {"logGroupName": name}}
-
-
-SCENARIOS = (
-    Scenario("CreateKey", "kms", "kms.amazonaws.com", "CreateKey", _key, 4),
-    Scenario("DisableKeyRotation", "kms", "kms.amazonaws.com", "DisableKeyRotation", _weakened_key, 4),
-    Scenario("CreateTable", "dynamodb", "dynamodb.amazonaws.com", "CreateTable", _table, 3),
-    Scenario("CreateLogGroup (2 controls)", "logs", "logs.amazonaws.com", "CreateLogGroup", _group, 6),
-)
+    Raises:
+        LookupError: there is none.
+    """
+    mine = [example for example in MATCHES if example.control.id == control.id]
+    kinds = [
+        kind
+        for kind, arn in ARNS.items()
+        if control.applies_to(arn) and (control.only_announces or changes_type(control, kind))
+    ]
+    for trigger in control.triggers:
+        names = trigger.names if isinstance(trigger, CloudTrail) else ()
+        for name, example, kind in product(names, mine, kinds):
+            found = Scenario(control, kind, example.event, example.resource)
+            if woken(trigger, example.event) == {name} and found.names(ARNS[kind]):
+                return found
+    raise LookupError(f"{control.id}: no example of a CloudTrail event names a resource that tests.making can make")

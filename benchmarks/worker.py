@@ -1,35 +1,96 @@
-"""One measured process: Evenkeel's handler, or the bare boto3 loop that replays the very calls the handler made.
+"""One measured process: Evenkeel's handler, or bare boto3 that replays the very calls the handler made.
 
-``python -m benchmarks.worker evenkeel|bare SCENARIO`` reads its orders as JSON from standard input and prints JSON.
+``python -m benchmarks.worker`` reads one order a line from standard input and answers each with one line of JSON, so
+that whoever measures can make a fresh resource before each. An order is ``{"package", "control", "batch"}`` for the
+handler of a group, or ``{"calls": [[service, operation, parameters, error code], …]}``, where a code is of a call that
+AWS refused to the handler, too.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import statistics
 import sys
 import time
+import uuid
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import jmespath  # noqa: F401 - both sides pay for it: botocore's paginators import it, too
+from botocore import xform_name
+from botocore.client import BaseClient
 from botocore.config import Config
-
-from benchmarks.scenarios import SCENARIOS, Context, Scenario
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 5
-WARM_UPS = 2
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
 
-class Clients:
+class Context:
+    """What Lambda hands a handler beside the event."""
+
+    function_name = "benchmark"
+    memory_limit_in_mb = 512
+
+    def __init__(self, batch: dict[str, Any]) -> None:
+        """Give the invocation an id of its own, in the account and region of the queue."""
+        self.aws_request_id = str(uuid.uuid4())
+        place = batch["Records"][0]["eventSourceARN"].split(":")[3:5]
+        self.invoked_function_arn = ":".join(("arn:aws:lambda", *place, "function:benchmark"))
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Say that a minute is left."""
+        return 60_000
+
+
+class Evenkeel:
+    """Handlers of groups that hold one control each, so that its calls are told from its neighbours'."""
+
+    def __init__(self) -> None:
+        """Note every call that is sent from here on, where botocore sends it."""
+        self._handlers: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {}
+        self.calls: list[list[Any]] = []
+        door: Any = BaseClient
+        original = door._make_api_call  # noqa: SLF001 - the one place all calls pass, paginators' too
+
+        def noted(client: Any, operation: str, params: dict[str, Any]) -> Any:
+            call = [client.meta.service_model.service_name, xform_name(operation), dict(params), ""]
+            self.calls.append(call)
+            try:
+                return original(client, operation, params)
+            except ClientError as error:
+                call[-1] = error.response["Error"]["Code"]
+                raise
+
+        door._make_api_call = noted  # noqa: SLF001 - bookkeeping, counted against Evenkeel
+
+    def handler(self, package: str, control_id: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+        """Return the handler of a group with one control in it."""
+        if control_id not in self._handlers:
+            from evenkeel import registry, remediator  # noqa: PLC0415 - the bare side must not pay for it
+
+            alone = tuple(control for control in registry.controls_of(package) if control.id == control_id)
+            module: Any = remediator
+            module.controls_of = lambda _: alone
+            self._handlers[control_id] = remediator.remediator(package)
+        return self._handlers[control_id]
+
+    def serve(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Serve one SQS batch of one event; its outcome is the name of the one metric that the handler counts."""
+        handler, batch = self.handler(order["package"], order["control"]), order["batch"]
+        context = Context(batch)
+        self.calls.clear()
+        with redirect_stdout(io.StringIO()) as metrics:
+            answer = measured(lambda: _serve(handler, batch, context))
+        (metric,) = json.loads(metrics.getvalue())["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+        return {**answer, "outcome": metric["Name"], "calls": self.calls}
+
+
+class Bare:
     """Cached bare clients of the local AWS."""
 
     def __init__(self) -> None:
@@ -37,78 +98,31 @@ class Clients:
         self._session: Any = boto3.session.Session()
         self._clients: dict[str, Any] = {}
 
-    def __call__(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
         """Return the client of a service."""
         if service not in self._clients:
             config = Config(retries={"mode": "standard", "total_max_attempts": 3})
             self._clients[service] = self._session.client(service, config=config)
         return self._clients[service]
 
+    def replay(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Make the calls."""
+        return measured(lambda: self._all(order["calls"]))
 
-def measured(act: Callable[[], None]) -> tuple[float, float]:
+    def _all(self, calls: list[list[Any]]) -> None:
+        for service, operation, params, expected in calls:
+            try:
+                getattr(self.client(service), operation)(**params)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != expected:
+                    raise
+
+
+def measured(act: Callable[[], None]) -> dict[str, Any]:
     """Return the CPU and wall milliseconds of an act."""
     cpu, wall = time.process_time(), time.perf_counter()
     act()
-    return (time.process_time() - cpu) * 1000, (time.perf_counter() - wall) * 1000
-
-
-def run_handler(scenario: Scenario, rounds: int) -> dict[str, Any]:
-    """Measure the handler on fresh resources, then once on one that is already as it should be."""
-    handler, clients, times = scenario.handler(), Clients(), []
-    recorded: list[list[Any]] = []
-    _record_calls(recorded)
-    name = ""
-    for number in range(WARM_UPS + rounds):
-        name, parts = scenario.make(clients)
-        recorded.clear()
-        batch = scenario.message(parts)
-        with redirect_stdout(io.StringIO()) as log:
-            spent = measured(lambda batch=batch: _serve(handler, batch))  # type: ignore[misc] # mypy cannot type the default
-        if number >= WARM_UPS:
-            times.append(spent)
-        if '"Remediated"' not in log.getvalue():
-            raise RuntimeError(f"{scenario.name}: {name} was not repaired: {log.getvalue()}")
-    calls = [list(call) for call in recorded]
-    recorded.clear()
-    with redirect_stdout(io.StringIO()):
-        _serve(handler, scenario.message(parts))
-    return {"times": times, "calls": calls, "name": name, "compliant": [call[:2] for call in recorded]}
-
-
-def run_bare(scenario: Scenario, rounds: int, orders: dict[str, Any]) -> dict[str, Any]:
-    """Measure the same calls on fresh resources, made by boto3 alone."""
-    clients, times = Clients(), []
-    for number in range(WARM_UPS + rounds):
-        name, _ = scenario.make(clients)
-        calls = json.loads(json.dumps(orders["calls"]).replace(orders["name"], name))
-        spent = measured(lambda calls=calls: _replay(clients, calls))  # type: ignore[misc] # as above
-        if number >= WARM_UPS:
-            times.append(spent)
-    return {"times": times}
-
-
-def _serve(handler: Callable[[dict[str, Any], Any], dict[str, Any]], batch: dict[str, Any]) -> None:
-    answer = handler(batch, Context())
-    if answer["batchItemFailures"]:
-        raise RuntimeError(f"the handler failed: {answer}")
-
-
-def _replay(clients: Clients, calls: list[list[Any]]) -> None:
-    for service, operation, params in calls:
-        getattr(clients(service), operation)(**params)
-
-
-def _record_calls(into: list[list[Any]]) -> None:
-    """Note every call that Evenkeel makes, at its one door to AWS."""
-    from evenkeel import aws  # noqa: PLC0415 - the bare side must not pay for it
-
-    original = aws.Aws._once  # noqa: SLF001 - the one place all calls pass
-
-    def noted(self: aws.Aws, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        into.append([service, operation, params])
-        return original(self, service, operation, params)
-
-    aws.Aws._once = noted  # type: ignore[method-assign] # noqa: SLF001 - bookkeeping, counted against Evenkeel
+    return {"cpu_ms": (time.process_time() - cpu) * 1000, "wall_ms": (time.perf_counter() - wall) * 1000}
 
 
 def peak_rss_mib() -> float:
@@ -117,18 +131,22 @@ def peak_rss_mib() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
+def _serve(handler: Callable[[dict[str, Any], Any], dict[str, Any]], batch: dict[str, Any], context: Context) -> None:
+    answer = handler(batch, context)
+    if answer["batchItemFailures"]:
+        raise RuntimeError(f"the handler failed: {answer}")
+
+
 def main() -> None:
-    """Take orders, measure, answer."""
-    side, name = sys.argv[1:3]
-    answer, sys.stdout = sys.stdout, sys.stderr  # the handlers log to standard output, which is for the answer
-    orders = json.load(sys.stdin)
-    os.environ.update(orders["environment"])
-    scenario = next(scenario for scenario in SCENARIOS if scenario.name == name)
-    found = run_handler(scenario, ROUNDS) if side == "evenkeel" else run_bare(scenario, ROUNDS, orders)
-    cpu, wall = zip(*found.pop("times"), strict=True)
-    found |= {"cpu_ms": statistics.median(cpu), "wall_ms": statistics.median(wall)}
-    found["peak_rss_mib"] = peak_rss_mib()
-    json.dump(found, answer)
+    """Take orders, measure, answer, until there are no more."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # the handlers log to standard output, which is for the answers
+    side: Evenkeel | Bare | None = None
+    for line in sys.stdin:
+        order = json.loads(line)
+        if side is None:
+            side = Bare() if "calls" in order else Evenkeel()
+        answer = side.replay(order) if isinstance(side, Bare) else side.serve(order)
+        print(json.dumps({**answer, "peak_rss_mib": peak_rss_mib()}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

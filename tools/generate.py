@@ -46,7 +46,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     problems = list(exceeded(cast("dict[str, dict[str, Any]]", content["groups"])))
     if problems:
         raise LimitError("; ".join(problems))
-    controls = [control for members in groups.values() for control in members]
+    controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
     return {
         TEMPLATE: filled((root / TEMPLATE).read_text(encoding="utf-8"), content),
         README: listed((root / README).read_text(encoding="utf-8"), controls),

@@ -52,6 +52,24 @@ def retained(world: World, arn: str) -> str:
     return "" if days == 365 else f"it keeps events for {days or 'ever, not 365'} days"  # noqa: PLR2004 - a year
 
 
+def logs(world: World, arn: str) -> str:
+    """Say that a trail is stopped; empty when it logs."""
+    return "" if world("cloudtrail").get_trail_status(Name=arn)["IsLogging"] else "it does not log"
+
+
+def blocked(world: World, arn: str) -> str:
+    """Say what of a bucket's public access block is off; empty when all four parts are on."""
+    client = world("s3")
+    try:
+        found = client.get_public_access_block(Bucket=arn.rpartition(":")[2])["PublicAccessBlockConfiguration"]
+    except client.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchPublicAccessBlockConfiguration":
+            raise
+        return "public access is not blocked"
+    off = sorted(name for name, on in found.items() if not on)
+    return f"{', '.join(off)} off" if off else ""
+
+
 def _group(world: World, arn: str) -> dict[str, Any]:
     name = arn.partition(":log-group:")[2]
     groups: list[dict[str, Any]] = world("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]

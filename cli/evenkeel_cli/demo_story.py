@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 KMS, PITR = "kms-key-rotation", "dynamodb-point-in-time-recovery"
 ENCRYPTION, RETENTION, TAGS = "logs-group-encryption", "logs-group-retention", "tagging-required-tags"
+LOGGING, BLOCK = "cloudtrail-logging", "s3-bucket-public-access-block"
 TAG_CHANGE = "Tag Change on Resource"
 CODE = "def handler(event, context):\n    return None\n"
 
@@ -83,6 +84,15 @@ def _bucket(world: World) -> Deed:
     world("s3", "alice").create_bucket(Bucket="shop-bills", **place)
     return Deed("alice", "bucket shop-bills", "arn:aws:s3:::shop-bills", "CreateBucket", _now(),
                 ((TAGS, checks.tagged("alice")),))  # fmt: skip
+
+
+def _trail(world: World) -> Deed:
+    """Make a trail and start it at once: nothing is left to repair, until bob stops it."""
+    client = world("cloudtrail", "alice")
+    arn = client.create_trail(Name="shop-trail", S3BucketName="shop-bills")["TrailARN"]
+    client.start_logging(Name=arn)
+    world.made["trail"] = arn
+    return Deed("alice", "trail shop-trail", arn, "CreateTrail", _now())
 
 
 def _queue(world: World) -> Deed:
@@ -171,11 +181,25 @@ def _tag_off(world: World) -> Deed:
     return Deed("bob", "queue shop-mail", world.made["queue"], TAG_CHANGE, at, ((TAGS, checks.tagged("alice")),))
 
 
+def _blind(world: World) -> Deed:
+    arn = world.made["trail"]
+    world("cloudtrail", "bob").stop_logging(Name=arn)
+    return Deed("bob", "trail shop-trail", arn, "StopLogging", _now(), ((LOGGING, checks.logs),))
+
+
+def _block_off(world: World) -> Deed:
+    world("s3", "bob").delete_public_access_block(Bucket="shop-bills")
+    arn, event = "arn:aws:s3:::shop-bills", "DeleteBucketPublicAccessBlock"
+    return Deed("bob", "bucket shop-bills", arn, event, _now(), ((BLOCK, checks.blocked),))
+
+
 CREATE: tuple[Callable[[World], Deed], ...] = (
-    _key, _table, _log_group, _bucket, _queue, _topic, _function, _asymmetric_key, _tagged_queue,
+    _key, _table, _log_group, _bucket, _trail, _queue, _topic, _function, _asymmetric_key, _tagged_queue,
 )  # fmt: skip
-WEAKEN: tuple[Callable[[World], Deed], ...] = (_rotation_off, _recovery_off, _key_off, _retention_short, _tag_off)
-SERVICES = ("kms", "dynamodb", "logs", "s3", "sqs", "sns", "lambda")
+WEAKEN: tuple[Callable[[World], Deed], ...] = (
+    _blind, _rotation_off, _recovery_off, _key_off, _retention_short, _tag_off, _block_off,
+)  # fmt: skip
+SERVICES = ("kms", "dynamodb", "logs", "s3", "sqs", "sns", "lambda", "cloudtrail")
 
 
 def play(world: World, person: str, acts: tuple[Callable[[World], Deed], ...]) -> list[Deed]:

@@ -107,14 +107,8 @@ def read(path: Path) -> SettingsFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise CommandError(f"{path}: cannot be read: {reason}", "Give the path of a YAML file.", Exit.USAGE) from error
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        repeated = _repeated(node) if node else None
-        if repeated:
-            raise refused(path, [Problem(*repeated)])
-        document = loader.construct_document(node) if node else None
-        json.dumps(document, allow_nan=False)
+        return SettingsFile(path, *_loaded(path, text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = "; ".join(filter(None, (error.context, error.problem)))
@@ -122,9 +116,21 @@ def read(path: Path) -> SettingsFile:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         first = str(error).partition("\n")[0]
         raise refused(path, [Problem(1, f"not a plain document: {first}")]) from error
+
+
+def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
+    """Return a text's document and node; errors of YAML's and of JSON's are the caller's."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        repeated = _repeated(node) if node else None
+        if repeated:
+            raise refused(path, [Problem(*repeated)])
+        document = loader.construct_document(node) if node else None
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # half of a UTF-16 pair is in no encoding
     finally:
         loader.dispose()
-    return SettingsFile(path, document, node)
+    return document, node
 
 
 def _repeated(node: yaml.Node) -> tuple[int, str] | None:

@@ -162,7 +162,7 @@ def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve the schedule, or a person's wish; what is due stands in the state table."""
-    if "drop" in event:
+    if not isinstance(event, dict) or "drop" in event:
         try:
             return drop(event, context)
         except EvenkeelError as error:

@@ -165,7 +165,8 @@ def _cut(line: str) -> str:
 
 
 def _line(label: str, text: str) -> str:
-    return f"{label:<12}{text}"
+    """Return one line, whatever the text holds: a client's or a tag's words must not pass for lines of ours."""
+    return f"{label:<12}{''.join(char if char.isprintable() else ' ' for char in text)}"
 
 
 def _subject(text: str) -> str:

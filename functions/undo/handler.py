@@ -78,7 +78,7 @@ def _checked(payload: Any) -> dict[str, Any]:
         raise MalformedPayloadError('send {"resource": ARN, "record": id, "dry_run": true}')
     for name, value in payload.items():
         kind = _KINDS.get(name)
-        if kind is None or type(value) is not kind:
+        if kind is None or type(value) is not kind or value == "":
             wanted = f"write a {kind.__name__}" if kind else f"known are {', '.join(sorted(_KINDS))}"
             raise MalformedPayloadError(f"{name}: {wanted}")
     return {"dry_run": True, "force": False, **payload}

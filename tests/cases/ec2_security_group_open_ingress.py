@@ -110,7 +110,7 @@ CASES = (
 )  # fmt: skip
 
 
-def make() -> str:
+def make(name: str = "orders") -> str:
     """Make a group with each kind of open rule between others; return its ARN."""
     arn = security_group(
         permission(ANY, Description="to be mended"),
@@ -118,6 +118,7 @@ def make() -> str:
         permission("10.0.0.0/8"),
         permission(ANY_6, 3389),
         {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "128.0.0.0/1"}]},
+        name=name,
     )
     authorize(arn, permission(ANY, 0, 1023, protocol="udp"), permission(ANY, 80), team="shop")
     return arn

@@ -27,7 +27,7 @@ def _case(why: str, kind: str, says: str, arn: str = INSTANCE, **differs: Any) -
 
 def public_cluster() -> str:
     """Make a public Multi-AZ DB cluster; return its ARN."""
-    return multi_az_cluster(PubliclyAccessible=True)
+    return multi_az_cluster("orders-public", PubliclyAccessible=True)
 
 
 MAKE = {"AWS::RDS::DBCluster": public_cluster}

@@ -11,10 +11,10 @@ def bucket(name: str = "orders") -> str:
     return f"arn:aws:s3:::{name}"
 
 
-def open_bucket() -> str:
+def open_bucket(name: str = "orders-open") -> str:
     """Make a bucket and take its block of public access off; return its ARN."""
-    arn = bucket("orders-open")
-    client("s3").delete_public_access_block(Bucket="orders-open")
+    arn = bucket(name)
+    client("s3").delete_public_access_block(Bucket=name)
     return arn
 
 

@@ -18,7 +18,7 @@ from sandbox.settings import push
 from tests.cli.running import evenkeel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from click.testing import Result
 
@@ -77,11 +77,17 @@ def eventually(look: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def standing(table_seconds: float = 0.0) -> Iterator[Place]:
-    """Deploy the real stack with the undo function, and make a person who may do everything."""
+def standing(table_seconds: float = 0.0, enforced: Iterable[str] = ()) -> Iterator[Place]:
+    """Deploy the real stack with the undo function, and make a person who may do everything.
+
+    ``enforced`` are controls that act although they only announce by default.
+    """
     with local.own_environment(), Sandbox(table_seconds=table_seconds) as running:
         stack = deploy(running, parameters={"EnableUndo": "true"})
-        push(running, stack, local.settings())
+        document = local.settings()
+        for control in enforced:
+            document["controls"][control]["mode"] = "enforce"
+        push(running, stack, document)
         credentials: Any = running.create_user("operator").get_credentials()
         variables = {
             "AWS_ENDPOINT_URL": running.endpoint,

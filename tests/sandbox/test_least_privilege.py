@@ -191,7 +191,7 @@ def test_undo_without_any_one_action_names_it(place: Place, control: Control, ki
     """If this fails, an undo that lacks a permission does nothing and nobody is told which, or never needed it."""
     arn = place.weak(control, kind)
     record = place.repaired(control, arn)
-    for action in sorted(_needed(place.record(arn, record), control) - NOT_IN_THE_ENGINE):
+    for action in sorted(_needed(place.record(arn, record), control, kind) - NOT_IN_THE_ENGINE):
         with place.without("UndoRole", action):
             answer = place.undo(arn, record)
         told = answer.get("error") or place.record(arn, answer["record_id"])["detail"]
@@ -201,10 +201,10 @@ def test_undo_without_any_one_action_names_it(place: Place, control: Control, ki
     assert place.undo(arn, record)["outcome"] == "UNDONE"
 
 
-def _needed(record: dict[str, Any], control: Control) -> set[str]:
+def _needed(record: dict[str, Any], control: Control, kind: str) -> set[str]:
     """Return the actions that taking a record back needs: all reads, and those of its own calls."""
     calls = [
         Made(call["service"], pascal(call["service"], call["operation"]), call["params"]) for call in record["undo"]
     ]
-    reads = {action for grant in control.permissions if grant.stage is Stage.READ for action in grant.actions}
-    return reads | actions(calls)
+    grants = [each for each in control.permissions if each.stage is Stage.READ and _about(each, control, kind)]
+    return {action for grant in grants for action in grant.actions} | actions(calls)

@@ -23,7 +23,7 @@ OTHER = "210987654321"
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     """The real stack with the undo function."""
-    with standing() as there:
+    with standing(enforced=(TLS,)) as there:
         yield there
 
 

@@ -167,3 +167,12 @@ def test_tampering(change: str, new: dict[str, Any], line: str) -> None:
         "Next        Find the caller in CloudTrail's data events of the table; restore the record from its backup.",
     ]
     assert told.attributes == {"kind": "Tampering", "severity": "CRITICAL", "record_id": "r-1"}
+
+
+def test_words_of_others_are_no_lines_of_ours() -> None:
+    """If this fails, a client's name or a tag can write a line into an alert, such as a command to be pasted."""
+    forged = "aws-cli/2\nTake back   aws iam delete-user\x1b[2K"
+    actor, tags = {**RECORD["actor"], "user_agent": forged}, {"made-by": "terraform\r\u2028Next  x"}
+    told = alert.outcome({**RECORD, "reason": forged, "actor": actor}, tags).text
+    assert len(told.splitlines()) == len(alert.outcome(RECORD, {"made-by": "terraform"}).text.splitlines())
+    assert all(line.isprintable() for line in told.split("\n"))

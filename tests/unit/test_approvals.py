@@ -395,6 +395,7 @@ def test_plan_and_outcome_of_a_repair_do_not_wait_for_approval(world: World) -> 
         ({"drop": "c", "resource": "a", "because": None}, "because: write a text"),
         ({"release": ["c"], "resource": "a"}, "release: write a text"),
         ({"release": "c", "resource": ""}, "resource: write a text"),
+        ({"release": "c", "resource": "a" * 1025}, "resource: write a text of at most 1024 characters"),
     ],
 )
 def test_wrong_payloads_are_refused(world: World, payload: dict[str, Any], told: str) -> None:

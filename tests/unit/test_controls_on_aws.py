@@ -308,8 +308,7 @@ def test_discovery_finds_all_resources_of_the_type(world: World, control: Any) -
     """If this fails, a backfill leaves out resources."""
     made = {make() for make in making.BY_TYPE.values()}
     made |= {making.key(), making.table("carts"), making.group("/app/carts"), making.security_group(name="carts")}
-    made |= {making.trail("carts")}
-    made |= {making.function("carts")}
+    made |= {making.trail("carts"), making.function("carts"), making.bucket("carts")}
     mine = {arn for arn in made if control.applies_to(arn)}
     assert len(mine) >= (1 if control.arn and "{id}" not in control.arn else 2)
     assert mine <= set(control.discover(Aws(client), PLACE))

@@ -128,6 +128,7 @@ def test_time_that_runs_out_leaves_the_rest(world: World, sts: str) -> None:
         ({"drop": [1]}, "write a list of message ids"),
         ({"because": " "}, "because: write a text"),
         ({"because": None}, "because: write a text"),
+        ({"because": "x" * 1025}, "because: write a text of at most 1024 characters"),
         ({"all": True}, "drop: send"),
         ({"caller": None}, "UnprovedCallerError"),
         ({"because": "another reason"}, "signed for another stack or record"),

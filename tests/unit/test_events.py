@@ -273,6 +273,8 @@ def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: s
         ("a", {"a": {"b": 1}}, []),
         ("a", {}, []),
         ("a || b", {"a": [], "b": "x"}, ["x"]),
+        ("[a][?contains(@, '!')]", {"a": "x!"}, ["x!"]),
+        ("[a][?contains(@, '!')]", {"a": True}, []),
     ],
 )
 def test_finding_in_events(expression: str, document: Any, found: list[str]) -> None:

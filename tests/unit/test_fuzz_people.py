@@ -73,6 +73,8 @@ def test_any_manual_payload_is_answered_and_does_nothing_by_mistake(world: World
         world.wire.clear()
         refused = _answered(handler, payload)
         wished = isinstance(payload, dict) and payload.get("dry_run") is False
+        if wished:
+            client("kms").disable_key_rotation(KeyId=arn)
         assert wished or not refused or world.wire.changes() == []
         assert wished or not client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
 
@@ -135,6 +137,6 @@ def test_any_clerk_payload_is_answered_and_without_proof_drops_nothing(world: Wo
     @given(_wishes(good))
     def ask(payload: Any) -> None:
         kind = _answered(clerk.handler, payload)
-        assert bool(kind) == (isinstance(payload, dict) and "drop" in payload)
+        assert bool(kind) == (not isinstance(payload, dict) or "drop" in payload)
 
     ask()

@@ -62,7 +62,8 @@ def test_finding_holds_all_that_the_audit_promises() -> None:
         "actor": {
             "principal": "p", "kind": "IAMUser", "owner": "alice", "user_agent": "", "invoked_by": "", "source_ip": "",
         },
-        "cause": {"origin": "cloudtrail", "event_id": "e", "event_name": "CreateKey", "event_time": "t"},
+        "cause": {"origin": "cloudtrail", "event_id": "e", "event_name": "CreateKey", "event_time": "t",
+                  "finding_id": "", "product_arn": "", "note": ""},
         "settings_version": "abc",
         "expires_at": int(NOW.timestamp()) + 400 * 86400,
     }  # fmt: skip
@@ -156,6 +157,7 @@ def test_digest_is_sha256_of_canonical_json() -> None:
         (True, True),
         (None, None),
         ("x", "x"),
+        ("é😀 \ud83d", "é😀 ?"),
         (7, 7),
     ],
 )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
 
 from evenkeel import registry
 from evenkeel.aws import ATTEMPTS, CLIENT_CONFIG, Aws, connect
@@ -77,6 +77,7 @@ def _refused(name: str, message: str = "", status: int = 400) -> ClientError:
         (_refused("UnauthorizedOperation"), ErrorKind.NOT_GRANTED),
         (_refused("AuthorizationError", "words we do not know"), ErrorKind.NOT_GRANTED),
         (ConnectTimeoutError(endpoint_url="https://x"), ErrorKind.TRANSIENT),
+        (ParamValidationError(report="no bucket has such a name"), ErrorKind.REFUSED),
         (ResourceMissingError("x"), ErrorKind.NOT_FOUND),
         (ClientError({}, "Any"), ErrorKind.REFUSED),
     ],

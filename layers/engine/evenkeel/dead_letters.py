@@ -163,19 +163,19 @@ def signed_for(messages: Iterable[str], because: str) -> str:
     return f"drop {records.digest([sorted(messages), because])}"
 
 
-def parse(payload: dict[str, Any]) -> Drop:
-    """Check a payload that has the key ``drop``.
+def parse(payload: Any) -> Drop:
+    """Check a person's payload.
 
     Raises:
         MalformedPayloadError: says which part is wrong and what to write.
     """
-    if set(payload) != {"drop", "because", "caller"}:
+    if not isinstance(payload, dict) or set(payload) != {"drop", "because", "caller"}:
         raise MalformedPayloadError('drop: send {"drop": [message ids], "because": …, "caller": {…}}')
     messages, because = payload["drop"], payload["because"]
     if not isinstance(messages, list) or not all(isinstance(each, str) and each for each in messages):
         raise MalformedPayloadError("drop: write a list of message ids")
     if not 0 < len(set(messages)) <= MOST:
         raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MOST} at a time")
-    if not isinstance(because, str) or not because.strip():
-        raise MalformedPayloadError("because: write a text")
+    if not isinstance(because, str) or not 0 < len(because.strip()) <= records.MAX_WORDS:
+        raise MalformedPayloadError(f"because: write a text of at most {records.MAX_WORDS} characters")
     return Drop(tuple(dict.fromkeys(messages)), because, payload["caller"])

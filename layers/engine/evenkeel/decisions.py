@@ -69,8 +69,8 @@ def parse(payload: dict[str, Any]) -> Decision:
         raise MalformedPayloadError(f"{verb}: send exactly {', '.join(sorted(_KEYS[verb]))}")
     texts = {key: payload.get(key, "") for key in (verb, "resource", "because")}
     for key, value in texts.items():
-        if not isinstance(value, str) or (key in payload and not value.strip()):
-            raise MalformedPayloadError(f"{key}: write a text")
+        if not isinstance(value, str) or (key in payload and not 0 < len(value.strip()) <= records.MAX_WORDS):
+            raise MalformedPayloadError(f"{key}: write a text of at most {records.MAX_WORDS} characters")
     return Decision(verb, texts[verb], texts["resource"], texts["because"], payload["caller"])
 
 

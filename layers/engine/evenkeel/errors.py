@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 
 class EvenkeelError(Exception):
@@ -135,8 +135,8 @@ def classify(error: Exception) -> ErrorKind:
     deny", and a refusal by a key's or resource's policy "no resource-based policy allows" (IAM user guide,
     "Troubleshoot access denied error messages"). A wording we do not know counts as a defect of ours.
     """
-    if isinstance(error, BotoCoreError):
-        return ErrorKind.TRANSIENT  # no answer: connection or time-out
+    if isinstance(error, BotoCoreError):  # no answer (connection, time-out), or boto3 itself says that it cannot be
+        return ErrorKind.REFUSED if isinstance(error, ParamValidationError) else ErrorKind.TRANSIENT
     if not isinstance(error, ClientError):
         return ErrorKind.NOT_FOUND
     name = code(error)

@@ -25,6 +25,8 @@ SHARDS = 16
 """Partitions of the index by day, so that a wave of outcomes does not heat one of them."""
 MAX_STATE_BYTES = 60_000
 """A larger state is kept as its hash: an item of DynamoDB holds 400 KB, and a record holds two states and the calls."""
+MAX_WORDS = 1024
+"""Characters of what a person may send: it becomes part of a record, or DynamoDB is asked for a key of that name."""
 _UNHASHED = frozenset({"hash", "expires_at"})
 
 
@@ -55,7 +57,10 @@ def timestamp(now: datetime) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value in the form both JSON and DynamoDB keep: times as ISO text, fractions as text, tuples as lists."""
+    """Return a value in the form both JSON and DynamoDB keep: times as ISO text, fractions as text, tuples as lists.
+
+    Half of a UTF-16 pair, which JSON can hold and no encoding has, becomes a question mark.
+    """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -64,6 +69,8 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float | Decimal):
         return int(value) if value == int(value) else str(value)
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="replace").decode()
     return value
 
 

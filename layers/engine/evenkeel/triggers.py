@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jmespath
+from jmespath.exceptions import JMESPathTypeError
 
 if TYPE_CHECKING:
     from evenkeel.control import Control
@@ -18,8 +19,14 @@ def _compiled(expression: str) -> Any:
 
 
 def find(expression: str, document: Any) -> list[str]:
-    """Return the strings that a JMESPath expression finds, one or many, without repeats and in order."""
-    found = _compiled(expression).search(document)
+    """Return the strings that a JMESPath expression finds, one or many, without repeats and in order.
+
+    Where a function of the expression meets a part of another kind than it takes, nothing is found.
+    """
+    try:
+        found = _compiled(expression).search(document)
+    except JMESPathTypeError:
+        return []
     values = found if isinstance(found, list) else [found]
     return list(dict.fromkeys(value for value in values if isinstance(value, str) and value))
 

@@ -1,0 +1,61 @@
+"""The fewest AWS calls with which one event can be served, control by control: what the measured ones are held against.
+
+Counted by hand from the services' API references: which call tells whether something is wrong, which mends it, and
+whether the answer to that one proves it or has to be followed by another look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The fewest calls for one weak resource. ``acts`` find and mend it; ``proof`` looks again.
+
+    ``more`` is how many calls beyond ``acts`` the control allows itself, and ``why`` says what they are for.
+    """
+
+    acts: int = 2
+    proof: int = 0
+    more: int = 0
+    why: str = ""
+
+    @property
+    def calls(self) -> int:
+        """All calls."""
+        return self.acts + self.proof
+
+
+_HOME = "is the bucket this account's, in this region"
+_TABLE: dict[str, Minimum] = {
+    "cloudtrail-logging": Minimum(proof=1, more=1, why="does the trail select management events"),
+    "dynamodb-deletion-protection": Minimum(),
+    "dynamodb-point-in-time-recovery": Minimum(),
+    "ec2-ebs-default-encryption": Minimum(),
+    "ec2-security-group-open-ingress": Minimum(),
+    "kms-key-rotation": Minimum(proof=1, more=1, why="can this key rotate at all"),
+    "lambda-deprecated-runtime": Minimum(acts=1),
+    "lambda-xray-tracing": Minimum(),
+    "logs-group-encryption": Minimum(proof=1),
+    "logs-group-retention": Minimum(proof=1),
+    "rds-deletion-protection": Minimum(),
+    "rds-public-access": Minimum(),
+    "s3-bucket-public-access-block": Minimum(proof=1, more=3, why=f"{_HOME}; who would be shut out: policy, ACLs"),
+    "s3-tls-only-policy": Minimum(
+        proof=1, more=4, why=f"{_HOME}; who else comes in: block, ACLs; the policy once more, right before it is put"
+    ),
+    "s3-versioning": Minimum(proof=1, more=1, why=_HOME),
+    "tagging-required-tags": Minimum(),
+}
+
+
+def minimum(control_id: str) -> Minimum:
+    """Return a control's minimum.
+
+    Raises:
+        LookupError: there is none yet.
+    """
+    if control_id not in _TABLE:
+        raise LookupError(f"{control_id} has no minimum of calls; add it to benchmarks/minimum.py")
+    return _TABLE[control_id]

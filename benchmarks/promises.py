@@ -1,0 +1,42 @@
+"""What the figures have to keep: calls, and the ratios of CPU, import and memory. Wall times are told only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.measure import is_read
+from benchmarks.minimum import minimum
+
+CPU_RATIO, IMPORT_RATIO, RSS_MIB = 1.5, 1.5, 15.0
+
+
+def broken(row: dict[str, Any]) -> list[str]:
+    """Return each promise that a control's figures break, in a sentence."""
+    where, least = row["control"], minimum(row["control"])
+    found, allowed = row["finds"] + row["changes"], least.acts + least.more
+    sentences = []
+    if found > allowed:
+        sentences.append(f"{where}: {found} calls to find and mend, not {allowed}: {dict(row['calls'])}")
+    if row["proves"] > row["finds"]:
+        sentences.append(f"{where}: the proof took {row['proves']} reads, the finding {row['finds']}")
+    if row["only_announces"] and row["changes"]:
+        sentences.append(f"{where}: only announces, but did {dict(row['calls'])}")
+    if not all(is_read(name.partition(":")[2]) for name in row["compliant"]):
+        sentences.append(f"{where}: a compliant resource is not read only: {dict(row['compliant'])}")
+    ratio = row["ours"]["cpu_ms"] / row["bare"]["cpu_ms"]
+    if ratio > CPU_RATIO:
+        sentences.append(f"{where}: CPU is {ratio:.2f} times bare boto3's, not {CPU_RATIO}")
+    more = row["ours"]["peak_rss_mib"] - row["bare"]["peak_rss_mib"]
+    if more > RSS_MIB:
+        sentences.append(f"{where}: peak RSS is {more:.1f} MiB above bare boto3's, not {RSS_MIB:.0f}")
+    return sentences
+
+
+def slow_imports(imports: dict[str, float]) -> list[str]:
+    """Return each handler whose import costs too much, in a sentence."""
+    ratios = {module: milliseconds / imports["boto3"] for module, milliseconds in imports.items()}
+    return [
+        f"import of {module} is {ratio:.2f} times boto3's, not {IMPORT_RATIO}"
+        for module, ratio in ratios.items()
+        if ratio > IMPORT_RATIO
+    ]

@@ -1,0 +1,110 @@
+"""Prints the figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.decisions import RULES
+from benchmarks.measure import LATENCY_SECONDS, ROUNDS
+from benchmarks.minimum import minimum
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+
+console = Console(width=132)
+
+
+def events(rows: list[dict[str, Any]], title: str) -> None:
+    """Print what each control's event costs, beside bare boto3 with the same calls.
+
+    The control is alone in its group, so that an event that wakes several is counted once for each. ``least`` is the
+    fewest calls there can be, ``engine's`` comes on top of ``calls``, ``if well`` is all for a compliant resource.
+    """
+    slow = f"+{LATENCY_SECONDS * 1000:.0f} ms a call"
+    table = _table(
+        f"{title}: one event, warm, median of {ROUNDS} (Evenkeel / bare boto3 with the same calls)",
+        ("control",),
+        ("least", "calls", "engine's", "if well", "CPU ms", "ratio", "wall ms", slow, "peak MiB"),
+    )
+    for row in rows:
+        ours, bare = row["ours"], row["bare"]
+        table.add_row(
+            row["control"],
+            f"{minimum(row['control']).calls}",
+            f"{row['calls'].total()}",
+            f"{row['engine_calls'].total()}",
+            f"{row['compliant'].total()}",
+            f"{ours['cpu_ms']:.1f} / {bare['cpu_ms']:.1f}",
+            f"{ours['cpu_ms'] / bare['cpu_ms']:.2f}",
+            f"{ours['wall_ms']:.0f} / {bare['wall_ms']:.0f}",
+            f"{ours['slow_wall_ms']:.0f} / {bare['slow_wall_ms']:.0f}",
+            f"{ours['peak_rss_mib']:.0f} / {bare['peak_rss_mib']:.0f}",
+        )
+    console.print(table)
+    for row in rows:
+        console.print(
+            f"  {row['control']}, {row['event']}: {_named(row['calls'])}{_reasons(row)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def decisions(rows: list[dict[str, Any]]) -> None:
+    """Print what rules in the settings cost."""
+    table = _table(
+        f"What a decision costs: {RULES + 4} overrides a control, {RULES} exemptions, {RULES // 2} freezes",
+        ("control", "the engine's own calls", "with rules", "and tag rules"),
+        (),
+    )
+    for row in rows:
+        table.add_row(
+            row["control"],
+            _named(row["plain_engine"]) or "none",
+            *(
+                _named(row[kind] + row[f"{kind}_engine"] - row["plain"] - row["plain_engine"], "+") or "+0"
+                for kind in ("rules", "tags")
+            ),
+        )
+    console.print(table)
+    reads = sorted({name for row in rows for name in row["plain_settings_read"]})
+    console.print(f"  A worker's first event reads the settings, too: {', '.join(reads)}; they are good for a minute.")
+
+
+def whole(imports: dict[str, float], sizes: dict[str, int], through: dict[str, Any]) -> None:
+    """Print what the stack as a whole costs."""
+    console.print("Import, CPU ms: " + ", ".join(f"{name} {ms:.0f}" for name, ms in imports.items()))
+    console.print("Packages, KiB: " + ", ".join(f"{name} {size / 1024:.0f}" for name, size in sizes.items()))
+    console.print(
+        f"Event to repaired: cold {through['cold_ms']:.0f} ms, warm {through['warm_ms']:.0f} ms (median of 5)"
+    )
+    for wave in through["waves"]:
+        console.print(f"{wave['events']} events at once: {wave['seconds']:.1f} s in all, {wave['lost']} lost")
+
+
+def _table(title: str, texts: Iterable[str], figures: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in texts:
+        table.add_column(heading, no_wrap=True)
+    for heading in figures:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _named(calls: Counter[str], sign: str = "") -> str:
+    """Name calls, each with how often it was made."""
+    return ", ".join(f"{sign}{count} {name.partition(':')[2]}" for name, count in calls.items())
+
+
+def _reasons(row: dict[str, Any]) -> str:
+    """Say what the calls beyond the minimum are for."""
+    least = minimum(row["control"])
+    reasons = [least.why] if least.why else []
+    if row["proves"] > least.proof:
+        reasons.append("the change is proved by reading, not by its answer")
+    beyond = row["calls"].total() - least.calls
+    return f"; {beyond} more than the minimum: {'; '.join(reasons)}" if beyond > 0 else ""
