@@ -7,7 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from sandbox.server import Options, run
+from sandbox.options import Options
+from sandbox.server import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

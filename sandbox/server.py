@@ -12,7 +12,6 @@ import socket
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,23 +19,10 @@ from sandbox import environment
 
 if TYPE_CHECKING:
     from sandbox.asgi import App
+    from sandbox.options import Options
 
 KEEP_ALIVE_SECONDS = 75
 SHUTDOWN_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line may choose."""
-
-    port: int = 4566
-    region: str = "eu-west-1"
-    account: str = "123456789012"
-    table_seconds: float = 1.5
-    minute_seconds: float = 0.0
-    log_level: str = "WARNING"
-    record: tuple[str, ...] = ()
-    exit_with_parent: bool = False
 
 
 def run(options: Options) -> int:

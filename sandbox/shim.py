@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox.asgi import App, Receive, Scope, Send
     from sandbox.calls import Call
     from sandbox.environment import Place
-    from sandbox.server import Options
+    from sandbox.options import Options
 
 LOG = logging.getLogger("sandbox")
 

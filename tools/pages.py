@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from evenkeel.control import Env, Stage
-from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, triggers_of
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +117,7 @@ def listed(readme: str, controls: Sequence[Control]) -> str:
 
 def triggers(control: Control) -> Iterator[str]:
     """Yield one line of Markdown a trigger."""
-    for trigger in triggers_of(control):
+    for trigger in control.all_triggers:
         if isinstance(trigger, CloudTrail):
             calls = ", ".join(f"`{name}`" for name in trigger.names)
             yield f"- CloudTrail, `{trigger.source}`: {calls}{' (creates)' if trigger.creates else ''}"

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from evenkeel.control import Env, Stage
 from evenkeel.registry import all_controls
-from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, triggers_of
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
 from evenkeel_cli import console
 from evenkeel_cli.failure import CommandError, Exit
 
@@ -73,7 +73,7 @@ def described(control: Control) -> dict[str, Any]:
         "mode": str(control.default_mode),
         "resource_type": control.resource_type,
         **sections(control),
-        "triggers": [_trigger(each) for each in triggers_of(control)],
+        "triggers": [_trigger(each) for each in control.all_triggers],
         "frameworks": {
             "security_hub": list(frameworks.security_hub),
             "cis_3_0": frameworks.cis_3_0,

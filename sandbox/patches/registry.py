@@ -25,7 +25,7 @@ from sandbox.patches import (
 )
 
 if TYPE_CHECKING:
-    from sandbox.server import Options
+    from sandbox.options import Options
 
 ENGINE_VERSION = "1.5.33"
 

@@ -11,7 +11,6 @@ from evenkeel import events
 from evenkeel.events import API_CALL
 from evenkeel.patterns import MAX_PATTERN_CHARACTERS
 from evenkeel.registry import groups
-from evenkeel.triggers import triggers_of
 from tests.contract.registry import CONTROLS, EVENTS, MATCHES, MISSES, Example, passes, pattern_texts, wakings, woken
 from tests.world import ACCOUNT, PLACE
 
@@ -45,7 +44,7 @@ def test_every_waking_of_every_trigger_has_an_example(control: Any) -> None:
     mine = [example.event for example in MATCHES if example.control is control]
     missing = [
         (trigger, waking)
-        for trigger in triggers_of(control)
+        for trigger in control.all_triggers
         for waking in sorted(wakings(trigger))
         if not any(waking in woken(trigger, event) for event in mine)
     ]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.options import Options
 from sandbox.patches import registry
 from sandbox.patches.workers import SharedZip
-from sandbox.server import Options
 from tests.sandbox.tables import table
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evenkeel import events
-from evenkeel.control import Frameworks
+from evenkeel.control import Control, Frameworks
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Actor, Cause, Request, Resource
 from evenkeel.registry import groups
@@ -355,6 +355,7 @@ def test_event_tells_its_own_time_and_a_name_of_bounded_length() -> None:
 
 class _Declared:
     id, arn, frameworks = "x", KEYS, Frameworks()
+    all_triggers = Control.all_triggers
 
     def __init__(self, *triggers: Any) -> None:
         self.triggers = triggers

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evenkeel import patterns
-from evenkeel.control import Frameworks
+from evenkeel.control import Control, Frameworks
 from evenkeel.triggers import CloudTrail, Config, TagChange
 
 OURS = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/evenkeel/"
@@ -19,6 +19,8 @@ ISSUER = [
 
 
 class _Declared:
+    all_triggers = Control.all_triggers
+
     def __init__(self, *triggers: Any, hub: tuple[str, ...] = ()) -> None:
         self.triggers = triggers
         self.frameworks = Frameworks(security_hub=hub)

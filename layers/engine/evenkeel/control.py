@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evenkeel.model import Actor, Judgement, Mode, Place, Resource, Severity, State
+from evenkeel.triggers import SecurityHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -160,6 +161,12 @@ class Control(ABC):
     def applies_to(self, arn: str) -> bool:
         """Say whether an ARN is of the control's type."""
         return fits(self.arn, arn)
+
+    @property
+    def all_triggers(self) -> tuple[Trigger, ...]:
+        """All that wakes it: what it declares, and the findings of the Security Hub controls that it maps to."""
+        ids = self.frameworks.security_hub
+        return (*self.triggers, SecurityHub(ids)) if ids else self.triggers
 
     @property
     def only_announces(self) -> bool:

@@ -12,7 +12,7 @@ from evenkeel.control import fits
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.identity import actor, is_own_role
 from evenkeel.model import SCHEMA_VERSION, Actor, Cause, Place, Request, Resource
-from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, find, triggers_of
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
         return Parsed(irrelevant=refusal)
     findings = _Findings()
     for control in controls:
-        for trigger in triggers_of(control):
+        for trigger in control.all_triggers:
             _collect(findings, control, trigger, payload, place)
     if findings.requests:
         return Parsed(tuple(findings.requests.values()))

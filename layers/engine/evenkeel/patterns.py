@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import security_hub
 from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
 from evenkeel.identity import OWN_ROLE_PATH
-from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, triggers_of
+from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ _NOT_OURS = [
 
 def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
     """Return the patterns of a group's rules by the rule's suffix (``ApiCall``, ``ApiCall2``, ``ConfigRule``, …)."""
-    triggers = [trigger for control in controls for trigger in triggers_of(control)]
+    triggers = [trigger for control in controls for trigger in control.all_triggers]
     found: dict[str, dict[str, Any]] = {}
     for number, pattern in enumerate(_api_calls(triggers), start=1):
         found["ApiCall" if number == 1 else f"ApiCall{number}"] = pattern

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import jmespath
 from jmespath.exceptions import JMESPathTypeError
-
-if TYPE_CHECKING:
-    from evenkeel.control import Control
 
 
 @lru_cache(maxsize=256)
@@ -75,16 +72,10 @@ class TagChange:
 class SecurityHub:
     """Security Hub CSPM's open findings of its own controls, by their ids, e.g. ``("KMS.4",)``.
 
-    No control declares it: :func:`triggers_of` derives it from the control's frameworks.
+    No control declares it: :attr:`evenkeel.control.Control.all_triggers` derives it from the control's frameworks.
     """
 
     ids: tuple[str, ...]
 
 
 Trigger: TypeAlias = CloudTrail | Config | TagChange | SecurityHub
-
-
-def triggers_of(control: Control) -> tuple[Trigger, ...]:
-    """Return all that wakes a control: what it declares, and the findings of the Security Hub controls it maps to."""
-    ids = control.frameworks.security_hub
-    return (*control.triggers, SecurityHub(ids)) if ids else control.triggers
