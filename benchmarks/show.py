@@ -27,7 +27,7 @@ def events(rows: list[dict[str, Any]], title: str) -> None:
     """
     slow = f"+{LATENCY_SECONDS * 1000:.0f} ms a call"
     table = _table(
-        f"{title}: one event, warm, median of {ROUNDS} (Evenkeel / bare boto3 with the same calls)",
+        f"{title}: one event, warm, lower quartile of {ROUNDS} (Evenkeel / bare boto3 with the same calls)",
         ("control",),
         ("least", "calls", "engine's", "if well", "CPU ms", "ratio", "wall ms", slow, "peak MiB"),
     )
