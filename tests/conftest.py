@@ -55,7 +55,7 @@ def wire() -> Iterator[Wire]:
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_undo``."""
-    monkeypatch.setattr("evenkeel.decisions.prove", lambda signed, *_: signed["arn"])
+    monkeypatch.setattr("evenkeel.decisions.prove", lambda payload, *_: payload["caller"]["arn"])
 
 
 @pytest.fixture

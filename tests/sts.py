@@ -12,7 +12,7 @@ import boto3
 from evenkeel.caller import sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CALLER = "arn:aws:iam::123456789012:user/operator"
 
@@ -48,6 +48,6 @@ def serving() -> Iterator[str]:
     thread.join()
 
 
-def signed(url: str, record: str = "r-1", stack: str = "evenkeel-test") -> dict[str, str]:
-    """Return the proof of a caller who asks about a record."""
-    return sign(boto3.session.Session(region_name="eu-west-1"), url, stack, record)
+def signed(url: str, payload: Mapping[str, Any], stack: str = "evenkeel-test") -> dict[str, Any]:
+    """Return a payload with the proof of its caller."""
+    return {**payload, "caller": sign(boto3.session.Session(region_name="eu-west-1"), url, stack, payload)}

@@ -35,7 +35,7 @@ def approve(  # noqa: PLR0913 - a command's options
         out.print(Text.assemble(("  found  ", "dim"), record["reason"]), soft_wrap=True)
         audit_view.commands(out, "will call", [cli_line(Call(**call), there.region) for call in record["calls"]])
     asking.confirm("Make this change now?", "nothing was changed; the change still waits", yes=yes)
-    _ask(there, record["control"], {"approve": record_id, "resource": record["resource"]}, record_id, as_json=as_json)
+    _ask(there, record["control"], {"approve": record_id, "resource": record["resource"]}, as_json=as_json)
 
 
 def reject(  # noqa: PLR0913 - a command's options
@@ -44,7 +44,7 @@ def reject(  # noqa: PLR0913 - a command's options
     """Decide against a planned change, with a reason; the resource is left alone for 30 days."""
     there, record = _kept(stack, region, record_id, resource, "reject")
     payload = {"reject": record_id, "resource": record["resource"], "because": because}
-    _ask(there, record["control"], payload, record_id, as_json=as_json)
+    _ask(there, record["control"], payload, as_json=as_json)
 
 
 def release(  # noqa: PLR0913 - a command's options
@@ -57,7 +57,7 @@ def release(  # noqa: PLR0913 - a command's options
     if not resource:
         question = f"Let {control} change resources again, and look at all that it holds?"
         asking.confirm(question, "nothing was released", yes=yes)
-    _ask(there, control, {"release": control, "resource": resource or "all"}, control, as_json=as_json)
+    _ask(there, control, {"release": control, "resource": resource or "all"}, as_json=as_json)
 
 
 def drop(  # noqa: PLR0913 - a command's options
@@ -66,7 +66,7 @@ def drop(  # noqa: PLR0913 - a command's options
     """Give up what is held of one resource, with a reason; it is left alone for 30 days."""
     arns.check(resource)
     there = stacks.find(stack, region, f"drop what {control} holds")
-    _ask(there, control, {"drop": control, "resource": resource, "because": because}, control, as_json=as_json)
+    _ask(there, control, {"drop": control, "resource": resource, "because": because}, as_json=as_json)
 
 
 def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: str) -> tuple[Stack, dict[str, Any]]:
@@ -76,12 +76,13 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
     return there, Reader(there).record(record_id, resource)
 
 
-def _ask(stack: Stack, control: str, payload: dict[str, Any], signed: str, *, as_json: bool) -> None:
+def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> None:
     """Invoke the control's function in the person's own name, and say what became of it."""
     function = _function(stack, control)
-    what = f"{next(iter(payload))} {signed}"
+    verb = next(iter(payload))
+    what = f"{verb} {payload[verb]}"
     next_step = f"See the resource's records: evenkeel audit list --stack {stack.name} --control {control} --since 30d."
-    said = proved.ask(stack, function, payload, signed, what, next_step)
+    said = proved.ask(stack, function, payload, what, next_step)
     _show(said["results"], as_json=as_json)
     sent = {"RETURNED"} if payload["resource"] == "all" else set()  # one resource is looked at here, or not at all
     if any(result["outcome"] not in _DONE | sent for result in said["results"]):

@@ -179,9 +179,8 @@ def drop(  # noqa: PLR0913 - the command's own options
 
 def _have_dropped(stack: Stack, messages: list[str], because: str) -> dict[str, list[str]]:
     payload = {"drop": messages, "because": because}
-    signed = dead_letters.signed_for(messages, because)
     next_step = f"See what is left: evenkeel dlq list --stack {stack.name}."
-    said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, signed, "drop dead letters", next_step)
+    said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, "drop dead letters", next_step)
     if "dropped" not in said:
         raise CommandError(f"the clerk of stack {stack.name} is older than this command", "Deploy the stack again.")
     return said

@@ -16,10 +16,8 @@ INVOKE_SECONDS = 75
 """How long a function may take; its own limit is a minute."""
 
 
-def ask(  # noqa: PLR0913, PLR0917 - whom, what, for what it is signed, and what to say where it fails
-    stack: Stack, function: str, payload: dict[str, Any], signed: str, what: str, next_step: str
-) -> dict[str, Any]:
-    """Invoke a function with a payload and the proof of who asks, signed for ``signed``; return its answer.
+def ask(stack: Stack, function: str, payload: dict[str, Any], what: str, next_step: str) -> dict[str, Any]:
+    """Invoke a function with a payload and the proof of who asks; return its answer.
 
     It is never sent twice: a proof is good for one request.
 
@@ -28,7 +26,7 @@ def ask(  # noqa: PLR0913, PLR0917 - whom, what, for what it is signed, and what
     """
     cloud = stack.cloud
     with reaching(what):
-        caller = sign(cloud.session, cloud("sts").meta.endpoint_url, stack.name, signed)
+        caller = sign(cloud.session, cloud("sts").meta.endpoint_url, stack.name, payload)
         client = cloud.client("lambda", seconds=INVOKE_SECONDS, attempts=1)
         answer = client.invoke(FunctionName=function, Payload=json.dumps({**payload, "caller": caller}).encode())
         said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")

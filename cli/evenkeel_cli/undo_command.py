@@ -84,11 +84,10 @@ class Undoing:
 
     def _run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
         cloud = self._stack.cloud
+        payload = {"resource": resource, "record": record, "dry_run": False, "force": force}
         with reaching(f"take record {record} back"):
-            endpoint = cloud("sts").meta.endpoint_url
-            caller = sign(cloud.session, endpoint, self._stack.name, record)
-        payload = {"resource": resource, "record": record, "dry_run": False, "force": force, "caller": caller}
-        return self._ask(payload, f"take record {record} back")
+            caller = sign(cloud.session, cloud("sts").meta.endpoint_url, self._stack.name, payload)
+        return self._ask({**payload, "caller": caller}, f"take record {record} back")
 
     def _ask(self, payload: dict[str, Any], what: str) -> dict[str, Any]:
         with reaching(what):

@@ -149,8 +149,8 @@ def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     wish = dead_letters.parse(payload)
     environment, place, ledger = Environment.read(), _place(context), _ledger(Environment.read(), context)
-    signed, endpoint = dead_letters.signed_for(wish.messages, wish.because), _aws().client("sts").meta.endpoint_url
-    caller = prove(wish.caller, endpoint, environment.stack, signed, place.account, ledger, _now)
+    endpoint = _aws().client("sts").meta.endpoint_url
+    caller = prove(payload, endpoint, environment.stack, place.account, ledger, _now)
     done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=_now()).run(
         wish, context.get_remaining_time_in_millis
     )

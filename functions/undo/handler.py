@@ -61,7 +61,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     if not wish["dry_run"]:
         account = context.invoked_function_arn.split(":")[4]
         endpoint = own.client("sts").meta.endpoint_url
-        caller = prove(wish.get("caller"), endpoint, environment.stack, wish["record"], account, ledger, _now)
+        caller = prove(payload, endpoint, environment.stack, account, ledger, _now)
     if not in_scope(wish["resource"], environment.scope):
         raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
     undoer = Undoer(aws, ledger, caller, environment.retention_days, _now)

@@ -93,9 +93,8 @@ class Place:
         result = self.repair(control, arn)
         # An undo that could not be proved holds the resource; so many undos and repairs are a tug of war.
         if result["outcome"] == "HELD" or "held until" in result["reason"]:
-            proof = sign(self.alice, self.sandbox.endpoint, self.stack.name, control.id)
-            wish = {"release": control.id, "resource": arn, "caller": proof}
-            (result,) = self.invoke(f"{stem(control.group)}Function", wish)["results"]
+            wish = {"release": control.id, "resource": arn}
+            (result,) = self.proved(f"{stem(control.group)}Function", wish)["results"]
         # What only people can mend is announced, or was already, once Evenkeel has done its part.
         assert result["outcome"] in {"REMEDIATED", "PARTIAL", "COMPLIANT", "ANNOUNCED", "SKIPPED"}, result
         return str(result["record_id"]) if result["outcome"] in {"REMEDIATED", "PARTIAL"} else ""
@@ -108,8 +107,12 @@ class Place:
 
     def undo(self, arn: str, record: str) -> dict[str, Any]:
         """Have a record taken back; return the answer."""
-        proof = sign(self.alice, self.sandbox.endpoint, self.stack.name, record)
-        return self.invoke("UndoFunction", {"resource": arn, "record": record, "dry_run": False, "caller": proof})
+        return self.proved("UndoFunction", {"resource": arn, "record": record, "dry_run": False})
+
+    def proved(self, function: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Invoke a function in alice's proved name."""
+        proof = sign(self.alice, self.sandbox.endpoint, self.stack.name, payload)
+        return self.invoke(function, {**payload, "caller": proof})
 
 
 def _less(statement: dict[str, Any], action: str) -> dict[str, Any]:

@@ -79,9 +79,9 @@ class Place:
         found = self.records(arn, control)
         return len(records.chained(found, item["head"]["S"], arn, datetime.now(UTC))) == len(found)
 
-    def decide(self, who: boto3.Session, name: str, **payload: Any) -> dict[str, Any]:
+    def decide(self, who: boto3.Session, **payload: Any) -> dict[str, Any]:
         """Send a person's proved decision about a record or control to the KMS function."""
-        proof = sign(who, self.sandbox.endpoint, self.stack.name, name)
+        proof = sign(who, self.sandbox.endpoint, self.stack.name, payload)
         return self.invoke(self.stack.outputs["KmsFunctionName"], {**payload, "caller": proof}, who)
 
     def invoke(self, function: str, payload: dict[str, Any], who: boto3.Session | None = None) -> dict[str, Any]:
@@ -177,12 +177,12 @@ def test_approval_is_another_persons_and_counts_once(place: Place) -> None:
     """People could approve what they caused, or nobody could approve anything."""
     arn = str(place.sandbox.client("kms", place.alice).create_key()["KeyMetadata"]["Arn"])
     name = place.awaited(arn, "AWAITING")["record_id"]
-    refused = place.decide(place.alice, name, approve=name, resource=arn)
+    refused = place.decide(place.alice, approve=name, resource=arn)
     assert "user/alice caused it; somebody else has to decide" in refused["error"]
     assert not place.rotates(arn)
-    (done,) = place.decide(place.bob, name, approve=name, resource=arn)["results"]
+    (done,) = place.decide(place.bob, approve=name, resource=arn)["results"]
     assert (done["outcome"], place.rotates(arn)) == ("REMEDIATED", True)
-    assert "was decided" in place.decide(place.bob, name, approve=name, resource=arn)["error"]
+    assert "was decided" in place.decide(place.bob, approve=name, resource=arn)["error"]
     assert place.records(arn)[-1]["approver"].endswith(":user/bob")
     assert place.chain_is_unbroken(arn)
 
@@ -192,7 +192,7 @@ def test_approvals_at_once_make_one_change(place: Place) -> None:
     arn = str(place.sandbox.client("kms", place.alice).create_key()["KeyMetadata"]["Arn"])
     name = place.awaited(arn, "AWAITING")["record_id"]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: place.decide(place.bob, name, approve=name, resource=arn), range(4)))
+        answers = list(pool.map(lambda _: place.decide(place.bob, approve=name, resource=arn), range(4)))
     outcomes = [result["outcome"] for answer in answers for result in answer.get("results", ())]
     assert outcomes.count("REMEDIATED") == 1
     assert place.outcomes(arn) == ["AWAITING", "REMEDIATED"]
@@ -236,7 +236,7 @@ def test_tug_of_war_is_stopped_and_names_who(place: Place) -> None:
         lambda: [each for each in place.alerts() if held["record_id"] in each["Body"]], "the alert of the tug of war"
     )
     assert alert[0]["MessageAttributes"]["severity"]["StringValue"] == "CRITICAL"
-    (released,) = place.decide(place.bob, CONTROL, release=CONTROL, resource=arn)["results"]
+    (released,) = place.decide(place.bob, release=CONTROL, resource=arn)["results"]
     assert (released["outcome"], place.rotates(arn)) == ("REMEDIATED", True)
     assert place.chain_is_unbroken(arn)
 

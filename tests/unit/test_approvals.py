@@ -348,6 +348,14 @@ def test_dropped_request_is_set_aside_with_its_reason(world: World) -> None:
     assert (world.run(CONTROL, _wish(arn)).outcome, _rotates(arn)) == ("SKIPPED", False)
 
 
+def test_who_caused_it_does_not_drop_it(world: World) -> None:
+    """If this fails, somebody weakens a resource in a freeze and has it left alone for 30 days by themselves."""
+    arn = _held(world)
+    with pytest.raises(ApprovalRefusedError, match="caused it; somebody else has to drop it"):
+        world.decide({"drop": CONTROL, "resource": arn, "because": "mine"}, ALICE)
+    assert world.outcomes() == ["HELD"]
+
+
 @pytest.mark.parametrize(
     ("payload", "told"),
     [

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clerk import handler as clerk
-from evenkeel import dead_letters
 from notifier import alert
 from tests.sts import CALLER, signed
 from tests.wire import Crash
@@ -44,8 +43,7 @@ def _letter(body: object = EVENT, reason: str = "Crashed: KeyError") -> str:
 
 
 def _drop(url: str, *messages: str, because: str = BECAUSE, context: Context | None = None, **other: Any) -> Any:
-    proof = signed(url, dead_letters.signed_for(messages, because))
-    payload = {"drop": list(messages), "because": because, "caller": proof, **other}
+    payload = {**signed(url, {"drop": list(messages), "because": because}), **other}
     return clerk.handler(payload, context or Context())
 
 
@@ -131,15 +129,14 @@ def test_time_that_runs_out_leaves_the_rest(world: World, sts: str) -> None:
         ({"because": "x" * 1025}, "because: write a text of at most 1024 characters"),
         ({"all": True}, "drop: send"),
         ({"caller": None}, "UnprovedCallerError"),
-        ({"because": "another reason"}, "signed for another stack or record"),
-        ({"drop": ["m-2"]}, "signed for another stack or record"),
+        ({"because": "another reason"}, "signed for another stack or request"),
+        ({"drop": ["m-2"]}, "signed for another stack or request"),
     ],
 )
 def test_an_unproved_or_wrong_wish_drops_nothing(world: World, sts: str, wrong: dict[str, Any], told: str) -> None:
     """If this fails, anybody who may invoke the clerk can make events vanish, in another's name."""
     letter = _letter()
-    proof = signed(sts, dead_letters.signed_for([letter], BECAUSE))
-    payload = {"drop": [letter], "because": BECAUSE, "caller": proof, **wrong}
+    payload = {**signed(sts, {"drop": [letter], "because": BECAUSE}), **wrong}
     assert told in clerk.handler(payload, Context())["error"]
     assert (world.records(), _left(world)) == ([], [letter])
 
@@ -147,8 +144,7 @@ def test_an_unproved_or_wrong_wish_drops_nothing(world: World, sts: str, wrong: 
 def test_a_proof_serves_once(world: World, sts: str) -> None:
     """If this fails, whoever has seen one wish can send it again."""
     letter = _letter()
-    payload = {"drop": [letter], "because": BECAUSE,
-               "caller": signed(sts, dead_letters.signed_for([letter], BECAUSE))}  # fmt: skip
+    payload = signed(sts, {"drop": [letter], "because": BECAUSE})
     assert clerk.handler(payload, Context())["dropped"] == [letter]
     assert "used before" in clerk.handler(payload, Context())["error"]
     assert len(world.records()) == 1

@@ -115,11 +115,11 @@ def test_any_undo_payload_is_answered_and_without_proof_takes_nothing_back(world
     """If this fails, a slip in an undo is a stack trace, or takes a change back without saying who asked."""
     arn = making.key()
     record_id = world.run(CONTROL, request(CONTROL, arn, creates=True)).record_id
-    good = {"resource": arn, "record": record_id, "dry_run": True, "force": False, "caller": signed(sts, record_id)}
+    good = signed(sts, {"resource": arn, "record": record_id, "dry_run": True, "force": False})
     assert _answered(undo.handler, good) == ""
 
     @examples(80)
-    @given(_wishes(good, {**good, "dry_run": False, "caller": {**good["caller"], "x-evenkeel-record": "another"}}))
+    @given(_wishes(good, {**good, "dry_run": False, "caller": {**good["caller"], "x-evenkeel-request": "another"}}))
     def ask(payload: Any) -> None:
         _answered(undo.handler, payload)
         assert client("kms").get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
@@ -131,7 +131,7 @@ def test_any_undo_payload_is_answered_and_without_proof_takes_nothing_back(world
 def test_any_clerk_payload_is_answered_and_without_proof_drops_nothing(world: World, sts: str) -> None:
     """If this fails, a slip in a wish to drop letters is a stack trace, or makes an event vanish."""
     del world
-    good = {"drop": ["message-1"], "because": "done", "caller": signed(sts, "drop other")}
+    good = {"drop": ["message-1"], "because": "done", "caller": signed(sts, {})["caller"]}
 
     @examples(40)
     @given(_wishes(good))

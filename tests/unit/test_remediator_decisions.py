@@ -38,7 +38,7 @@ def test_approval_comes_through_with_the_callers_name(
 ) -> None:
     """If this fails, nobody can approve anything on the deployed stack."""
     arn, record_id = awaiting
-    answer = _ask(approve=record_id, resource=arn, caller=signed(sts, record_id))
+    answer = _ask(**signed(sts, {"approve": record_id, "resource": arn}))
     [result] = answer["results"]
     assert (result["outcome"], result["resource"], result["control"]) == ("REMEDIATED", arn, CONTROL)
     assert result["calls"][0].startswith("aws kms enable-key-rotation ")
@@ -52,7 +52,7 @@ def test_decision_of_whoever_caused_it_is_answered_with_the_reason(
     """If this fails, a refusal is a stack trace, or the causer's own yes counts."""
     Sts.body = "<Arn>arn:aws:iam::123456789012:user/alice</Arn>"
     arn, record_id = awaiting
-    answer = _ask(approve=record_id, resource=arn, caller=signed(sts, record_id))
+    answer = _ask(**signed(sts, {"approve": record_id, "resource": arn}))
     assert answer["error"].startswith(f"ApprovalRefusedError: {arn}: ")
     assert metrics(capsys.readouterr().out) == {"Refused": 1}
     assert world.outcomes() == ["AWAITING"]
@@ -75,8 +75,17 @@ def test_decision_without_proof_is_refused(world: World, sts: str, awaiting: tup
 def test_proof_for_one_record_does_not_serve_for_another(world: World, sts: str, awaiting: tuple[str, str]) -> None:
     """If this fails, an approval that was overheard approves something else."""
     arn, record_id = awaiting
-    proof = signed(sts, "another")
-    assert "another stack or record" in _ask(approve=record_id, resource=arn, caller=proof)["error"]
+    proof = signed(sts, {"approve": "another", "resource": arn})["caller"]
+    assert "another stack or request" in _ask(approve=record_id, resource=arn, caller=proof)["error"]
+
+
+def test_proof_of_one_decision_does_not_serve_for_another(world: World, sts: str, awaiting: tuple[str, str]) -> None:
+    """If this fails, whoever overhears a rejection approves with it, or gives it another reason."""
+    arn, record_id = awaiting
+    proof = signed(sts, {"reject": record_id, "resource": arn, "because": "no"})["caller"]
+    for other in ({"approve": record_id}, {"reject": record_id, "because": "yes"}):
+        assert "another stack or request" in _ask(**other, resource=arn, caller=proof)["error"]
+    assert world.outcomes() == ["AWAITING"]
 
 
 def test_decision_under_settings_that_cannot_be_read_changes_nothing(
@@ -85,7 +94,7 @@ def test_decision_under_settings_that_cannot_be_read_changes_nothing(
     """If this fails, an approval is carried out by settings that nobody can have meant."""
     arn, record_id = awaiting
     world.settings("{}")
-    assert "schema_version" in _ask(approve=record_id, resource=arn, caller=signed(sts, record_id))["error"]
+    assert "schema_version" in _ask(**signed(sts, {"approve": record_id, "resource": arn}))["error"]
     assert world.outcomes() == ["AWAITING"]
 
 
@@ -94,7 +103,7 @@ def test_release_of_all_comes_back_through_the_queue(world: World, sts: str, awa
     frozen = {"schema_version": 1, "freezes": [{"cron": "* * * * *", "hours": 1}]}
     arn = client("kms").create_key()["KeyMetadata"]["Arn"]
     world.run(CONTROL, request(CONTROL, arn), document=frozen)
-    answer = _ask(release=CONTROL, resource="all", caller=signed(sts, CONTROL))
+    answer = _ask(**signed(sts, {"release": CONTROL, "resource": "all"}))
     assert [(result["resource"], result["outcome"]) for result in answer["results"]] == [(arn, "RETURNED")]
     assert len(world.messages(QUEUE_URL)) == 1
 

@@ -197,14 +197,17 @@ def test_failure_hidden_in_a_success_stops_the_undo(world: World) -> None:
     assert "no; the resource is not held" in world.records()[-1]["detail"]
 
 
-def _prove(world: World, signed: Any, url: str, later: timedelta = timedelta()) -> str:
-    ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock)
-    return prove(signed, url, "evenkeel-test", "r-1", ACCOUNT, ledger, lambda: datetime.now(UTC) + later)
+WISH = {"resource": "r", "record": "r-1"}
+
+
+def _prove(world: World, proof: Any, url: str, later: timedelta = timedelta()) -> str:
+    ledger, wish = Ledger(Aws(client), "audit", "state", "undo-1", world.clock), {**WISH, "caller": proof}
+    return prove(wish, url, "evenkeel-test", ACCOUNT, ledger, lambda: datetime.now(UTC) + later)
 
 
 def test_caller_is_who_sts_says(world: World, sts: str) -> None:
     """If this fails, an undo is audited under a name that anybody could claim, or the signature is not passed on."""
-    proof = signed(sts)
+    proof = signed(sts, WISH)["caller"]
     assert _prove(world, proof, sts) == CALLER
     [headers] = Sts.seen
     assert {name.lower(): value for name, value in headers.items()}["authorization"] == proof["authorization"]
@@ -213,7 +216,7 @@ def test_caller_is_who_sts_says(world: World, sts: str) -> None:
 
 def test_proof_serves_once(world: World, sts: str) -> None:
     """If this fails, a proof that was overheard can be used again."""
-    proof = signed(sts)
+    proof = signed(sts, WISH)["caller"]
     _prove(world, proof, sts)
     with pytest.raises(UnprovedCallerError, match="used before"):
         _prove(world, proof, sts)
@@ -227,15 +230,15 @@ def test_proof_serves_once(world: World, sts: str) -> None:
         (lambda _: {}, "must be among the signed headers"),
         (lambda signed: {**signed, "authorization": signed["authorization"].replace("x-evenkeel-nonce;", "")},
          "must be among the signed headers"),
-        (lambda signed: {**signed, "x-evenkeel-stack": "other"}, "another stack or record"),
-        (lambda signed: {**signed, "x-evenkeel-record": "r-2"}, "another stack or record"),
+        (lambda signed: {**signed, "x-evenkeel-stack": "other"}, "another stack or request"),
+        (lambda signed: {**signed, "x-evenkeel-request": "r-2"}, "another stack or request"),
         (lambda signed: {**signed, "x-amz-date": "yesterday"}, "x-amz-date"),
     ],
 )  # fmt: skip
 def test_proof_for_anything_else_is_refused(world: World, sts: str, spoil: Any, told: str) -> None:
     """If this fails, a signature that was made for something else opens undo."""
     with pytest.raises(UnprovedCallerError, match=told):
-        _prove(world, spoil(signed(sts)), sts)
+        _prove(world, spoil(signed(sts, WISH)["caller"]), sts)
     assert Sts.seen == []
 
 
@@ -243,7 +246,7 @@ def test_proof_for_anything_else_is_refused(world: World, sts: str, spoil: Any, 
 def test_old_and_future_proofs_are_refused(world: World, sts: str, minutes: int) -> None:
     """If this fails, a proof is good for ever."""
     with pytest.raises(UnprovedCallerError, match="more than five minutes"):
-        _prove(world, signed(sts), sts, timedelta(minutes=minutes))
+        _prove(world, signed(sts, WISH)["caller"], sts, timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize(("status", "body"), [(403, f"<Arn>{CALLER}</Arn>"), (200, "<nothing/>")])
@@ -251,14 +254,14 @@ def test_caller_whom_sts_does_not_know_is_refused(world: World, sts: str, status
     """If this fails, a forged signature is taken for a caller."""
     Sts.status, Sts.body = status, body
     with pytest.raises(UnprovedCallerError, match=f"HTTP {status}"):
-        _prove(world, signed(sts), sts)
+        _prove(world, signed(sts, WISH)["caller"], sts)
 
 
 def test_caller_of_another_account_is_refused(world: World, sts: str) -> None:
     """If this fails, whoever has any AWS account decides about ours."""
     Sts.body = "<Arn>arn:aws:iam::210987654321:user/operator</Arn>"
     with pytest.raises(UnprovedCallerError, match="is not of account 123456789012"):
-        _prove(world, signed(sts), sts)
+        _prove(world, signed(sts, WISH)["caller"], sts)
 
 
 def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, str]) -> None:
@@ -269,7 +272,7 @@ def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, st
     look = handler(wish, Context())
     assert (look["outcome"], look["drifted"], world.wire.changes()) == ("WOULD_UNDO", False, [])
     assert look["calls"][0].startswith("aws kms disable-key-rotation --key-id ")
-    done = handler({**wish, "dry_run": False, "caller": signed(sts, record_id)}, Context())
+    done = handler(signed(sts, {**wish, "dry_run": False}), Context())
     assert (done["outcome"], _rotates(arn)) == ("UNDONE", False)
     assert world.records()[-1]["actor"]["principal"] == CALLER
 

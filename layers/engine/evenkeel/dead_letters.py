@@ -1,7 +1,7 @@
 """The dead-letter queue and its letters, and a person's wish to drop some.
 
-The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}``. The caller
-signs for exactly these messages and this reason; see :mod:`evenkeel.caller`.
+The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}``. See
+:mod:`evenkeel.caller`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from evenkeel import records
 from evenkeel.errors import MalformedPayloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 MOST = 100
 """Messages that one wish may name: what a minute is enough for."""
@@ -155,12 +155,6 @@ class Drop:
 
     messages: tuple[str, ...]
     because: str
-    caller: Any
-
-
-def signed_for(messages: Iterable[str], because: str) -> str:
-    """Return what a caller signs in place of a record's id."""
-    return f"drop {records.digest([sorted(messages), because])}"
 
 
 def parse(payload: Any) -> Drop:
@@ -178,4 +172,4 @@ def parse(payload: Any) -> Drop:
         raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MOST} at a time")
     if not isinstance(because, str) or not 0 < len(because.strip()) <= records.MAX_WORDS:
         raise MalformedPayloadError(f"because: write a text of at most {records.MAX_WORDS} characters")
-    return Drop(tuple(dict.fromkeys(messages)), because, payload["caller"])
+    return Drop(tuple(dict.fromkeys(messages)), because)

@@ -2,7 +2,7 @@
 
 Payloads of a remediator's function: ``{"approve": record, "resource": ARN, "caller": {…}}``, ``{"reject": record,
 "resource": ARN, "because": …, "caller": {…}}``, ``{"release": control, "resource": ARN or "all", "caller": {…}}`` and
-``{"drop": control, "resource": ARN, "because": …, "caller": {…}}``. The caller signs for the record or the control.
+``{"drop": control, "resource": ARN, "because": …, "caller": {…}}``. The caller signs for the whole payload.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evenkeel.events import decode
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from evenkeel.audit import Ledger
@@ -55,7 +55,8 @@ class Decision:
     name: str
     resource: str
     because: str
-    caller: Any
+    payload: Mapping[str, Any]
+    """As it came, with the caller's proof of it."""
 
 
 def parse(payload: dict[str, Any]) -> Decision:
@@ -71,7 +72,7 @@ def parse(payload: dict[str, Any]) -> Decision:
     for key, value in texts.items():
         if not isinstance(value, str) or (key in payload and not 0 < len(value.strip()) <= records.MAX_WORDS):
             raise MalformedPayloadError(f"{key}: write a text of at most {records.MAX_WORDS} characters")
-    return Decision(verb, texts[verb], texts["resource"], texts["because"], payload["caller"])
+    return Decision(verb, texts[verb], texts["resource"], texts["because"], payload)
 
 
 def same_person(one: str, other: str) -> bool:
@@ -112,15 +113,8 @@ class Desk:
             ApprovalRefusedError: it cannot be decided so, or not by this person.
             UnprovedCallerError: the caller is not proved.
         """
-        caller = prove(
-            decision.caller,
-            self._sts_endpoint,
-            self._stack,
-            decision.name,
-            self._place.account,
-            self._ledger,
-            self._clock,
-        )
+        payload, account = decision.payload, self._place.account
+        caller = prove(payload, self._sts_endpoint, self._stack, account, self._ledger, self._clock)
         if decision.verb in {"approve", "reject"}:
             record, item, control = self._kept(decision)
             if same_person(caller, record["actor"]["principal"]):
@@ -136,6 +130,8 @@ class Desk:
         if decision.verb == "drop":
             if not item.held_request:
                 raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
+            if same_person(caller, record["actor"]["principal"]):
+                raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
             return [self._set_aside(item, record, f"dropped by {caller}: {decision.because}")]
         return [run(control, self._request(item, record), Approval(record, caller, releases=True))]
 
