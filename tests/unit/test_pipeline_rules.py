@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clerk.handler import look_again
+from evenkeel import settings
 from evenkeel.aws import Aws
 from evenkeel.environment import Environment
 from evenkeel.model import Cause
+from evenkeel.registry import all_controls
 from evenkeel.repair import NotGrantedError
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, client, request
@@ -236,3 +238,19 @@ def test_dry_run_in_a_freeze_says_so_and_keeps_nothing(world: World, key: str) -
     result = world.run(CONTROL, request(CONTROL, key, dry_run=True), document=document)
     assert (result.outcome, "frozen until" in result.reason) == ("WOULD_ANNOUNCE", True)
     assert world.wire.changes() == []
+
+
+def test_control_that_is_off_asks_aws_nothing(world: World, key: str) -> None:
+    """If this fails, a control that people switched off goes on reading every resource."""
+    world.wire.clear()
+    result = world.run(CONTROL, request(CONTROL, key), document=_with() | {"controls": {CONTROL: {"mode": "off"}}})
+    assert (result.outcome, result.reason, world.wire.calls) == ("SKIPPED", "the control is off", [])
+
+
+def test_resource_out_of_scope_is_not_read(world: World, key: str) -> None:
+    """If this fails, a stack reads resources that it was told to stay away from."""
+    loaded = settings.parse('{"schema_version": 1}')
+    control = all_controls()[CONTROL]
+    world.wire.clear()
+    result = world.pipeline(scope=("*:table/*",)).run(control, request(CONTROL, key), loaded)
+    assert (result.outcome, result.reason, world.wire.calls) == ("SKIPPED", "out of the stack's scope", [])

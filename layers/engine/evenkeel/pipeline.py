@@ -102,6 +102,9 @@ class Pipeline:
             LeaseHeldError, StaleStateError: somebody else was faster.
         """
         request, looked_at = job.request, self._clock()
+        outside = policy.not_ours(job.arn, job.circumstances(self._scope, looked_at))
+        if outside and not job.approval:  # it is not even read
+            return self._left_alone(job, Result(request, Outcome.SKIPPED, outside))
         try:
             state, judgement = job.look(self._aws, looked_at)
         except AwsError as error:

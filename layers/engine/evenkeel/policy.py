@@ -86,11 +86,9 @@ class Circumstances:
 
 def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  # noqa: PLR0911 - one return a rule
     """Decide about a finding on the resource ``arn``; the first rule that applies wins."""
-    mode = given.mode
-    if mode is Mode.OFF:
-        return Skip("the control is off")
-    if not in_scope(arn, given.scope):
-        return Skip("out of the stack's scope")
+    mode, outside = given.mode, not_ours(arn, given)
+    if outside:
+        return Skip(outside)
     if given.exempt:
         return Skip(given.exempt)
     if finding.change is None:
@@ -105,6 +103,13 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
         until = given.now + APPROVAL_TIME
         return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)
     return Apply()
+
+
+def not_ours(arn: str, given: Circumstances) -> str:
+    """Say why the resource ``arn`` is none of the control's business, whatever its state, or return an empty string."""
+    if given.mode is Mode.OFF:
+        return "the control is off"
+    return "" if in_scope(arn, given.scope) else "out of the stack's scope"
 
 
 def in_scope(arn: str, scope: Iterable[str]) -> bool:
