@@ -48,9 +48,15 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("kms", "EnableKeyRotation", {"code": "AccessDeniedException", "chance": 0.03, "message":
      "User is not authorized to perform: kms:EnableKeyRotation with an explicit deny in a service control policy"}),
     ("logs", "PutRetentionPolicy", {"code": "OperationAbortedException", "chance": 0.03}),
+    ("s3", "PutBucketPolicy", {"code": "OperationAborted", "chance": 0.05}),
+    ("s3", "PutPublicAccessBlock", {"code": "InternalError", "status": 500, "after": True, "chance": 0.05}),
+    ("ec2", "RevokeSecurityGroupIngress", {"code": "InternalError", "status": 500, "after": True, "chance": 0.1}),
+    ("dynamodb", "UpdateTable", {"code": "ResourceInUseException", "chance": 0.1}),
     ("sns", "Publish", {"code": "InternalErrorException", "status": 500, "chance": 0.05}),
 )  # fmt: skip
 """Service, operation, and what happens to the functions' calls of it."""
+REPEATED = ("CreateKey", "CreateLogGroup", "DisableKeyRotation", "AuthorizeSecurityGroupIngress")
+"""Which events come again."""
 NOT_TAGGED = {
     "controls": ["tagging-required-tags"],
     "resources": ["*:log-group:/storm/short/*"],
@@ -130,11 +136,11 @@ class Storm:
             self.sandbox.faults.add(service, operation, principal=OURS, **what)
         killer = threading.Thread(target=self._kill, args=(seconds_between_kills,), daemon=True)
         killer.start()
-        acts = self._random.choices(
-            (self._key, self._group, self._short_lived_group, self._again, self._poisoned),
-            (40, 25, short_lived, 20, 3),
-            k=events,
-        )
+        weights = {
+            self._key: 36, self._group: 20, self._bucket: 8, self._table: 6, self._open_group: 6,
+            self._short_lived_group: short_lived, self._again: 20, self._poisoned: 3,
+        }  # fmt: skip
+        acts = self._random.choices(list(weights), list(weights.values()), k=events)
         seeds = [self._random.getrandbits(32) for _ in acts]
         with ThreadPoolExecutor(6) as pool:
             for _ in pool.map(lambda both: both[0](random.Random(both[1])), zip(acts, seeds, strict=True)):  # noqa: S311
@@ -160,6 +166,34 @@ class Storm:
         self._client("logs").create_log_group(logGroupName=name)
         self._weakened(f"arn:aws:logs:{self._region}:log-group:{name}")
 
+    def _bucket(self, dice: random.Random) -> None:
+        """Make a bucket and take its block of public access off."""
+        name = f"storm-{uuid.UUID(int=dice.getrandbits(128))}"
+        place = {"LocationConstraint": self.sandbox.region}
+        self._client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
+        self._client("s3").delete_public_access_block(Bucket=name)
+        self._weakened(f"arn:aws:s3:::{name}", times=2)
+
+    def _table(self, dice: random.Random) -> None:
+        made = self._client("dynamodb").create_table(
+            TableName=f"storm-{uuid.UUID(int=dice.getrandbits(128))}",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        self._weakened(made["TableDescription"]["TableArn"])
+
+    def _open_group(self, dice: random.Random) -> None:
+        """Make a security group and open it to the world."""
+        ec2 = self._client("ec2")
+        name = f"storm-{uuid.UUID(int=dice.getrandbits(128))}"
+        group = ec2.create_security_group(GroupName=name, Description="storm")["GroupId"]
+        ec2.authorize_security_group_ingress(
+            GroupId=group,
+            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+        )
+        self._weakened(f"arn:aws:ec2:{self._region}:security-group/{group}")
+
     def _short_lived_group(self, dice: random.Random) -> None:
         """Make a log group that is gone before anybody may have looked at it."""
         name = f"/storm/short/{uuid.UUID(int=dice.getrandbits(128))}"
@@ -172,7 +206,11 @@ class Storm:
 
     def _again(self, dice: random.Random) -> None:
         """Deliver some earlier events again: late, and out of their order."""
-        earlier = self.sandbox.events(eventName=dice.choice(("CreateKey", "CreateLogGroup", "DisableKeyRotation")))
+        earlier = self.sandbox.events(
+            eventName=dice.choice(
+                ("CreateKey", "CreateLogGroup", "DisableKeyRotation", "AuthorizeSecurityGroupIngress")
+            )
+        )
         chosen = [deepcopy(event) for event in dice.sample(earlier, min(len(earlier), 5))]
         entries = [
             {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
@@ -184,19 +222,14 @@ class Storm:
                 self.causes.duplicates += len(entries)
 
     def _poisoned(self, dice: random.Random) -> None:
-        queues = [
-            url
-            for stack in self.stacks
-            for name, url in stack.resources.items()
-            if name in {"KmsQueue", "LogsQueue", "DynamodbQueue", "TaggingQueue"}
-        ]
+        queues = [url for stack in self.stacks for name, url in stack.resources.items() if name.endswith("Queue")]
         self._client("sqs").send_message(QueueUrl=dice.choice(queues), MessageBody=dice.choice(POISON))
         with self._lock:
             self.causes.poison += 1
 
-    def _weakened(self, arn: str) -> None:
+    def _weakened(self, arn: str, times: int = 1) -> None:
         with self._lock:
-            self.causes.weakened[arn] = self.causes.weakened.get(arn, 0) + 1
+            self.causes.weakened[arn] = self.causes.weakened.get(arn, 0) + times
 
     def _client(self, service: str) -> Any:
         key = f"_{service}_client"
