@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from evenkeel_cli import demo_checks as checks
+from evenkeel_cli import local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,9 +82,10 @@ def _bucket(world: World) -> Deed:
     place = {} if world.sandbox.region == "us-east-1" else {
         "CreateBucketConfiguration": {"LocationConstraint": world.sandbox.region}
     }  # fmt: skip
+    owner = local.OWNER if world.sandbox.region == "us-east-1" else "alice"  # there, the event proves no maker
     world("s3", "alice").create_bucket(Bucket="shop-bills", **place)
     return Deed("alice", "bucket shop-bills", "arn:aws:s3:::shop-bills", "CreateBucket", _now(),
-                ((TAGS, checks.tagged("alice")),))  # fmt: skip
+                ((TAGS, checks.tagged(owner)),))  # fmt: skip
 
 
 def _trail(world: World) -> Deed:
@@ -100,12 +102,12 @@ def _queue(world: World) -> Deed:
     at = _now()
     arn = f"arn:aws:sqs:{world.sandbox.region}:{world.sandbox.account}:shop-mail"
     world.made["queue"] = arn
-    return Deed("alice", "queue shop-mail", arn, "CreateQueue", at, ((TAGS, checks.tagged("alice")),))
+    return Deed("alice", "queue shop-mail", arn, "CreateQueue", at, ((TAGS, checks.tagged(local.OWNER)),))
 
 
 def _topic(world: World) -> Deed:
     arn = world("sns", "alice").create_topic(Name="shop-news")["TopicArn"]
-    return Deed("alice", "topic shop-news", arn, "CreateTopic", _now(), ((TAGS, checks.tagged("alice")),))
+    return Deed("alice", "topic shop-news", arn, "CreateTopic", _now(), ((TAGS, checks.tagged(local.OWNER)),))
 
 
 def _function(world: World) -> Deed:
@@ -178,7 +180,7 @@ def _tag_off(world: World) -> Deed:
     client = world("sqs", "bob")
     client.untag_queue(QueueUrl=client.get_queue_url(QueueName="shop-mail")["QueueUrl"], TagKeys=["CostCenter"])
     at = _now()
-    return Deed("bob", "queue shop-mail", world.made["queue"], TAG_CHANGE, at, ((TAGS, checks.tagged("alice")),))
+    return Deed("bob", "queue shop-mail", world.made["queue"], TAG_CHANGE, at, ((TAGS, checks.tagged(local.OWNER)),))
 
 
 def _blind(world: World) -> Deed:

@@ -20,6 +20,7 @@ from sandbox.deploy import DeployError, Stack, deploy
 from sandbox.package import PackageError
 from sandbox.readback import DroppedProperty, check
 from sandbox.settings import push
+from tagging.types import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 STACK = "evenkeel"
 SETTLE_SECONDS = 2
 TAG_VALUES = {"Environment": "sandbox", "Project": "evenkeel", "CostCenter": "4711"}
+OWNER = "shop-team"
+"""Owner of what does not prove its maker (docs/owner.md), so that the settings must say it."""
 BLAST_RADIUS = 10_000
 """Changes of one control in an hour: a sandbox is there to be broken in waves."""
 WORKERS = 2
@@ -54,10 +57,24 @@ class Local:
 
 
 def settings() -> dict[str, Any]:
-    """Return the settings document of the sandbox: values for three tags, a short settle time, a wide blast radius."""
+    """Return the settings document of the sandbox: a short settle time, a wide blast radius, and values for tags.
+
+    There are values for three tags, and for ``Owner`` of those types whose maker no event proves.
+    """
     wide = {"blast_radius": {"limit": BLAST_RADIUS, "window_seconds": 3600}}
     found: dict[str, dict[str, Any]] = {name: dict(wide) for name in all_controls()}
-    found["tagging-required-tags"]["parameters"] = {"values": TAG_VALUES}
+    found["tagging-required-tags"] |= {
+        "parameters": {"values": TAG_VALUES},
+        "overrides": [
+            {
+                "resources": [f"arn:*:{kind.service}:*"],
+                **({} if kind.repeats_in == "*" else {"regions": [kind.repeats_in]}),
+                "parameters": {"values": {**TAG_VALUES, "Owner": OWNER}},
+            }
+            for kind in TYPES
+            if kind.repeats_in
+        ],
+    }
     return {"schema_version": 1, "settle_seconds": SETTLE_SECONDS, "controls": found}
 
 

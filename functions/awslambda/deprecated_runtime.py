@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from evenkeel.aws import Aws
 
+_EARLIEST = 3650  # ten years of warning
+
 
 class DeprecatedRuntime(Control):
     """Lambda functions run on a runtime that AWS supports, today and for the settings' days to come.
@@ -41,9 +43,9 @@ class DeprecatedRuntime(Control):
     parameters = {"warn_days": 180}  # as early as AWS itself writes to the account (Lambda guide, "Lambda runtimes")
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
-        """Refuse a warning that comes after the day it warns of."""
+        """Refuse a warning that comes after the day it warns of, or longer before it than any runtime lasts."""
         days = parameters["warn_days"]
-        return "" if days >= 0 else f"warn_days: {days}; write 0 (on the day itself) or more"
+        return "" if 0 <= days <= _EARLIEST else f"warn_days: {days}; write 0 (on the day itself) to {_EARLIEST}"
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the runtime, and whether there is one."""

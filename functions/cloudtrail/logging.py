@@ -49,7 +49,7 @@ class Logging(Control):
         management events costs about 2 dollars per 100,000.
     Undo: the trail is stopped again, which blinds Evenkeel to what only this trail tells; log files written meanwhile
         are kept.
-    Mode: enforce, since a stopped trail blinds Evenkeel; it does not give in to a tug of war either.
+    Mode: enforce, since a stopped trail blinds Evenkeel; it gives in neither to a tug of war nor to a freeze.
     """
 
     severity = Severity.CRITICAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ _WIDEST = {4: 8, 6: 12}
 _NOT_INTERNET = (ip_network("fc00::/7"), ip_network("fe80::/10"))  # RFC 4193 and RFC 4291: not routed there
 _KEPT = ("SecurityGroupRuleId", "IpProtocol", "FromPort", "ToPort", "CidrIpv4", "CidrIpv6", "Description")
 _RESIDUE = "rules that are put back get new ids"
+_TAGS_BYTES = 20_000  # of all rules: 60 of each IP version (the default quota) and these fit into a record
 _NAMED = 5  # rules in a reason; the record holds all
 
 
@@ -39,7 +41,7 @@ class SecurityGroupOpenIngress(Control):
     at once. Other rules are never touched. Rules that name a prefix list or
     a security group are not looked into.
     Cost: none.
-    Undo: the rules come back with their description and tags, under new ids.
+    Undo: the rules come back with their description and tags, under new ids; tags beyond 20 kB are not kept.
     Mode: notify, since who works or serves through a rule is cut off with it.
     """
 
@@ -93,6 +95,7 @@ class SecurityGroupOpenIngress(Control):
     # One rule of several went away since they were read: AWS revokes none, and they have to be read again.
     busy_codes = frozenset({"InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound"})
     gone_codes = frozenset({"InvalidGroup.NotFound"})
+    done_codes = frozenset({"InvalidPermission.Duplicate"})  # the rule is there (EC2 API reference, "Error codes")
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
         """Require ports, and networks that are allowed to reach each; ``all`` allows every port."""
@@ -118,7 +121,7 @@ class SecurityGroupOpenIngress(Control):
                 owner = owner or rule.get("GroupOwnerId", "")
                 if not rule["IsEgress"] and _opens(rule, context):
                     found.append(_kept(rule))
-        return {"GroupOwnerId": owner, "OpenRules": sorted(found, key=_content)}
+        return {"GroupOwnerId": owner, "OpenRules": list(_bounded(sorted(found, key=_content)))}
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find rules that are open from anywhere; each is revoked by its own id, so that no other can be meant."""
@@ -132,7 +135,9 @@ class SecurityGroupOpenIngress(Control):
         told = [f"{_ports(rule)} from {_source(rule)}" for rule in rules[:_NAMED]]
         more = f" and {len(rules) - _NAMED} more" if len(rules) > _NAMED else ""
         reason = f"open from anywhere: {', '.join(told)}{more}"
-        return NonCompliant(reason, Change((revoke,), tuple(_put_back(rules, context)), _RESIDUE))
+        bare = sum("TagsLeftOut" in rule for rule in rules)
+        residue = f"{_RESIDUE}, and {bare} of them no tags, which are too large to keep" if bare else _RESIDUE
+        return NonCompliant(reason, Change((revoke,), tuple(_put_back(rules, context)), residue))
 
     def essence(self, state: State) -> Any:
         """Compare the open rules' content; AWS gives a rule that is put back a new id."""
@@ -216,6 +221,18 @@ def _kept(rule: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is needed to make a rule again; AWS's own tags cannot be set by anybody else."""
     tags = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", ()) if not tag["Key"].startswith("aws:")}
     return {name: rule[name] for name in _KEPT if rule.get(name) not in {None, ""}} | {"Tags": tags}
+
+
+def _bounded(rules: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield rules with their tags as far as there is room; rules in one order lose the same tags at each look."""
+    room = _TAGS_BYTES
+    for rule in rules:
+        size = len(json.dumps(rule["Tags"], ensure_ascii=False).encode()) if rule["Tags"] else 0
+        if size <= room:
+            room -= size
+            yield rule
+        else:
+            yield rule | {"Tags": {}, "TagsLeftOut": len(rule["Tags"])}
 
 
 def _content(rule: Mapping[str, Any]) -> list[Any]:

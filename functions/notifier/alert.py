@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,10 @@ EVENT_FIELDS = (
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
 _LINES = 25
-_CALL_LENGTH = 2000  # a bucket's policy alone may have ten times that
+_LINE_BYTES = 3000  # SNS takes 256 KB (API reference, Publish), and two lists of calls are most of the lines
+# An entry has less than 256 KB (EventBridge user guide, "Calculating PutEvents event entry size").
+_EVENT_BYTES = 200_000
+_ATTRIBUTE_LENGTH = 256  # an empty one SNS does not take, either (developer guide, "Message attributes")
 _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps it whole
 _DONE = {
     Outcome.REMEDIATED: "Changed",
@@ -73,7 +77,7 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
     actor, cause = record["actor"], record["cause"]
     who = actor["principal"] or actor["owner"] or "not told by the event"
     lines = [
-        f"{record['title']}.",
+        _line("", f"{record['title']}.").strip(),
         "",
         _line("Resource", record["resource"]),
         _line("Finding", record["reason"]),
@@ -88,12 +92,17 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
         *([_line("Remains", record["remains"])] if record["remains"] else []),
         _line("Caused by", f"{who} with {cause['event_name']} at {cause['event_time']}"),
         *([_line("Client", actor["user_agent"][:_CLIENT_LENGTH])] if actor["user_agent"] else []),
-        *([_line("Next", _NEXT[ended])] if ended in _NEXT else []),
+        *([_line("Next", _next(ended, record))] if ended in _NEXT else []),
         *([_line("Template", maker + _MEND)] if (maker := _maker(Actor(**actor), tags or {})) else []),
         *([_line("Tags", f"cannot be read ({unread}); they could say whether a template made it.")] if unread else []),
         _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
     ]
     return Alert(_outcome_subject(record), "\n".join(lines), _outcome_attributes(record))
+
+
+def _next(ended: Outcome, record: Record) -> str:
+    by_hand = ended is Outcome.ANNOUNCED and not record["calls"]
+    return "Nothing was changed. Mend it by hand." if by_hand else _NEXT[ended]
 
 
 def _maker(actor: Actor, tags: Mapping[str, str]) -> str:
@@ -113,7 +122,7 @@ def _maker(actor: Actor, tags: Mapping[str, str]) -> str:
 def _expiring(record: Record) -> Alert:
     """Return the alert for an exemption that ends soon; nobody caused it, and nothing is called."""
     lines = [
-        f"{record['title']}.",
+        _line("", f"{record['title']}.").strip(),
         "",
         _line("Exemption", record["reason"]),
         _line("Outcome", f"{record['outcome']}{_detail(record)}"),
@@ -130,7 +139,22 @@ def _outcome_subject(record: Record) -> str:
 
 def _outcome_attributes(record: Record) -> dict[str, str]:
     names = ("control", "outcome", "severity", "account", "region", "record_id")
-    return {**{name: str(record[name]) for name in names}, "kind": "Outcome"}
+    return {**{name: record[name][:_ATTRIBUTE_LENGTH] or "-" for name in names}, "kind": "Outcome"}
+
+
+def event(record: Record) -> str:
+    """Return what the bus is told, as JSON; of what it would refuse, ``left_out`` names the fields not there."""
+    detail = {name: record[name] for name in EVENT_FIELDS if name in record}
+    by_size = sorted(detail, key=lambda name: len(_json(detail[name]).encode()))
+    while len(_json(detail).encode()) > _EVENT_BYTES:
+        largest = by_size.pop()
+        del detail[largest]
+        detail["left_out"] = [*detail.get("left_out", ()), largest]
+    return _json(detail)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def tampering(change: str, old: Record, new: Record) -> Alert:
@@ -154,20 +178,22 @@ def _detail(record: Record) -> str:
 
 def _calls(label: str, calls: list[dict[str, object]], region: str) -> list[str]:
     """Return one line a call, the first with the label; a long list is cut and says so."""
-    shown = [_cut(cli_line(Call(**call), region)) for call in calls[:_LINES]]  # type: ignore[arg-type] # our own JSON
+    shown = [cli_line(Call(**call), region) for call in calls[:_LINES]]  # type: ignore[arg-type] # our own JSON
     if len(calls) > _LINES:
         shown.append(f"… and {len(calls) - _LINES} more, in the record")
     return [_line(label if number == 0 else "", text) for number, text in enumerate(shown)]
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _CALL_LENGTH else f"{line[:_CALL_LENGTH]}… (cut; the record has it whole)"
-
-
 def _line(label: str, text: str) -> str:
     """Return one line, whatever the text holds: a client's or a tag's words must not pass for lines of ours."""
-    return f"{label:<12}{''.join(char if char.isprintable() else ' ' for char in text)}"
+    shown = _printable(text)
+    kept = shown.encode()[:_LINE_BYTES].decode(errors="ignore")
+    return f"{label:<12}{kept}{'' if kept == shown else '… (cut; the record has it whole)'}"
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _subject(text: str) -> str:
-    return text.encode("ascii", "replace").decode()[: _SUBJECT_LENGTH - 1]
+    return _printable(text).encode("ascii", "replace").decode()[: _SUBJECT_LENGTH - 1]

@@ -6,7 +6,6 @@ changed or removed (but by its time-to-live) is itself announced, as tampering.
 
 from __future__ import annotations
 
-import json
 import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -143,11 +142,10 @@ def _send(message: Alert, record: Record) -> None:
         Message=message.text,
         MessageAttributes=attributes,
     )
-    detail = {name: record.get(name) for name in alert.EVENT_FIELDS if name in record}
     entry = {
         "Source": "evenkeel",
         "DetailType": f"Evenkeel {message.attributes['kind']}",
-        "Detail": json.dumps(detail),
+        "Detail": alert.event(record),
         "Resources": [record["resource"]],
         "EventBusName": os.environ["EVENKEEL_BUS_NAME"],
     }

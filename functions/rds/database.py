@@ -7,6 +7,7 @@ API and the same events, with the same ARNs.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from evenkeel.control import Grant, Stage, fits
@@ -57,19 +58,31 @@ CREATED = (
         arn=CLUSTER,
     ),
 )
-# A call may rename, at once or in the maintenance window: both names are looked at, one of them is not there.
-INSTANCE_CHANGED = CloudTrail(
+INSTANCE_CHANGED = CloudTrail(_SOURCE, ("ModifyDBInstance", "StartDBInstance"), at=_INSTANCE_AT, arn=INSTANCE)
+CLUSTER_CHANGED = CloudTrail(_SOURCE, ("ModifyDBCluster", "StartDBCluster"), at=_CLUSTER_AT, arn=CLUSTER)
+# A call may rename, too: both names are looked at, for one of them is not there. The new one is kept in lower case (API
+# reference, ModifyDBInstance and ModifyDBCluster). Where it comes in the maintenance window, the setting, which holds
+# at once, is seen under the old name.
+INSTANCE_RENAMED = CloudTrail(
     _SOURCE,
-    ("ModifyDBInstance", "StartDBInstance"),
-    at=f"[requestParameters.newDBInstanceIdentifier, {_INSTANCE_AT}]",
+    ("ModifyDBInstance",),
+    at="requestParameters.newDBInstanceIdentifier",
+    unless="!requestParameters.newDBInstanceIdentifier && 'not renamed'",
+    creates=True,
     arn=INSTANCE,
+    lower_case=True,
 )
-CLUSTER_CHANGED = CloudTrail(
+CLUSTER_RENAMED = CloudTrail(
     _SOURCE,
-    ("ModifyDBCluster", "StartDBCluster"),
-    at=f"[requestParameters.newDBClusterIdentifier, {_CLUSTER_AT}]",
+    ("ModifyDBCluster",),
+    at="requestParameters.newDBClusterIdentifier",
+    unless="!requestParameters.newDBClusterIdentifier && 'not renamed'",
+    creates=True,
     arn=CLUSTER,
+    lower_case=True,
 )
+APPEARS_WITHIN = timedelta(minutes=30)
+"""A new name takes about ten minutes (RDS user guide, "Renaming a DB instance")."""
 RECORDED = (Config("AWS::RDS::DBInstance", arn=INSTANCE), Config("AWS::RDS::DBCluster", arn=CLUSTER))
 
 # API reference of the codes: ModifyDBInstance, ModifyDBCluster, DescribeDBInstances, DescribeDBClusters. CloudTrail and

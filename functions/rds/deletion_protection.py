@@ -37,7 +37,12 @@ class DeletionProtection(Control):
         nist_800_53=("CM-3", "SC-5(2)", "SI-13(5)"),
         config_rule="rds-instance-deletion-protection-enabled, rds-cluster-deletion-protection-enabled",
     )
-    triggers = (*database.CREATED, database.INSTANCE_CHANGED, database.CLUSTER_CHANGED, *database.RECORDED)
+    triggers = (
+        *database.CREATED,
+        *(database.INSTANCE_CHANGED, database.INSTANCE_RENAMED),
+        *(database.CLUSTER_CHANGED, database.CLUSTER_RENAMED),
+        *database.RECORDED,
+    )
     permissions = (
         *database.READ_GRANTS,
         Grant(Stage.APPLY, ("rds:ModifyDBInstance",), on=database.INSTANCES),
@@ -45,6 +50,7 @@ class DeletionProtection(Control):
         Grant(Stage.UNDO, ("rds:ModifyDBInstance",), on=database.INSTANCES),
         Grant(Stage.UNDO, ("rds:ModifyDBCluster",), on=database.CLUSTERS),
     )
+    appears_within = database.APPEARS_WITHIN
     busy_codes = database.BUSY_CODES
     gone_codes = database.GONE_CODES
 

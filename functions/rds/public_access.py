@@ -40,12 +40,13 @@ class PublicAccess(Control):
         ),
         config_rule="rds-instance-public-access-check",
     )
-    triggers = (*database.CREATED, database.INSTANCE_CHANGED, *database.RECORDED)
+    triggers = (*database.CREATED, database.INSTANCE_CHANGED, database.INSTANCE_RENAMED, *database.RECORDED)
     permissions = (
         *database.READ_GRANTS,
         Grant(Stage.APPLY, ("rds:ModifyDBInstance",), on=database.INSTANCES),
         Grant(Stage.UNDO, ("rds:ModifyDBInstance",), on=database.INSTANCES),
     )
+    appears_within = database.APPEARS_WITHIN
     busy_codes = database.BUSY_CODES
     gone_codes = database.GONE_CODES
 

@@ -26,7 +26,10 @@ class BucketPublicAccessBlock(bucket.BucketControl):
       it is announced, not changed, while spare_public is true. Public policies of access points are not looked at.
     Cost: none.
     Undo: the former block is set again, or taken off where there was none.
-    Mode: enforce, since it is done only where nobody is shut out by it, unless the settings say otherwise.
+    Mode: enforce, since it is done only where nobody is shut out by it, unless the settings say otherwise. When
+      infrastructure-as-code takes the block off, that waits for the settle time, unlike any other weakening: such a
+      tool makes a public website in three calls, and the policy that shows the purpose is the last; the block, put back
+      before it, would have it refused. Who calls in such a tool's name gains that time, and nothing else.
     """
 
     severity = Severity.HIGH
@@ -44,11 +47,14 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         bucket.CREATED,
         CloudTrail(
             bucket.SOURCE,
-            # The first two are CloudTrail's names of PutPublicAccessBlock and DeletePublicAccessBlock (S3 user guide,
-            # "Amazon S3 CloudTrail events"); the others are how a bucket without the block becomes public.
-            ("PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock", "PutBucketAcl", "PutBucketPolicy"),
+            # CloudTrail's names of PutPublicAccessBlock and DeletePublicAccessBlock (S3 user guide, "Amazon S3
+            # CloudTrail events").
+            ("PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock"),
             at=bucket.AT,
+            settles=True,
         ),
+        # How a bucket without the block becomes public.
+        CloudTrail(bucket.SOURCE, ("PutBucketAcl", "PutBucketPolicy"), at=bucket.AT),
         Config(bucket.BucketControl.resource_type),
     )
     permissions = (

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from evenkeel.aws import Aws
 
 _OWNER = "Owner"
-_FORBIDDEN = re.compile(r"[^\w .:/=+\-@]")  # Tagging best practices, "characters allowed in tags"
-_LONGEST_VALUE = 256
+# AWS Batch user guide, "Tag restrictions", and so for every service: these characters, 50 tags, keys to 128 characters
+# and values to 256, and "aws:" in any spelling is no key's beginning.
+_FORBIDDEN = re.compile(r"[^\w .:/=+\-@]")
+_LONGEST_KEY, _LONGEST_VALUE, _MOST_TAGS = 128, 256, 50
+_TAKEN = "letters, digits, spaces or _ . : / = + - @"
+_KEYS = f"write 1 to {_LONGEST_KEY} {_TAKEN}, beginning with nothing like aws:, which is AWS's own"
 _HTTP_NOT_FOUND = 404
 _GONE = re.compile(r"not (be )?f(ou|i)nd|does not exist|non-?existent|NoSuch", re.IGNORECASE)  # worded by each service
 _NARROWER = "supports no resource-level permission; the service's own tag permission beside it is scoped"
@@ -85,11 +89,16 @@ class RequiredTags(Control):
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
         """Require keys and values that AWS takes."""
         keys = parameters["required"]
-        if not all(isinstance(key, str) and key and not key.startswith("aws:") for key in keys):
-            return "required: write a list of tag keys; aws: is AWS's own prefix"
+        for key in keys:
+            if not _is_key(key):
+                return f"required: {key!r} is no tag key; {_KEYS}"
+        if len(keys) > _MOST_TAGS or len(set(keys)) < len(keys):
+            return f"required: {len(keys)} keys, {len(set(keys))} different; write each once, {_MOST_TAGS} at most"
         for key, value in parameters["values"].items():
-            if not isinstance(value, str) or not value or value != _clean(value):
-                return f"values.{key}: {value!r}; write up to 256 letters, digits, spaces or _ . : / = + - @"
+            if not _is_key(key):
+                return f"values: {key!r} is no tag key; {_KEYS}"
+            if not isinstance(value, str) or not value.strip() or value != _clean(value):
+                return f"values.{key}: {value!r}; write up to {_LONGEST_VALUE} {_TAKEN}, not spaces only"
         return ""
 
     def read(self, aws: Aws, context: Context) -> State:
@@ -103,7 +112,7 @@ class RequiredTags(Control):
         if not missing:
             return Compliant()
         known = {key: values[key] for key in missing if key in values}
-        owner = _clean(context.actor.owner) if context.creates else ""
+        owner = _maker(context)
         if _OWNER in missing and _OWNER not in known and owner:
             known[_OWNER] = owner
         # A key that somebody set to nothing is somebody's own tag: it is announced, not overwritten.
@@ -145,6 +154,20 @@ class RequiredTags(Control):
             }
             return ClientError(hidden, "TagResources")
         return None
+
+
+def _is_key(key: Any) -> bool:
+    """Say whether AWS takes a tag's key from anybody but itself."""
+    if not isinstance(key, str) or len(key) > _LONGEST_KEY:
+        return False
+    return bool(key.strip()) and not _FORBIDDEN.search(key) and not key.lower().startswith("aws:")
+
+
+def _maker(context: Context) -> str:
+    """Return who made the resource as a tag's value; nothing where the event does not prove it."""
+    resource = context.resource
+    proved = any(fits(kind.arn, resource.arn) and kind.proves_maker(resource.region) for kind in TYPES)
+    return _clean(context.actor.owner) if context.creates and proved else ""
 
 
 def _clean(value: str) -> str:

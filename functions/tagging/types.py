@@ -27,6 +27,16 @@ class Taggable:
     """AWS grants the listing on resources, not on ``*`` only."""
     config: bool = True
     """AWS Config's rules name the resource by something that is in its ARN."""
+    repeats_in: str = ""
+    """Region in which the creating call succeeds on what exists already, too; ``*`` is every region.
+
+    Of the others, the API references have an error for it. Where a client token makes a call repeatable (EC2, Secrets
+    Manager), only its maker knows it.
+    """
+
+    def proves_maker(self, region: str) -> bool:
+        """Say whether who calls for the creation in a region is the one who made the resource."""
+        return self.repeats_in not in {"*", region}
 
     @property
     def service(self) -> str:
@@ -62,16 +72,19 @@ TYPES = (
              ("logs", "describe_log_groups", "logGroups[].logGroupName"), "logs:DescribeLogGroups"),
     Taggable("AWS::S3::Bucket", "arn:{partition}:s3:::{id}",
              ("CreateBucket",), "requestParameters.bucketName",
-             ("s3", "list_buckets", "Buckets[].Name"), "s3:ListAllMyBuckets"),
+             ("s3", "list_buckets", "Buckets[].Name"), "s3:ListAllMyBuckets",
+             repeats_in="us-east-1"),  # S3 API reference, CreateBucket, BucketAlreadyOwnedByYou
     Taggable("AWS::Lambda::Function", "arn:{partition}:lambda:{region}:{account}:function:{id}",
              ("CreateFunction20150331",), "responseElements.functionArn",
              ("lambda", "list_functions", "Functions[].FunctionArn"), "lambda:ListFunctions"),
     Taggable("AWS::SQS::Queue", "arn:{partition}:sqs:{region}:{account}:{id}",
              ("CreateQueue",), "responseElements.queueUrl",
-             ("sqs", "list_queues", "QueueUrls[]"), "sqs:ListQueues"),
+             ("sqs", "list_queues", "QueueUrls[]"), "sqs:ListQueues",
+             repeats_in="*"),  # SQS API reference, CreateQueue: returns the URL of the existing queue
     Taggable("AWS::SNS::Topic", "arn:{partition}:sns:{region}:{account}:{id}",
              ("CreateTopic",), "responseElements.topicArn",
-             ("sns", "list_topics", "Topics[].TopicArn"), "sns:ListTopics"),
+             ("sns", "list_topics", "Topics[].TopicArn"), "sns:ListTopics",
+             repeats_in="*"),  # SNS API reference, CreateTopic: "this action is idempotent"
     # Volumes that come to be with their instance show in no event of their own.
     Taggable("AWS::EC2::Instance", "arn:{partition}:ec2:{region}:{account}:instance/{id}",
              ("RunInstances",), "responseElements.instancesSet.items[].instanceId",
@@ -91,7 +104,8 @@ TYPES = (
              scoped_listing=True),
     Taggable("AWS::ECS::Cluster", "arn:{partition}:ecs:{region}:{account}:cluster/{id}",
              ("CreateCluster",), "responseElements.cluster.clusterArn",
-             ("ecs", "list_clusters", "clusterArns[]"), "ecs:ListClusters"),
+             ("ecs", "list_clusters", "clusterArns[]"), "ecs:ListClusters",
+             repeats_in="*"),  # ECS API reference, CreateCluster, has no such error; terraform-provider-aws #44817
     Taggable("AWS::EFS::FileSystem", "arn:{partition}:elasticfilesystem:{region}:{account}:file-system/{id}",
              ("CreateFileSystem",), "responseElements.fileSystemArn || responseElements.fileSystemId",
              ("efs", "describe_file_systems", "FileSystems[].FileSystemArn"), "elasticfilesystem:DescribeFileSystems",
@@ -103,7 +117,8 @@ TYPES = (
              unless="[responseElements.arn, responseElements.aRN][?@ && contains(@, '!')]"),
     Taggable("AWS::StepFunctions::StateMachine", "arn:{partition}:states:{region}:{account}:stateMachine:{id}",
              ("CreateStateMachine",), "responseElements.stateMachineArn",
-             ("stepfunctions", "list_state_machines", "stateMachines[].stateMachineArn"), "states:ListStateMachines"),
+             ("stepfunctions", "list_state_machines", "stateMachines[].stateMachineArn"), "states:ListStateMachines",
+             repeats_in="*"),  # Step Functions API reference, CreateStateMachine: "is an idempotent API"
     # A rule of Config names a database by its resource id (db-AB12…), which is no part of the ARN.
     Taggable("AWS::RDS::DBInstance", "arn:{partition}:rds:{region}:{account}:db:{id}",
              ("CreateDBInstance", "CreateDBInstanceReadReplica", "RestoreDBInstanceFromDBSnapshot",

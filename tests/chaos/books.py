@@ -16,6 +16,7 @@ from evenkeel.model import Compliant, Outcome, Resource
 from evenkeel.registry import all_controls
 from evenkeel.state import unwire
 from tests.cases.case import enforcing
+from tests.world import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,8 +128,7 @@ def effective(sandbox: Sandbox) -> tuple[Counter[str], Counter[str]]:
 def _compliant(control: Control, arn: str, aws: Aws) -> bool:
     given = {name: value for name, value in control.parameters.items() if not isinstance(value, Env)}
     given = {**dict.fromkeys(control.parameters, ""), **given, **enforcing(control.id).get("parameters", {})}
-    _, _, _, region, account, _ = arn.split(":", 5)
-    context = Context(Resource(arn, account, region), given, datetime.now(UTC))
+    context = Context(Resource(arn, PLACE.account, PLACE.region), given, datetime.now(UTC))
     return isinstance(control.judge(control.read(aws, context), context), Compliant)
 
 

@@ -206,11 +206,7 @@ class Storm:
 
     def _again(self, dice: random.Random) -> None:
         """Deliver some earlier events again: late, and out of their order."""
-        earlier = self.sandbox.events(
-            eventName=dice.choice(
-                ("CreateKey", "CreateLogGroup", "DisableKeyRotation", "AuthorizeSecurityGroupIngress")
-            )
-        )
+        earlier = self.sandbox.events(eventName=dice.choice(REPEATED))
         chosen = [deepcopy(event) for event in dice.sample(earlier, min(len(earlier), 5))]
         entries = [
             {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}

@@ -111,7 +111,7 @@ def test_a_remediator_that_stays_on_is_named_and_the_others_are_off(stack: Local
     told = f"1 of {len(groups())} remediators of evenkeel not paused: evenkeel-{min(groups())}"
     assert f"{told} (AccessDeniedException: not you)" in result.stderr
     assert "aws lambda update-event-source-mapping --no-enabled --uuid" in result.stderr
-    assert result.stdout.count("Disabled") == 3
+    assert result.stdout.count("Disabled") == len(groups()) - 1
     assert evenkeel("resume", "--stack", "evenkeel", "--yes", env=operator).exit_code == 0
 
 

@@ -32,7 +32,8 @@ class Example:
     name: str
     why: str
     event: dict[str, Any]
-    resource: str
+    resources: tuple[str, ...]
+    """What the event is about: one resource, or the two names of one that is renamed."""
     stopped_by: str
 
     def __str__(self) -> str:
@@ -44,9 +45,10 @@ def _load(control: Control, path: Path) -> Example:
     document = json.loads(path.read_text())
     known = {"why", "event"} | ({"resource"} if path.name.startswith("match-") else {"stopped_by"})
     assert set(document) == known, path
+    given = document.get("resource", [])
     return Example(
         control, path.stem, document["why"], document["event"],
-        document.get("resource", ""), document.get("stopped_by", ""),
+        tuple(given if isinstance(given, list) else [given]), document.get("stopped_by", ""),
     )  # fmt: skip
 
 

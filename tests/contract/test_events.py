@@ -24,7 +24,7 @@ def test_match_passes_the_pattern_and_names_its_resource(example: Example) -> No
     assert passes(example.control.group, example.event)
     parsed = events.parse(example.event, groups()[example.control.group], PLACE)
     mine = [request for request in parsed.requests if request.control == example.control.id]
-    assert [request.resource.arn for request in mine] == [example.resource]
+    assert tuple(request.resource.arn for request in mine) == example.resources
 
 
 @pytest.mark.parametrize("example", MISSES, ids=str)

@@ -205,14 +205,16 @@ REQUEST = Request(
 
 def test_request_survives_the_queue() -> None:
     """If this fails, a returned request comes back as another one."""
-    assert events.parse(events.encode(REQUEST), KMS, PLACE).requests == (REQUEST,)
+    for request in (REQUEST, replace(REQUEST, settles=True)):
+        assert events.parse(events.encode(request), KMS, PLACE).requests == (request,)
 
 
-def test_request_that_was_put_back_before_causes_knew_findings_is_still_read() -> None:
+def test_request_that_was_put_back_by_an_older_version_is_still_read() -> None:
     """If this fails, what waits in the queues when the stack is updated goes to the dead letters."""
     message = events.encode(REQUEST)
     cause = {name: value for name, value in message["request"]["cause"].items() if name.startswith(("origin", "event"))}
-    older = {**message, "request": {**message["request"], "cause": cause}}
+    before = {name: value for name, value in message["request"].items() if name != "settles"}
+    older = {**message, "request": {**before, "cause": cause}}
     assert events.parse(older, KMS, PLACE).requests == (REQUEST,)
 
 
@@ -237,6 +239,7 @@ def _spoiled(**fields: Any) -> dict[str, Any]:
         (_spoiled(first_seen="yesterday"), "a returned request of unknown form"),
         (_spoiled(first_seen="2026-11-20T09:00:00"), "a returned request of unknown form"),
         (_spoiled(creates="yes"), "a returned request of unknown form"),
+        (_spoiled(settles="yes"), "a returned request of unknown form"),
         (_spoiled(plan=None), "a returned request of unknown form"),
         (_spoiled(control=[]), "a returned request of unknown form"),
         (_spoiled(control="sqs-encryption"), "a returned request for the unknown control 'sqs-encryption'"),

@@ -61,8 +61,8 @@ def _sources(control: Control) -> list[dict[str, Any]]:
     found = []
     for example in (each for each in MATCHES if each.control == control):
         for arn in made.values():
-            if _kind(arn) == _kind(example.resource):
-                event = _aimed(example.event, example.resource, arn)
+            if _kind(arn) == _kind(example.resources[0]):
+                event = _aimed(example.event, example.resources[0], arn)
                 parsed = events.parse(event, (control,), PLACE)
                 found += [event, *(events.encode(request) for request in parsed.requests)]
     assert found

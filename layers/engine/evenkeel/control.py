@@ -9,17 +9,19 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from botocore.exceptions import ClientError
+
+from evenkeel.errors import ErrorKind, classify, code
 from evenkeel.model import Actor, Judgement, Mode, Place, Resource, Severity, State
 from evenkeel.triggers import SecurityHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
-
-    from botocore.exceptions import ClientError
 
     from evenkeel.aws import Aws
     from evenkeel.triggers import Trigger
@@ -84,7 +86,7 @@ class Context:
     now: datetime
     actor: Actor = field(default_factory=Actor)
     creates: bool = False
-    """The resource was made by the event at hand. It tells the resource's age, nothing else."""
+    """The resource was made, or got its name, by the event at hand. It tells the resource's age, nothing else."""
 
 
 class Control(ABC):
@@ -108,15 +110,19 @@ class Control(ABC):
     """The settings' parameters with their defaults."""
     blast_radius: ClassVar[Radius] = Radius()
     always_settles: ClassVar[bool] = False
-    """Wait the settle time after every creation, not only after infrastructure-as-code's."""
+    """Wait the settle time after every creation and tag change, not only after infrastructure-as-code's creations."""
+    appears_within: ClassVar[timedelta] = timedelta(minutes=2)
+    """How long after its creation a resource that AWS does not find may still be about to appear."""
     undo_replaces: ClassVar[bool] = False
     """Undo puts back a whole document that others write into, too: it cannot be forced once somebody changed that."""
     yields: ClassVar[bool] = True
-    """Give in after a tug of war; False where leaving the resource as it is would blind Evenkeel."""
+    """Give in after a tug of war, and to a freeze; False where leaving the resource as it is would blind Evenkeel."""
     busy_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "not ready yet" for this control's calls, beside the common ones."""
     gone_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "there is no such resource" for this control's calls, beside the common ones."""
+    done_codes: ClassVar[frozenset[str]] = frozenset()
+    """Error codes of AWS that mean "it is already so" for this control's undo calls."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""
@@ -157,6 +163,13 @@ class Control(ABC):
     def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:  # noqa: ARG002 - for those that have one
         """Return the error that AWS hid inside a successful answer to one of the control's calls, if any."""
         return None
+
+    def kind(self, error: Exception) -> ErrorKind:
+        """Say what an error means, by the control's own codes first."""
+        name = code(error) if isinstance(error, ClientError) else ""
+        if name in self.busy_codes:
+            return ErrorKind.TRANSIENT
+        return ErrorKind.NOT_FOUND if name in self.gone_codes else classify(error)
 
     def applies_to(self, arn: str) -> bool:
         """Say whether an ARN is of the control's type."""

@@ -32,7 +32,7 @@ _QUALIFIED = re.compile(r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:]+):[^:]+")
 
 # What a request is made of, for reading one back from JSON; every other field is text.
 _PARTS: dict[str, Any] = {"resource": Resource, "cause": Cause, "actor": Actor}
-_NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool}
+_NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool, "settles": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class _Sighting:
     template: str = ""
     """Overrides the control's ARN template."""
     creates: bool = False
+    settles: bool = False
 
 
 def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
@@ -126,6 +127,7 @@ def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: d
             seen.cause,
             actor=actor(payload["detail"]),
             creates=seen.creates,
+            settles=seen.settles,
         )
         findings.requests.setdefault((control.id, arn), request)
     findings.matched = findings.matched or (_hits(trigger, payload, place) and not elsewhere)
@@ -144,8 +146,9 @@ def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place
     kind, detail, cause = payload["detail-type"], payload["detail"], _cause(payload)
     if isinstance(trigger, CloudTrail):
         if kind == API_CALL and trigger.matches(detail):
-            found = find(trigger.at, detail)
-            yield from (_Sighting(value, cause, trigger.arn, trigger.creates) for value in found)
+            for found in find(trigger.at, detail):
+                value = found.lower() if trigger.lower_case else found
+                yield _Sighting(value, cause, trigger.arn, trigger.creates, trigger.settles)
     elif isinstance(trigger, Config):
         yield from (_Sighting(value, cause, trigger.arn) for value in _config_ids(trigger, kind, detail))
     elif isinstance(trigger, SecurityHub) and kind == security_hub.FINDINGS:
@@ -154,7 +157,7 @@ def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place
             named = security_hub.resources(finding, control.arn, place)
             yield from (_Sighting(value, because) for value in named)
     elif isinstance(trigger, TagChange) and kind == TAG_CHANGE and _tag_change_of(trigger, detail):
-        yield from (_Sighting(value, cause) for value in find("resources", payload))
+        yield from (_Sighting(value, cause, settles=True) for value in find("resources", payload))
 
 
 def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
 
 from evenkeel import records
 from evenkeel.control import Context
-from evenkeel.errors import ErrorKind, classify, code
-from evenkeel.model import Call, Outcome, Result
+from evenkeel.model import Call, Outcome, Result, Severity
 from evenkeel.policy import Circumstances
 
 if TYPE_CHECKING:
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from evenkeel.aws import Aws
     from evenkeel.control import Control
     from evenkeel.decisions import Approval
+    from evenkeel.errors import ErrorKind
     from evenkeel.model import Judgement, NonCompliant, Request, State
     from evenkeel.records import Record
     from evenkeel.settings import ControlSettings
@@ -52,7 +50,8 @@ class Job:
 
     def circumstances(self, scope: tuple[str, ...], now: datetime) -> Circumstances:
         """Return what a decision depends on."""
-        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until)
+        critical = self.control.severity is Severity.CRITICAL
+        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until, critical)
 
     @property
     def per_account(self) -> str:
@@ -71,11 +70,8 @@ class Job:
         return state, self.control.judge(state, context)
 
     def kind(self, error: Exception) -> ErrorKind:
-        """Say what an error means, by the control's own codes first."""
-        name = code(error) if isinstance(error, ClientError) else ""
-        if name in self.control.busy_codes:
-            return ErrorKind.TRANSIENT
-        return ErrorKind.NOT_FOUND if name in self.control.gone_codes else classify(error)
+        """Say what an error means for the control."""
+        return self.control.kind(error)
 
     def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> Record:
         """Return what every record about this finding holds."""
@@ -92,6 +88,17 @@ class Job:
             remains=finding.remains,
             retention_days=retention_days,
         ) | ({"approver": self.approval.approver} if self.approval else {})
+
+    def recorded(
+        self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int
+    ) -> tuple[NonCompliant, Record]:
+        """Return a finding and its record; one whose change cannot be recorded whole is left to people, and says so."""
+        record = self.record(state, finding, now=now, retention_days=retention_days)
+        told = records.too_large(record) if finding.change else ""
+        if not told:
+            return finding, record
+        finding = replace(finding, change=None, caution=told)
+        return finding, self.record(state, finding, now=now, retention_days=retention_days)
 
     def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
         """Return the result of a request whose outcome was written."""

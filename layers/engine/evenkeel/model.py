@@ -221,7 +221,9 @@ class Request:
     cause: Cause
     actor: Actor = field(default_factory=Actor)
     creates: bool = False
-    """The event made the resource, so it may not be settled or visible yet."""
+    """The event made the resource, or gave it this name, so it may not be settled or visible yet."""
+    settles: bool = False
+    """The event may be one step of several, as a creation's is; see :func:`evenkeel.policy.settle_delay`."""
     dry_run: bool = False
     attempt: int = 0
     """How often it came back from the queue by plan (not by a crash)."""

@@ -165,6 +165,7 @@ class Pipeline:
         self, job: Job, state: State, finding: NonCompliant, item: StateItem | None, looked_at: datetime
     ) -> Result:
         """Decide about a finding, and do as decided."""
+        finding, record = job.recorded(state, finding, now=self._clock(), retention_days=self._retention_days)
         decision = policy.decide(finding, job.arn, job.circumstances(self._scope, self._clock()))
         if job.approval and not job.approval.releases:
             decision = _approved(job, state, finding, decision)
@@ -173,7 +174,6 @@ class Pipeline:
         if job.request.dry_run:
             held = self._ledger.state(job.control.id, job.arn).held(self._clock())
             return Result(job.request, Outcome.SKIPPED, held) if held else _dry(job, finding, decision)
-        record = job.record(state, finding, now=self._clock(), retention_days=self._retention_days)
         if item is None:
             item = self._ledger.state(job.control.id, job.arn)
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
@@ -243,7 +243,7 @@ class Pipeline:
     def _unreadable(self, job: Job, error: Exception) -> Result:
         """Judge a read that AWS refused."""
         request, kind = job.request, job.kind(error)
-        may_appear = kind is ErrorKind.NOT_FOUND and policy.may_still_appear(request, self._clock())
+        may_appear = kind is ErrorKind.NOT_FOUND and policy.may_still_appear(job.control, request, self._clock())
         if kind is ErrorKind.TRANSIENT or may_appear:
             return returned(request, f"not ready: {error}", policy.return_delay(request.attempt))
         if kind is ErrorKind.NOT_FOUND:
@@ -289,6 +289,8 @@ def _approved(job: Job, state: State, finding: NonCompliant, decision: policy.De
     record = job.approval.record if job.approval else {}
     if not isinstance(decision, policy.AwaitApproval):
         raise ApprovalRefusedError(f"{job.arn}: {decision.reason or 'the settings do not ask for approval any more'}")
+    if not records.is_whole(record):
+        raise ApprovalRefusedError(f"{job.arn}: record {record['record_id']} was too large to keep whole; reject it")
     calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
     same = records.digest(job.control.essence(state)) == records.digest(job.control.essence(record["before"]))
     if not same or records.digest(calls) != records.digest(record["calls"]):

@@ -28,8 +28,6 @@ TUG_ROUNDS, TUG_WINDOW, TUG_HOLD = 3, timedelta(days=1), timedelta(days=1)
 """So many repairs of one resource within the window are a tug of war; then it is held so long."""
 CREATION_WINDOW = timedelta(minutes=30)
 """How long a new resource may not be found by the call that changes it."""
-CONSISTENCY_WINDOW = timedelta(minutes=2)
-"""How long after its creation a resource that AWS does not find may still be about to appear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +73,17 @@ Decision: TypeAlias = Apply | Announce | Skip | AwaitApproval | Hold
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a decision depends on beside the finding. ``exempt`` is the exemption's sentence, empty without one."""
+    """What a decision depends on beside the finding.
+
+    ``exempt`` is the exemption's sentence, empty without one; ``critical`` says that the control's findings are.
+    """
 
     mode: Mode
     scope: tuple[str, ...]
     now: datetime
     exempt: str = ""
     frozen_until: datetime | None = None
+    critical: bool = False
 
 
 def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  # noqa: PLR0911 - one return a rule
@@ -92,13 +94,14 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
     if given.exempt:
         return Skip(given.exempt)
     if finding.change is None:
-        return Announce("only people can mend it")
+        return Announce(finding.caution or "only people can mend it")
     if mode is Mode.NOTIFY:
         return Announce("the control's mode is notify")
     if finding.caution:
         return Announce(finding.caution)
     if given.frozen_until:
-        return Hold(f"frozen until {given.frozen_until:%Y-%m-%d %H:%M} UTC", given.frozen_until)
+        reason = f"frozen until {given.frozen_until:%Y-%m-%d %H:%M} UTC"
+        return Hold(reason, given.frozen_until, critical=given.critical)
     if mode is Mode.APPROVE:
         until = given.now + APPROVAL_TIME
         return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)
@@ -118,8 +121,11 @@ def in_scope(arn: str, scope: Iterable[str]) -> bool:
 
 
 def settle_delay(control: Control, request: Request, settle_seconds: int, now: datetime) -> int:
-    """Return how many seconds to wait before looking at a resource that was just made; 0 for at once."""
-    if not request.creates or request.cause.origin == "manual":
+    """Return how many seconds to wait before looking; 0 for at once.
+
+    Waited for is what may be one step of several: a creation, and what a trigger says is like one (``settles``).
+    """
+    if not (request.creates or request.settles) or request.cause.origin == "manual":
         return 0
     if not (control.always_settles or is_infrastructure_as_code(request.actor)):
         return 0
@@ -147,6 +153,6 @@ def may_still_settle(request: Request, now: datetime) -> bool:
     return request.creates and now - request.event_time(now) < CREATION_WINDOW
 
 
-def may_still_appear(request: Request, now: datetime) -> bool:
+def may_still_appear(control: Control, request: Request, now: datetime) -> bool:
     """Say whether "not found" may only mean that AWS does not show the new resource yet."""
-    return request.creates and now - request.event_time(now) < CONSISTENCY_WINDOW
+    return request.creates and now - request.event_time(now) < control.appears_within

@@ -23,8 +23,13 @@ Record = dict[str, Any]
 
 SHARDS = 16
 """Partitions of the index by day, so that a wave of outcomes does not heat one of them."""
-MAX_STATE_BYTES = 60_000
-"""A larger state is kept as its hash: an item of DynamoDB holds 400 KB, and a record holds two states and the calls."""
+MAX_STATE_BYTES = 80_000
+"""A larger state is kept as its hash."""
+MAX_CHANGE_BYTES = 220_000
+"""A finding with a larger record is not changed: an item of DynamoDB holds 400 KB (developer guide, "Quotas"), and the
+records of its outcome, and of its undo's, hold up to two states more."""
+MAX_TEXT_BYTES = 4_000
+"""A longer text of ours is cut; AWS's own words are part of some."""
 MAX_WORDS = 1024
 """Characters of what a person may send: it becomes part of a record, or DynamoDB is asked for a key of that name."""
 _UNHASHED = frozenset({"hash", "expires_at"})
@@ -126,10 +131,33 @@ def chained(found: list[Record], head: str, arn: str, now: datetime) -> list[Rec
 
 def evidence(state: State) -> State:
     """Return a state small enough to keep; a larger one becomes its size and hash."""
-    text = json.dumps(plain(state), ensure_ascii=False)
-    if len(text.encode()) <= MAX_STATE_BYTES:
-        return state
-    return {"truncated": True, "bytes": len(text.encode()), "sha256": digest(state)}
+    size = _size(state)
+    return state if size <= MAX_STATE_BYTES else {"truncated": True, "bytes": size, "sha256": digest(state)}
+
+
+def is_whole(record: Record) -> bool:
+    """Say whether a record's states and parameters are kept as they were, so that they can be compared."""
+    parts = (record["before"], record.get("after"), record["parameters"])
+    return not any(part and part.keys() == {"truncated", "bytes", "sha256"} for part in parts)
+
+
+def too_large(finding: Record) -> str:
+    """Say why a finding's change must not be made, or nothing: what is not recorded whole cannot be taken back."""
+    if is_whole(finding) and _size(finding) <= MAX_CHANGE_BYTES:
+        return ""
+    calls, undo = (f"{len(finding[name])} (SHA-256 {digest(finding[name])})" for name in ("calls", "undo"))
+    left_out = f"calls left out: {calls}, and to take them back {undo}"
+    return f"too large to be recorded whole and so to be changed safely; change it by hand; {left_out}"
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of a value as JSON: for texts more than DynamoDB counts (developer guide, "Item sizes")."""
+    return len(json.dumps(plain(value), ensure_ascii=False).encode())
+
+
+def _text(text: str) -> str:
+    kept = text.encode(errors="replace")
+    return text if len(kept) <= MAX_TEXT_BYTES else f"{kept[:MAX_TEXT_BYTES].decode(errors='ignore')}… (cut)"
 
 
 def _dicts(calls: Iterable[Call]) -> list[dict[str, Any]]:
@@ -160,16 +188,16 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
         "mode": str(mode),
         "account": request.resource.account,
         "region": request.resource.region,
-        "reason": reason,
-        "remains": remains,
+        "reason": _text(reason),
+        "remains": _text(remains),
         "before": evidence(before),
         "calls": _dicts(change.calls) if change else [],
         "undo": _dicts(change.undo) if change else [],
-        "residue": change.residue if change else "",
+        "residue": _text(change.residue) if change else "",
         "actor": asdict(request.actor),
         "cause": asdict(request.cause),
         "settings_version": settings_version,
-        "parameters": parameters,
+        "parameters": evidence(parameters),
         "creates": request.creates,
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
     }
@@ -201,7 +229,7 @@ def ended(  # noqa: PLR0913 - as above
         "step": str(Step.OUTCOME),
         "outcome": str(outcome),
         "plan_id": finding.get("record_id", ""),
-        "detail": detail,
+        "detail": _text(detail),
         "after": evidence(after) if after is not None else None,
         "aws_calls": aws_calls,
         "announce": announce,

@@ -96,7 +96,9 @@ class Settings:
         yield from ((f"{each.where}.controls", name) for each in self.freezes for name in each.controls)
 
     def frozen_until(self, control: Control, now: datetime) -> datetime | None:
-        """Return when the last of the freezes ends that hold for a control now, or None."""
+        """Return when the last of the freezes ends that hold for a control now, or None; not all controls yield."""
+        if not control.yields:
+            return None
         ends = [end for each in self.freezes if (end := each.ends(control.id, now))]
         return max(ends, default=None)
 
@@ -123,6 +125,12 @@ def check(
             *((place, name, f" {name!r}") for place, name in settings.named() if name != "*"),
         )
         if name not in known
+    ]
+    problems += [
+        f"{each.where}.controls: no freeze holds {name}; set its mode to notify for that time"
+        for each in settings.freezes
+        for name in each.controls
+        if name in known and not known[name].yields
     ]
     for control in known.values():
         try:

@@ -34,7 +34,8 @@ class CloudTrail:
 
     ``at`` is a JMESPath expression into the event's ``detail`` that yields the resource's ARN, id, name or URL, one or
     many. ``unless`` is one whose presence says that the call was about another kind of thing. ``arn`` overrides the
-    control's ARN template, for controls over many types.
+    control's ARN template, for controls over many types. ``creates`` says that the call makes the resource, or gives it
+    the name that ``at`` finds: there was none of that ARN before.
     """
 
     source: str
@@ -43,6 +44,10 @@ class CloudTrail:
     creates: bool = False
     unless: str = ""
     arn: str = ""
+    settles: bool = False
+    """Infrastructure-as-code's call waits for the settle time, as its creations do: it is one step of several."""
+    lower_case: bool = False
+    """AWS keeps in lower case what the event has as the caller spelled it."""
 
     def matches(self, detail: dict[str, Any]) -> bool:
         """Say whether a CloudTrail ``detail`` is of these calls."""
@@ -61,7 +66,10 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """EventBridge's own "Tag Change on Resource" of one service's resource type, e.g. ``("dynamodb", "table")``."""
+    """EventBridge's own "Tag Change on Resource" of one service's resource type, e.g. ``("dynamodb", "table")``.
+
+    It waits for the settle time where the control always settles: tags that a creation sets come as such an event, too.
+    """
 
     service: str
     resource_type: str = ""

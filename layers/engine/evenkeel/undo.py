@@ -8,18 +8,21 @@ that the event path does not repair it again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from evenkeel import records
 from evenkeel.control import Context
-from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, classify
+from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
 from evenkeel.model import SCHEMA_VERSION, Actor, Call, Cause, NonCompliant, Outcome, Request, Resource, Step
 from evenkeel.repair import VERIFY_PAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from evenkeel.audit import Ledger
     from evenkeel.aws import Aws
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 HOLD = timedelta(days=30)
 """How long an undone resource is left alone."""
+CALL_PAUSES = (0.5, 1.5, 4.0)
+"""Seconds to wait before a call that AWS was too busy for is made again; so many in one undo, within its minute."""
 _UNDOABLE = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
 
 
@@ -43,6 +48,15 @@ class Undo:
     """The resource is not as Evenkeel left it."""
     outcome: str = ""
     record_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Where the calls of an undo stopped."""
+
+    detail: str
+    hold: bool
+    """One went through, or may have: the resource is weaker than it should be, and the undo is to be completed."""
 
 
 class Undoer:
@@ -95,9 +109,9 @@ class Undoer:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
         item = self._free(control, arn)
         plan = self._ledger.plan(self._planned(undo), item, hold_until=self._clock() + HOLD)
-        failed = self._call(control, undo)
-        if failed:
-            return self._end(undo, plan, Outcome.FAILED, f"{failed}; the resource is not held")
+        stop = self._call(control, undo)
+        if stop:
+            return self._end(undo, plan, Outcome.FAILED, stop.detail, hold=stop.hold)
         try:
             state, back = self._state_after(control, undo.record)
         except AwsError as error:
@@ -125,16 +139,36 @@ class Undoer:
         ended = records.ended(plan, Outcome.FAILED, now=self._clock(), detail=detail, announce=False)
         return replace(item, head=self._ledger.close(item.head, ended)["hash"], plan="")
 
-    def _call(self, control: Control, undo: Undo) -> Exception | None:
-        """Make the calls; return what AWS had against one of them."""
-        for call in undo.calls:
-            try:
-                failed = control.partial_failure(self._aws.run(call))
-            except AwsError as error:
-                return error
-            if failed:
-                return failed
+    def _call(self, control: Control, undo: Undo) -> _Stop | None:
+        """Make the calls in their order; return where they stopped, if they did."""
+        # What replaces a whole document is not sent again unless the resource is looked at again first.
+        pauses = iter(() if control.undo_replaces else CALL_PAUSES)
+        for done, call in enumerate(undo.calls):
+            error, unknown = self._try(control, call, pauses)
+            if error:
+                went = f"{done} of {len(undo.calls)} calls went through; then {call.service}:{call.operation}"
+                told = f"{went} {'may have gone through or not' if unknown else 'failed'}: {error}"
+                if done or unknown:
+                    return _Stop(f"{told}; the resource is held: undo again with force, or release it", hold=True)
+                return _Stop(f"{told}; the resource is not held", hold=False)
         return None
+
+    def _try(self, control: Control, call: Call, pauses: Iterator[float]) -> tuple[Exception | None, bool]:
+        """Make a call, again while AWS is busy; return what stopped it, and whether it may have gone through."""
+        unknown = False
+        while True:
+            try:
+                error: Exception | None = control.partial_failure(self._aws.run(call))
+            except AwsError as refused:
+                error = refused
+            if error is None or (isinstance(error, ClientError) and code(error) in control.done_codes):
+                return None, False
+            busy = control.kind(error) is ErrorKind.TRANSIENT
+            unknown = unknown or (busy and _is_no_answer(error))
+            pause = next(pauses, None) if busy else None
+            if pause is None:
+                return error, unknown
+            self._sleep(pause)
 
     def _end(  # noqa: PLR0913 - an outcome has these parts
         self, undo: Undo, plan: Record, outcome: Outcome, detail: str, after: State | None = None, *, hold: bool = False
@@ -166,6 +200,8 @@ class Undoer:
         if record["step"] != Step.OUTCOME or record["outcome"] not in _UNDOABLE:
             what = record.get("outcome", record["step"])
             raise UndoRefusedError(f"{arn}: record {record_id} is {what}; only a finished repair can be taken back")
+        if not records.is_whole(record):
+            raise UndoRefusedError(f"{arn}: record {record_id} was too large to keep whole; take it back by hand")
         if any(later.get("undoes") == record_id and later.get("outcome") == Outcome.UNDONE for later in chain):
             raise UndoRefusedError(f"{arn}: record {record_id} was taken back already")
         return record
@@ -182,7 +218,7 @@ class Undoer:
             "calls": kept["undo"],
             "undo": kept["calls"],
             "actor": {**dict.fromkeys(kept["actor"], ""), "principal": self._caller, "owner": self._caller},
-            "cause": {"origin": "undo", "event_id": "", "event_name": "Undo", "event_time": records.timestamp(now)},
+            "cause": asdict(Cause("undo", event_name="Undo", event_time=records.timestamp(now))),
             "undoes": kept["record_id"],
             "expires_at": int((now + timedelta(days=self._retention_days)).timestamp()),
             "record_id": records.new_id(now),
@@ -203,7 +239,7 @@ class Undoer:
             try:
                 state = control.read(self._aws, _context(control, record, self._clock()))
             except AwsError as error:
-                if classify(error) is not ErrorKind.TRANSIENT:
+                if control.kind(error) is not ErrorKind.TRANSIENT:
                     raise
                 continue
             if _same(control, state, record["before"]):
@@ -229,6 +265,16 @@ def _computed_again(control: Control, record: Record) -> tuple[Call, ...]:
     judgement = control.judge(record["before"], _context(control, record, datetime.fromisoformat(record["at"])))
     change = judgement.change if isinstance(judgement, NonCompliant) else None
     return change.undo if change else ()
+
+
+def _is_no_answer(error: Exception) -> bool:
+    """Say whether AWS left open what became of a call: it was cut off, or AWS failed over it.
+
+    HTTP 500 is a failure inside AWS; 503 is a call that was not taken (EC2 API reference, "Error codes").
+    """
+    if not isinstance(error, ClientError):
+        return True
+    return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _same(control: Control, one: State, other: State | None) -> bool:

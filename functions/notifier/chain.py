@@ -1,0 +1,74 @@
+"""Tells a record that stands in its chain from one that somebody planted, however well it fits itself.
+
+A chain's head is in the state item, written with the record in one transaction: when the stream tells of a record, the
+head is that one, or one that leads back to it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.audit import Ledger
+from evenkeel.records import record_hash
+from evenkeel.state import unwire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenkeel.aws import Aws
+    from evenkeel.records import Record
+
+CLOCKS = timedelta(minutes=1)
+"""How far the clocks of two workers may differ: the id of a later record may be smaller by as much."""
+
+
+def read(image: dict[str, Any]) -> Record | None:
+    """Return an item of the audit table as plain data, or None where it holds what no record of ours does."""
+    try:
+        return unwire(image)
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def stands(aws: Aws, record: Record) -> bool:
+    """Say whether a record, whose ``hash`` is right, is in the chain of its control and resource.
+
+    One GetItem; where the chain has grown since, also a Query of what came after. Both are consistent reads, the head
+    first: what leads back from it is there to be read.
+
+    Raises:
+        ClientError, BotoCoreError: the tables did not answer; ask again.
+    """
+    audit, state = os.environ["EVENKEEL_AUDIT_TABLE"], os.environ["EVENKEEL_STATE_TABLE"]
+    ledger = Ledger(aws, audit, state, "notifier", lambda: datetime.now(UTC))
+    wanted = ledger.state(record["control"], record["resource"]).head
+    if wanted in {"", record["hash"]}:
+        return bool(wanted)
+    later = {record_hash(each): each for each in _since(aws, audit, record)}  # by what they are, not what they say
+    while wanted in later:
+        wanted = later.pop(wanted).get("previous", "")
+        if wanted == record["hash"]:
+            return True
+    return False
+
+
+def _since(aws: Aws, table: str, record: Record) -> Iterator[Record]:
+    """Yield the records of a record's resource that may have come after it; none where its id is not of our form."""
+    try:
+        written_at = int(record["record_id"].partition("-")[0], 16)  # milliseconds; see records.new_id
+    except ValueError:
+        return
+    since = f"{written_at - int(CLOCKS.total_seconds() * 1000):012x}"
+    pages = aws.pages(
+        "dynamodb",
+        "query",
+        TableName=table,
+        KeyConditionExpression="#resource = :arn AND record_id >= :since",
+        ExpressionAttributeNames={"#resource": "resource"},
+        ExpressionAttributeValues={":arn": {"S": record["resource"]}, ":since": {"S": since}},
+        ConsistentRead=True,
+    )
+    found = (read(item) for page in pages for item in page["Items"])
+    yield from (each for each in found if each is not None)
