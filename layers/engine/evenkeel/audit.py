@@ -6,7 +6,6 @@ transaction touches one record and one state item; no item is shared between res
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from datetime import datetime, timedelta
@@ -14,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel import records
+from evenkeel import marks, records
 from evenkeel.counters import Counters
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
-from evenkeel.events import encode
 from evenkeel.model import Outcome
 from evenkeel.state import StateItem, unwire, wire
 
@@ -114,7 +112,7 @@ class Ledger:
                 "plan_digest": records.digest(record["calls"]),
                 "lease_owner": self.owner,
                 "lease_until": _milliseconds(now + LEASE),
-                **_due("plan", record, now + LOOK_AGAIN),
+                **marks.due("plan", record, now + LOOK_AGAIN),
             },
             tuple(name for name in _HOLD if name not in hold),
         )
@@ -163,9 +161,9 @@ class Ledger:
         if not keep_open:
             gone = (*gone, "plan", "plan_digest", "planned_at", "due_shard", "due_at")
         if record["outcome"] == Outcome.PARTIAL:
-            changes |= _announcement(record, self._clock())
+            changes |= marks.announcement(record, self._clock())
         if hold:
-            changes |= _hold(sealed, *hold)
+            changes |= marks.hold(sealed, *hold)
         elif unhold:
             gone = (*gone, *_HOLD)
         gone = tuple(name for name in gone if name not in changes)
@@ -179,7 +177,7 @@ class Ledger:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
         sealed = records.seal(record, item.head, item.head_expires_at)
-        self._advance(item, sealed, _announcement(record, self._clock()), (*_HOLD, "due_shard", "due_at"))
+        self._advance(item, sealed, marks.announcement(record, self._clock()), (*_HOLD, "due_shard", "due_at"))
         return sealed
 
     def hold(self, record: Record, item: StateItem, until: datetime, request: Request | None = None) -> Record:
@@ -192,10 +190,10 @@ class Ledger:
         changes: dict[str, Any] = {"hold_until": int(until.timestamp()), "hold_record": sealed["record_id"]}
         changes |= {"hold_reason": record["detail"]}
         if record["announce"]:
-            changes |= _announcement(record, self._clock())
+            changes |= marks.announcement(record, self._clock())
         gone: tuple[str, ...] = ("held_request", "due_shard", "due_at")
         if request:
-            changes, gone = changes | _hold(sealed, until, request), ()
+            changes, gone = changes | marks.hold(sealed, until, request), ()
         self._advance(item, sealed, changes, gone)
         return sealed
 
@@ -304,29 +302,3 @@ def _key(control: str, arn: str) -> str:
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _due(kind: str, record: Record, moment: datetime) -> dict[str, Any]:
-    """Return the keys of the index of what is due: ``plan`` (look again) or ``held`` (the hold ends)."""
-    return {"due_shard": f"{kind}#{records.shard(record['resource']):02d}", "due_at": int(moment.timestamp())}
-
-
-def _hold(sealed: Record, until: datetime, request: Request) -> dict[str, Any]:
-    """Return the attributes of a hold, at whose end ``request`` comes again."""
-    return {
-        "hold_until": int(until.timestamp()),
-        "hold_reason": sealed["detail"],
-        "hold_record": sealed["record_id"],
-        "held_request": json.dumps(encode(request)),
-        **_due("held", sealed, until),
-    }
-
-
-def finding_digest(record: Record) -> str:
-    """Return what makes two announcements of one resource the same: what is wrong, and the calls still to be made."""
-    calls = [] if record.get("outcome") == Outcome.PARTIAL else record["calls"]
-    return records.digest([record["remains"] or record["reason"], calls])
-
-
-def _announcement(record: Record, now: datetime) -> dict[str, Any]:
-    return {"announced": finding_digest(record), "announced_at": int(now.timestamp())}

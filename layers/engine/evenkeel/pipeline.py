@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenkeel import policy, records
-from evenkeel.audit import finding_digest
 from evenkeel.errors import ApprovalRefusedError, AwsError, ErrorKind, LeaseHeldError, StaleStateError, classify
 from evenkeel.job import Job, returned
+from evenkeel.marks import finding_digest
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
 from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
 from evenkeel.rules import Subject, TagsUnknownError
