@@ -117,7 +117,7 @@ def _scenario(control: Control) -> Scenario:
     for trigger in control.triggers:
         names = trigger.names if isinstance(trigger, CloudTrail) else ()
         for name, example, kind in product(names, mine, kinds):
-            found = Scenario(control, kind, example.event, example.resource)
+            found = Scenario(control, kind, example.event, example.resources[0])
             if woken(trigger, example.event) == {name} and found.names(ARNS[kind]):
                 return found
     raise LookupError(f"{control.id}: no example of a CloudTrail event names a resource that tests.making can make")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Env, Stage
+from evenkeel.control import SECTIONS, Env, Stage
 from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
 
 if TYPE_CHECKING:
@@ -15,8 +13,6 @@ if TYPE_CHECKING:
 
     from evenkeel.control import Control
 
-SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode")
-"""Sections that a control's docstring has, each a line that starts with the name and a colon."""
 _LIST_OPENS, _LIST_CLOSES = "<!-- generated: controls -->", "<!-- /generated -->"
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
 _STAGES = {
@@ -25,7 +21,6 @@ _STAGES = {
     Stage.APPLY: "to change",
     Stage.UNDO: "to take back (not granted to the event path)",
 }
-_SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):\s*", re.MULTILINE)
 
 
 def sections(control: Control) -> dict[str, str]:
@@ -34,8 +29,7 @@ def sections(control: Control) -> dict[str, str]:
     Raises:
         ValueError: a section is missing.
     """
-    parts = _SECTION.split(inspect.getdoc(type(control)) or "")
-    found = {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    found = control.sections
     for name in SECTIONS:
         if not found.get(name):
             raise ValueError(f'{control.id}: its docstring has no section "{name}:"; write one')

@@ -15,14 +15,14 @@ def short(arn: str) -> str:
     return f"{parts[2]} {parts[5]}" if len(parts) == _PARTS else arn
 
 
-def check(arn: str) -> None:
+def check(arn: str, option: str = "--resource") -> None:
     """Refuse what is no ARN.
 
     Raises:
         CommandError: it has not the form of one.
     """
     if not arn.startswith("arn:") or arn.count(":") < _PARTS - 1:
-        raise CommandError(f"--resource {arn}: not an ARN", "Give the whole ARN: arn:aws:kms:…:key/…", Exit.USAGE)
+        raise CommandError(f"{option} {arn}: not an ARN", "Give the whole ARN: arn:aws:kms:…:key/…", Exit.USAGE)
 
 
 def check_one_of(option: str, given: str, known: list[str]) -> None:
@@ -34,5 +34,5 @@ def check_one_of(option: str, given: str, known: list[str]) -> None:
     if given in known:
         return
     close = get_close_matches(given, known, n=3, cutoff=0.5) or [name for name in known if given.lower() in name]
-    meant = f"Did you mean {' or '.join(close)}?" if close else f"Known are {', '.join(known)}."
+    meant = f"Did you mean {' or '.join(close)}?" if close else f"Known are {', '.join(sorted(known))}."
     raise CommandError(f"{option} {given}: there is no such", meant, Exit.USAGE)

@@ -12,16 +12,25 @@ def at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
+def must_be_answerable(left: str, *, yes: bool) -> None:
+    """Refuse to begin what will ask where nobody is there to answer.
+
+    Raises:
+        CommandError: there is no terminal, and no ``yes`` (2).
+    """
+    if not yes and not at_terminal():
+        raise CommandError(f"{left}: this asks first, and there is no terminal", "Give --yes to go on.", Exit.USAGE)
+
+
 def confirm(question: str, left: str, *, yes: bool) -> None:
     """Ask a question unless ``yes``; ``left`` says what a no leaves as it is, e.g. ``nothing was taken back``.
 
     Raises:
         CommandError: the answer was no (1), or nobody is there to ask (2).
     """
+    must_be_answerable(left, yes=yes)
     if yes:
         return
-    if not at_terminal():
-        raise CommandError(f"{left}: this asks first, and there is no terminal", "Give --yes to go on.", Exit.USAGE)
     import typer  # noqa: PLC0415 - only where a person is asked
 
     try:

@@ -17,7 +17,7 @@ from evenkeel.model import Call
 from evenkeel.own_records import PARTS
 from evenkeel.records import chained
 from evenkeel.registry import all_controls
-from evenkeel.render import cli_line
+from evenkeel.render import back, cli_line, done
 from evenkeel_cli import arns, console, stacks, times
 from evenkeel_cli.audit_reader import KINDS, Reader, Wanted, kind
 
@@ -144,10 +144,10 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         if value:
             table.add_row(name, value)
     out.print(Padding(table, (0, 0, 0, 2)))
-    for title, name in (("calls", "calls"), ("way back", "undo")):
+    for title, name in ((done(outcome), "calls"), (back(outcome), "undo")):
         lines = [cli_line(Call(**call), record.get("region", "")) for call in record.get(name) or []]
         if lines:
-            commands(out, title, lines)
+            commands(out, title.lower(), lines)
 
 
 def _who(actor: dict[str, str]) -> str:

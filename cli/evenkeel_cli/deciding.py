@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.model import Call
+from evenkeel.registry import all_controls
 from evenkeel.render import cli_line
-from evenkeel_cli import arns, asking, audit_view, console, proved, stacks
+from evenkeel_cli import arns, asking, audit_view, console, functions, proved, stacks
 from evenkeel_cli.audit_reader import Reader
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
 
+_CHANGED = frozenset({"REMEDIATED", "PARTIAL", "APPLIED"})
 _DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
 
 
@@ -51,6 +53,7 @@ def release(  # noqa: PLR0913 - a command's options
     stack: str, region: str | None, control: str, resource: str, *, yes: bool, as_json: bool
 ) -> None:
     """Have what a control holds looked at again: one resource, or all, with a new allowance for the control."""
+    arns.check_one_of("control", control, list(all_controls()))
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"release what {control} holds")
@@ -64,6 +67,12 @@ def drop(  # noqa: PLR0913 - a command's options
     stack: str, region: str | None, control: str, resource: str, because: str, *, as_json: bool
 ) -> None:
     """Give up what is held of one resource, with a reason; it is left alone for 30 days."""
+    arns.check_one_of("control", control, list(all_controls()))
+    if not resource:
+        next_step = f"Give --resource ARN; what is held: evenkeel audit list --control {control} --outcome HELD."
+        raise CommandError("--drop needs --resource: it gives up one resource", next_step, Exit.USAGE)
+    if not because.strip():
+        raise CommandError("--drop needs --because: say why", 'E.g. --because "the key is deleted".', Exit.USAGE)
     arns.check(resource)
     there = stacks.find(stack, region, f"drop what {control} holds")
     _ask(there, control, {"drop": control, "resource": resource, "because": because}, as_json=as_json)
@@ -78,30 +87,16 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
 
 def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> None:
     """Invoke the control's function in the person's own name, and say what became of it."""
-    function = _function(stack, control)
+    function = functions.of(stack, control)
     verb = next(iter(payload))
     what = f"{verb} {payload[verb]}"
-    next_step = f"See the resource's records: evenkeel audit list --stack {stack.name} --control {control} --since 30d."
+    about = f"--control {control}" if payload["resource"] == "all" else f"--resource {payload['resource']}"
+    next_step = f"See the records: evenkeel audit list --stack {stack.name} {about} --since 30d."
     said = proved.ask(stack, function, payload, what, next_step)
     _show(said["results"], as_json=as_json)
     sent = {"RETURNED"} if payload["resource"] == "all" else set()  # one resource is looked at here, or not at all
     if any(result["outcome"] not in _DONE | sent for result in said["results"]):
         raise CommandError(f"{what}: not everything was done", "The outcomes above say what was not, and why.")
-
-
-def _function(stack: Stack, control: str) -> str:
-    """Return the name of the function that serves a control."""
-    groups = {
-        name.removesuffix("FunctionName"): value
-        for name, value in stack.outputs.items()
-        if name.endswith("FunctionName") and f"{name.removesuffix('FunctionName')}QueueUrl" in stack.outputs
-    }
-    found = next((value for group, value in groups.items() if control.startswith(f"{group.lower()}-")), "")
-    if not found:
-        known = ", ".join(sorted(group.lower() for group in groups))
-        message = f"stack {stack.name} has no function for a control {control!r}; its groups are {known}"
-        raise CommandError(message, "See evenkeel controls.", Exit.USAGE)
-    return found
 
 
 def _show(results: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -113,6 +108,8 @@ def _show(results: list[dict[str, Any]], *, as_json: bool) -> None:
         what = Text.assemble((result["outcome"], "bold"), f"  {result['control']} on {result['resource']}")
         out.print(what, soft_wrap=True)
         reason = result["reason"] or ("there was nothing left to change" if result["outcome"] == "COMPLIANT" else "")
+        if result["outcome"] in _CHANGED:
+            reason = f"found before: {reason}"
         out.print(f"  {reason}", style="dim", soft_wrap=True)
     if not results:
         out.print("Nothing was held.")

@@ -72,7 +72,7 @@ def perform(world: World, screen: Screen, folder: Path, seconds: float) -> None:
     shown = next((each for each in cases if (each.deed.event, each.control) == SHOWN), None)
     if shown and shown.record.get("record_id") in alerts:
         screen.alert(alerts[shown.record["record_id"]], len(alerts))
-    screen.end(cases, files)
+    screen.end(cases, files, sum(each.outcome == "ANNOUNCED" for each in alerts.values()))
     _judge(world, cases, folder)
 
 

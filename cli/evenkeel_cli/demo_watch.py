@@ -200,6 +200,7 @@ class Alert:
     record_id: str
     subject: str
     text: str
+    outcome: str = ""
 
 
 def alerts(world: World, wanted: set[str]) -> dict[str, Alert]:
@@ -213,7 +214,7 @@ def alerts(world: World, wanted: set[str]) -> dict[str, Alert]:
             body = json.loads(message["Body"])
             attributes = {name: each["Value"] for name, each in body.get("MessageAttributes", {}).items()}
             record_id = attributes.get("record_id", body["MessageId"])
-            found[record_id] = Alert(record_id, body.get("Subject", ""), body["Message"])
+            found[record_id] = Alert(record_id, body.get("Subject", ""), body["Message"], attributes.get("outcome", ""))
             client.delete_message(QueueUrl=world.alerts_url, ReceiptHandle=message["ReceiptHandle"])
     return found
 

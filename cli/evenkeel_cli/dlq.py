@@ -84,9 +84,12 @@ def redrive(  # noqa: PLR0913 - the command's own options
         raise CommandError(
             f"--to {to}: no such group here", f"Known are {', '.join(sorted(there.queues))}.", Exit.USAGE
         )
-    if not wanted:
-        asking.confirm(f"Send all dead letters of {stack} back? Evenkeel acts on them at once.", "nothing was sent",
-                       yes=yes)  # fmt: skip
+    if not wanted and not yes:
+        if _is_empty(there):
+            _sum(stack, [], [], [], as_json=as_json)
+            return
+        question = f"Send all dead letters of {stack} back? Evenkeel acts on them at once."
+        asking.confirm(question, "nothing was sent", yes=False)
     sent: list[dict[str, str]] = []
     kept: list[dict[str, str]] = []
     with DeadLetters(there) as queue:
@@ -99,16 +102,31 @@ def redrive(  # noqa: PLR0913 - the command's own options
                 sent.append({"id": letter.id, "group": group})
                 _line(letter, "SENT", f"to {group}", as_json=as_json)
     missing = [each for each in wanted if each not in {letter["id"] for letter in (*sent, *kept)}]
-    if as_json:
-        sys.stdout.write(json.dumps({"stack": stack, "sent": sent, "kept": kept, "missing": missing}) + "\n")
-    else:
-        console.results().print(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
+    _sum(stack, sent, kept, missing, as_json=as_json)
     _check_missing(missing, stack)
     if kept:
         raise CommandError(
             f"{_messages(len(kept))} kept, for the reasons above",
             f"Give each by id with --to GROUP ({', '.join(sorted(there.queues))}), or drop it.",
         )
+
+
+def _is_empty(stack: Stack) -> bool:
+    """Say whether there is no dead letter; what was looked at is given back."""
+    with DeadLetters(stack) as queue:
+        return next(queue.letters(), None) is None
+
+
+def _sum(
+    stack: str, sent: Sequence[dict[str, str]], kept: Sequence[dict[str, str]], missing: Sequence[str], *, as_json: bool
+) -> None:
+    """Say what a redrive did."""
+    if as_json:
+        sys.stdout.write(json.dumps({"stack": stack, "sent": sent, "kept": kept, "missing": missing}) + "\n")
+    elif not (sent or kept or missing):
+        console.results().print("No dead letters.")
+    else:
+        console.results().print(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
 
 
 def _sent(queue: DeadLetters, letter: Letter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:

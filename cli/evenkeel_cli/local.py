@@ -20,7 +20,6 @@ from sandbox.deploy import DeployError, Stack, deploy
 from sandbox.package import PackageError
 from sandbox.readback import DroppedProperty, check
 from sandbox.settings import push
-from tagging.types import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +33,8 @@ BLAST_RADIUS = 10_000
 """Changes of one control in an hour: a sandbox is there to be broken in waves."""
 WORKERS = 2
 """Workers a queue, in place of the template's ten: here they all start cold on the same few cores."""
+PARAMETERS = {"EnableUndo": "true"}
+"""The stack's parameters: all that Evenkeel can do is there to be tried."""
 _NOWHERE = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -62,7 +63,9 @@ def settings() -> dict[str, Any]:
     There are values for three tags, and for ``Owner`` of those types whose maker no event proves.
     """
     wide = {"blast_radius": {"limit": BLAST_RADIUS, "window_seconds": 3600}}
-    found: dict[str, dict[str, Any]] = {name: dict(wide) for name in all_controls()}
+    found: dict[str, dict[str, Any]] = {name: dict(wide) for name in sorted(all_controls())}
+    from tagging.types import TYPES  # noqa: PLC0415 - a group's package, which the line before makes importable
+
     found["tagging-required-tags"] |= {
         "parameters": {"values": TAG_VALUES},
         "overrides": [
@@ -143,7 +146,7 @@ def _check(port: int, region: str, account: str) -> None:
 
 def _deployed(sandbox: Sandbox) -> Stack:
     try:
-        stack = deploy(sandbox, REPOSITORY / "template.yaml", STACK)
+        stack = deploy(sandbox, REPOSITORY / "template.yaml", STACK, PARAMETERS)
         push(sandbox, stack, settings())
     except (DeployError, PackageError, SandboxError, ClientError, BotoCoreError) as error:
         raise CommandError(f"template.yaml does not deploy: {error}", "make env, then run it again.") from error

@@ -188,6 +188,30 @@ def release(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 @app.command()
+def run(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName,
+    control: Annotated[str, typer.Argument(metavar="CONTROL_ID", help="The control to bring resources in line with.")],
+    resource: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A resource; may be repeated.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All resources of the control's type.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Change them; without it nothing is changed.")] = False,
+    after: Annotated[str, typer.Option(metavar="ARN", help="Go on where an interrupted run came to.")] = "",
+    all_outcomes: Annotated[bool, typer.Option("--all-outcomes", help="List what is in line, too.")] = False,
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Bring existing resources in line by hand; a dry run, unless --apply is given. Obeys mode, scope, blast radius."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli import run_command, run_rounds  # noqa: PLC0415 - as above
+
+        wish = run_rounds.Wish(control, tuple(resource or ()), after)
+        wish.check(everything=all_)
+        run_command.run(
+            stack, region, wish, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
+        )
+
+
+@app.command()
 def exemptions(stack: StackName, region: Region = None, output: OutputFormat = Output.TABLE) -> None:
     """List what is exempt: until when, why, by whose word, and which findings of the last month it hides."""
     with told(as_json=output is Output.JSON):

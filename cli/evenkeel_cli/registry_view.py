@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
 
 ROOMY = 96
 """Columns from which on the table has room for the standards, too."""
-_SECTION = re.compile(r"^(Why|Blast radius|Cost|Undo):\s*", re.MULTILINE)
+_KEYS = {"why": "Why", "impact": "Blast radius", "cost": "Cost", "undo": "Undo", "mode_why": "Mode"}
+"""What JSON calls the sections of a control's docstring."""
 _STAGES = {
     Stage.READ: "to look",
     Stage.DISCOVER: "to list",
@@ -72,7 +71,7 @@ def described(control: Control) -> dict[str, Any]:
         "severity": str(control.severity),
         "mode": str(control.default_mode),
         "resource_type": control.resource_type,
-        **sections(control),
+        **{key: control.sections.get(name, "") for key, name in _KEYS.items()},
         "triggers": [_trigger(each) for each in control.all_triggers],
         "frameworks": {
             "security_hub": list(frameworks.security_hub),
@@ -93,14 +92,6 @@ def described(control: Control) -> dict[str, Any]:
             "window_seconds": control.blast_radius.window_seconds,
         },
     }  # fmt: skip
-
-
-def sections(control: Control) -> dict[str, str]:
-    """Return the docstring's sections, each as one line: ``why``, ``impact``, ``cost``, ``undo``."""
-    parts = _SECTION.split(inspect.getdoc(type(control)) or "")
-    found = {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-    names = {"why": "Why", "impact": "Blast radius", "cost": "Cost", "undo": "Undo"}
-    return {key: found.get(name, "") for key, name in names.items()}
 
 
 def _trigger(trigger: Trigger) -> dict[str, Any]:
@@ -151,7 +142,7 @@ def _one(out: Console, control: dict[str, Any]) -> None:
     facts = {
         "group": control["group"],
         "severity": _severity(control["severity"]),
-        "mode": control["mode"],
+        "mode": control["mode_why"],
         "resource": control["resource_type"],
         "why": control["why"],
         "impact": control["impact"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
 
 MONTH = timedelta(days=30)
+_HUNK = re.compile(r"@@ -(\d+)\S* \+(\d+)\S* @@")
 _TAGS_UNREAD = "depends on tags that cannot be read: left alone"
 
 
@@ -59,11 +61,36 @@ def as_yaml(document: Any) -> str:
 
 
 def lines(old: Any, new: Any, old_name: str, new_name: str) -> list[str]:
-    """Return the unified diff of two documents, whose order does not matter; empty when they say the same."""
+    """Return the unified diff of two documents, whose order does not matter; empty when they say the same.
+
+    After each ``@@ … @@`` stands where its first change is, e.g. ``controls.kms-key-rotation``.
+    """
     one, two = (
         yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=110).splitlines() for document in (old, new)
     )
-    return list(difflib.unified_diff(one, two, old_name, new_name, lineterm=""))
+    found = list(difflib.unified_diff(one, two, old_name, new_name, lineterm=""))
+    for number, line in enumerate(found):
+        hunk = _HUNK.fullmatch(line)
+        if hunk:
+            same = next(count for count, each in enumerate(found[number + 1 :]) if not each.startswith(" "))
+            text, start = (one, hunk[1]) if found[number + 1 + same].startswith("-") else (two, hunk[2])
+            found[number] = f"{line} {_within(text, int(start) - 1 + same)}".rstrip()
+    return found
+
+
+def _within(text: Sequence[str], number: int) -> str:
+    """Return the keys that a line of YAML is within, from the outermost."""
+    keys: list[str] = []
+    depth = _depth(text[number])
+    for line in reversed(text[:number]):
+        if _depth(line) < depth:
+            depth = _depth(line)
+            keys.insert(0, line.strip(" -").partition(":")[0])
+    return ".".join(keys)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip(" -"))
 
 
 def decisions(stack: Stack, old: Settings, new: Settings, now: datetime) -> Compared:

@@ -209,4 +209,4 @@ def _located(found: SettingsFile, message: str) -> list[Problem]:
 def refused(path: Path, problems: list[Problem]) -> CommandError:
     """Return the error that names every problem of a file."""
     lines = [f"{path}:{each.line}: {each.message}" for each in sorted(problems, key=lambda each: each.line)]
-    return CommandError("\n".join(lines), "Mend the file; nothing was pushed.", Exit.USAGE)
+    return CommandError("\n".join(lines), "Mend the file, then run the command again.", Exit.USAGE)

@@ -26,7 +26,10 @@ _TYPES = {
 }
 _TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 _SELECTOR: dict[str, Any] = {
-    "resources": _TEXTS | {"description": "ARN patterns; * and ? are special."},
+    "resources": {
+        "type": "array", "items": {"type": "string", "pattern": r"^(\*|arn:)"}, "minItems": 1,
+        "description": "ARN patterns; * and ? are special.",
+    },
     "accounts": {
         "type": "array", "items": {"type": "string", "pattern": "^[0-9]{12}$"}, "minItems": 1,
         "description": "Account ids: 12 digits, in quotes.",

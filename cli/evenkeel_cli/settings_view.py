@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
 
 _LISTED = 20  # findings that a person is shown
+_ANNOUNCED_BEFORE = (
+    "What was announced before is not looked at again by that: evenkeel run ID --all does"
+    ' (docs/operations.md, "Bring existing resources in line").'
+)
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -165,15 +169,15 @@ def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> Non
             f"{stack.name}: deployment {number} ended as {state}: {appconfig.why(number)}",
             "The settings before it are in force again. The functions' log groups say what was refused (settings: …).",
         )
-    _told(stack.name, number, state, as_json=as_json,
-          words=f"{stack.name} has the new settings; every worker sees them within a minute.")  # fmt: skip
+    words = f"{stack.name} has the new settings; every worker sees them within a minute.\n{_ANNOUNCED_BEFORE}"
+    _told(stack.name, number, state, as_json=as_json, words=words)
 
 
 def _told(stack: str, number: int, state: str, *, as_json: bool, words: str) -> None:
     if as_json:
         sys.stdout.write(json.dumps({"stack": stack, "deployment": number, "state": state}) + "\n")
     else:
-        console.results().print(words)
+        console.results().print(words, soft_wrap=True)
 
 
 @contextmanager

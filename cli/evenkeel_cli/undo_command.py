@@ -59,7 +59,7 @@ class Undoing:
         if "UndoFunctionName" not in stack.outputs:
             raise CommandError(
                 f"stack {stack.name} has no undo function, so nothing can be taken back through it",
-                "Deploy it with EnableUndo=true, or type the calls that evenkeel audit show names as the way back.",
+                "Deploy it with EnableUndo=true, or type the calls that evenkeel audit show names to take it back.",
                 Exit.USAGE,
             )
         self._stack = stack

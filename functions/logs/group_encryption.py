@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context, Control, Env, Frameworks, Grant, Stage
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from evenkeel.aws import Aws
+
+_KEY_ARN = re.compile(r"arn:[a-z0-9-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 
 class GroupEncryption(Control):
@@ -65,7 +68,7 @@ class GroupEncryption(Control):
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
         """Require a key's ARN: CloudWatch Logs takes no alias."""
         arn = parameters["key_arn"]
-        if arn.startswith("arn:") and ":kms:" in arn and ":key/" in arn:
+        if _KEY_ARN.fullmatch(arn):
             return ""
         return f"key_arn: {arn!r}; write the ARN of a symmetric key (no alias)"
 

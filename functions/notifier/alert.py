@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel.identity import is_infrastructure_as_code, names_a_tool
 from evenkeel.model import Actor, Call, Outcome
-from evenkeel.render import cli_line
+from evenkeel.render import back, cli_line, done
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,22 +27,11 @@ EVENT_FIELDS = (
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
 _LINES = 25
-_LINE_BYTES = 3000  # SNS takes 256 KB (API reference, Publish), and two lists of calls are most of the lines
+_LINE_BYTES = 2500  # SNS takes 256 KB (API reference, Publish), and two lists of calls are most of the lines
 # An entry has less than 256 KB (EventBridge user guide, "Calculating PutEvents event entry size").
 _EVENT_BYTES = 200_000
 _ATTRIBUTE_LENGTH = 256  # an empty one SNS does not take, either (developer guide, "Message attributes")
 _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps it whole
-_DONE = {
-    Outcome.REMEDIATED: "Changed",
-    Outcome.PARTIAL: "Changed",
-    Outcome.ANNOUNCED: "Would call",
-    Outcome.AWAITING: "Would call",
-    Outcome.HELD: "Would call",
-    Outcome.REJECTED: "Not called",
-    Outcome.DENIED: "Was refused",
-    Outcome.FAILED: "Tried",
-    Outcome.UNDONE: "Taken back",
-}
 _MEND = "mend it there, too, or the next deployment sets it back."
 _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
 _TAG_LENGTH = 80  # a tag may have 384 characters
@@ -82,9 +71,9 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
         _line("Resource", record["resource"]),
         _line("Finding", record["reason"]),
         _line("Outcome", f"{ended}{_detail(record)}"),
-        *_calls(_DONE.get(ended, "Calls"), record["calls"], record["region"]),
+        *_calls(done(ended), record["calls"], record["region"]),
         *(
-            _calls("Take back", record["undo"], record["region"])
+            _calls(back(ended), record["undo"], record["region"])
             if ended in {Outcome.REMEDIATED, Outcome.PARTIAL}
             else []
         ),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.audit import Ledger
-from evenkeel.records import record_hash
+from evenkeel.records import digest, record_hash
 from evenkeel.state import unwire
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ CLOCKS = timedelta(minutes=1)
 def read(image: dict[str, Any]) -> Record | None:
     """Return an item of the audit table as plain data, or None where it holds what no record of ours does."""
     try:
-        return unwire(image)
+        found = unwire(image)
+        digest(found)  # bytes, for one, are read and are not JSON
     except (TypeError, ValueError, AttributeError):
         return None
+    return found
 
 
 def stands(aws: Aws, record: Record) -> bool:

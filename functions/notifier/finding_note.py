@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.errors import EvenkeelError
 from evenkeel.model import Outcome
-from evenkeel.security_hub import BEFORE, MAX_NOTE, ORIGIN, WRITER
+from evenkeel.security_hub import BEFORE, MAX_NOTE, ORIGIN, WRITER, others_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,15 +47,15 @@ def is_due(record: Record) -> bool:
     return known and record["outcome"] in NOTED
 
 
-def text(record: Record) -> str:
-    """Return the note: outcome, control, finding and record, then what somebody else had noted, whole.
+def text(record: Record, others: str) -> str:
+    """Return the note: outcome, control, finding and record, then what somebody else has noted, whole.
 
     Raises:
         NoteError: both have no room in one note; theirs stays.
     """
     told = f"{record['reason']}; {record['detail']}" if record["detail"] else record["reason"]
     head, tail = f"Evenkeel: {record['outcome']} by {record['control']}: ", f". Audit record {record['record_id']}."
-    theirs = f"{BEFORE}{record['cause']['note']}" if record["cause"].get("note") else ""
+    theirs = f"{BEFORE}{others}" if others else ""
     room = MAX_NOTE - len(head) - len(tail) - len(theirs)
     if room < _LEAST:
         raise NoteError("somebody else's note leaves no room for another, and is kept")
@@ -67,27 +67,33 @@ def put(aws: Aws, record: Record, sleep: Callable[[float], None] = time.sleep) -
     """Put the note on the finding.
 
     Raises:
-        NoteError: Security Hub did not take it.
+        NoteError: Security Hub did not take it, or it has no room.
         FindingGoneError: the finding is not there any more.
-        ClientError, BotoCoreError: AWS refused the call, or did not answer.
+        ClientError, BotoCoreError: AWS refused a call, or did not answer.
     """
-    params = {
-        "FindingIdentifiers": [{"Id": record["cause"]["finding_id"], "ProductArn": record["cause"]["product_arn"]}],
-        "Note": {"Text": text(record), "UpdatedBy": WRITER},
-    }
-    failed = _call(aws, params)
+    failed = _update(aws, record)
     for pause in _PAUSES:
         if failed.get("ErrorCode") not in _PASSING:
             break
         sleep(pause)
-        failed = _call(aws, params)
+        failed = _update(aws, record)
     if failed.get("ErrorCode") == _GONE:
         raise FindingGoneError("the finding is gone")
     if failed:
         raise NoteError(f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
 
 
-def _call(aws: Aws, params: dict[str, Any]) -> dict[str, Any]:
-    """Return what Security Hub has against the update inside its successful answer; empty where it took it."""
-    answer = aws("securityhub", "batch_update_findings", **params)
+def _update(aws: Aws, record: Record) -> dict[str, Any]:
+    """Return what Security Hub has against the note inside its successful answer; empty where it took it.
+
+    The finding is read right before, since people may have noted something on it after it was the cause.
+    """
+    name = {"Id": record["cause"]["finding_id"], "ProductArn": record["cause"]["product_arn"]}
+    filters = {field: [{"Value": value, "Comparison": "EQUALS"}] for field, value in name.items()}
+    pages = aws.pages("securityhub", "get_findings", Filters=filters)
+    finding = next((finding for page in pages for finding in page["Findings"]), None)
+    if finding is None:
+        raise FindingGoneError("the finding is gone")
+    note = {"Text": text(record, others_note(finding)), "UpdatedBy": WRITER}
+    answer = aws("securityhub", "batch_update_findings", FindingIdentifiers=[name], Note=note)
     return next(iter(answer["UnprocessedFindings"]), {})

@@ -1,12 +1,13 @@
 """The Lambda entry of the notifier: each audited outcome becomes an alert, an event, a metric, a note on its finding.
 
-It reads the audit table's stream and nothing else, so what was not audited cannot be announced. A record that was
-changed or removed (but by its time-to-live) is itself announced, as tampering.
+It announces what the audit table's stream tells and nothing else, so what was not audited cannot be announced. A record
+that was planted, changed or removed (but by its time-to-live) is itself announced, as tampering.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from evenkeel import batch
 from evenkeel.aws import Aws, connect
 from evenkeel.errors import AwsError, code
-from evenkeel.model import Outcome, Step
+from evenkeel.model import Actor, Cause, Outcome, Step
 from evenkeel.records import record_hash
-from evenkeel.state import unwire
 from evenkeel.tags import read_tags
 from evenkeel.telemetry import COUNT, telemetry
-from notifier import alert, digest_mac, finding_note
+from notifier import alert, chain, digest_mac, finding_note
 from notifier.aside import Aside, UnansweredError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ logger, metrics = telemetry()
 
 # An ARN that the Tagging API does not take, such as ours for an account's one setting: nothing can be tagged there.
 _NOT_TAGGABLE = "InvalidParameterException"
+# What a text made of a record of another shape than ours raises.
+_UNTELLABLE = (AttributeError, LookupError, TypeError, ValueError)
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
@@ -53,51 +55,59 @@ def _security_hub() -> Aside:
 
 def announce(raw: batch.Record) -> None:
     """Announce one change of the audit table, as the stream tells it."""
-    images = raw["dynamodb"]
-    new = _read(images.get("NewImage", {}))
-    if raw["eventName"] == "INSERT" and new is not None and _is_record(new):
-        _outcome(new)
+    keys = raw["dynamodb"]["Keys"]
+    new = chain.read(raw["dynamodb"].get("NewImage", {}))
+    if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.stands(_aws(), new):
+        if new["step"] == Step.OUTCOME:
+            _outcome(raw, new)
     elif raw["eventName"] == "INSERT" and new is not None and digest_mac.is_ours(_aws(), new):
         logger.info("digest", record_id=new["record_id"], hash=new["hash"])
     elif raw["eventName"] == "REMOVE" and raw.get("userIdentity") == _TIME_TO_LIVE:
-        logger.debug("expired", keys=images["Keys"])
+        logger.debug("expired", keys=keys)
     else:
-        metrics.add_metric("Tampering", COUNT, 1)
-        logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
-        keys = {name: str(next(iter(value.values()))) for name, value in images["Keys"].items()}
-        old = {**(_read(images.get("OldImage", {})) or {}), **keys}
-        _send(alert.tampering(raw["eventName"], old, new or {}), old)
+        _tampering(raw, new or {})
 
 
-def _read(image: dict[str, Any]) -> Record | None:
-    """Return an image as plain data, or None where it holds what no record of ours does."""
-    try:
-        return unwire(image)
-    except (TypeError, ValueError, AttributeError):
-        logger.exception("unreadable image")
-        return None
+def _tampering(raw: batch.Record, new: Record) -> None:
+    images = raw["dynamodb"]
+    metrics.add_metric("Tampering", COUNT, 1)
+    logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
+    keys = {name: str(next(iter(value.values()))) for name, value in images["Keys"].items()}
+    old = {**(chain.read(images.get("OldImage", {})) or {}), **keys}
+    _send(alert.tampering(raw["eventName"], old, new), old)
 
 
 def _is_record(record: Record) -> bool:
-    """Say whether it is what the engine writes: a planted item is announced as what it is."""
+    """Say whether it has the shape that the engine writes, and the hash of what it says."""
     kinds = {**dict.fromkeys(alert.EVENT_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
     known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
     if not known or record.get("hash") != record_hash(record):
         return False
+    if not (_has_texts(record["actor"], Actor) and _has_texts(record["cause"], Cause)):
+        return False
     if record["step"] == Step.PLANNED:
         return True
-    return record.get("outcome") in list(Outcome) and isinstance(record.get("announce"), bool)
+    told = isinstance(record.get("announce"), bool) and isinstance(record.get("detail"), str)
+    return told and record["step"] == Step.OUTCOME and record.get("outcome") in list(Outcome)
 
 
-def _outcome(record: Record) -> None:
-    if record["step"] != Step.OUTCOME:
-        return
+def _has_texts(part: dict[str, Any], kind: type[Actor | Cause]) -> bool:
+    return {field.name for field in fields(kind)} <= set(part) and all(isinstance(text, str) for text in part.values())
+
+
+def _outcome(raw: batch.Record, record: Record) -> None:
     outcome = Outcome(record["outcome"])
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
     if record["announce"] and outcome is not Outcome.APPLIED:
-        metrics.add_metric("Announced", COUNT, 1)
         tags, unread = ({}, "") if outcome in alert.ITS_OWN else _tags(record)
-        _send(alert.outcome(record, tags, unread), record)
+        try:
+            message = alert.outcome(record, tags, unread)
+        except _UNTELLABLE:  # told as what it is, instead of blocking all alerts behind it
+            logger.exception("no alert can be made of it", record_id=record["record_id"])
+            _tampering(raw, record)
+            return
+        metrics.add_metric("Announced", COUNT, 1)
+        _send(message, record)
     if finding_note.is_due(record):
         _note(record)
 

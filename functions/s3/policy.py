@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from evenkeel.rules import like
+from evenkeel.arns import like
 
 MAX_BYTES = 20 * 1024
 """S3 user guide, "Bucket policies for Amazon S3": a bucket policy is limited to 20 KB."""

@@ -1,9 +1,9 @@
 """A stand-in for Security Hub CSPM, which the engine lacks: findings that can be imported, got and updated.
 
 It is what Evenkeel needs of it and no more: BatchImportFindings (a test imports in Security Hub's own name, which AWS
-lets nobody do), GetFindings (all, unfiltered) and BatchUpdateFindings (Note and Workflow). Each import and each update
-emits "Security Hub Findings - Imported", and no update changes ``UpdatedAt``. IAM asks for the hub's ARN and knows the
-condition keys of the updated fields.
+lets nobody do), GetFindings (filters of a finding's own fields, as Id, that are equal) and BatchUpdateFindings (Note
+and Workflow). Each import and each update emits "Security Hub Findings - Imported", and no update changes
+``UpdatedAt``. IAM asks for the hub's ARN and knows the condition keys of the updated fields.
 
 Source: the Security Hub user guide, "BatchUpdateFindings"; its API reference; its service authorization reference.
 """
@@ -79,10 +79,15 @@ async def _handle(method: str, path: str, _headers: dict[str, str], body: bytes,
             _emit(finding)
         return ok({"FailedCount": 0, "SuccessCount": len(given["Findings"]), "FailedFindings": []})
     if operation == "GetFindings":
-        return ok({"Findings": list(_findings.values())})
+        return ok({"Findings": [finding for finding in _findings.values() if _wanted(finding, given)]})
     if operation == "BatchUpdateFindings":
         return ok(_update(given))
     return 404, {"Content-Type": "application/json"}, b"{}"
+
+
+def _wanted(finding: dict[str, Any], given: dict[str, Any]) -> bool:
+    filters: dict[str, list[dict[str, str]]] = given.get("Filters", {})
+    return all(finding.get(field) in [each["Value"] for each in wanted] for field, wanted in filters.items())
 
 
 def _update(given: dict[str, Any]) -> dict[str, Any]:

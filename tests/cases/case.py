@@ -49,7 +49,7 @@ class Case:
     def context(self, control: Control) -> Context:
         """Return the context of the look."""
         filled = {name: LOG_KEY if name == "key_arn" else value for name, value in control.parameters.items()}
-        template = control.arn or "arn:{partition}:sqs:{region}:{account}:{id}"
+        template = control.arn or "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
         resource = Resource(self.arn or PLACE.arn(template, _NAMES.get(control.group, "orders")), ACCOUNT, REGION)
         actor = Actor(owner=self.owner)
         return Context(resource, {**filled, **self.parameters}, NOW, actor=actor, creates=self.creates)

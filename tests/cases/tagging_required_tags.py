@@ -6,21 +6,23 @@ from evenkeel.model import Call
 from tests.cases.case import Case
 from tests.world import ACCOUNT, REGION
 
-ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders"
+ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/orders"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders"
+BUCKET = "arn:aws:s3:::orders"
 API = "resourcegroupstaggingapi"
 ALL = {"Owner": "alice", "Environment": "prod", "Project": "shop", "CostCenter": "42"}
 VALUES = {"values": {"Environment": "prod", "Project": "shop", "CostCenter": "42"}}
 OWNER_ONLY = {"required": ["Owner"]}
 
 
-def tag(**tags: str) -> tuple[Call, ...]:
+def tag(arn: str = ARN, **tags: str) -> tuple[Call, ...]:
     """Return the call that adds tags."""
-    return (Call(API, "tag_resources", {"ResourceARNList": [ARN], "Tags": tags}),)
+    return (Call(API, "tag_resources", {"ResourceARNList": [arn], "Tags": tags}),)
 
 
-def untag(*keys: str) -> tuple[Call, ...]:
+def untag(*keys: str, arn: str = ARN) -> tuple[Call, ...]:
     """Return the call that takes tags off."""
-    return (Call(API, "untag_resources", {"ResourceARNList": [ARN], "TagKeys": list(keys)}),)
+    return (Call(API, "untag_resources", {"ResourceARNList": [arn], "TagKeys": list(keys)}),)
 
 
 CASES = (
@@ -58,6 +60,14 @@ CASES = (
          untag("Owner"), parameters=OWNER_ONLY, creates=True, owner="Zoë Ångström"),
     Case("an owner's name is cut to what tags hold", {"Tags": {}}, "NonCompliant", "lacks Owner", tag(Owner="x" * 256),
          untag("Owner"), parameters=OWNER_ONLY, creates=True, owner="x" * 300),
+    Case("who creates a queue may find it there: no owner is inferred", {"Tags": {}}, "NonCompliant", "lacks Owner",
+         parameters=OWNER_ONLY, remains="no value is known for Owner", creates=True, owner="alice", arn=QUEUE),
+    Case("a queue gets the settings' owner", {"Tags": {}}, "NonCompliant", "lacks Owner",
+         tag(QUEUE, Owner="platform"), untag("Owner", arn=QUEUE),
+         parameters={**OWNER_ONLY, "values": {"Owner": "platform"}}, creates=True, owner="alice", arn=QUEUE),
+    Case("outside us-east-1 only its maker creates a bucket", {"Tags": {}}, "NonCompliant", "lacks Owner",
+         tag(BUCKET, Owner="alice"), untag("Owner", arn=BUCKET), parameters=OWNER_ONLY, creates=True, owner="alice",
+         arn=BUCKET),
 )  # fmt: skip
 
 SETTINGS = {"parameters": {"values": ALL}}

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from evenkeel.control import SECTIONS
+from evenkeel.registry import all_controls
 from tests.cli.running import evenkeel
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
-PROMISED = {"id", "title", "severity", "group", "mode", "triggers", "frameworks", "permissions", "cost"}
+PROMISED = {"id", "title", "severity", "group", "mode", "triggers", "frameworks", "permissions", "cost", "mode_why"}
 
 
 def test_every_control_in_the_repository_is_listed() -> None:
@@ -44,6 +46,16 @@ def test_one_control_is_told_in_full() -> None:
     shown = " ".join(evenkeel("controls", "kms-key-rotation").stdout.split())
     for wanted in ("kms:EnableKeyRotation", "DisableKeyRotation", "KMS.4", "one dollar a month", "period_days = 365"):
         assert wanted in shown
+
+
+def test_each_section_of_a_docstring_is_told_by_itself() -> None:
+    """If this fails, why a control has its mode is glued to what its undo does, or is told nowhere."""
+    told = json.loads(evenkeel("controls", "kms-key-rotation", "-o", "json").stdout)
+    sections = all_controls()["kms-key-rotation"].sections
+    keys = {"Why": "why", "Blast radius": "impact", "Cost": "cost", "Undo": "undo", "Mode": "mode_why"}
+    assert sections.keys() == set(SECTIONS) == keys.keys()
+    assert {name: told[key] for name, key in keys.items()} == sections
+    assert not [text for text in sections.values() for name in SECTIONS if f"{name}:" in text]
 
 
 def test_no_line_is_wider_than_a_file_may_be() -> None:

@@ -118,6 +118,15 @@ def test_the_same_call_on_another_resource_is_not_shown_again() -> None:
     assert "--rotation-period-in-days 90" in text
 
 
+def test_what_was_only_announced_is_counted() -> None:
+    """If this fails, nobody learns that there were findings beside those repaired."""
+    target = io.StringIO()
+    screen = Screen(Console(file=target, width=80, markup=False))
+    screen.end([case()], "files", 2)
+    assert "2 more were only announced, nothing was called: see alerts.txt\n" in target.getvalue()
+    assert "announced" not in shown(80, case())
+
+
 def test_trouble_is_shown_and_counted() -> None:
     """A demo that failed would look like one that went well."""
     text = shown(100, case(), case(trouble="the audit says REMEDIATED, but rotation is off"))

@@ -149,4 +149,5 @@ def test_the_sandbox_command_serves_people_until_they_stop_it() -> None:
     assert process.returncode == 0
     assert rest == ""
     assert line["account"] == who["Account"]
+    assert "UndoFunctionName" in line["outputs"]
     assert ":user/" in who["Arn"]

@@ -121,3 +121,12 @@ def test_a_mistake_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("schema_version: 9\n", encoding="utf-8")
     result = evenkeel("settings", "validate", str(tmp_path / "s.yaml"), "-o", "json")
     assert "s.yaml:1:" in json.loads(result.stderr)["error"]["message"]
+
+
+def test_check_that_pushes_nothing_does_not_speak_of_pushing(tmp_path: Path) -> None:
+    """If this fails, whoever only checks a file is told of a push that they never asked for."""
+    path = tmp_path / "settings.yaml"
+    path.write_text("schema_version: 2\n")
+    result = evenkeel("settings", "validate", str(path))
+    assert (result.exit_code, "settings.schema_version" in result.stderr) == (2, True)
+    assert "was pushed" not in result.stderr

@@ -49,6 +49,7 @@ def test_the_example_in_the_documentation_fits(judge: Any, tmp_path: Path) -> No
         {"schema_version": 1, "controls": {"kms-key-rotation": {"blast_radius": {"limit": 0}}}},
         {"schema_version": 1, "controls": {"kms-key-rotation": {"overrides": [{"accounts": ["1"], "mode": "off"}]}}},
         {"schema_version": 1, "exemptions": [{"controls": ["*"], "resources": ["*"], "reason": "x", "approver": "y"}]},
+        {"schema_version": 1, "controls": {"s3-versioning": {"overrides": [{"resources": ["my-*"], "mode": "off"}]}}},
         {"schema_version": 1, "freezes": [{"cron": "* * * * *", "hours": 0}]},
     ],
 )

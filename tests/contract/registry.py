@@ -41,10 +41,16 @@ class Example:
         return f"{self.control.id}/{self.name}"
 
 
-def _load(control: Control, path: Path) -> Example:
+def load(control: Control, path: Path) -> Example:
+    """Read an example.
+
+    Raises:
+        AssertionError: it has not exactly the keys of its kind.
+    """
     document = json.loads(path.read_text())
-    known = {"why", "event"} | ({"resource"} if path.name.startswith("match-") else {"stopped_by"})
-    assert set(document) == known, path
+    wanted = {"why", "event", "resource" if path.name.startswith("match-") else "stopped_by"}
+    if set(document) != wanted:
+        raise AssertionError(f"{path}: has the keys {sorted(document)}; a file of its name has {sorted(wanted)}")
     given = document.get("resource", [])
     return Example(
         control, path.stem, document["why"], document["event"],
@@ -52,7 +58,7 @@ def _load(control: Control, path: Path) -> Example:
     )  # fmt: skip
 
 
-EXAMPLES = tuple(_load(control, path) for control in CONTROLS for path in sorted((EVENTS / control.id).glob("*.json")))
+EXAMPLES = tuple(load(control, path) for control in CONTROLS for path in sorted((EVENTS / control.id).glob("*.json")))
 MATCHES = tuple(example for example in EXAMPLES if example.name.startswith("match-"))
 MISSES = tuple(example for example in EXAMPLES if example.name.startswith("miss-"))
 

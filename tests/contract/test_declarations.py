@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,17 @@ from botocore import xform_name
 from botocore.validate import ParamValidator
 from policy_sentry.querying.actions import get_action_data
 
-from evenkeel.control import Stage
-from tests.cases.case import changes
+from evenkeel.control import SECTIONS, Stage
+from evenkeel.model import NonCompliant
+from tests.cases.case import cases, changes
 from tests.contract.registry import CONTROLS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evenkeel.control import Control
     from evenkeel.model import Call
 
-SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode")
 EACH = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
 
 
@@ -44,6 +47,44 @@ def test_every_call_is_one_that_aws_knows(control: Control) -> None:
     calls = [call for change in changes(control) for call in (*change.calls, *change.undo)]
     assert calls or control.only_announces
     assert [problem for call in calls if (problem := _problems(call))] == []
+
+
+def _asked_of_another(control: Control) -> Iterator[tuple[str, str, list[Call]]]:
+    """Yield the old name, the new one and the calls, for each state that is judged as if it were another resource's."""
+    for case in cases(control.id):
+        context = case.context(control)
+        arn = context.resource.arn
+        name = re.split("[:/]", arn)[-1]
+        other = replace(context.resource, arn=f"{arn.removesuffix(name)}another")
+        try:
+            judged = control.judge(case.state, replace(context, resource=other))
+        except KeyError:
+            continue  # for its own resource this state held all that was needed
+        if isinstance(judged, NonCompliant) and judged.change:
+            yield name, "another", [*judged.change.calls, *judged.change.undo]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a call's parameters but whole documents: what others wrote there is kept as it is."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+    elif isinstance(value, str) and not value.startswith("{"):
+        yield value
+
+
+@EACH
+def test_calls_are_about_the_resource_that_was_asked_about(control: Control) -> None:
+    """If this fails, a state that was recorded or planted leads to changing, or taking back, another resource."""
+    if control.arn and "{id}" not in control.arn:
+        return  # there is one in an account and region, and its calls name none
+    asked = list(_asked_of_another(control))
+    assert asked or control.only_announces
+    for old, new, calls in asked:
+        for call in calls:
+            named = list(_texts(call.params))
+            assert any(new in text for text in named), call
+            assert not [text for text in named if old in text], call
 
 
 @EACH

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,8 +12,22 @@ from evenkeel import events
 from evenkeel.events import API_CALL
 from evenkeel.patterns import MAX_PATTERN_CHARACTERS
 from evenkeel.registry import groups
-from tests.contract.registry import CONTROLS, EVENTS, MATCHES, MISSES, Example, passes, pattern_texts, wakings, woken
+from tests.contract.registry import (
+    CONTROLS,
+    EVENTS,
+    MATCHES,
+    MISSES,
+    Example,
+    load,
+    passes,
+    pattern_texts,
+    wakings,
+    woken,
+)
 from tests.world import ACCOUNT, PLACE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 CALLS = [example for example in MATCHES if example.event["detail-type"] == API_CALL]
@@ -66,6 +81,19 @@ def test_every_example_says_why_and_belongs_to_a_control() -> None:
     assert all(example.why.endswith(".") and len(example.why) > 15 for example in (*MATCHES, *MISSES))
     names = {path.name.split("-")[0] for path in EVENTS.glob("*/*")}
     assert names == {"match", "miss"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("match-x.json", "['event', 'resource', 'why']"), ("miss-x.json", "['event', 'stopped_by', 'why']")],
+)
+def test_example_with_other_keys_is_refused_by_name(tmp_path: Path, name: str, wanted: str) -> None:
+    """If this fails, whoever writes an example must guess which file is wrong, and what it lacks."""
+    path = tmp_path / name
+    path.write_text(json.dumps({"why": "It is made.", "event": {}}))
+    with pytest.raises(AssertionError) as refused:
+        load(CONTROLS[0], path)
+    assert str(refused.value) == f"{path}: has the keys ['event', 'why']; a file of its name has {wanted}"
 
 
 @pytest.mark.parametrize("example", CALLS, ids=str)

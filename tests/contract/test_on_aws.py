@@ -13,7 +13,7 @@ from evenkeel.aws import Aws
 from evenkeel.control import Context, Env, Stage, fits
 from evenkeel.errors import code
 from evenkeel.model import Actor, Change, Compliant, NonCompliant, Resource
-from tests.cases.case import changes, changes_type, maker
+from tests.cases.case import changes, changes_type, enforcing, maker
 from tests.contract.permissions import actions, pascal
 from tests.contract.registry import CONTROLS
 from tests.making import ARNS
@@ -44,6 +44,7 @@ def _declared(control: Control, stage: Stage) -> set[str]:
 
 def _context(control: Control, arn: str, *, creates: bool) -> Context:
     parameters = {name: LOG_KEY if isinstance(value, Env) else value for name, value in control.parameters.items()}
+    parameters |= enforcing(control.id).get("parameters", {})
     place = Resource(arn, ACCOUNT, REGION)
     return Context(place, parameters, datetime.now(UTC), actor=Actor(owner="alice"), creates=creates)
 

@@ -44,14 +44,14 @@ def security_group(*permissions: dict[str, Any], name: str = "orders") -> str:
     return arn
 
 
-def rule() -> str:
+def rule(name: str = "orders") -> str:
     """Make a rule of a group of its own; return the rule's ARN."""
-    (made,) = authorize(security_group(name="ruled"), permission("192.0.2.0/24"))
+    (made,) = authorize(security_group(name=f"ruled-{name}"), permission("192.0.2.0/24"))
     return f"{PLACE}:security-group-rule/{made}"
 
 
-def ebs_default_encryption() -> str:
-    """Switch the EBS setting off, as it is in an account that nobody has touched; return its ARN."""
+def ebs_default_encryption(name: str = "") -> str:
+    """Switch the one EBS setting off, as it is in an account that nobody has touched; return its ARN."""
     client("ec2").disable_ebs_encryption_by_default()
     return f"{PLACE}:ebs-encryption-by-default"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.world import client
 
 
-def cluster() -> str:
+def cluster(name: str = "orders") -> str:
     """Make an ECS cluster; return its ARN."""
-    return client("ecs").create_cluster(clusterName="orders")["cluster"]["clusterArn"]
+    return client("ecs").create_cluster(clusterName=name)["cluster"]["clusterArn"]
 
 
 MAKERS = {"AWS::ECS::Cluster": (cluster, "arn:aws:ecs:eu-west-1:123456789012:cluster/1")}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.world import client
 
 
-def secret() -> str:
+def secret(name: str = "orders/api") -> str:
     """Make a secret; return its ARN, which ends in letters that AWS adds."""
-    return client("secretsmanager").create_secret(Name="orders/api", SecretString="nobody knows")["ARN"]
+    return client("secretsmanager").create_secret(Name=name, SecretString="nobody knows")["ARN"]
 
 
 MAKERS = {

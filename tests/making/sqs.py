@@ -5,10 +5,10 @@ from __future__ import annotations
 from tests.world import client
 
 
-def queue() -> str:
+def queue(name: str = "orders") -> str:
     """Make a queue; return its ARN."""
-    client("sqs").create_queue(QueueName="orders")
-    return "arn:aws:sqs:eu-west-1:123456789012:orders"
+    client("sqs").create_queue(QueueName=name)
+    return f"arn:aws:sqs:eu-west-1:123456789012:{name}"
 
 
 MAKERS = {"AWS::SQS::Queue": (queue, "arn:aws:sqs:eu-west-1:123456789012:1")}

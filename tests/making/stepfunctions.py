@@ -7,11 +7,11 @@ import json
 from tests.world import client
 
 
-def state_machine() -> str:
+def state_machine(name: str = "orders") -> str:
     """Make a state machine that does nothing; return its ARN."""
     definition = {"StartAt": "Nothing", "States": {"Nothing": {"Type": "Pass", "End": True}}}
     made = client("stepfunctions").create_state_machine(
-        name="orders", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/orders"
+        name=name, definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/orders"
     )
     return made["stateMachineArn"]
 

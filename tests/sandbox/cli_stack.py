@@ -83,7 +83,7 @@ def standing(table_seconds: float = 0.0, enforced: Iterable[str] = ()) -> Iterat
     ``enforced`` are controls that act although they only announce by default.
     """
     with local.own_environment(), Sandbox(table_seconds=table_seconds) as running:
-        stack = deploy(running, parameters={"EnableUndo": "true"})
+        stack = deploy(running, parameters=local.PARAMETERS)
         document = local.settings()
         for control in enforced:
             document["controls"][control]["mode"] = "enforce"

@@ -62,6 +62,7 @@ def test_a_push_shows_the_difference_asks_and_is_live(place: Place, tmp_path: Pa
 
     pushed = place.run("settings", "push", path, "--yes")
     assert (pushed.exit_code, "has the new settings" in pushed.stdout) == (0, True)
+    assert "What was announced before is not looked at again" in pushed.stdout
     live = place.ask("settings", "show")
     assert live["settings"] == {"schema_version": 1, "settle_seconds": 3, "controls": {CONTROL: {"mode": "off"}}}
     assert live["coming"] is None

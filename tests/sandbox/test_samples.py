@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,23 +19,36 @@ from tests.world import PLACE, reaching
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evenkeel.control import Control
+
 ALWAYS = ("eventVersion", "eventSource", "eventName", "awsRegion", "recipientAccountId", "userIdentity", "eventTime")
 
 
+LOGS = PLACE.arn("arn:{partition}:s3:::{id}", "log-of-orders")
+"""What a trail's maker makes beside the trail."""
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """What the bus told while resources were made: events by ``source/name``, and the ARNs of what was made."""
+
+    events: dict[str, list[dict[str, Any]]]
+    made: frozenset[str]
+
+
 @pytest.fixture(scope="module")
-def emitted() -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """Make one resource of each type as an IAM user; return the events by ``source/name`` and the ARNs made."""
+def emitted() -> Iterator[Emitted]:
+    """Make one resource of each type as an IAM user."""
     with Sandbox(table_seconds=0.0) as running:
         alice = running.create_user("alice")
         with reaching(lambda service: running.client(service, alice)):
-            for make in _makers():
-                make()
+            made = {make() for make in _makers()}
         found: dict[str, list[dict[str, Any]]] = {}
         for event in running.events():
             detail = event["detail"]
             if "eventName" in detail and "errorCode" not in detail:
                 found.setdefault(f"{detail['eventSource']}/{detail['eventName']}", []).append(event)
-        yield found
+        yield Emitted(found, frozenset(made))
 
 
 def _makers() -> list[Any]:
@@ -51,26 +65,30 @@ def _called() -> Iterator[tuple[Any, CloudTrail]]:
                 yield example, trigger
 
 
-def test_examples_name_their_resource_where_real_events_do(emitted: dict[str, list[dict[str, Any]]]) -> None:
-    """If this fails, an example proves a path that no real event has."""
+def test_examples_name_their_resource_where_real_events_do(emitted: Emitted) -> None:
+    """If this fails, an example proves a path that no real event has, or that finds another resource there."""
     compared = 0
     for example, trigger in _called():
-        detail = example.event["detail"]
-        told = [event["detail"] for event in emitted.get(f"{detail['eventSource']}/{detail['eventName']}", ())]
-        real = [each for each in told if trigger.matches(each)]
-        for each in real:
-            assert find(trigger.at, each), f"{example}: {trigger.at}"
-            assert [name for name in ALWAYS if type(each[name]) is not type(detail[name])] == [], example
-        compared += bool(real)
+        detail, control = example.event["detail"], example.control
+        for event in emitted.events.get(f"{detail['eventSource']}/{detail['eventName']}", ()):
+            real = event["detail"]
+            assert _named(trigger, control, real) & (emitted.made | {LOGS}), f"{example}: {trigger.at}"
+            assert [name for name in ALWAYS if type(real[name]) is not type(detail[name])] == [], example
+            compared += 1
     assert compared >= 50
 
 
-def test_every_real_event_is_understood(emitted: dict[str, list[dict[str, Any]]]) -> None:
-    """If this fails, a real creation is dropped as malformed, or names another resource."""
-    understood = 0
-    for happened in emitted.values():
-        for event in happened:
-            for controls in groups().values():
-                parsed = events.parse(event, controls, PLACE)
-                understood += len(parsed.requests)
-    assert understood >= len(CONTROLS)
+def _named(trigger: CloudTrail, control: Control, detail: dict[str, Any]) -> set[str]:
+    """Return the ARNs that a trigger finds in an event."""
+    return {events.resource_arn(trigger.arn or control.arn, value, PLACE) for value in find(trigger.at, detail)}
+
+
+def test_every_real_event_is_understood(emitted: Emitted) -> None:
+    """If this fails, a real creation is dropped as malformed, names another resource, or wakes nobody."""
+    named: dict[str, set[str]] = {}
+    for event in (event for happened in emitted.events.values() for event in happened):
+        for controls in groups().values():
+            for wish in events.parse(event, controls, PLACE).requests:
+                named.setdefault(wish.resource.arn, set()).add(wish.control)
+    assert set(named) == emitted.made | {LOGS}
+    assert set().union(*named.values()) == {control.id for control in CONTROLS}

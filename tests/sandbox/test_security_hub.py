@@ -96,6 +96,23 @@ def test_finding_that_is_not_open_changes_nothing(place: Place, fields: dict[str
     assert not place.rotates(arn)
 
 
+def test_what_a_person_noted_meanwhile_is_kept(place: Place) -> None:
+    """If this fails, a person's note on a finding that waited is gone when its change was made."""
+    arn = _weak_key(place)
+    finding = _found(place, arn)
+    place.awaited(arn, "REMEDIATED")
+    first = _eventually(lambda: _now(place, finding).get("Note"), "the note")
+    hub = place.sandbox.client("securityhub")
+    name = {"Id": finding["Id"], "ProductArn": finding["ProductArn"]}
+    place.sandbox.client("kms", place.alice).disable_key_rotation(KeyId=arn)
+    hub.batch_update_findings(FindingIdentifiers=[name], Note={"Text": "ticket 42", "UpdatedBy": "carol"})
+    note = _eventually(
+        lambda: next((n for n in [_now(place, finding)["Note"]] if n["UpdatedBy"] == "evenkeel"), None), "our next note"
+    )
+    assert note["Text"] != first["Text"]
+    assert note["Text"].endswith(" | before: carol: ticket 42")
+
+
 def test_finding_that_is_gone_loses_no_alert(place: Place) -> None:
     """If this fails, a finding that Security Hub has forgotten blocks the alerts behind it."""
     arn = _weak_key(place)
@@ -116,7 +133,7 @@ def _queue(place: Place) -> str:
 
 
 def test_notifier_may_note_and_nothing_else(place: Place) -> None:
-    """If this fails, whoever gets hold of the notifier can settle every finding of the account."""
+    """If this fails, whoever gets hold of the notifier can settle, or make, every finding of the account."""
     finding = _found(place, _weak_key(place), RecordState="ARCHIVED")
     roles = _evenkeels_roles(place)
     [session] = [session for name, session in roles.items() if "Notifier" in name]
@@ -127,5 +144,5 @@ def test_notifier_may_note_and_nothing_else(place: Place) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             hub.batch_update_findings(FindingIdentifiers=[name], Note=note, **more)
     with pytest.raises(ClientError, match="AccessDenied"):
-        hub.get_findings()
+        hub.batch_import_findings(Findings=[finding])
     assert hub.batch_update_findings(FindingIdentifiers=[name], Note=note)["ProcessedFindings"] == [name]

@@ -369,6 +369,21 @@ def test_only_evenkeels_own_roles_put_and_an_overwriting_put_is_a_critical_alert
         place.chain_is_unbroken(arn)
 
 
+def test_planted_record_that_fits_itself_is_a_critical_alert(place: Place) -> None:
+    """Whoever gets hold of a role of ours could have people told that a weak resource was mended."""
+    record = place.records(_dev_key(place))[-1]
+    kept = {name: value for name, value in record.items() if name not in {"hash", "previous"}}
+    forged = records.seal({**kept, "record_id": records.new_id(datetime.now(UTC))}, record["hash"])
+    thief = next(session for name, session in _evenkeels_roles(place).items() if "kms" in name.lower())
+    place.alerts()
+    table = place.stack.outputs["AuditTableName"]
+    place.sandbox.client("dynamodb", thief).put_item(TableName=table, Item=wire(forged))
+    [alert] = _eventually(
+        lambda: [each for each in place.alerts() if forged["record_id"] in each["Body"]], "the alert of tampering"
+    )
+    assert alert["MessageAttributes"]["kind"]["StringValue"] == "Tampering"
+
+
 def test_what_came_up_in_a_freeze_is_repaired_when_it_ends(place: Place) -> None:
     """A freeze would lose what came up in it, or end before its time."""
     arn = f"arn:aws:logs:{place.sandbox.region}:{place.sandbox.account}:log-group:{place.frozen}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.control import Grant, Stage
+from evenkeel.control import SECTIONS, Grant, Stage
 from evenkeel.registry import groups
 from tools import generate, limits, pages, statements, template_blocks
 from tools.cfn import Fn, Star, to_yaml
@@ -102,7 +102,7 @@ def test_grants_on_the_same_resource_share_a_statement(control: Control) -> None
     assert only["Resource"] == Fn("Sub", "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*")
 
 
-@pytest.mark.parametrize("section", pages.SECTIONS)
+@pytest.mark.parametrize("section", SECTIONS)
 def test_a_docstring_without_a_section_is_refused(control: Control, section: str) -> None:
     """Fails when a control could be shipped without saying its reason, reach, price or way back."""
     type(control).__doc__ = (type(control).__doc__ or "").replace(f"{section}:", "Also:")

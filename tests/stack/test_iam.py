@@ -159,6 +159,28 @@ def test_only_the_notifier_can_tell_anyone(stack: Stack, action: str) -> None:
     assert {name for name, it in roles(stack) if action in listed(it["Action"])} == {"NotifierRole"}
 
 
+def test_the_notifier_only_reads_what_tells_planted_records_and_notes(anywhere: Stack) -> None:
+    """Fails when whoever gets hold of the notifier could write records, move heads or settle findings."""
+    held = {
+        (action, str(it["Resource"]))
+        for name, it in roles(anywhere)
+        if name == "NotifierRole"
+        for action in listed(it["Action"])
+    }
+    place = anywhere.place
+    hub = f"arn:{place.partition}:securityhub:{place.region}:123456789012:hub/default"
+    assert {(action, on) for action, on in held if action.startswith(("dynamodb:", "securityhub:"))} == {
+        ("dynamodb:DescribeStream", "<AuditTable.StreamArn>"),
+        ("dynamodb:GetRecords", "<AuditTable.StreamArn>"),
+        ("dynamodb:GetShardIterator", "<AuditTable.StreamArn>"),
+        ("dynamodb:ListStreams", "*"),
+        ("dynamodb:GetItem", "<StateTable.Arn>"),
+        ("dynamodb:Query", "<AuditTable.Arn>"),
+        ("securityhub:GetFindings", hub),
+        ("securityhub:BatchUpdateFindings", hub),
+    }
+
+
 def test_nobody_may_alter_an_audit_record(stack: Stack) -> None:
     """Fails when a role may do more to the audit table than add and read."""
     allowed = {

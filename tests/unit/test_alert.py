@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -82,6 +83,8 @@ def test_whole_alert_of_a_repair() -> None:
           "Next        Look at the resource: it may not be as it should, nor as it was."], ["Take back"]),
         ({"outcome": "UNDONE", "calls": RECORD["undo"]},
          [f"Taken back  {DISABLE}", "Next        Evenkeel leaves the resource alone for 30 days."], []),
+        ({"outcome": "ANNOUNCED", "calls": [], "undo": []}, ["Next        Nothing was changed. Mend it by hand."],
+         ["Would call"]),
         ({"residue": ""}, [], ["Not undone"]),
         ({"calls": [], "undo": []}, [], ["Changed", "Take back", "aws "]),
         ({"actor": {"principal": "", "owner": "alice", "user_agent": ""}}, ["Caused by   alice with CreateKey"],
@@ -139,12 +142,52 @@ def test_many_calls_are_cut_and_it_says_so() -> None:
     assert "more, in the record" not in whole
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "€", "😀"])
+def test_alert_is_never_too_long_for_sns(letter: str) -> None:
+    """If this fails, SNS refuses an alert for its length in bytes, and no other comes through either."""
+    large = [{"service": "s3", "operation": "put_bucket_policy", "params": {"Policy": letter * 20_000}}] * 40
+    words = dict.fromkeys(("title", "reason", "detail", "remains", "residue"), letter * 100_000)
+    told = alert.outcome({**RECORD, **words, "calls": large, "undo": large}, {"terraform": letter * 256})
+    assert 100_000 < len(told.text.encode()) < 250_000
+    assert "… (cut; the record has it whole)" in told.text
+    assert told.text.splitlines()[-1] == "Record      r-1 (settings abc)"
+    assert len(alert.tampering("MODIFY", {"record_id": "r"}, {letter * 100_000: 1}).text.encode()) < 10_000
+
+
+def test_attributes_are_what_sns_takes() -> None:
+    """If this fails, a planted record is refused by SNS for an attribute, and no other alert comes through."""
+    found = alert.outcome({**RECORD, "control": "x" * 300_000, "severity": ""}).attributes
+    assert (len(found["control"]), found["severity"]) == (256, "-")
+
+
+@pytest.mark.parametrize(
+    ("letter", "left_out"),
+    [("a", ["undo"]), ("é", ["undo", "calls"]), ("€", ["undo", "calls"]), ("\n", ["undo", "calls"])],
+)
+def test_event_is_what_the_bus_takes(letter: str, left_out: list[str]) -> None:
+    """If this fails, the bus refuses a large record's event, or machines do not learn that something was left out."""
+    large = [{"service": "s3", "operation": "put_bucket_policy", "params": {"Policy": letter * 45_000}}]
+    whole = json.loads(alert.event({**RECORD, "calls": large}))
+    assert (whole["calls"], "left_out" in whole) == (large, False)
+    cut = json.loads(told := alert.event({**RECORD, "calls": large * 3, "undo": large * 5, "reason": letter * 9}))
+    assert len(told.encode()) <= 200_000
+    assert (cut["left_out"], cut.keys() & {"calls", "undo"}) == (left_out, {"calls", "undo"} - set(left_out))
+    assert (cut["record_id"], cut["reason"]) == ("r-1", letter * 9)
+
+
+def test_event_of_what_was_planted_is_what_the_bus_takes() -> None:
+    """If this fails, a planted record of any shape blocks the stream by its event's size."""
+    cut = json.loads(alert.event(dict.fromkeys(alert.EVENT_FIELDS, "é" * 50_000) | {"record_id": "r-1"}))
+    assert (cut["record_id"], len(cut["left_out"])) == ("r-1", len(alert.EVENT_FIELDS) - 2)
+
+
 def test_subject_is_what_sns_takes() -> None:
     """If this fails, SNS refuses the message and nobody is told."""
     told = alert.outcome({**RECORD, "control": "é" + "x" * 200})
     assert told.subject.isascii()
     assert len(told.subject) == 99
     assert told.subject.startswith("[MEDIUM] REMEDIATED ?xxx")
+    assert alert.outcome({**RECORD, "control": "a\nb"}).subject.startswith("[MEDIUM] REMEDIATED a b in ")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,15 @@ def test_trail_that_is_stopped_again_and_again_is_started_each_time(world: World
     assert _logs(arn)
 
 
+def test_stopped_trail_is_started_in_a_freeze(world: World) -> None:
+    """If this fails, a freeze leaves Evenkeel blind, and nobody is told."""
+    arn = logging_trail()
+    client("cloudtrail").stop_logging(Name=arn)
+    frozen = {"schema_version": 1, "freezes": [{"cron": "* * * * *", "hours": 1}]}
+    assert world.run(LOGGING, request(LOGGING, arn), document=frozen).outcome == "REMEDIATED"
+    assert _logs(arn)
+
+
 def test_stopped_trail_is_not_settled_first(world: World) -> None:
     """If this fails, Evenkeel waits a minute, blind, before it starts the trail again."""
     arn = logging_trail()

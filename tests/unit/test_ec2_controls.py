@@ -87,11 +87,13 @@ def test_rule_that_goes_away_meanwhile_is_read_again(world: World) -> None:
 
 
 def test_group_that_goes_away_meanwhile_is_no_fault(world: World) -> None:
-    """If this fails, deleting an open group raises an alarm about the stack."""
+    """If this fails, deleting an open group is announced as a failed repair, or raises an alarm about the stack."""
     arn = security_group(SSH)
     world.wire.fail("ec2", "RevokeSecurityGroupIngress", "InvalidGroup.NotFound")
     result = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
-    assert result.outcome in {"FAILED", "RETURNED"}
+    ended = world.records()[-1]
+    assert (result.outcome, ended["outcome"], ended["announce"]) == ("FAILED", "FAILED", False)
+    assert "the resource went away" in ended["detail"]
     client("ec2").delete_security_group(GroupId=arn.rpartition("/")[2])
     assert world.run(INGRESS, request(INGRESS, arn, attempt=1)).outcome == "COMPLIANT"
 
@@ -134,6 +136,25 @@ def test_undo_brings_rules_back_with_description_and_tags(world: World) -> None:
     assert _undoer(world).run(INGRESS_CONTROL, arn, done.record_id).outcome == "UNDONE"
     assert _without_ids(arn) == before
     assert len(world.wire.params("AuthorizeSecurityGroupIngress")[-2:]) == 2
+
+
+def test_tags_beyond_measure_are_not_kept_and_it_says_so(world: World) -> None:
+    """If this fails, a group keeps Evenkeel off by its rules' tags, or an undo promises tags that it does not bring."""
+    arn = security_group(OFFICE)
+    tags = {f"é{number:02d}" * 40: "é" * 256 for number in range(49)}
+    for number in range(12):
+        authorize(arn, permission(ANY, 10 + number, 40, Description="d" * 255), **({} if number == 3 else tags))
+    authorize(arn, permission(ANY_6), team="shop")
+    context = Context(Resource(arn, ACCOUNT, REGION), INGRESS_CONTROL.parameters, datetime.now(UTC))
+    before = INGRESS_CONTROL.read(Aws(client), context)
+    done = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
+    assert (done.outcome, _sources(arn)) == ("REMEDIATED", [(22, "10.0.0.0/8")])
+    record = world.records()[-1]
+    assert "and 11 of them no tags, which are too large to keep" in record["residue"]
+    assert [rule["Tags"] for rule in record["before"]["OpenRules"]] == [*[{}] * 12, {"team": "shop"}]
+    assert _undoer(world).run(INGRESS_CONTROL, arn, done.record_id).outcome == "UNDONE"
+    after = INGRESS_CONTROL.read(Aws(client), context)
+    assert INGRESS_CONTROL.essence(after) == INGRESS_CONTROL.essence(before)
 
 
 def test_undo_minds_open_rules_only(world: World) -> None:

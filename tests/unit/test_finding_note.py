@@ -12,8 +12,7 @@ from evenkeel.model import Outcome
 from evenkeel.records import seal
 from notifier import finding_note, handler
 from notifier.aside import Aside, UnansweredError
-from tests.unit.test_alert import RECORD
-from tests.unit.test_notifier import FINE, _changed
+from tests.unit.test_notifier import FINE, RECORD, written
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
 from tests.world import Context, client, metrics
 
@@ -21,16 +20,19 @@ if TYPE_CHECKING:
     from tests.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
-CAUSE = {**RECORD["cause"], "origin": "securityhub", "finding_id": "f" * 512, "product_arn": "p-1", "note": ""}
+CAUSE = {**RECORD["cause"], "origin": "securityhub", "finding_id": "f" * 512, "product_arn": "p-1"}
 MENDED = {**RECORD, "announce": True, "cause": CAUSE}
 TAKEN: dict[str, Any] = {"ProcessedFindings": [], "UnprocessedFindings": []}
 
 
 @pytest.fixture(autouse=True)
-def _no_memory() -> None:
-    """Forget what an earlier test's APIs did not answer."""
+def finding(world: World) -> dict[str, Any]:
+    """Return the finding as Security Hub has it; forget what an earlier test's APIs did not answer."""
     handler._tagging.cache_clear()
     handler._security_hub.cache_clear()
+    found = {"Id": "f" * 512, "ProductArn": "p-1"}
+    world.wire.stand_ins["securityhub", "GetFindings"] = lambda _: {"Findings": [found]}
+    return found
 
 
 def _left(code: str) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def _logged(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def _announce(record: dict[str, Any]) -> dict[str, Any]:
-    return handler.handler({"Records": [_changed("INSERT", seal(record, ""))]}, Context())
+    return handler.handler({"Records": [written(seal(record, ""))]}, Context())
 
 
 def test_change_is_noted_on_its_finding_and_nothing_else_of_it_is_touched(
@@ -60,7 +62,11 @@ def test_change_is_noted_on_its_finding_and_nothing_else_of_it_is_touched(
             "UpdatedBy": "evenkeel",
         },
     }
-    assert world.wire.changes() == ["sns:Publish", "events:PutEvents", "securityhub:BatchUpdateFindings"]
+    assert world.wire.changes()[-3:] == ["sns:Publish", "events:PutEvents", "securityhub:BatchUpdateFindings"]
+    equal = {"Comparison": "EQUALS"}
+    assert world.wire.params("GetFindings") == [
+        {"Filters": {"Id": [{"Value": "f" * 512, **equal}], "ProductArn": [{"Value": "p-1", **equal}]}}
+    ]
     assert metrics(capsys.readouterr().out) == {"Announced": 1, "Noted": 1}
 
 
@@ -77,11 +83,11 @@ def test_only_what_leaves_nothing_to_do_is_noted(outcome: Outcome) -> None:
         RECORD["cause"],
         {**CAUSE, "origin": "cloudtrail"},
         {**CAUSE, "finding_id": ""},
-        {name: value for name, value in CAUSE.items() if name != "product_arn"},
+        {**CAUSE, "product_arn": ""},
     ],
 )
 def test_record_without_a_finding_is_not_noted(world: World, inbox: str, cause: dict[str, str]) -> None:
-    """If this fails, records from before findings were known block the stream, or strangers' findings get notes."""
+    """If this fails, strangers' findings get notes, or an alert waits for a finding that was not the cause."""
     assert _announce({**MENDED, "cause": cause}) == FINE
     assert world.wire.params("BatchUpdateFindings") == []
     assert len(world.messages(inbox)) == 1
@@ -100,19 +106,24 @@ def test_hold_that_is_not_announced_is_noted_all_the_same(world: World, inbox: s
 @pytest.mark.parametrize("note", ["", "alice: on it", "alice: " + "x" * 350])
 def test_note_is_within_security_hubs_limit_and_keeps_what_others_wrote(note: str) -> None:
     """If this fails, Security Hub refuses the note, or a person's words are gone."""
-    long = finding_note.text({**MENDED, "reason": "why " * 500, "cause": {**CAUSE, "note": note}})
+    long = finding_note.text({**MENDED, "reason": "why " * 500}, note)
     assert len(long) == 512
     assert long.endswith(f"…. Audit record r-1. | before: {note}" if note else "…. Audit record r-1.")
-    short = finding_note.text({**MENDED, "cause": {**CAUSE, "note": note}})
+    short = finding_note.text(MENDED, note)
     assert "rotation is off. Audit" in short
-    assert "\n" not in finding_note.text({**MENDED, "reason": "one\ntwo"})
+    assert "\n" not in finding_note.text({**MENDED, "reason": "one\ntwo"}, note)
 
 
 def test_note_that_leaves_no_room_is_kept(
-    world: World, inbox: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    world: World,
+    inbox: str,
+    finding: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """If this fails, a person's long note is cut or replaced, or nobody learns why there is none of ours."""
-    assert _announce({**MENDED, "cause": {**CAUSE, "note": "x" * 480}}) == FINE
+    finding["Note"] = {"Text": "x" * 480, "UpdatedBy": "alice"}
+    assert _announce(MENDED) == FINE
     assert world.wire.params("BatchUpdateFindings") == []
     assert "is kept" in _logged(caplog)
     assert metrics(capsys.readouterr().out) == {"Announced": 1, "NotesFailed": 1}
@@ -120,11 +131,52 @@ def test_note_that_leaves_no_room_is_kept(
 
 def test_smallest_room_says_something_yet() -> None:
     """If this fails, a note of ours is left with half a word, or none is put where there is room."""
-    ours = len(finding_note.text({**MENDED, "reason": ""})) + len(" | before: ")
-    cause = {**CAUSE, "note": "x" * (512 - 40 - ours)}
-    assert f": {'y' * 39}…. Audit" in finding_note.text({**MENDED, "reason": "y" * 99, "cause": cause})
+    ours = len(finding_note.text({**MENDED, "reason": ""}, "")) + len(" | before: ")
+    theirs = "x" * (512 - 40 - ours)
+    assert f": {'y' * 39}…. Audit" in finding_note.text({**MENDED, "reason": "y" * 99}, theirs)
     with pytest.raises(finding_note.NoteError):
-        finding_note.text({**MENDED, "cause": {**cause, "note": f"{cause['note']}x"}})
+        finding_note.text(MENDED, f"{theirs}x")
+
+
+def test_what_people_note_while_it_waits_is_kept(world: World, inbox: str, finding: dict[str, Any]) -> None:
+    """If this fails, the ticket that somebody noted on a finding is gone as soon as its change is approved."""
+
+    def update(params: dict[str, Any]) -> dict[str, Any]:
+        finding["Note"] = params["Note"]
+        return TAKEN
+
+    world.wire.stand_ins["securityhub", "BatchUpdateFindings"] = update
+    assert _announce({**MENDED, "outcome": "AWAITING"}) == FINE
+    assert finding["Note"]["Text"].startswith("Evenkeel: AWAITING")
+    finding["Note"] = {"Text": "ticket 42", "UpdatedBy": "carol"}
+    for number in range(2):
+        assert _announce({**MENDED, "record_id": f"r-{number}"}) == FINE
+        told = finding["Note"]["Text"]
+        assert (told.startswith("Evenkeel: REMEDIATED"), told.count("ticket 42")) == (True, 1)
+        assert told.endswith(" | before: carol: ticket 42")
+
+
+def test_note_that_came_between_two_tries_is_kept(world: World, finding: dict[str, Any]) -> None:
+    """If this fails, whoever notes something in the very moment is the one whose note is lost."""
+
+    def somebody(_: float) -> None:
+        finding["Note"] = {"Text": "mine", "UpdatedBy": "carol"}
+
+    world.wire.answer("securityhub", "BatchUpdateFindings", _left("ConcurrentUpdateError"))
+    world.wire.answer("securityhub", "BatchUpdateFindings", TAKEN)
+    finding_note.put(Aws(client), MENDED, somebody)
+    assert world.wire.params("BatchUpdateFindings")[-1]["Note"]["Text"].endswith(" | before: carol: mine")
+
+
+def test_finding_that_cannot_be_found_is_not_noted(
+    world: World, inbox: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """If this fails, a finding that Security Hub has forgotten blocks the alerts behind it."""
+    world.wire.answer("securityhub", "GetFindings", {"Findings": []})
+    assert _announce(MENDED) == FINE
+    assert world.wire.params("BatchUpdateFindings") == []
+    assert "finding gone" in _logged(caplog)
+    assert metrics(capsys.readouterr().out) == {"Announced": 1}
 
 
 def test_pauses_grow_between_tries(world: World) -> None:
@@ -176,6 +228,7 @@ def test_finding_that_is_left_out_of_a_successful_answer_is_told(
     assert len(world.messages(inbox)) == 1
 
 
+@pytest.mark.parametrize("operation", ["GetFindings", "BatchUpdateFindings"])
 @pytest.mark.parametrize(
     ("code", "status", "counted"),
     [
@@ -185,10 +238,16 @@ def test_finding_that_is_left_out_of_a_successful_answer_is_told(
     ],
 )
 def test_call_that_is_refused_loses_no_alert(
-    world: World, inbox: str, capsys: pytest.CaptureFixture[str], code: str, status: int, counted: dict[str, int]
+    world: World,
+    inbox: str,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    status: int,
+    counted: dict[str, int],
+    operation: str,
 ) -> None:
     """If this fails, alerts come twice or never where Security Hub is off or the grant is missing."""
-    world.wire.fail("securityhub", "BatchUpdateFindings", code, status=status)
+    world.wire.fail("securityhub", operation, code, status=status)
     assert _announce(MENDED) == FINE
     assert len(world.messages(inbox)) == 1
     assert metrics(capsys.readouterr().out) == {"Announced": 1, **counted}
@@ -204,7 +263,8 @@ def test_apis_that_do_not_answer_are_not_waited_for_again_and_again(
     """If this fails, a hanging API beside the alerts uses up the function's minute, and alerts come late and twice."""
     world.wire.when("securityhub", "BatchUpdateFindings", _silence, times=9)
     world.wire.when("resourcegroupstaggingapi", "GetResources", _silence, times=9)
-    batch = [_changed("INSERT", seal({**MENDED, "record_id": f"r-{number}"}, "")) for number in range(3)]
+    keys = [f"{RECORD['resource']}{number}" for number in range(3)]
+    batch = [written(seal({**MENDED, "resource": key}, "")) for key in keys]
     assert handler.handler({"Records": batch}, Context()) == FINE
     bodies = [message["Body"] for message in world.messages(inbox)]
     assert len(bodies) == 3

@@ -40,12 +40,15 @@ class _Rounds:
     def __init__(self, world: World, document: dict[str, Any]) -> None:
         self.world, self.document = world, document
         self.notes: list[dict[str, Any]] = []
+        self.note: dict[str, Any] = {}
         self._told = 0
-        world.wire.stand_ins[("securityhub", "BatchUpdateFindings")] = self._update
+        world.wire.stand_ins["securityhub", "BatchUpdateFindings"] = self._update
+        world.wire.stand_ins["securityhub", "GetFindings"] = lambda _: {"Findings": [{"Note": self.note}]}
 
     def _update(self, params: dict[str, Any]) -> dict[str, Any]:
         assert not {"Workflow", "Severity"} & set(params)
-        self.notes.append(params["Note"])
+        self.note = params["Note"]
+        self.notes.append(self.note)
         return {"ProcessedFindings": [], "UnprocessedFindings": []}
 
     def go(self, wish: Request) -> str:
@@ -104,7 +107,7 @@ def test_partial_change_is_noted_once(world: World, inbox: str) -> None:
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
     )["TableDescription"]["TableArn"]  # fmt: skip
-    cause = _finding(EXAMPLE.resource, None).cause
+    cause = _finding(EXAMPLE.resources[0], None).cause
     values = {"values": {"Environment": "prod"}}
     document = {"schema_version": 1, "controls": {"tagging-required-tags": {"parameters": values}}}
     rounds = _Rounds(world, document)

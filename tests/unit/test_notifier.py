@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.model import Actor, Cause
 from evenkeel.records import seal
 from evenkeel.state import wire
 from notifier.handler import handler
-from tests.unit.test_alert import RECORD
+from tests.unit import test_alert
 from tests.world import ACCOUNT, REGION, Context, client, metrics
 
 if TYPE_CHECKING:
     from tests.world import World
 
 FINE: dict[str, Any] = {"batchItemFailures": []}
+RECORD: dict[str, Any] = {
+    **test_alert.RECORD,
+    "actor": {**asdict(Actor()), **test_alert.RECORD["actor"]},
+    "cause": {**asdict(Cause("cloudtrail")), **test_alert.RECORD["cause"]},
+}
 OUTCOME = seal({**RECORD, "announce": True}, "")
 EXPIRED = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
@@ -40,6 +47,18 @@ def inbox(world: World, variables: pytest.MonkeyPatch) -> str:
     return url
 
 
+def heads(record: dict[str, Any]) -> None:
+    """Let the state item say that a record is the last of its chain."""
+    item = {"pk": f"{record['control']}#{record['resource']}", "head": record["hash"]}
+    client("dynamodb").put_item(TableName="state", Item=wire(item))
+
+
+def written(record: dict[str, Any], number: int = 1) -> dict[str, Any]:
+    """Return what the stream tells of a record that the engine wrote."""
+    heads(record)
+    return _changed("INSERT", record, number=number)
+
+
 def _changed(
     name: str, new: dict[str, Any] | None = None, old: dict[str, Any] | None = None, number: int = 1, **more: Any
 ) -> dict[str, Any]:
@@ -54,7 +73,7 @@ def _changed(
 def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys: pytest.CaptureFixture[str]) -> None:
     """If this fails, a change is audited and nobody hears of it."""
     before = seal({**RECORD, "announce": True, "before": {"secret": "kept in the audit"}, "after": {}}, "")
-    assert handler({"Records": [_changed("INSERT", before)]}, Context()) == FINE
+    assert handler({"Records": [written(before)]}, Context()) == FINE
     [message] = world.messages(inbox)
     assert "Keys rotate." in message["Body"]
     assert message["MessageAttributes"]["outcome"]["StringValue"] == "REMEDIATED"
@@ -72,7 +91,7 @@ def test_tags_of_the_resource_say_which_template_is_to_be_mended(world: World, i
     tags = [{"Key": "aws:cloudformation:stack-name", "Value": "shop"}]
     found = {"ResourceTagMappingList": [{"ResourceARN": RECORD["resource"], "Tags": tags}]}
     world.wire.answer("resourcegroupstaggingapi", "GetResources", found)
-    assert handler({"Records": [_changed("INSERT", OUTCOME)]}, Context()) == FINE
+    assert handler({"Records": [written(OUTCOME)]}, Context()) == FINE
     [message] = world.messages(inbox)
     assert "Template    The CloudFormation stack shop made it: mend it there, too" in message["Body"]
     assert world.wire.params("GetResources") == [{"ResourceARNList": [RECORD["resource"]]}]
@@ -82,7 +101,7 @@ def test_tags_of_the_resource_say_which_template_is_to_be_mended(world: World, i
 def test_alert_goes_out_without_the_tags(world: World, inbox: str, code: str) -> None:
     """If this fails, an alert is lost because of a look that is none of its business."""
     world.wire.fail("resourcegroupstaggingapi", "GetResources", code, times=9)
-    assert handler({"Records": [_changed("INSERT", OUTCOME)]}, Context()) == FINE
+    assert handler({"Records": [written(OUTCOME)]}, Context()) == FINE
     [message] = world.messages(inbox)
     assert f"Tags        cannot be read ({code})" in message["Body"]
 
@@ -90,16 +109,27 @@ def test_alert_goes_out_without_the_tags(world: World, inbox: str, code: str) ->
 def test_what_cannot_be_tagged_needs_no_tags(world: World, inbox: str) -> None:
     """If this fails, each alert about an account's one setting says that its tags cannot be read."""
     world.wire.fail("resourcegroupstaggingapi", "GetResources", "InvalidParameterException")
-    assert handler({"Records": [_changed("INSERT", OUTCOME)]}, Context()) == FINE
+    assert handler({"Records": [written(OUTCOME)]}, Context()) == FINE
     [message] = world.messages(inbox)
     assert "Tags" not in message["Body"]
+
+
+def test_large_record_is_told_like_any_other(world: World, inbox: str) -> None:
+    """If this fails, one record that is too large for the topic or the bus keeps all later ones from being told."""
+    large = [{"service": "s3", "operation": "put_bucket_policy", "params": {"Policy": "€" * 1500}}] * 40
+    record = seal({**RECORD, "announce": True, "calls": large, "undo": large}, "")
+    assert handler({"Records": [written(record)]}, Context()) == FINE
+    assert len(world.messages(inbox)) == 1
+    [[entry]] = [made["Entries"] for made in world.wire.params("PutEvents")]
+    assert len(entry["Detail"].encode()) < 256_000
+    assert json.loads(entry["Detail"])["left_out"] == ["undo"]
 
 
 @pytest.mark.parametrize("outcome", ["EXPIRING", "DROPPED"])
 def test_what_is_about_evenkeel_itself_has_no_tags(world: World, inbox: str, outcome: str) -> None:
     """If this fails, every such alert says that tags cannot be read which nobody could have set."""
     record = seal({**RECORD, "announce": True, "outcome": outcome}, "")
-    assert handler({"Records": [_changed("INSERT", record)]}, Context()) == FINE
+    assert handler({"Records": [written(record)]}, Context()) == FINE
     assert len(world.messages(inbox)) == 1
     assert world.wire.params("GetResources") == []
 
@@ -114,7 +144,9 @@ def test_what_is_about_evenkeel_itself_has_no_tags(world: World, inbox: str, out
 )
 def test_what_is_not_for_people_is_silent(world: World, inbox: str, record: dict[str, Any]) -> None:
     """If this fails, people are told of plans, of half-done changes, or of a denial for the hundredth time."""
-    assert handler({"Records": [_changed("INSERT", seal(record, ""))]}, Context()) == FINE
+    event = written(seal(record, ""))
+    world.wire.clear()
+    assert handler({"Records": [event]}, Context()) == FINE
     assert world.wire.changes() == []
 
 
@@ -152,14 +184,14 @@ def test_failure_of_the_bus_sends_that_record_again_and_no_other(world: World, i
     """If this fails, an event that the bus refused is lost, or good records are told twice for it."""
     failure = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
     world.wire.answer("events", "PutEvents", failure)
-    batch = [_changed("INSERT", OUTCOME, number=1), _changed("INSERT", OUTCOME, number=2)]
+    batch = [written(OUTCOME, 1), written(OUTCOME, 2)]
     assert handler({"Records": batch}, Context()) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
 
 
 def test_failure_of_the_topic_sends_the_record_again(world: World, inbox: str) -> None:
     """If this fails, an alert that SNS refused is lost."""
     world.wire.fail("sns", "Publish", "InternalErrorException", status=500)
-    answer = handler({"Records": [_changed("INSERT", OUTCOME)]}, Context())
+    answer = handler({"Records": [written(OUTCOME)]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert world.wire.params("PutEvents") == []
 
@@ -174,12 +206,22 @@ def test_failure_of_the_topic_sends_the_record_again(world: World, inbox: str) -
         seal({**RECORD, "announce": "yes"}, ""),
         seal({**RECORD, "announce": True, "actor": "alice"}, ""),
         seal({**RECORD, "announce": True, "previous_expires_at": [5], "title": 5}, ""),
+        seal({**RECORD, "announce": True, "actor": {}}, ""),
+        seal({**RECORD, "announce": True, "actor": {**RECORD["actor"], "user_agent": 5}}, ""),
+        seal({**RECORD, "announce": True, "actor": {**RECORD["actor"], "shoe_size": "9"}}, ""),
+        seal({**RECORD, "announce": True, "cause": {"origin": "cloudtrail"}}, ""),
+        seal({**RECORD, "announce": True, "calls": [5]}, ""),
+        seal({**RECORD, "announce": True, "undo": [{"service": "kms"}]}, ""),
+        seal({**RECORD, "announce": True, "detail": None}, ""),
+        seal({**RECORD, "announce": True, "step": "DONE"}, ""),
+        {**OUTCOME, "expires_at": b"soon"},
     ],
 )
 def test_record_that_evenkeel_did_not_write_is_told_as_planted(
     world: World, inbox: str, planted: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If this fails, a planted record is told as if Evenkeel had done it, vanishes, or blocks the stream."""
+    """If this fails, a record of another shape is told as if Evenkeel had done it, vanishes, or blocks the stream."""
+    heads({**RECORD, "hash": planted.get("hash") or "x"})
     assert handler({"Records": [_changed("INSERT", planted)]}, Context()) == FINE
     [message] = world.messages(inbox)
     assert message["MessageAttributes"]["kind"]["StringValue"] == "Tampering"

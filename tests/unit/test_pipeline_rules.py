@@ -15,6 +15,7 @@ from evenkeel.environment import Environment
 from evenkeel.model import Cause
 from evenkeel.registry import all_controls
 from evenkeel.repair import NotGrantedError
+from tests.making.rds import instance
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, client, request
 
@@ -230,6 +231,19 @@ def test_freeze_that_begins_after_a_crash_closes_the_open_plan(world: World, key
     assert world.run(CONTROL, wish, document=document, owner="worker-2").outcome == "HELD"
     assert world.outcomes() == ["PLANNED", "FAILED", "HELD"]
     assert (world.state(CONTROL, key).plan, _rotates(key)) == ("", False)
+
+
+def test_people_are_told_what_critical_finding_a_freeze_keeps(world: World, key: str) -> None:
+    """If this fails, a database stands open for days of a freeze and nobody knows, or small findings wake on-call."""
+    document, _ = _frozen(world)
+    world.run(CONTROL, request(CONTROL, key), document=document)
+    public = "rds-public-access"
+    document["controls"] = {public: {"mode": "enforce"}}
+    assert world.run(public, request(public, instance()), document=document).outcome == "HELD"
+    assert [(record["severity"], record["announce"]) for record in world.records()] == [
+        ("MEDIUM", False),
+        ("CRITICAL", True),
+    ]
 
 
 def test_dry_run_in_a_freeze_says_so_and_keeps_nothing(world: World, key: str) -> None:

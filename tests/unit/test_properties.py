@@ -141,7 +141,7 @@ KEYS = st.sampled_from(["Owner", "Environment", "Project", "CostCenter", "team",
 )
 def test_other_peoples_tags_survive(tags: dict[str, str], values: dict[str, str], owner: str, creates: bool) -> None:
     """If this fails, a tag that somebody set is changed or taken off, by the change or by its undo."""
-    resource = Resource(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", ACCOUNT, REGION)
+    resource = Resource(f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/q", ACCOUNT, REGION)
     parameters = {**TAGS.parameters, "values": values}
     context = Context(resource, parameters, NOW, actor=Actor(owner=owner), creates=creates)
     judged = TAGS.judge({"Tags": tags}, context)

@@ -16,7 +16,7 @@ from tests.moto_gaps.rds import held, slow
 from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
 
 if TYPE_CHECKING:
-    from evenkeel.model import Request, Result
+    from evenkeel.model import Result
     from tests.world import World
 
 PROTECTION, PUBLIC = "rds-deletion-protection", "rds-public-access"
@@ -266,53 +266,6 @@ def _asked(name: str, **detail: Any) -> list[tuple[str, str]]:
     """Return the (control, ARN) that the group's controls see in an event."""
     parsed = events.parse(cloudtrail(SOURCE, name, **detail), groups()["rds"], PLACE)
     return [(wish.control, wish.resource.arn.partition(":rds:")[2].split(":", 2)[2]) for wish in parsed.requests]
-
-
-def _renamed(world: World, name: str, **parameters: Any) -> list[Request]:
-    """Return the requests that a change of the database ``orders`` leads to, as the group's worker reads them."""
-    event = cloudtrail(SOURCE, name, world.now, requestParameters=parameters, responseElements=None)
-    return list(events.parse(event, groups()["rds"], PLACE).requests)
-
-
-def test_instance_that_is_weakened_and_renamed_in_one_call_is_repaired_under_its_new_name(world: World) -> None:
-    """If this fails, a database is public for good once it is renamed in the call that opens it."""
-    instance()
-    asked = _renamed(
-        world, "ModifyDBInstance", dBInstanceIdentifier="orders", newDBInstanceIdentifier="Carts",
-        publiclyAccessible=True,
-    )  # fmt: skip
-    before, after = (each for each in asked if each.control == PUBLIC)
-    assert after.resource.arn.endswith(":db:carts")
-    with held(before.resource.arn, "renaming"):
-        old, new = (world.run(PUBLIC, each, document=ENFORCE) for each in (before, after))
-        for _ in range(6):
-            old, new = (_again(world, PUBLIC, each) for each in (old, new))
-        assert (old.outcome, new.outcome) == ("RETURNED", "RETURNED")
-    client("rds").modify_db_instance(DBInstanceIdentifier="orders", NewDBInstanceIdentifier="carts")
-    assert [_again(world, PUBLIC, each).outcome for each in (old, new)] == ["GONE", "REMEDIATED"]
-    assert _settings("carts") == (False, False)
-
-
-def test_cluster_is_looked_at_under_its_new_name(world: World) -> None:
-    """If this fails, a DB cluster loses its protection in the call that renames it, and nobody notices."""
-    asked = _renamed(world, "ModifyDBCluster", dBClusterIdentifier="orders", newDBClusterIdentifier="Carts")
-    assert [(each.control, each.resource.name, each.creates) for each in asked] == [
-        (PROTECTION, "cluster:orders", False),
-        (PROTECTION, "cluster:carts", True),
-    ]
-    assert world.run(PROTECTION, asked[1], document=ENFORCE).outcome == "RETURNED"
-
-
-def test_new_name_that_does_not_come_is_waited_for_half_an_hour(world: World) -> None:
-    """If this fails, a rename that waits for the maintenance window fills the dead letters."""
-    arn = instance()
-    parameters = {"dBInstanceIdentifier": "orders", "newDBInstanceIdentifier": "carts"}
-    after = next(each for each in _renamed(world, "ModifyDBInstance", **parameters) if each.resource.arn != arn)
-    result, began = world.run(PUBLIC, after, document=ENFORCE), world.now
-    while result.outcome == "RETURNED":
-        result = _again(world, PUBLIC, result)
-    assert result.outcome == "GONE"
-    assert timedelta(minutes=30) <= world.now - began < timedelta(minutes=45)
 
 
 def test_name_in_other_letters_is_not_guessed() -> None:

@@ -63,7 +63,7 @@ def test_finding_holds_all_that_the_audit_promises() -> None:
             "principal": "p", "kind": "IAMUser", "owner": "alice", "user_agent": "", "invoked_by": "", "source_ip": "",
         },
         "cause": {"origin": "cloudtrail", "event_id": "e", "event_name": "CreateKey", "event_time": "t",
-                  "finding_id": "", "product_arn": "", "note": ""},
+                  "finding_id": "", "product_arn": ""},
         "settings_version": "abc",
         "expires_at": int(NOW.timestamp()) + 400 * 86400,
     }  # fmt: skip

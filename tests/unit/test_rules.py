@@ -162,6 +162,10 @@ def test_overrides_that_contradict_are_refused_by_name(given: list[dict[str, Any
         ({"mode": "off", "regions": []}, "w.regions: write a list of texts"),
         ({"mode": "off", "regions": [""]}, "w.regions: write a list of texts"),
         ({"mode": "off", "resources": [5]}, "w.resources: write a list of texts"),
+        (
+            {"mode": "off", "resources": ["*", "my-*"]},
+            "w.resources: 'my-*' fits no ARN; write one from arn: on, or '*:my-*'",
+        ),
         ({"mode": "off", "accounts": [123456789012]}, "w.accounts: write a list of texts"),
         ({"mode": "off", "accounts": ["1234"]}, "w.accounts: '1234'; write an account's 12 digits in quotes"),
         ({"mode": "off", "accounts": ["12345678901x"]}, "w.accounts: '12345678901x'; write an account's 12 digits"),
@@ -233,7 +237,11 @@ def test_which_controls_an_exemption_is_about(controls: list[str], covers: bool)
         ({"expires": datetime(2026, 11, 20, 12, tzinfo=UTC)}, "e.expires: datetime.datetime(2026"),
         ({"controls": ...}, "e.controls: write a list of texts"),
         ({"controls": []}, "e.controls: write a list of texts"),
-        ({"resources": ...}, "e: is for nothing; give it resources, accounts, regions or tags"),
+        ({"resources": ...}, "e: is for nothing; give it resources, accounts or tags"),
+        (
+            {"resources": ["my-bucket"]},
+            "e.resources: 'my-bucket' fits no ARN; write one from arn: on, or '*:my-bucket'",
+        ),
         ({"regions": ["a"]}, "e: unknown key 'regions'"),
         ({"until": "2026"}, "e: unknown key 'until'"),
     ],

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evenkeel import events
-from evenkeel.control import Frameworks
+from evenkeel import events, security_hub
+from evenkeel.control import Control, Frameworks
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Cause
 from evenkeel.registry import groups
@@ -18,7 +18,7 @@ from tests.world import ACCOUNT, PLACE, REGION
 
 KMS = groups()["kms"]
 [EXAMPLE] = [each for each in MATCHES if str(each) == "kms-key-rotation/match-security-hub"]
-KEY = EXAMPLE.resource
+KEY = EXAMPLE.resources[0]
 OTHER = KEY.replace("1234abcd", "5678abcd")
 
 
@@ -119,6 +119,7 @@ class _OneAPlace:
     id, resource_type = "ec2-default", "AWS::EC2::Default"
     arn = "arn:{partition}:ec2:{region}:{account}:default"
     triggers, frameworks = (), Frameworks(security_hub=("KMS.4",))
+    all_triggers = Control.all_triggers
 
     def applies_to(self, arn: str) -> bool:
         return arn.endswith(":default")
@@ -150,5 +151,4 @@ def test_finding_about_the_account_is_about_what_there_is_one_of() -> None:
 )
 def test_note_of_somebody_else_is_known(note: Any, kept: str) -> None:
     """If this fails, Evenkeel's note takes the place of a person's, or piles up on its own."""
-    [request] = events.parse(_event(_finding(Note=note)), KMS, PLACE).requests
-    assert request.cause.note == kept
+    assert security_hub.others_note(_finding(Note=note)) == kept

@@ -22,6 +22,11 @@ DYNAMODB = CONTROLS["dynamodb-point-in-time-recovery"]
 ENCRYPTION = CONTROLS["logs-group-encryption"]
 RETENTION = CONTROLS["logs-group-retention"]
 TAGS = CONTROLS["tagging-required-tags"]
+RUNTIME = CONTROLS["lambda-deprecated-runtime"]
+NO_ALIAS = "write the ARN of a symmetric key (no alias)"
+KEY_RULE = (
+    "write 1 to 128 letters, digits, spaces or _ . : / = + - @, beginning with nothing like aws:, which is AWS's own"
+)
 ENV = {"EVENKEEL_LOG_KEY_ARN": LOG_KEY}
 
 
@@ -181,6 +186,14 @@ MODES = "use one of off, notify, approve, enforce"
                 "write the ARN of a symmetric key (no alias)"
             ),
         ),
+        *(
+            (
+                ENCRYPTION,
+                {"parameters": {"key_arn": key}},
+                f"controls.logs-group-encryption.parameters.key_arn: {key!r}; {NO_ALIAS}",
+            )
+            for key in ("", "arn::kms::key/", "arn:aws:kms:eu-west-1:1:key/1", f"{LOG_KEY}:alias/logs", f"{LOG_KEY} ")
+        ),
         (
             ENCRYPTION,
             {"parameters": {"key_arn": 5}},
@@ -189,24 +202,24 @@ MODES = "use one of off, notify, approve, enforce"
         (
             TAGS,
             {"parameters": {"required": ["Owner", "aws:team"]}},
-            "controls.tagging-required-tags.parameters.required: write a list of tag keys; aws: is AWS's own prefix",
+            f"controls.tagging-required-tags.parameters.required: 'aws:team' is no tag key; {KEY_RULE}",
         ),
         (
             TAGS,
             {"parameters": {"required": ["Owner", 5]}},
-            "controls.tagging-required-tags.parameters.required: write a list of tag keys; aws: is AWS's own prefix",
+            f"controls.tagging-required-tags.parameters.required: 5 is no tag key; {KEY_RULE}",
         ),
         (
             TAGS,
             {"parameters": {"required": [""]}},
-            "controls.tagging-required-tags.parameters.required: write a list of tag keys; aws: is AWS's own prefix",
+            f"controls.tagging-required-tags.parameters.required: '' is no tag key; {KEY_RULE}",
         ),
         (
             TAGS,
             {"parameters": {"values": {"Project": "a;b"}}},
             (
                 "controls.tagging-required-tags.parameters.values.Project: 'a;b'; "
-                "write up to 256 letters, digits, spaces or _ . : / = + - @"
+                "write up to 256 letters, digits, spaces or _ . : / = + - @, not spaces only"
             ),
         ),
         (
@@ -214,7 +227,7 @@ MODES = "use one of off, notify, approve, enforce"
             {"parameters": {"values": {"Project": ""}}},
             (
                 "controls.tagging-required-tags.parameters.values.Project: ''; "
-                "write up to 256 letters, digits, spaces or _ . : / = + - @"
+                "write up to 256 letters, digits, spaces or _ . : / = + - @, not spaces only"
             ),
         ),
         (
@@ -222,8 +235,49 @@ MODES = "use one of off, notify, approve, enforce"
             {"parameters": {"values": {"Project": 5}}},
             (
                 "controls.tagging-required-tags.parameters.values.Project: 5; "
-                "write up to 256 letters, digits, spaces or _ . : / = + - @"
+                "write up to 256 letters, digits, spaces or _ . : / = + - @, not spaces only"
             ),
+        ),
+        *(
+            (
+                TAGS,
+                {"parameters": {"required": [key]}},
+                f"controls.tagging-required-tags.parameters.required: {key!r} is no tag key; {KEY_RULE}",
+            )
+            for key in ("AWS:team", "aWs:", "a;b", " ", "x" * 129)
+        ),
+        (
+            TAGS,
+            {"parameters": {"required": ["Owner", "Project", "Owner"]}},
+            "controls.tagging-required-tags.parameters.required: 3 keys, 2 different; write each once, 50 at most",
+        ),
+        (
+            TAGS,
+            {"parameters": {"required": [f"k{number}" for number in range(51)]}},
+            "controls.tagging-required-tags.parameters.required: 51 keys, 51 different; write each once, 50 at most",
+        ),
+        (
+            TAGS,
+            {"parameters": {"values": {"Aws:x": "y"}}},
+            f"controls.tagging-required-tags.parameters.values: 'Aws:x' is no tag key; {KEY_RULE}",
+        ),
+        (
+            TAGS,
+            {"parameters": {"values": {"Project": " "}}},
+            (
+                "controls.tagging-required-tags.parameters.values.Project: ' '; "
+                "write up to 256 letters, digits, spaces or _ . : / = + - @, not spaces only"
+            ),
+        ),
+        (
+            RUNTIME,
+            {"parameters": {"warn_days": 1_000_000}},
+            "controls.lambda-deprecated-runtime.parameters.warn_days: 1000000; write 0 (on the day itself) to 3650",
+        ),
+        (
+            RUNTIME,
+            {"parameters": {"warn_days": -1}},
+            "controls.lambda-deprecated-runtime.parameters.warn_days: -1; write 0 (on the day itself) to 3650",
         ),
         (KMS, {"blast_radius": 5}, "controls.kms-key-rotation.blast_radius: is a whole number; write keys and values"),
     ],
@@ -247,6 +301,8 @@ def test_bad_settings_of_a_control_are_refused_with_the_place(control: Any, give
         (ENCRYPTION, {"key_arn": LOG_KEY.replace("10ca", "0ddb")}),
         (TAGS, {"required": ["Owner"], "values": {"Project": "Übermut 1_.:/=+-@"}}),
         (TAGS, {"required": [], "values": {"Project": "x" * 256}}),
+        (TAGS, {"required": [f"{number:0128}" for number in range(50)], "values": {}}),
+        (RUNTIME, {"warn_days": 3650}),
     ],
 )
 def test_good_parameters_are_taken(control: Any, parameters: dict[str, Any]) -> None:

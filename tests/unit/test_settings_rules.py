@@ -155,6 +155,7 @@ def test_the_last_of_several_freezes_counts() -> None:
     assert parsed.frozen_until(KMS, NOW) == NOW.replace(hour=20)
     assert parsed.frozen_until(TABLES, NOW) == NOW.replace(hour=22)
     assert parsed.frozen_until(KMS, NOW.replace(hour=21)) is None
+    assert parsed.frozen_until(CONTROLS["cloudtrail-logging"], NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -187,13 +188,33 @@ def test_the_last_of_several_freezes_counts() -> None:
             "exemptions[0]",
         ),
         ({"freezes": [{**FREEZE, "controls": ["kms"]}]}, "freezes[0].controls"),
+        (
+            {"exemptions": [{**EXEMPTION, "resources": ["*:key/1", "arn:aws:dynamodb:*:*:table/t"]}]},
+            "exemptions[0].resources: 'arn:aws:dynamodb:*:*:table/t' fits no resource of kms-key-rotation; write arn:{",
+        ),
+        (
+            {"controls": {KMS.id: {"overrides": [{"resources": ["arn:aws:kms:*:*:alias/*"], "mode": "off"}]}}},
+            f"controls.{KMS.id}.overrides[0].resources: 'arn:aws:kms:*:*:alias/*' fits no resource of {KMS.id}; write",
+        ),
+        (
+            {"freezes": [FREEZE, {**FREEZE, "controls": [KMS.id, "cloudtrail-logging"]}]},
+            "freezes[1].controls: no freeze holds cloudtrail-logging; set its mode to notify for that time",
+        ),
     ],
 )
 def test_wrong_rules_are_refused_with_the_place(document: dict[str, Any], told: str) -> None:
     """If this fails, rules that mean nothing are pushed, or their author must guess which is wrong."""
     with pytest.raises(SettingsError) as caught:
-        settings.check(json.dumps({"schema_version": 1, **document}), CONTROLS.values())
+        settings.check(json.dumps({"schema_version": 1, **document}), CONTROLS.values(), variables=ENV)
     assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize("controls", [["*"], [KMS.id, TABLES.id], ["tagging-required-tags", KMS.id]])
+def test_rule_for_several_controls_may_name_a_resource_of_any(controls: list[str]) -> None:
+    """If this fails, an exemption that holds for one of its controls is refused because of the others."""
+    rule = {**EXEMPTION, "controls": controls, "resources": ["arn:aws:dynamodb:*:*:table/t"]}
+    document = json.dumps({"schema_version": 1, "exemptions": [rule]})
+    assert settings.check(document, CONTROLS.values(), variables=ENV).exemptions
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evenkeel import events
 from evenkeel.aws import Aws
+from evenkeel.model import Actor
 from evenkeel.registry import all_controls
 from tagging.types import TYPES
 from tests import making
 from tests.contract.registry import EVENTS
-from tests.world import PLACE, World, client
+from tests.world import PLACE, World, client, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TAGS = "tagging-required-tags"
 
@@ -48,6 +52,28 @@ def test_secrets_are_named_however_the_event_spells_it(spelling: str) -> None:
     arn = event["detail"]["responseElements"].pop("arn")
     event["detail"]["responseElements"][spelling] = arn
     assert _named(event) == [arn]
+
+
+def test_maker_is_proved_where_the_call_fails_on_what_exists() -> None:
+    """If this fails, whoever repeats the creation of another's resource becomes its owner, or makers go unnamed."""
+    unproved = {kind.cfn_type.split("::")[1] for kind in TYPES if not kind.proves_maker("eu-west-1")}
+    assert unproved == {"ECS", "SNS", "SQS", "StepFunctions"}
+    assert {kind.cfn_type for kind in TYPES if kind.repeats_in == "us-east-1"} == {"AWS::S3::Bucket"}
+
+
+@pytest.mark.parametrize("make", [making.queue, making.topic])
+def test_who_creates_anothers_resource_again_is_not_its_owner(world: World, make: Callable[[], str]) -> None:
+    """If this fails, mallory becomes the owner of alice's queue by a call that changes nothing."""
+    arn = make()
+    assert make() == arn  # the call succeeds again
+    document = {
+        "schema_version": 1, "settle_seconds": 0,
+        "controls": {TAGS: {"parameters": {"values": {"Project": "shop"}, "required": ["Owner", "Project"]}}},
+    }  # fmt: skip
+    wish = request(TAGS, arn, creates=True, actor=Actor(owner="mallory"))
+    assert world.run(TAGS, wish, document=document).outcome == "PARTIAL"
+    assert world.records()[-1]["calls"][0]["params"]["Tags"] == {"Project": "shop"}
+    assert "no value is known for Owner" in world.records()[-1]["remains"]
 
 
 def test_list_has_a_resource_of_every_type(world: World) -> None:

@@ -7,6 +7,7 @@ docs page derive from the module's path and the class's docstring.
 from __future__ import annotations
 
 import inspect
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from evenkeel.aws import Aws
     from evenkeel.triggers import Trigger
 
+SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode")
+"""Sections that a control's docstring has, each a line that starts with the name and a colon."""
+_SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):\s*", re.MULTILINE)
 _FOLDER_EXCEPTIONS = {"awslambda": "lambda"}  # ``lambda`` is a keyword and cannot name a package
 
 
@@ -135,6 +139,12 @@ class Control(ABC):
     def title(self) -> str:
         """The docstring's first line: the desired state in one sentence."""
         return inspect.cleandoc(type(self).__doc__ or "").partition("\n")[0].rstrip(".")
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """The docstring's sections by their names, each as one line; what is not written is not there."""
+        parts = _SECTION.split(inspect.cleandoc(type(self).__doc__ or ""))
+        return {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
     @abstractmethod
     def read(self, aws: Aws, context: Context) -> State:

@@ -215,7 +215,7 @@ def _cause(payload: dict[str, Any]) -> Cause:
 def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
     """Return an event's cause with the finding that a note is to be put on."""
     name, product = security_hub.identity(finding)
-    return replace(cause, finding_id=name, product_arn=product, note=security_hub.others_note(finding))
+    return replace(cause, finding_id=name, product_arn=product)
 
 
 def encode(request: Request) -> dict[str, Any]:

@@ -208,8 +208,6 @@ class Cause:
     finding_id: str = ""
     """With ``product_arn`` the name of Security Hub's finding, where it was the cause; up to 512 characters."""
     product_arn: str = ""
-    note: str = ""
-    """What somebody else had noted on that finding, so that a note of ours keeps it."""
 
 
 @dataclass(frozen=True, slots=True)

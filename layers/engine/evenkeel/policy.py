@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+from evenkeel.arns import like
 from evenkeel.identity import is_infrastructure_as_code
 from evenkeel.model import Mode, NonCompliant
-from evenkeel.rules import like
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A call as the AWS CLI line that a person would type."""
+"""How people are shown calls: as AWS CLI lines that they could type, and what became of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
+from evenkeel.model import Outcome
+
 if TYPE_CHECKING:
     from evenkeel.model import Call
 
+_DONE: dict[str, str] = {
+    Outcome.REMEDIATED: "Changed",
+    Outcome.PARTIAL: "Changed",
+    Outcome.ANNOUNCED: "Would call",
+    Outcome.AWAITING: "Would call",
+    Outcome.HELD: "Would call",
+    Outcome.REJECTED: "Not called",
+    Outcome.DENIED: "Was refused",
+    Outcome.FAILED: "Tried",
+    Outcome.UNDONE: "Taken back",
+}
+_NEVER_CALLED: frozenset[str] = frozenset({Outcome.ANNOUNCED, Outcome.AWAITING, Outcome.HELD, Outcome.REJECTED})
 _CLI_NAMES = {"s3": "s3api"}  # the CLI's own ``s3`` is a set of high-level commands
+
+
+def done(outcome: str) -> str:
+    """Return what became of an outcome's calls, as a title above them; ``Calls`` where the outcome does not say."""
+    return _DONE.get(outcome, "Calls")
+
+
+def back(outcome: str) -> str:
+    """Return the title above the calls that take an outcome's calls back."""
+    return "Would take back" if outcome in _NEVER_CALLED else "Take back"
 
 
 def cli_line(call: Call, region: str = "") -> str:

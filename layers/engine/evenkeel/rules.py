@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from evenkeel.arns import like
 from evenkeel.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -89,11 +89,6 @@ class Selector:
             return False
         theirs = dict(other.tags)
         return all(set(values) & set(theirs[key]) for key, values in self.tags if key in theirs)
-
-
-def like(pattern: str, arn: str) -> bool:
-    """Say whether an ARN matches a pattern in which only ``*`` and ``?`` are special."""
-    return fnmatchcase(arn, pattern.replace("[", "[[]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +170,9 @@ def _last_firing(cron: str, timezone: str, before: datetime) -> datetime | None:
 
 def override(raw: Any, where: str) -> Override:
     """Check one override."""
-    fields = _fields(raw, where, {"resources", "accounts", "regions", "tags", "mode", "parameters", "blast_radius"})
-    selector = _selector(fields, where)
+    parts = ("resources", "accounts", "regions", "tags")
+    fields = _fields(raw, where, {*parts, "mode", "parameters", "blast_radius"})
+    selector = _selector(fields, where, parts)
     given: dict[str, Any] = {name: fields[name] for name in ("mode", "parameters", "blast_radius") if name in fields}
     if not given:
         raise SettingsError(f"{where}: changes nothing; give it a mode, parameters or a blast_radius")
@@ -185,8 +181,8 @@ def override(raw: Any, where: str) -> Override:
 
 def exemption(raw: Any, where: str) -> Exemption:
     """Check one exemption; reason, approver and expiry are required."""
-    known = {"controls", "resources", "accounts", "tags", "reason", "approver", "expires"}
-    fields = _fields(raw, where, known)
+    parts = ("resources", "accounts", "tags")
+    fields = _fields(raw, where, {*parts, "controls", "reason", "approver", "expires"})
     for name in ("reason", "approver"):
         if not isinstance(fields.get(name), str) or not fields[name].strip():
             raise SettingsError(f"{where}.{name}: is required; write who approved it and why")
@@ -196,7 +192,7 @@ def exemption(raw: Any, where: str) -> Exemption:
     except ValueError as error:
         raise SettingsError(f"{where}.expires: {expires!r}; write the last day as YYYY-MM-DD") from error
     controls = _texts(fields.get("controls"), f"{where}.controls")
-    return Exemption(controls, _selector(fields, where), fields["reason"], fields["approver"], day, where)
+    return Exemption(controls, _selector(fields, where, parts), fields["reason"], fields["approver"], day, where)
 
 
 def freeze(raw: Any, where: str) -> Freeze:
@@ -239,7 +235,8 @@ def refuse_overlaps(overrides: Sequence[Override]) -> None:
                 )
 
 
-def _selector(fields: Mapping[str, Any], where: str) -> Selector:
+def _selector(fields: Mapping[str, Any], where: str, known: Sequence[str]) -> Selector:
+    """Check the parts of a selector; ``known`` are those that such a rule may have."""
     raw_tags = fields.get("tags", {})
     if not isinstance(raw_tags, dict):
         raise SettingsError(f"{where}.tags: write a key and its value, or a list of values, a line")
@@ -253,7 +250,10 @@ def _selector(fields: Mapping[str, Any], where: str) -> Selector:
     }
     selector = Selector(**parts, tags=tags)
     if not selector.specificity:
-        raise SettingsError(f"{where}: is for nothing; give it resources, accounts, regions or tags")
+        raise SettingsError(f"{where}: is for nothing; give it {', '.join(known[:-1])} or {known[-1]}")
+    for pattern in selector.resources:
+        if not pattern.startswith(("*", "arn:")):
+            raise SettingsError(f"{where}.resources: {pattern!r} fits no ARN; write one from arn: on, or '*:{pattern}'")
     for account in selector.accounts:
         if not (account.isdigit() and len(account) == 12):  # noqa: PLR2004 - an AWS account's id has 12 digits
             raise SettingsError(f"{where}.accounts: {account!r}; write an account's 12 digits in quotes")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evenkeel import rules
+from evenkeel import arns, rules
 from evenkeel.control import Control, Env, Radius
 from evenkeel.errors import SettingsError
 from evenkeel.model import SCHEMA_VERSION, Mode
@@ -132,6 +132,7 @@ def check(
         for name in each.controls
         if name in known and not known[name].yields
     ]
+    problems += _aimless(settings, known)
     for control in known.values():
         try:
             settings.of(control, variables=variables)
@@ -142,6 +143,20 @@ def check(
     if problems:
         raise SettingsError("; ".join(problems))
     return settings
+
+
+def _aimless(settings: Settings, known: Mapping[str, Control]) -> Iterator[str]:
+    """Yield what is wrong with each ARN pattern that fits no resource of the controls that its rule is for."""
+    aims = [(each.selector, each.where, each.controls) for each in settings.exemptions]
+    aims += [(each.selector, each.where, (name,)) for name, given in settings.overrides.items() for each in given]
+    for selector, where, names in aims:
+        templates = [known[name].arn if name in known else "" for name in names]
+        if not all(templates):
+            continue  # all controls, one over many types, or one that is unknown and named as such
+        for pattern in selector.resources:
+            if not any(arns.may_name(pattern, template) for template in templates):
+                wanted = " or ".join(dict.fromkeys(templates))
+                yield f"{where}.resources: {pattern!r} fits no resource of {', '.join(names)}; write {wanted}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,125 @@
+"""``evenkeel run``: bring existing resources in line with a control, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenkeel_cli import asking, functions, run_view, stacks
+from evenkeel_cli.failure import CommandError
+from evenkeel_cli.run_rounds import Rounds
+
+if TYPE_CHECKING:
+    from evenkeel_cli.run_rounds import Wish
+    from evenkeel_cli.stacks import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a person wants it done and told."""
+
+    apply: bool
+    """Change resources; else it is a dry run."""
+    yes: bool
+    """Neither look ahead nor ask."""
+    as_json: bool
+    all_outcomes: bool
+    """Also list the resources that are in line."""
+
+
+def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
+    """Look at the resources of a wish and, with ``apply``, have them changed.
+
+    Raises:
+        CommandError: a resource is not in line in the end, the run was interrupted, or the person said no.
+    """
+    if how.apply:
+        asking.must_be_answerable("nothing was changed", yes=how.yes)
+    there = stacks.find(stack, region, f"run {wish.control}")
+    functions.of(there, wish.control)  # a group that is not there is told before anything is asked
+    about = len(wish.resources)
+    if how.apply and not how.yes:
+        look = Rounds(there, wish, dry_run=True)
+        _look(look, how)
+        if not _to_do(look):
+            _tell(look, how)
+            _conclude(look)
+            return
+        run_view.preview(look)
+        asking.confirm(_question(there, look), "nothing was changed", yes=False)
+        about = len(look.results)
+    rounds = Rounds(there, wish, dry_run=not how.apply)
+    _go(rounds, how, about)
+    _tell(rounds, how)
+    _conclude(rounds)
+
+
+def _look(look: Rounds, how: How) -> None:
+    try:
+        with run_view.progress("looking at resources", len(look.wish.resources), show=not how.as_json) as tick:
+            look.go(tick)
+    except KeyboardInterrupt:
+        raise CommandError("stopped while looking; nothing was changed", "Run the command again.") from None
+
+
+def _go(rounds: Rounds, how: How, about: int) -> None:
+    """Go to the end; an interrupted run tells what it did, and how to go on."""
+    verb = "looking at resources" if rounds.dry_run else "bringing resources in line"
+    try:
+        with run_view.progress(verb, about, show=not how.as_json) as tick:
+            rounds.go(tick)
+    except (KeyboardInterrupt, CommandError) as error:
+        if isinstance(error, CommandError) and not rounds.results:
+            raise
+        if rounds.results:
+            _tell(rounds, how)
+        raise _interrupted(rounds, error) from None
+
+
+def _interrupted(rounds: Rounds, error: BaseException) -> CommandError:
+    why = f"; {error.message}. {error.next_step}" if isinstance(error, CommandError) else ""
+    goes_on = "" if rounds.dry_run else "; what the function was at may go on for a minute"
+    again = rounds.wish.command(rounds.stack, apply=not rounds.dry_run, after=rounds.after or rounds.wish.after)
+    came = f"after {run_view.resources(len(rounds.results))}" if rounds.results else "before the first answer"
+    message = f"stopped {came}{goes_on}{why}"
+    return CommandError(message, f"To go on: {again}")
+
+
+def _to_do(look: Rounds) -> int:
+    return sum(look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
+
+
+def _question(stack: Stack, look: Rounds) -> str:
+    changes, kept = (look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
+    on = f"change {run_view.resources(changes)}" if changes else ""
+    of = f"announce or keep {kept:,} unchanged" if kept else ""
+    return f"Have {look.wish.control} {' and '.join(filter(None, (on, of)))} in {stack.name}?"
+
+
+def _tell(rounds: Rounds, how: How) -> None:
+    if how.as_json:
+        run_view.as_json(rounds)
+    else:
+        run_view.as_table(rounds, all_outcomes=how.all_outcomes)
+
+
+def _conclude(rounds: Rounds) -> None:
+    if not rounds.bad:
+        return
+    counted = ", ".join(f"{count:,} {outcome}" for outcome, count in rounds.bad.items())
+    not_done = "could not be judged" if rounds.dry_run else "not brought in line"
+    message = f"{run_view.resources(sum(rounds.bad.values()))} {not_done}: {counted}"
+    raise CommandError(message, _next_step(rounds))
+
+
+def _next_step(rounds: Rounds) -> str:
+    """Say what to do about the first of what is not in line: what is held, what comes again by itself, what failed."""
+    if "HELD" in rounds.bad:
+        of = f"{rounds.wish.control} --stack {rounds.stack.name}"
+        return (
+            "What is held is kept, and looked at again when its hold is over; sooner, once you know why there is so"
+            f" much of it: evenkeel release {of}."
+        )
+    if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
+        return "It waits in its queue and is looked at again by itself, within minutes."
+    return "The reasons say why; mend that and run the command again: what is in line is left alone."

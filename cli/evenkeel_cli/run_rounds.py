@@ -1,0 +1,104 @@
+"""What ``evenkeel run`` asks of a group's function, in rounds: each is one invocation, over within a minute."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.registry import all_controls
+from evenkeel_cli import arns, functions
+from evenkeel_cli.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evenkeel_cli.stacks import Stack
+
+DONE = frozenset({
+    "COMPLIANT", "NOT_APPLICABLE", "SKIPPED", "GONE", "WOULD_APPLY", "WOULD_ANNOUNCE", "REMEDIATED", "PARTIAL",
+    "APPLIED", "ANNOUNCED", "AWAITING",
+})  # fmt: skip
+"""Outcomes that leave nothing to mend; any other is a resource that is not in line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants brought in line. ``resources`` is empty for all of the control's type."""
+
+    control: str
+    resources: tuple[str, ...] = ()
+    after: str = ""
+    """Where to go on: the ARN up to which an earlier run came."""
+
+    def check(self, *, everything: bool) -> None:
+        """Refuse what cannot be meant, before AWS is asked.
+
+        Raises:
+            CommandError: an unknown control, no ARN, or not exactly one of resources and ``everything``.
+        """
+        arns.check_one_of("control", self.control, list(all_controls()))
+        if bool(self.resources) == everything:
+            message = "run: on which resources? Give --resource or --all, not both"
+            raise CommandError(message, f"All it finds: evenkeel run {self.control} --all.", Exit.USAGE)
+        for arn in self.resources:
+            arns.check(arn)
+        if not self.after:
+            return
+        arns.check(self.after, "--after")
+        if self.resources and self.after not in self.resources:
+            message = f"--after {self.after}: it is none of the resources given"
+            raise CommandError(message, "Give the same resources as before.", Exit.USAGE)
+
+    def command(self, stack: Stack, *, apply: bool, after: str = "") -> str:
+        """Return the command line that asks for this, to copy."""
+        words = ["evenkeel", "run", self.control, "--stack", stack.name, "--region", stack.region]
+        for arn in self.resources:
+            words += ["--resource", arn]
+        words += ["--all"] * (not self.resources) + ["--apply"] * apply + (["--after", after] if after else [])
+        return shlex.join(words)
+
+
+@dataclass(slots=True)
+class Rounds:
+    """One run, and how far it came."""
+
+    stack: Stack
+    wish: Wish
+    dry_run: bool
+    results: list[dict[str, Any]] = field(default_factory=list)
+    """The function's answers about single resources, in its order (``evenkeel.manual.described``)."""
+    after: str | None = ""
+    """ARN up to which the function came, empty before the first answer; None when all is done."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many resources ended with each outcome, the most frequent first."""
+        return dict(Counter(str(each["outcome"]) for each in self.results).most_common())
+
+    @property
+    def bad(self) -> dict[str, int]:
+        """The counts of those outcomes that leave a resource out of line."""
+        return {outcome: count for outcome, count in self.counts.items() if outcome not in DONE}
+
+    def go(self, tick: Callable[[int], None]) -> None:
+        """Ask until all is done; ``tick`` hears after each round how many resources were looked at.
+
+        Raises:
+            CommandError: AWS or the function refused; what is done until then is kept.
+        """
+        function = functions.of(self.stack, self.wish.control)
+        what, next_step = f"run {self.wish.control}", f"The log group of function {function} says more."
+        payload = {
+            "control": self.wish.control, "resources": list(self.wish.resources) or "all", "dry_run": self.dry_run,
+        }  # fmt: skip
+        while self.after is not None:
+            asked = {**payload, "after": self.after or self.wish.after}
+            said = functions.invoke(self.stack, function, asked, what, next_step)
+            self.results += said["results"]
+            if said["next"] is not None and not said["results"]:
+                message = f"cannot {what}: the function's time is over before it comes to a resource"
+                raise CommandError(message, "Listing takes too long: give resources by --resource.")
+            self.after = said["next"]
+            tick(len(self.results))
