@@ -128,7 +128,7 @@ def _role(name: str, group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "Type": "AWS::IAM::Role",
         "Properties": {
             "Path": "/evenkeel/",
-            "Description": f"Evenkeel's {group} controls; may read and strengthen, not weaken",
+            "Description": f"Evenkeel's {group} controls: what they read, list and change; undo has its own role",
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
             "Policies": [{"PolicyName": group, "PolicyDocument": policy}],
             "Tags": TAGS,

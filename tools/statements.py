@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
 
 EVENT_PATH = {Stage.READ: "Read", Stage.DISCOVER: "List", Stage.APPLY: "Change"}
-"""What the event path may do, with the statement's name. It can strengthen; it cannot weaken."""
+"""What the event path may do, with the statement's name.
+
+What only weakens is the undo path's. Where AWS has one action for both directions (PutBucketPolicy), the calls that the
+controls compute are what bounds it.
+"""
 UNDO_PATH = {Stage.READ: "Read", Stage.UNDO: "TakeBack"}
 """What the undo function may do, for all groups."""
 _KNOWN = {"{partition}": "${AWS::Partition}", "{region}": "${AWS::Region}", "{account}": "${AWS::AccountId}"}
