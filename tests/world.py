@@ -77,7 +77,9 @@ def reaching(connect: Callable[[str], Any]) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    return boto3.session.Session(region_name=REGION)  # never boto3's own, which may be older than the hooks
+    # Never boto3's own session, which may be older than the hooks; and nobody's credentials, whatever is set just now: a
+    # client that was made without any would stay so.
+    return boto3.session.Session("testing", "testing", region_name=REGION)
 
 
 def one_at_a_time() -> Callable[[str], Any]:
