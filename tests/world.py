@@ -77,8 +77,8 @@ def reaching(connect: Callable[[str], Any]) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    # Never boto3's own session, which may be older than the hooks; and nobody's credentials, whatever is set just now: a
-    # client that was made without any would stay so.
+    # Never boto3's own session, which may be older than the hooks; and nobody's credentials, whatever is set just now:
+    # a client that was made without any would stay so.
     return boto3.session.Session("testing", "testing", region_name=REGION)
 
 
