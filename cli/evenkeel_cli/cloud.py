@@ -44,7 +44,7 @@ class Cloud:
 
         # The AWS CLI knows AWS_REGION, boto3 only AWS_DEFAULT_REGION: people expect both.
         self._session: Any = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION") or None)
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, int, int], Any] = {}
 
     @property
     def session(self) -> Any:
@@ -53,12 +53,16 @@ class Cloud:
 
     def __call__(self, service: str) -> Any:
         """Return the client of a service; a pause must not hang, so time limits are short."""
-        if service not in self._clients:
-            self._clients[service] = self.client(service)
-        return self._clients[service]
+        return self.client(service)
 
     def client(self, service: str, *, seconds: int = 20, attempts: int = 5) -> Any:
-        """Return a new client that waits ``seconds`` for an answer and asks at most ``attempts`` times."""
+        """Return the client that waits ``seconds`` for an answer and asks at most ``attempts`` times."""
+        wanted = (service, seconds, attempts)
+        if wanted not in self._clients:
+            self._clients[wanted] = self._make(*wanted)
+        return self._clients[wanted]
+
+    def _make(self, service: str, seconds: int, attempts: int) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - as above
 
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}

@@ -16,6 +16,15 @@ INVOKE_SECONDS = 75
 """How long a function may take; its own limit is a minute."""
 
 
+class RefusedError(CommandError):
+    """A function refused. ``kind`` is the name of its error."""
+
+    def __init__(self, kind: str, message: str, next_step: str, code: Exit = Exit.FAILED) -> None:
+        """Keep the kind beside what to say."""
+        super().__init__(message, next_step, code)
+        self.kind = kind
+
+
 def of(stack: Stack, control: str) -> str:
     """Return the name of the function that serves a control.
 
@@ -42,7 +51,8 @@ def invoke(stack: Stack, function: str, payload: dict[str, Any], what: str, next
     It is never sent twice: a proof is good for one request, and what a lost answer told is not in the next one.
 
     Raises:
-        CommandError: AWS or the function refused, or the function crashed.
+        RefusedError: the function refused.
+        CommandError: AWS refused, or the function crashed.
     """
     with reaching(what):
         client = stack.cloud.client("lambda", seconds=INVOKE_SECONDS, attempts=1)
@@ -54,5 +64,5 @@ def invoke(stack: Stack, function: str, payload: dict[str, Any], what: str, next
     if "error" in said:
         kind, _, message = str(said["error"]).partition(": ")
         code = Exit.USAGE if kind == MalformedPayloadError.__name__ else Exit.FAILED
-        raise CommandError(f"cannot {what}: {message or kind}", next_step, code)
+        raise RefusedError(kind, f"cannot {what}: {message or kind}", next_step, code)
     return said

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from evenkeel_cli import functions
 from evenkeel_cli.cloud import code, reaching
 from evenkeel_cli.failure import CommandError
 
@@ -63,7 +64,7 @@ def announce(stack: Stack, batch: Batch) -> int:
     function = stack.output("NotifierFunctionName")
     with reaching(f"invoke {function}"):
         # An alert is sent at least once: a repeat carries the same record id.
-        answer = stack.cloud.client("lambda", seconds=75, attempts=1).invoke(
+        answer = stack.cloud.client("lambda", seconds=functions.INVOKE_SECONDS, attempts=1).invoke(
             FunctionName=function, Payload=json.dumps({"Records": records}, default=_plain).encode()
         )
         said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.caller import sign
-from evenkeel_cli import arns, asking, audit_view, console, stacks
+from evenkeel_cli import arns, asking, audit_view, console, functions, stacks
 from evenkeel_cli.audit_reader import Reader
 from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
@@ -19,8 +19,6 @@ from evenkeel_cli.failure import CommandError, Exit
 if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
 
-INVOKE_SECONDS = 75
-"""How long the undo function may take; its own limit is a minute."""
 BUSY_TRIES = 4
 BUSY_PAUSE = 2.0
 _BUSY = ("LeaseHeldError", "StaleStateError")
@@ -36,15 +34,6 @@ class How:
     yes: bool
     """Do not ask."""
     as_json: bool
-
-
-class RefusedError(CommandError):
-    """The undo function refused. ``kind`` is the name of its error."""
-
-    def __init__(self, kind: str, message: str, next_step: str) -> None:
-        """Keep the kind beside what to say."""
-        super().__init__(message, next_step)
-        self.kind = kind
 
 
 class Undoing:
@@ -64,8 +53,6 @@ class Undoing:
             )
         self._stack = stack
         self.function = stack.outputs["UndoFunctionName"]
-        # Never sent twice by itself: a proof of who asks is good for one request.
-        self._lambda = stack.cloud.client("lambda", seconds=INVOKE_SECONDS, attempts=1)
 
     def look(self, resource: str, record: str) -> dict[str, Any]:
         """Return what would be called: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
@@ -76,7 +63,7 @@ class Undoing:
         for attempt in range(1, BUSY_TRIES + 1):
             try:
                 return self._run(resource, record, force=force)
-            except RefusedError as refused:
+            except functions.RefusedError as refused:
                 if refused.kind not in _BUSY or attempt == BUSY_TRIES:
                     raise
                 time.sleep(BUSY_PAUSE * attempt)
@@ -90,20 +77,15 @@ class Undoing:
         return self._ask({**payload, "caller": caller}, f"take record {record} back")
 
     def _ask(self, payload: dict[str, Any], what: str) -> dict[str, Any]:
-        with reaching(what):
-            answer = self._lambda.invoke(FunctionName=self.function, Payload=json.dumps(payload).encode())
-            said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
-        if answer.get("FunctionError"):
-            raise CommandError(
-                f"cannot {what}: function {self.function} ended with {said.get('errorType', 'an error')}:"
-                f" {said.get('errorMessage', 'no message')}",
-                f"Its log group says more; then see what was done: evenkeel audit list --stack {self._stack.name}"
-                f" --resource {payload['resource']}.",
-            )
-        if "error" in said:
-            kind, _, message = str(said["error"]).partition(": ")
-            raise RefusedError(kind, f"cannot {what}: {message}", self._next_step(kind, payload))
-        return said
+        log = (
+            f"Its log group says more; then see what was done: evenkeel audit list --stack {self._stack.name}"
+            f" --resource {payload['resource']}."
+        )
+        try:
+            return functions.invoke(self._stack, self.function, payload, what, log)
+        except functions.RefusedError as refused:
+            next_step = self._next_step(refused.kind, payload)
+            raise functions.RefusedError(refused.kind, refused.message, next_step) from refused
 
     def _next_step(self, kind: str, payload: dict[str, Any]) -> str:
         of = f"--stack {self._stack.name} --resource {payload['resource']}"

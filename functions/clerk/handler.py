@@ -60,12 +60,6 @@ def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
     return Ledger(_aws(), environment.audit_table, environment.state_table, context.aws_request_id, _now)
 
 
-def _place(context: LambdaContext) -> Place:
-    """Return where this function stands, from its own ARN."""
-    _, partition, _, region, account, _ = context.invoked_function_arn.split(":", 5)
-    return Place(account, region, partition)
-
-
 KINDS = ("plan", "held")
 
 
@@ -148,7 +142,8 @@ def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
     """
     wish = dead_letters.parse(payload)
-    environment, place, ledger = Environment.read(), _place(context), _ledger(Environment.read(), context)
+    environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
+    ledger = _ledger(environment, context)
     endpoint = _aws().client("sts").meta.endpoint_url
     caller = prove(payload, endpoint, environment.stack, place.account, ledger, _now)
     done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=_now()).run(
@@ -169,7 +164,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             logger.warning("refused", error=str(error), kind=type(error).__name__)
             return {"error": f"{type(error).__name__}: {error}"}
     logger.debug("woken", by=event.get("source"))
-    environment, place = Environment.read(), _place(context)
+    environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
     found, stuck = look_again(_aws(), environment, place.account, _now())
     metrics.add_metric("StuckPlans", COUNT, stuck)
     logger.info("looked", due=found, stuck=stuck)

@@ -17,7 +17,7 @@ from evenkeel.aws import connect
 from evenkeel.caller import prove
 from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
-from evenkeel.model import Call
+from evenkeel.model import Call, Place
 from evenkeel.policy import in_scope
 from evenkeel.registry import groups_in
 from evenkeel.render import cli_line
@@ -59,7 +59,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
         raise UndoRefusedError(f"{wish['resource']}: no record {wish['record']} of a known control")
     caller = "nobody"
     if not wish["dry_run"]:
-        account = context.invoked_function_arn.split(":")[4]
+        account = Place.of_function(context.invoked_function_arn).account
         endpoint = own.client("sts").meta.endpoint_url
         caller = prove(payload, endpoint, environment.stack, account, ledger, _now)
     if not in_scope(wish["resource"], environment.scope):

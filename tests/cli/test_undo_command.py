@@ -11,8 +11,9 @@ import pytest
 
 from evenkeel_cli import undo_command
 from evenkeel_cli.failure import CommandError, Exit
+from evenkeel_cli.functions import RefusedError
 from evenkeel_cli.stacks import Stack
-from evenkeel_cli.undo_command import RefusedError, Undoing
+from evenkeel_cli.undo_command import Undoing
 
 ARN, RECORD = "arn:aws:kms:eu-west-1:123456789012:key/1", "01a1f8a02e04-ff902f20115493f0"
 

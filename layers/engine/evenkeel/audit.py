@@ -180,21 +180,15 @@ class Ledger:
         self._advance(item, sealed, marks.announcement(record, self._clock()), (*_HOLD, "due_shard", "due_at"))
         return sealed
 
-    def hold(self, record: Record, item: StateItem, until: datetime, request: Request | None = None) -> Record:
+    def hold(self, record: Record, item: StateItem, until: datetime, request: Request) -> Record:
         """Write an outcome that puts the resource on hold; ``request`` comes again when the hold is due or released.
 
         Raises:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
         sealed = records.seal(record, item.head, item.head_expires_at)
-        changes: dict[str, Any] = {"hold_until": int(until.timestamp()), "hold_record": sealed["record_id"]}
-        changes |= {"hold_reason": record["detail"]}
-        if record["announce"]:
-            changes |= marks.announcement(record, self._clock())
-        gone: tuple[str, ...] = ("held_request", "due_shard", "due_at")
-        if request:
-            changes, gone = changes | marks.hold(sealed, until, request), ()
-        self._advance(item, sealed, changes, gone)
+        told = marks.announcement(record, self._clock()) if record["announce"] else {}
+        self._advance(item, sealed, marks.hold(sealed, until, request) | told, ())
         return sealed
 
     def held_by(self, control: str) -> Iterator[tuple[str, StateItem]]:

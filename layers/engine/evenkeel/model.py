@@ -175,6 +175,12 @@ class Place:
     region: str
     partition: str = "aws"
 
+    @classmethod
+    def of_function(cls, arn: str) -> Place:
+        """Return where a Lambda function stands, from its own ARN."""
+        _, partition, _, region, account, _ = arn.split(":", 5)
+        return cls(account, region, partition)
+
     def arn(self, template: str, name: str) -> str:
         """Fill an ARN template (``arn:{partition}:kms:{region}:{account}:key/{id}``) for a resource of this place."""
         return template.format(partition=self.partition, region=self.region, account=self.account, id=name)

@@ -88,8 +88,7 @@ class Remediator:
 
     def place(self, context: LambdaContext) -> Place:
         """Return where this function may act, from its own ARN."""
-        _, partition, _, region, account, _ = context.invoked_function_arn.split(":", 5)
-        return Place(account, region, partition)
+        return Place.of_function(context.invoked_function_arn)
 
     def message(self, record: batch.Record, context: LambdaContext) -> None:
         """Serve one queue message.
