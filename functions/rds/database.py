@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from evenkeel.control import Grant, Stage, fits
+from evenkeel.control import Control, Grant, Stage, fits
 from evenkeel.errors import ResourceMissingError
 from evenkeel.model import Call, NotApplicable, NotReady
 from evenkeel.triggers import CloudTrail, Config
@@ -127,6 +127,34 @@ def is_database(arn: str) -> bool:
     name = _name(arn)
     of_type = fits(INSTANCE, arn) or fits(CLUSTER, arn)
     return of_type and bool(_NAME.fullmatch(name) or _RESOURCE_ID.fullmatch(name))
+
+
+class DatabaseControl(Control):
+    """A control of one setting of instances and DB clusters."""
+
+    setting: ClassVar[str]
+    """As RDS's answers and calls name it."""
+    resource_type = RESOURCE_TYPES
+    arn = ""
+    appears_within = APPEARS_WITHIN
+    busy_codes = BUSY_CODES
+    gone_codes = GONE_CODES
+
+    def applies_to(self, arn: str) -> bool:
+        """Say whether an ARN is an instance's or a DB cluster's."""
+        return is_database(arn)
+
+    def read(self, aws: Aws, context: Context) -> State:
+        """Read the setting; one call tells all."""
+        return read(aws, context, self.setting)
+
+    def essence(self, state: State) -> Any:
+        """Compare the setting."""
+        return state.get(self.setting)
+
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
+        """List all instances and DB clusters."""
+        return discover(aws, place)
 
 
 def is_cluster(arn: str) -> bool:

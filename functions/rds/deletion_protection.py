@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.model import Change, Compliant, Judgement, Mode, NonCompliant, NotApplicable, Place, Severity, State
+from evenkeel.control import Context, Frameworks, Grant, Stage
+from evenkeel.model import Change, Compliant, Judgement, Mode, NonCompliant, NotApplicable, Severity, State
 from rds import database
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from evenkeel.aws import Aws
 
 _SETTING = "DeletionProtection"
 
 
-class DeletionProtection(Control):
+class DeletionProtection(database.DatabaseControl):
     """RDS instances and DB clusters are protected against deletion.
 
     Why: a wrong script or stolen credentials cannot delete a database with one call; it takes a second, visible one.
@@ -30,8 +23,7 @@ class DeletionProtection(Control):
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
-    resource_type = database.RESOURCE_TYPES
-    arn = ""
+    setting = _SETTING
     frameworks = Frameworks(
         security_hub=("RDS.7", "RDS.8"),
         nist_800_53=("CM-3", "SC-5(2)", "SI-13(5)"),
@@ -50,17 +42,6 @@ class DeletionProtection(Control):
         Grant(Stage.UNDO, ("rds:ModifyDBInstance",), on=database.INSTANCES),
         Grant(Stage.UNDO, ("rds:ModifyDBCluster",), on=database.CLUSTERS),
     )
-    appears_within = database.APPEARS_WITHIN
-    busy_codes = database.BUSY_CODES
-    gone_codes = database.GONE_CODES
-
-    def applies_to(self, arn: str) -> bool:
-        """Say whether an ARN is an instance's or a DB cluster's."""
-        return database.is_database(arn)
-
-    def read(self, aws: Aws, context: Context) -> State:
-        """Read the setting; one call tells all."""
-        return database.read(aws, context, _SETTING)
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find unprotected clusters, and unprotected instances that are members of none."""
@@ -81,11 +62,3 @@ class DeletionProtection(Control):
             undo=(database.modify(context, _SETTING, value=False),),
         )
         return NonCompliant("deletion protection is off", change)
-
-    def essence(self, state: State) -> Any:
-        """Compare whether it is protected."""
-        return state.get(_SETTING)
-
-    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List all instances and DB clusters."""
-        return database.discover(aws, place)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.model import Change, Compliant, Judgement, Mode, NonCompliant, NotApplicable, Place, Severity, State
+from evenkeel.control import Context, Frameworks, Grant, Stage
+from evenkeel.model import Change, Compliant, Judgement, Mode, NonCompliant, NotApplicable, Severity, State
 from rds import database
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from evenkeel.aws import Aws
 
 _SETTING = "PubliclyAccessible"
 
 
-class PublicAccess(Control):
+class PublicAccess(database.DatabaseControl):
     """RDS instances are not publicly accessible.
 
     Why: a database with a public address is one wrong security group away from everybody.
@@ -29,8 +22,7 @@ class PublicAccess(Control):
 
     severity = Severity.CRITICAL
     default_mode = Mode.NOTIFY
-    resource_type = database.RESOURCE_TYPES
-    arn = ""
+    setting = _SETTING
     frameworks = Frameworks(
         security_hub=("RDS.2",),
         cis_3_0="2.3.3",
@@ -46,17 +38,6 @@ class PublicAccess(Control):
         Grant(Stage.APPLY, ("rds:ModifyDBInstance",), on=database.INSTANCES),
         Grant(Stage.UNDO, ("rds:ModifyDBInstance",), on=database.INSTANCES),
     )
-    appears_within = database.APPEARS_WITHIN
-    busy_codes = database.BUSY_CODES
-    gone_codes = database.GONE_CODES
-
-    def applies_to(self, arn: str) -> bool:
-        """Say whether an ARN is an instance's or a DB cluster's."""
-        return database.is_database(arn)
-
-    def read(self, aws: Aws, context: Context) -> State:
-        """Read the setting; one call tells all."""
-        return database.read(aws, context, _SETTING)
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find public instances, Aurora's among them, and public Multi-AZ DB clusters."""
@@ -79,14 +60,6 @@ class PublicAccess(Control):
             residue="the public address that the instance had may not come back",
         )
         return NonCompliant("is publicly accessible", change)
-
-    def essence(self, state: State) -> Any:
-        """Compare whether it is public."""
-        return state.get(_SETTING)
-
-    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List all instances and DB clusters."""
-        return database.discover(aws, place)
 
 
 def _set_elsewhere(state: State, *, is_cluster: bool) -> NotApplicable | None:
