@@ -17,7 +17,7 @@ from evenkeel.model import Call
 from evenkeel.own_records import PARTS
 from evenkeel.records import chained
 from evenkeel.registry import all_controls
-from evenkeel.render import back, cli_line, done
+from evenkeel.render import back, cli_line, companions, done
 from evenkeel_cli import arns, console, stacks, times
 from evenkeel_cli.audit_reader import KINDS, Reader, Wanted, kind
 
@@ -133,6 +133,7 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         "state": difference(record.get("before"), record.get("after")),
         "residue": record.get("residue", ""),
         "plan": record.get("plan_id", ""),
+        "in one call with": companions(record),
         "takes back": record.get("undoes", ""),
         "settings": record.get("settings_version", ""),
         "chain": _chain(place),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel.identity import is_infrastructure_as_code, names_a_tool
 from evenkeel.model import Actor, Call, Outcome
-from evenkeel.render import back, cli_line, done
+from evenkeel.render import back, cli_line, companions, done
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ EVENT_TEXTS = (
 EVENT_FIELDS = (
     *("schema_version", "record_id", "plan_id", "control", "resource", "account", "region", "outcome", "severity"),
     *("mode", "reason", "detail", "remains", "calls", "undo", "residue", "actor", "cause", "at", "settings_version"),
+    "sent_with",
 )
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
@@ -72,6 +73,7 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
         _line("Finding", record["reason"]),
         _line("Outcome", f"{ended}{_detail(record)}"),
         *_calls(done(ended), record["calls"], record["region"]),
+        *([_line("In one call", f"with {others}")] if (others := companions(record)) else []),
         *(
             _calls(back(ended), record["undo"], record["region"])
             if ended in {Outcome.REMEDIATED, Outcome.PARTIAL}

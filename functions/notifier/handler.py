@@ -81,7 +81,7 @@ def _is_record(record: Record) -> bool:
     """Say whether it has the shape that the engine writes, and the hash of what it says."""
     kinds = {**dict.fromkeys(alert.EVENT_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
     known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
-    if not known or record.get("hash") != record_hash(record):
+    if not known or not isinstance(record.get("sent_with", {}), dict) or record.get("hash") != record_hash(record):
         return False
     if not (_has_texts(record["actor"], Actor) and _has_texts(record["cause"], Cause)):
         return False

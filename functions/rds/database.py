@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evenkeel.control import Control, Grant, Stage, fits
@@ -139,6 +140,13 @@ class DatabaseControl(Control):
     appears_within = APPEARS_WITHIN
     busy_codes = BUSY_CODES
     gone_codes = GONE_CODES
+    # What a call does not name stays as it is (API reference, ModifyDBInstance and ModifyDBCluster).
+    merges = MappingProxyType(
+        {
+            "modify_db_instance": "DBInstanceIdentifier",
+            "modify_db_cluster": "DBClusterIdentifier",
+        }
+    )
 
     def applies_to(self, arn: str) -> bool:
         """Say whether an ARN is an instance's or a DB cluster's."""
@@ -231,9 +239,9 @@ def modify(context: Context, setting: str, *, value: bool) -> Call:
     ModifyDBCluster; RDS user guide, "Settings for DB instances"), and with it everybody's pending changes would be
     applied, too, which may restart the database (RDS user guide, "Using the schedule modifications setting").
     """
-    kind = "cluster" if is_cluster(context.resource.arn) else "instance"
-    identifier = f"DB{kind.capitalize()}Identifier"
-    return Call("rds", f"modify_db_{kind}", {identifier: _name(context.resource.arn), setting: value})
+    operation = f"modify_db_{'cluster' if is_cluster(context.resource.arn) else 'instance'}"
+    identifier = DatabaseControl.merges[operation]
+    return Call("rds", operation, {identifier: _name(context.resource.arn), setting: value})
 
 
 def discover(aws: Aws, place: Place) -> Iterator[str]:

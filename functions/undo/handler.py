@@ -51,7 +51,6 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     wish = _checked(payload)
     environment = Environment.read()
     own, aws = _doors(environment.region)
-    aws.forget()
     ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
     record = ledger.record(wish["resource"], wish["record"])
     control = _controls().get(record["control"]) if record else None
@@ -64,7 +63,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
         caller = prove(payload, endpoint, environment.stack, account, ledger, _now)
     if not in_scope(wish["resource"], environment.scope):
         raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
-    undoer = Undoer(aws, ledger, caller, environment.retention_days, _now)
+    undoer = Undoer(aws.fresh(), ledger, caller, environment.retention_days, _now)
     if wish["dry_run"]:
         return _described(undoer.look(control, wish["resource"], wish["record"]))
     done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])

@@ -49,6 +49,33 @@ def test_every_call_is_one_that_aws_knows(control: Control) -> None:
     assert [problem for call in calls if (problem := _problems(call))] == []
 
 
+def _merged(control: Control) -> list[Call]:
+    """Return the calls that AWS may get together with another control's."""
+    calls = [change.calls[0] for change in changes(control) if len(change.calls) == 1]
+    return [call for call in calls if call.operation in control.merges]
+
+
+def test_operations_that_are_merged_are_called_and_name_the_resource_as_aws_requires() -> None:
+    """If this fails, ``merges`` has a slip, and what comes together is never sent together, or about the wrong name."""
+    calls = [(control, call) for control in CONTROLS for call in _merged(control)]
+    declared = {operation for control in CONTROLS for operation in control.merges}
+    assert {call.operation for _, call in calls} == declared
+    for control, call in calls:
+        shape = _operations(call.service)[call.operation].input_shape
+        assert control.merges[call.operation] in shape.required_members
+
+
+def test_controls_that_are_merged_change_different_things() -> None:
+    """If this fails, two controls want one setting of one resource: they would set back each other's changes."""
+    owners: dict[tuple[str, str, str], set[str]] = {}
+    for control in CONTROLS:
+        for call in _merged(control):
+            for name in call.params.keys() - {control.merges[call.operation]}:
+                owners.setdefault((call.service, call.operation, name), set()).add(control.id)
+    assert owners
+    assert [found for found in owners.items() if len(found[1]) > 1] == []
+
+
 def _asked_of_another(control: Control) -> Iterator[tuple[str, str, list[Call]]]:
     """Yield the old name, the new one and the calls, for each state that is judged as if it were another resource's."""
     for case in cases(control.id):

@@ -37,6 +37,14 @@ ENABLE = "aws kms enable-key-rotation --key-id 1 --region eu-west-1"
 DISABLE = "aws kms disable-key-rotation --key-id 1 --region eu-west-1"
 
 
+def test_call_that_was_made_for_several_findings_names_them() -> None:
+    """If this fails, who finds one call in CloudTrail for two records cannot tell that it is right."""
+    lines = alert.outcome({**RECORD, "sent_with": {"kms-other": "r-2", "kms-third": "r-3"}}).text.splitlines()
+    assert lines[lines.index(f"Changed     {ENABLE}") + 1] == (
+        "In one call with kms-other (record r-2), kms-third (record r-3)"
+    )
+
+
 def test_whole_alert_of_a_repair() -> None:
     """If this fails, on-call does not read what was done, how to take it back, and who caused it."""
     told = alert.outcome(RECORD)

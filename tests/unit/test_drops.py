@@ -80,9 +80,11 @@ def test_the_alert_names_who_why_and_what(world: World, sts: str) -> None:
 def test_a_returned_request_is_named_by_its_control_and_resource(world: World, sts: str) -> None:
     """If this fails, the audit does not say which resource is not looked at any more."""
     request = {"control": "kms-key-rotation", "resource": {"arn": "arn:aws:kms:eu-west-1:123456789012:key/1"}}
-    _drop(sts, _letter({"schema_version": 1, "request": request}), _letter("no JSON of ours"))
+    several = {"schema_version": 1, "requests": [request, {**request, "control": "kms-other"}]}
+    _drop(sts, _letter({"schema_version": 1, "request": request}), _letter("no JSON of ours"), _letter(several))
     assert {json.dumps(record["before"]["about"]) for record in world.records()} == {
         json.dumps({"control": request["control"], "resource": "arn:aws:kms:eu-west-1:123456789012:key/1"}),
+        json.dumps({"control": "kms-key-rotation, kms-other", "resource": "arn:aws:kms:eu-west-1:123456789012:key/1"}),
         "{}",
     }
 

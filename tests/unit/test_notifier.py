@@ -211,6 +211,7 @@ def test_failure_of_the_topic_sends_the_record_again(world: World, inbox: str) -
         seal({**RECORD, "announce": True, "actor": {**RECORD["actor"], "shoe_size": "9"}}, ""),
         seal({**RECORD, "announce": True, "cause": {"origin": "cloudtrail"}}, ""),
         seal({**RECORD, "announce": True, "calls": [5]}, ""),
+        seal({**RECORD, "announce": True, "sent_with": "r-2"}, ""),
         seal({**RECORD, "announce": True, "undo": [{"service": "kms"}]}, ""),
         seal({**RECORD, "announce": True, "detail": None}, ""),
         seal({**RECORD, "announce": True, "step": "DONE"}, ""),

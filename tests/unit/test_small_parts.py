@@ -243,8 +243,10 @@ def test_door_to_aws_makes_one_client_a_service_and_counts(world: World, wire: W
     aws.run(Call("kms", "enable_key_rotation", {"KeyId": answer["KeyMetadata"]["KeyId"]}))
     assert made == ["kms"]
     assert aws.made == [("kms", "create_key"), ("kms", "list_keys"), ("kms", "enable_key_rotation")]
-    aws.forget()
-    assert aws.made == []
+    other = aws.fresh()
+    assert other.made == []
+    other("kms", "list_keys")
+    assert (made, len(aws.made), len(other.made)) == (["kms"], 3, 1)
 
 
 def test_refused_call_is_counted_too(world: World, wire: Wire) -> None:

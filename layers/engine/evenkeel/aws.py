@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.config import Config as BotoConfig
@@ -37,7 +38,7 @@ class Aws:
 
     ``connect`` makes a client for a service's name; clients live as long as this object. ``pauses`` are the seconds to
     wait before a call is tried again, where the clients do not see to that. ``made`` lists the calls that AWS answered
-    or refused, as ``(service, operation)``, since the last :meth:`forget`.
+    or refused, as ``(service, operation)``.
     """
 
     def __init__(self, connect: Connect, pauses: tuple[float, ...] = ()) -> None:
@@ -88,9 +89,11 @@ class Aws:
             self.made.append((service, operation))
             yield page
 
-    def forget(self) -> None:
-        """Start counting calls anew."""
-        self.made.clear()
+    def fresh(self) -> Aws:
+        """Return the same door, with the same clients, that counts its calls from nothing."""
+        other = copy(self)
+        other.made = []
+        return other
 
 
 def connect(region: str) -> tuple[Aws, Aws]:

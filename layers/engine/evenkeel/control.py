@@ -127,6 +127,9 @@ class Control(ABC):
     """Error codes of AWS that mean "there is no such resource" for this control's calls, beside the common ones."""
     done_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "it is already so" for this control's undo calls."""
+    merges: ClassVar[Mapping[str, str]] = {}
+    """Operations that change only what they name, each with the parameter for the resource: what several controls find
+    on one resource at once is changed in one call."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""

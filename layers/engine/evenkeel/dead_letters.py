@@ -86,11 +86,13 @@ class Letter:
             return None
 
     def _about(self) -> dict[str, str]:
-        """Return which event it holds, or which control was to look at which resource; nothing where it is neither."""
+        """Return which event it holds, or which controls were to look at which resource; nothing for neither."""
         payload = self._json()
-        event, request = _part(payload, "detail"), _part(payload, "request")
-        resource = _part(request, "resource").get("arn")
-        found = {**{name: event.get(name) for name in _EVENT}, "control": request.get("control"), "resource": resource}
+        event, requests = _part(payload, "detail"), _requests(payload)
+        found = {name: event.get(name) for name in _EVENT}
+        if requests:
+            controls = ", ".join(str(each.get("control")) for each in requests)
+            found |= {"control": controls, "resource": _part(requests[0], "resource").get("arn")}
         return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
@@ -147,6 +149,13 @@ class Box:
 def _part(payload: Any, name: str) -> dict[str, Any]:
     part = payload.get(name) if isinstance(payload, dict) else None
     return part if isinstance(part, dict) else {}
+
+
+def _requests(payload: Any) -> list[dict[str, Any]]:
+    """Return the requests of a message that Evenkeel put back; they are about one resource."""
+    several = payload.get("requests") if isinstance(payload, dict) else None
+    found = several if isinstance(several, list) else [_part(payload, "request")]
+    return [each for each in found if isinstance(each, dict) and each]
 
 
 @dataclass(frozen=True, slots=True)

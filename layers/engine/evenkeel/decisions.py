@@ -187,7 +187,7 @@ class Desk:
         for arn, item in self._ledger.held_by(control.id):
             request = decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
             # Sent first, so that it cannot be lost; and later, so that it does not find the hold still there.
-            self._queue.put_back(request, _AFTER_RELEASE_SECONDS, "released")
+            self._queue.put_back([request], _AFTER_RELEASE_SECONDS, "released")
             self._ledger.unhold(control.id, arn, item)
             released.append(Result(request, Outcome.RETURNED, f"released: {item.hold_reason}"))
         return released

@@ -64,13 +64,15 @@ class _Sighting:
 def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
     """Turn a queue message's payload into requests.
 
-    Accepts an EventBridge event, or a request that Evenkeel itself put back (``{"schema_version": 1, "request": …}``).
+    Accepts an EventBridge event, or what :func:`encode` wrote when Evenkeel itself put requests back.
 
     Raises:
         MalformedPayloadError: not of these shapes, or a wanted event that does not name its resource.
     """
     if not isinstance(payload, dict):
         raise MalformedPayloadError(f"expected a JSON object, got {type(payload).__name__}")
+    if "requests" in payload:
+        return Parsed(_decode_all(payload, controls, place))
     if "request" in payload:
         return Parsed((decode(payload, controls, place),))
     detail = payload.get("detail")
@@ -218,13 +220,16 @@ def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
     return replace(cause, finding_id=name, product_arn=product)
 
 
-def encode(request: Request) -> dict[str, Any]:
-    """Return a request as the JSON document that goes back to the queue."""
-    return {"schema_version": SCHEMA_VERSION, "request": asdict(request)}
+def encode(*requests: Request) -> dict[str, Any]:
+    """Return requests as the JSON document that goes back to the queue: ``request``, or ``requests`` where several."""
+    documents = [asdict(request) for request in requests]
+    return {"schema_version": SCHEMA_VERSION} | (
+        {"request": documents[0]} if len(documents) == 1 else {"requests": documents}
+    )
 
 
 def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Request:
-    """Read a request that :func:`encode` wrote.
+    """Read a single request that :func:`encode` wrote.
 
     Raises:
         MalformedPayloadError: it is of an unknown version, shape, control or place.
@@ -250,6 +255,13 @@ def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -
     if {request.resource.account, account or place.account} != {place.account} or region not in {"", place.region}:
         raise MalformedPayloadError(f"{arn!r} is not in account {place.account}, {place.region}")
     return request
+
+
+def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> tuple[Request, ...]:
+    several = payload["requests"]
+    if not isinstance(several, list) or not several:
+        raise MalformedPayloadError(f"requests: expected a list of some, got {str(several)[:40]}")
+    return tuple(decode({**payload, "request": each}, controls, place) for each in several)
 
 
 def _typed(raw: dict[str, Any]) -> dict[str, Any]:

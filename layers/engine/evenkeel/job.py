@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.decisions import Approval
     from evenkeel.errors import ErrorKind
+    from evenkeel.layered import ControlSettings
     from evenkeel.model import Judgement, NonCompliant, Request, State
     from evenkeel.records import Record
-    from evenkeel.settings import ControlSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Job:
 
     control: Control
     request: Request
+    aws: Aws
+    """The door to AWS for its control's calls; it counts them."""
     settings: ControlSettings
     settings_version: str
     redelivered: bool = False
@@ -58,7 +60,7 @@ class Job:
         """What is counted per control and account: the blast radius, the denials of a day."""
         return f"{self.control.id}#{self.request.resource.account}"
 
-    def look(self, aws: Aws, now: datetime) -> tuple[State, Judgement]:
+    def look(self, now: datetime) -> tuple[State, Judgement]:
         """Read the live state and judge it.
 
         Raises:
@@ -66,7 +68,7 @@ class Job:
         """
         request = self.request
         context = Context(request.resource, self.settings.parameters, now, actor=request.actor, creates=request.creates)
-        state = self.control.read(aws, context)
+        state = self.control.read(self.aws, context)
         return state, self.control.judge(state, context)
 
     def kind(self, error: Exception) -> ErrorKind:

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evenkeel import policy, records
+from evenkeel import policy, records, steps
 from evenkeel.errors import ApprovalRefusedError, AwsError, ErrorKind, LeaseHeldError, StaleStateError, classify
 from evenkeel.job import Job, returned
 from evenkeel.marks import finding_digest
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evenkeel.model import Request, State
     from evenkeel.records import Record
     from evenkeel.settings import Settings
+    from evenkeel.steps import Steps
 
 ANNOUNCE_AGAIN_SECONDS = 86_400
 """The same finding on the same resource is not announced more often."""
@@ -55,7 +56,8 @@ class Pipeline:
         self._scope = scope
         self._retention_days = retention_days
         self._clock = clock
-        self._repairer = Repairer(aws, ledger, clock, sleep)
+        self._sleep = sleep
+        self._repairer = Repairer(ledger, clock)
 
     def run(
         self,
@@ -66,7 +68,23 @@ class Pipeline:
         redelivered: bool = False,
         approval: Approval | None = None,
     ) -> Result:
-        """Take one request through its way; ``approval`` is a person's yes to what is kept of it.
+        """Take one request through its way, by itself; raises as :meth:`steps`."""
+        way = self.steps(control, request, settings, redelivered=redelivered, approval=approval)
+        [ended] = steps.serve([way], self._sleep)
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    def steps(
+        self,
+        control: Control,
+        request: Request,
+        settings: Settings,
+        *,
+        redelivered: bool = False,
+        approval: Approval | None = None,
+    ) -> Steps[Result]:
+        """Return the way of one request; ``approval`` is a person's yes to what is kept of it.
 
         Raises:
             SettingsError: the control's settings are not valid; nothing was changed.
@@ -83,19 +101,18 @@ class Pipeline:
             return Result(request, Outcome.SKIPPED, f"{error}; left alone")
         except AwsError as error:
             return self._rules_unknown(request, error)
-        self._aws.forget()
         # A creation's first look spares the read: its write holds only where no state item exists.
         item = StateItem() if request.creates and not request.attempt and not redelivered else None
         for _ in range(_STALE_ATTEMPTS):
             try:
-                return self._look(job, item)
+                return (yield from self._look(job, item))
             except LeaseHeldError as error:
                 return returned(request, str(error), policy.return_delay(request.attempt))
             except StaleStateError as error:  # whoever was faster may have mended it: look again, too
                 item = StateItem.of(error.item) if error.item else None
         return returned(request, "its state item keeps changing", policy.return_delay(request.attempt))
 
-    def _look(self, job: Job, item: StateItem | None) -> Result:
+    def _look(self, job: Job, item: StateItem | None) -> Steps[Result]:
         """Read, judge and do as decided; ``item`` is the state item where it is known.
 
         Raises:
@@ -106,13 +123,13 @@ class Pipeline:
         if outside and not job.approval:  # it is not even read
             return self._left_alone(job, Result(request, Outcome.SKIPPED, outside))
         try:
-            state, judgement = job.look(self._aws, looked_at)
+            state, judgement = job.look(looked_at)
         except AwsError as error:
             return self._unreadable(job, error)
         if isinstance(judgement, NotReady):
             return returned(request, f"not ready: {judgement.reason}", policy.return_delay(request.attempt))
         if isinstance(judgement, NonCompliant):
-            return self._found(job, state, judgement, item, looked_at)
+            return (yield from self._found(job, state, judgement, item, looked_at))
         if isinstance(judgement, NotApplicable):
             return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
         return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
@@ -129,6 +146,7 @@ class Pipeline:
         return Job(
             control,
             request,
+            self._aws.fresh(),
             settings.of(control, subject),
             settings.version,
             exempt=exempt,
@@ -163,7 +181,7 @@ class Pipeline:
 
     def _found(
         self, job: Job, state: State, finding: NonCompliant, item: StateItem | None, looked_at: datetime
-    ) -> Result:
+    ) -> Steps[Result]:
         """Decide about a finding, and do as decided."""
         finding, record = job.recorded(state, finding, now=self._clock(), retention_days=self._retention_days)
         decision = policy.decide(finding, job.arn, job.circumstances(self._scope, self._clock()))
@@ -179,7 +197,9 @@ class Pipeline:
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
                 raise StaleStateError(f"{job.arn}: repaired since it was looked at")
         held = self._held(job, item)
-        return Result(job.request, Outcome.SKIPPED, held) if held else self._do(job, record, item, finding, decision)
+        if held:
+            return Result(job.request, Outcome.SKIPPED, held)
+        return (yield from self._do(job, record, item, finding, decision))
 
     def _held(self, job: Job, item: StateItem) -> str:
         """Say why the resource must be left alone for now, or nothing; a person's yes opens the hold it is about."""
@@ -188,14 +208,14 @@ class Pipeline:
 
     def _do(
         self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: policy.Decision
-    ) -> Result:
+    ) -> Steps[Result]:
         """Do as decided; what would go too far is held instead."""
         if isinstance(decision, policy.AwaitApproval | policy.Hold):
             return self._hold(job, record, item, decision)
         if not (isinstance(decision, policy.Apply) and finding.change):
             return self._announce(job, record, item, decision)
         try:
-            return self._repairer.repair(job, record, finding.change, item)
+            return (yield from self._repairer.repair(job, record, finding.change, item))
         except TooMuchError as error:
             item = self._ledger.state(job.control.id, job.arn)
             held = self._held(job, item)
@@ -215,7 +235,7 @@ class Pipeline:
             now=self._clock(),
             detail=decision.reason,
             after=record["before"],
-            aws_calls=len(self._aws.made),
+            aws_calls=len(job.aws.made),
             announce=asks or critical,
         )
         sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1, first_seen=""))
@@ -226,7 +246,7 @@ class Pipeline:
         item = self._without_plan(job, item, decision.reason)
         if self._told_lately(item, record):
             return self._left_alone(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
-        now, calls = self._clock(), len(self._aws.made)
+        now, calls = self._clock(), len(job.aws.made)
         ended = records.ended(
             record, Outcome.ANNOUNCED, now=now, detail=decision.reason, after=record["before"], aws_calls=calls
         )
@@ -268,7 +288,7 @@ class Pipeline:
             first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
             if item.plan:
                 return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
-            calls = len(self._aws.made)
+            calls = len(job.aws.made)
             ended = records.ended(record, Outcome.DENIED, now=now, detail=detail, aws_calls=calls, announce=first)
             return job.ended(Outcome.DENIED, detail, self._ledger.announce(ended, item))
         except (LeaseHeldError, StaleStateError) as error:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from evenkeel.events import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evenkeel.aws import Aws
     from evenkeel.model import Request
 
@@ -23,9 +25,9 @@ class Queue:
         self._queue_url = queue_url
         self._dlq_url = dlq_url
 
-    def put_back(self, request: Request, delay_seconds: int, reason: str) -> None:
-        """Send a copy of a request to come again after a delay (at most 900 s); the caller deletes the original."""
-        self._send(self._queue_url, json.dumps(encode(request)), reason, DelaySeconds=delay_seconds)
+    def put_back(self, requests: Sequence[Request], delay_seconds: int, reason: str) -> None:
+        """Send requests to come again together after a delay (at most 900 s); the caller deletes the original."""
+        self._send(self._queue_url, json.dumps(encode(*requests)), reason, DelaySeconds=delay_seconds)
 
     def send(self, body: str, reason: str) -> None:
         """Send a message that was written before."""

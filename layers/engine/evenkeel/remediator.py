@@ -6,27 +6,31 @@ A group's ``handler.py`` is ``handler = remediator(__package__)``.
 from __future__ import annotations
 
 import json
+import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import batch, decisions, events, manual, policy
+from evenkeel import batch, decisions, events, manual, policy, steps
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.environment import Environment
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, SettingsUnreadError
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
 from evenkeel.model import Outcome, Place, Request, Result
 from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
 from evenkeel.registry import controls_of
 from evenkeel.repair import NotGrantedError
 from evenkeel.settings_store import SettingsStore
-from evenkeel.telemetry import COUNT, count_for_stack, telemetry
+from evenkeel.telemetry import COUNT, telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.steps import Steps
 
 MAX_RECEIVES = 5
 """Deliveries of one message before it is a dead letter; the template's redrive policy is generated from it.
@@ -45,7 +49,6 @@ class Remediator:
         """Find the group's controls; AWS is reached at the first message."""
         self.controls = controls_of(package)
         self.logger, self.metrics = telemetry()
-        self._refusals: set[tuple[int, str]] = set()
 
     @cached_property
     def environment(self) -> Environment:
@@ -120,14 +123,18 @@ class Remediator:
             self.metrics.add_metric("Irrelevant", COUNT, 1)
             return
         owner = f"{context.aws_request_id}/{record['messageId']}"
-        crashes: list[Exception] = []
-        for request in parsed.requests:
+        pipeline, crashes = self.pipeline(owner), []
+        for crew in steps.crews(parsed.requests, self.controls):
             try:
                 if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MILLISECONDS:
-                    self._told(Result(request, Outcome.RETURNED, "no time left in this batch", delay_seconds=1))
-                else:
-                    self._one(request, owner, redelivered=redelivered)
-            except Exception as error:  # noqa: BLE001 - one crashing control must not stop the others; raised below
+                    late = "no time left in this batch"
+                    self._told([Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in crew])
+                    continue
+                ways = [self._way(pipeline, request, redelivered=redelivered) for request in crew]
+                ended = steps.serve(ways, time.sleep)
+                crashes += [crash for crash in ended if isinstance(crash, Exception)]
+                self._told([result for result in ended if isinstance(result, Result)])
+            except Exception as error:  # noqa: BLE001 - one crash must not stop the others; raised below
                 crashes.append(error)
         if len(crashes) == 1:
             raise crashes[0]
@@ -135,47 +142,36 @@ class Remediator:
             told = "; ".join(f"{type(crash).__name__}: {crash}" for crash in crashes)
             raise ExceptionGroup(f"several controls crashed: {told}", crashes)
 
-    def _one(self, request: Request, owner: str, *, redelivered: bool) -> None:
-        """Serve one request and see that whatever is not finished comes back."""
+    def _way(self, pipeline: Pipeline, request: Request, *, redelivered: bool) -> Steps[Result | None]:
+        """Return the way of one request; in the end there is no result where it became a dead letter."""
         control = next(control for control in self.controls if control.id == request.control)
         try:
-            result = self.pipeline(owner).run(control, request, self.settings.load(), redelivered=redelivered)
+            return (yield from pipeline.steps(control, request, self.settings.load(), redelivered=redelivered))
         except SettingsError as error:
-            self.no_settings(error)
-            result = Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
+            self.settings.count(error)
+            return Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
         except NotGrantedError as error:
             self._give_up(json.dumps(events.encode(request)), "NotGranted", str(error))
-            return
-        self._told(result)
+            return None
 
-    def _told(self, result: Result) -> None:
-        """Say what became of a request, and send it back to the queue where it has to come again."""
-        self._tell(result)
-        if result.outcome is not Outcome.RETURNED:
-            return
-        now = _now()
-        if policy.given_up(result.request, now):
-            self._give_up(json.dumps(events.encode(result.request)), "GaveUp", f"for six hours: {result.reason}")
-            return
-        self.queue.put_back(result.request.again(now), result.delay_seconds, result.reason)
+    def _told(self, results: Sequence[Result]) -> None:
+        """Say what became of requests, and send those back that have to come again: in one message, if at one time."""
+        now, waiting = _now(), defaultdict(list)
+        for result in results:
+            self._tell(result)
+            if result.outcome is Outcome.RETURNED and policy.given_up(result.request, now):
+                reason = f"for six hours: {result.reason}"
+                self._give_up(json.dumps(events.encode(result.request)), "GaveUp", reason)
+            elif result.outcome is Outcome.RETURNED:
+                waiting[result.delay_seconds].append(result)
+        for delay_seconds, together in waiting.items():
+            reasons = "; ".join(dict.fromkeys(result.reason for result in together))
+            self.queue.put_back([result.request.again(now) for result in together], delay_seconds, reasons)
 
     def _give_up(self, body: str, metric: str, reason: str) -> None:
         self.logger.error("dead letter", kind=metric, reason=reason, body_start=body[:500])
         self.metrics.add_metric(metric, COUNT, 1)
         self.queue.give_up(body, f"{metric}: {reason}")
-
-    def no_settings(self, error: SettingsError) -> None:
-        """Count settings that cannot be used: unread ones each time, refused ones once a document.
-
-        AppConfig takes a push back when the count of refusals rises. Counting the same refusal again and again would
-        keep its alarm up, and AppConfig would take back the mended document, too.
-        """
-        refusal = (self.settings.changes, str(error))
-        if isinstance(error, SettingsUnreadError):
-            count_for_stack("settings", "SettingsUnread")
-        elif refusal not in self._refusals:
-            self._refusals.add(refusal)
-            count_for_stack("settings", "SettingsRefused")
 
     def _tell(self, result: Result) -> None:
         request = result.request
@@ -224,7 +220,7 @@ class Remediator:
             if request.dry_run:
                 self._tell(result)
             else:
-                self._told(result)
+                self._told([result])
             return result
 
         return manual.serve(wish, one, self._control_aws, context.get_remaining_time_in_millis)
@@ -254,7 +250,7 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
             return worker.by_hand(event, context)
         except EvenkeelError as error:
             if isinstance(error, SettingsError):
-                worker.no_settings(error)
+                worker.settings.count(error)
             worker.metrics.add_metric("Refused", COUNT, 1)
             return {"error": f"{type(error).__name__}: {error}"}
 

@@ -11,6 +11,8 @@ from botocore import xform_name
 from evenkeel.model import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evenkeel.model import Call
 
 _DONE: dict[str, str] = {
@@ -36,6 +38,11 @@ def done(outcome: str) -> str:
 def back(outcome: str) -> str:
     """Return the title above the calls that take an outcome's calls back."""
     return "Would take back" if outcome in _NEVER_CALLED else "Take back"
+
+
+def companions(record: Mapping[str, Any]) -> str:
+    """Return the other controls' plans that the record's call was made for, too; empty where it was made alone."""
+    return ", ".join(f"{control} (record {plan})" for control, plan in record.get("sent_with", {}).items())
 
 
 def cli_line(call: Call, region: str = "") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,17 @@ from evenkeel import policy, records
 from evenkeel.errors import AwsError, ErrorKind, EvenkeelError, LeaseHeldError
 from evenkeel.job import returned
 from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
+from evenkeel.steps import Pause, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.audit import Ledger
-    from evenkeel.aws import Aws
     from evenkeel.job import Job
     from evenkeel.model import Call, Change, Judgement, Result, State
     from evenkeel.records import Record
     from evenkeel.state import StateItem
+    from evenkeel.steps import Steps
 
 VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
 """Seconds to wait before each look after a change; about ten in all, then the proof is left to a later request."""
@@ -47,16 +47,12 @@ class TooMuchError(EvenkeelError):
 class Repairer:
     """Changes resources for one worker, never without a plan in the ledger."""
 
-    def __init__(
-        self, aws: Aws, ledger: Ledger, clock: Callable[[], datetime], sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], datetime]) -> None:
         """Keep the doors to the world."""
-        self._aws = aws
         self._ledger = ledger
         self._clock = clock
-        self._sleep = sleep
 
-    def repair(self, job: Job, finding: Record, change: Change, item: StateItem) -> Result:
+    def repair(self, job: Job, finding: Record, change: Change, item: StateItem) -> Steps[Result]:
         """Take a finding from plan to outcome.
 
         Raises:
@@ -70,10 +66,12 @@ class Repairer:
             return self._prove_later(job, finding, item)
         plan = self._plan(job, finding, item)
         for call in change.calls:
-            failed = self._call(job, call)
-            if failed:
-                return self._call_failed(job, plan, call, failed)
-        return self._verify(job, plan, item)
+            sent = yield Send(job, plan, call)
+            if sent.error:
+                return self._call_failed(job, plan, call, sent.error)
+            if sent.sent_with:
+                plan = {**plan, "sent_with": sent.sent_with}
+        return (yield from self._verify(job, plan, item))
 
     def finish(self, job: Job, state: State | None, outcome: Outcome, detail: str) -> None:
         """Write the outcome of an act that was cut short or late to show, if there is one.
@@ -132,7 +130,7 @@ class Repairer:
             return {**open_plan, "hash": item.head}
         if open_plan:
             detail = "interrupted; the resource needs another change by now"
-            ended = self._ended(open_plan, Outcome.FAILED, detail, announce=False)
+            ended = self._ended(job, open_plan, Outcome.FAILED, detail, announce=False)
             item = replace(item, head=self._ledger.close(item.head, ended)["hash"])
         self._refuse_too_much(job, item)
         return self._ledger.plan(records.planned(finding, self._clock()), item)
@@ -160,13 +158,6 @@ class Repairer:
             message = f"blast radius reached: {radius.limit} changes of {job.control.id} in {radius.window_seconds} s"
             raise TooMuchError(message, counted.held_until, critical=counted.first)
 
-    def _call(self, job: Job, call: Call) -> Exception | None:
-        """Make a call; return what AWS had against it."""
-        try:
-            return job.control.partial_failure(self._aws.run(call))
-        except AwsError as error:
-            return error
-
     def _call_failed(self, job: Job, plan: Record, call: Call, error: Exception) -> Result:
         """Judge a call that AWS refused; the plan stays open where a later try may succeed."""
         kind, request = job.kind(error), job.request
@@ -186,13 +177,13 @@ class Repairer:
             raise NotGrantedError(f"{job.arn}: {where}; deploy the stack's current policies")
         return closed
 
-    def _verify(self, job: Job, plan: Record, item: StateItem) -> Result:
+    def _verify(self, job: Job, plan: Record, item: StateItem) -> Steps[Result]:
         """Read and judge until the change shows; past ten seconds leave the proof to a later request."""
         for pause in VERIFY_PAUSES:
             if pause:
-                self._sleep(pause)
+                yield Pause(pause)
             try:
-                state, judgement = job.look(self._aws, self._clock())
+                state, judgement = job.look(self._clock())
             except AwsError as error:
                 kind = job.kind(error)
                 if kind in {ErrorKind.TRANSIENT, ErrorKind.NOT_FOUND}:
@@ -208,7 +199,7 @@ class Repairer:
                 outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
                 return self._close(job, plan, outcome, remains, after=state, rounds=self._rounds(job, plan, item))
         detail = "the change does not show yet; it is looked at again"
-        self._ledger.close(plan["hash"], self._ended(plan, Outcome.APPLIED, detail), keep_open=True)
+        self._ledger.close(plan["hash"], self._ended(job, plan, Outcome.APPLIED, detail), keep_open=True)
         proof = replace(job.request, plan=plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, policy.return_delay(_PROOF_ATTEMPT))
 
@@ -244,12 +235,19 @@ class Repairer:
         announce: bool = True,
         rounds: tuple[dict[str, Any], ...] = (),
     ) -> Result:
-        ended = self._ended(plan, outcome, detail, after=after, announce=announce)
+        ended = self._ended(job, plan, outcome, detail, after=after, announce=announce)
         sealed = self._ledger.close(plan["hash"], ended, rounds=rounds)
         return job.ended(outcome, detail or plan["reason"], sealed)
 
-    def _ended(
-        self, plan: Record, outcome: Outcome, detail: str, *, after: State | None = None, announce: bool = True
+    def _ended(  # noqa: PLR0913 - as above
+        self,
+        job: Job,
+        plan: Record,
+        outcome: Outcome,
+        detail: str,
+        *,
+        after: State | None = None,
+        announce: bool = True,
     ) -> Record:
         return records.ended(
             plan,
@@ -257,7 +255,7 @@ class Repairer:
             now=self._clock(),
             detail=detail,
             after=after,
-            aws_calls=len(self._aws.made),
+            aws_calls=len(job.aws.made),
             announce=announce,
         )
 

@@ -209,9 +209,12 @@ class Undoer:
     def _planned(self, undo: Undo) -> Record:
         """Return the PLANNED record of an undo: the calls and the way back change places."""
         kept, now = undo.record, self._clock()
-        dropped = {"record_id", "step", "outcome", "plan_id", "detail", "after", "aws_calls", "hash", "previous"}
+        dropped = {
+            *("record_id", "step", "outcome", "plan_id", "detail", "after", "aws_calls", "sent_with"),
+            *("announce", "at", "day_shard", "hash", "previous"),
+        }
         return {
-            **{name: value for name, value in kept.items() if name not in {*dropped, "announce", "at", "day_shard"}},
+            **{name: value for name, value in kept.items() if name not in dropped},
             "reason": f"{self._caller} asked to take record {kept['record_id']} back",
             "remains": "",
             "before": kept["after"],

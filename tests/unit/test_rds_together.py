@@ -1,0 +1,302 @@
+"""Two findings on one new database go out in one call, and remain two acts: two plans, two proofs, two ways back."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from evenkeel import events, settings, steps
+from evenkeel.aws import Aws
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.model import Result
+from evenkeel.registry import all_controls, groups
+from evenkeel.remediator import remediator
+from evenkeel.undo import Undoer
+from tests.making.rds import instance
+from tests.moto_gaps.rds import held, slow
+from tests.world import PLACE, QUEUE_URL, Context, client, cloudtrail, request, sqs_event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evenkeel.model import Request
+    from tests.world import World
+
+PROTECTION, PUBLIC = BOTH = ("rds-deletion-protection", "rds-public-access")
+ENFORCE: dict[str, Any] = {
+    "schema_version": 1,
+    "settle_seconds": 0,
+    "controls": {control: {"mode": "enforce"} for control in BOTH},
+}
+READ, WRITE = "rds:DescribeDBInstances", "rds:ModifyDBInstance"
+UNION = {"DBInstanceIdentifier": "orders", "DeletionProtection": True, "PubliclyAccessible": False}
+LEASE = timedelta(seconds=91)
+DENY = "User: role is not authorized to perform: rds:ModifyDBInstance with an explicit deny in a service control policy"
+
+
+class Death(BaseException):
+    """The worker dies: nothing after this of any request happens."""
+
+
+def _serve(
+    world: World,
+    requests: Sequence[Request],
+    document: dict[str, Any] = ENFORCE,
+    *,
+    owner: str = "worker-1",
+    redelivered: bool = False,
+) -> list[Result]:
+    """Take requests in step through their ways, with the calls counted from here."""
+    world.wire.calls.clear()
+    pipeline, loaded = world.pipeline(owner), settings.parse(json.dumps(document))
+    ways = [pipeline.steps(all_controls()[each.control], each, loaded, redelivered=redelivered) for each in requests]
+    ended = steps.serve(ways, world.sleep)
+    crashes = [each for each in ended if isinstance(each, Exception)]
+    if crashes:
+        raise crashes[0]
+    return [each for each in ended if isinstance(each, Result)]
+
+
+def _wishes(arn: str) -> list[Request]:
+    return [request(control, arn, creates=True) for control in BOTH]
+
+
+def _again(world: World, results: Sequence[Result], **options: Any) -> list[Result]:
+    """Bring those that were returned back from the queue, when their delay is over."""
+    waiting = [each for each in results if each.outcome == "RETURNED"]
+    world.sleep(max(each.delay_seconds for each in waiting))
+    return _serve(world, [each.request.again(world.now) for each in waiting], **options)
+
+
+def _rds(world: World) -> list[str]:
+    return [name for name in world.wire.names() if name.startswith("rds:")]
+
+
+def _settings(name: str = "orders") -> tuple[bool, bool]:
+    """Return whether an instance is protected and public."""
+    [found] = client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    return found["DeletionProtection"], found["PubliclyAccessible"]
+
+
+def _ended(world: World) -> dict[str, dict[str, Any]]:
+    """Return the last outcome of each control."""
+    return {record["control"]: record for record in world.records() if "outcome" in record}
+
+
+def _outcomes(world: World) -> dict[str, str]:
+    return {control: record["outcome"] for control, record in _ended(world).items()}
+
+
+def test_two_findings_are_one_call_and_two_acts(world: World) -> None:
+    """If this fails, the second finding of a new database waits for the first, or the records do not say who sent."""
+    results = _serve(world, _wishes(instance()))
+    assert [each.outcome for each in results] == ["REMEDIATED", "REMEDIATED"]
+    assert _rds(world) == [READ, READ, WRITE, READ, READ]
+    assert world.wire.params("ModifyDBInstance") == [UNION]
+    assert _settings() == (True, False)
+    plans = {record["control"]: record for record in world.records() if record["step"] == "PLANNED"}
+    for control, other in (BOTH, BOTH[::-1]):
+        ended = _ended(world)[control]
+        assert ended["sent_with"] == {other: plans[other]["record_id"]}
+        assert ended["plan_id"] == plans[control]["record_id"]
+        assert [len(call["params"]) for call in ended["calls"]] == [2]  # its own finding's, as it was planned
+    assert sum(record["aws_calls"] for record in _ended(world).values()) == 5
+    assert world.chains() == 2
+
+
+def test_each_act_is_taken_back_by_itself(world: World) -> None:
+    """If this fails, undoing one finding takes back the other's change as well, or cannot be done."""
+    arn = instance()
+    _serve(world, _wishes(arn))
+    undoer = Undoer(Aws(client), world.ledger("undo"), "arn:aws:iam::123456789012:user/bob", 400, world.clock)
+    done = undoer.run(all_controls()[PUBLIC], arn, _ended(world)[PUBLIC]["record_id"])
+    assert (done.outcome, _settings()) == ("UNDONE", (True, True))
+    assert "sent_with" not in _ended(world)[PUBLIC]
+    done = undoer.run(all_controls()[PROTECTION], arn, _ended(world)[PROTECTION]["record_id"])
+    assert (done.outcome, _settings()) == ("UNDONE", (False, True))
+    assert world.chains() == 2
+
+
+@pytest.mark.parametrize("alone", BOTH)
+@pytest.mark.parametrize("other", [{"mode": "notify"}, {"mode": "approve"}, {"mode": "off"}, "exempt", "radius"])
+def test_only_what_was_decided_is_sent(world: World, alone: str, other: Any) -> None:
+    """If this fails, a change goes out under another control's decision."""
+    left = BOTH[1 - BOTH.index(alone)]
+    document = json.loads(json.dumps(ENFORCE))
+    if other == "exempt":
+        exemption = {"controls": [left], "resources": ["*"], "reason": "r", "approver": "a", "expires": "2099-01-01"}
+        document["exemptions"] = [exemption]
+    elif other == "radius":
+        document["controls"][left]["blast_radius"] = {"limit": 1, "window_seconds": 3600}
+        _serve(world, [request(left, instance("first"), creates=True)], document)
+    else:
+        document["controls"][left] = other
+    _serve(world, _wishes(instance()), document)
+    [sent] = world.wire.params("ModifyDBInstance")
+    setting = "DeletionProtection" if alone == PROTECTION else "PubliclyAccessible"
+    assert sent == {"DBInstanceIdentifier": "orders", setting: UNION[setting]}
+    assert _ended(world)[alone]["outcome"] == "REMEDIATED"
+    assert "sent_with" not in _ended(world)[alone]
+
+
+@pytest.mark.parametrize("faulty", BOTH)
+@pytest.mark.parametrize(
+    ("code", "message", "ends"),
+    [("InvalidParameterCombination", "not for this engine", "FAILED"), ("AccessDenied", DENY, "DENIED")],
+)
+def test_refusal_of_one_does_not_keep_the_other_from_being_repaired(
+    world: World, faulty: str, code: str, message: str, ends: str
+) -> None:
+    """If this fails, a finding that can be mended stays because AWS refuses another one's change."""
+    arn = instance()
+    skip = 0 if faulty == PROTECTION else 1
+    world.wire.fail("rds", "ModifyDBInstance", code, message)
+    world.wire.fail("rds", "ModifyDBInstance", code, message, skip=skip)
+    _serve(world, _wishes(arn))
+    assert [len(sent) for sent in world.wire.params("ModifyDBInstance")] == [3, 2, 2]
+    other = BOTH[1 - BOTH.index(faulty)]
+    assert _outcomes(world) == {faulty: ends, other: "REMEDIATED"}
+    assert not any("sent_with" in record for record in _ended(world).values())
+
+
+def test_refusal_because_it_is_busy_is_tried_again_together(world: World) -> None:
+    """If this fails, a busy database gets single calls that it refuses as well, or the two part for good."""
+    arn = instance()
+    world.wire.fail("rds", "ModifyDBInstance", "InvalidDBInstanceState", "Database instance is not in available state.")
+    first = _serve(world, _wishes(arn))
+    assert [(each.outcome, each.delay_seconds) for each in first] == [("RETURNED", 2), ("RETURNED", 2)]
+    assert _rds(world).count(WRITE) == 1
+    assert [each.outcome for each in _again(world, first)] == ["REMEDIATED", "REMEDIATED"]
+    assert world.wire.params("ModifyDBInstance") == [UNION]
+    assert world.outcomes().count("PLANNED") == 2
+
+
+def test_call_whose_answer_is_lost_is_looked_at_before_it_is_made_again(world: World) -> None:
+    """If this fails, a change that went through is made twice, or stays without an outcome."""
+    arn = instance()
+
+    def lose(params: dict[str, Any]) -> None:
+        client("rds").modify_db_instance(**params)
+        raise ReadTimeoutError(endpoint_url="https://rds.eu-west-1.amazonaws.com")
+
+    world.wire.when("rds", "ModifyDBInstance", lose)
+    first = _serve(world, _wishes(arn))
+    assert [each.outcome for each in _again(world, first)] == ["COMPLIANT", "COMPLIANT"]
+    assert WRITE not in _rds(world)
+    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+
+
+def test_late_proofs_are_waited_for_at_the_same_time(world: World) -> None:
+    """If this fails, several slow changes of one database outlast the function's minute."""
+    arn = instance()
+    with slow(shown=False) as changes:
+        before = world.now
+        applied = _serve(world, _wishes(arn))
+        assert timedelta(seconds=9) < world.now - before < timedelta(seconds=11)
+        changes.settle()
+    assert _outcomes(world) == dict.fromkeys(BOTH, "APPLIED")
+    assert [each.outcome for each in _again(world, applied)] == ["COMPLIANT", "COMPLIANT"]
+    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+
+
+def test_death_between_any_two_calls_leaves_nothing_open_and_nothing_twice(world: World) -> None:
+    """If this fails, a worker that dies over a shared call leaves a plan without an outcome, or a chain broken."""
+    _serve(world, _wishes(instance("clean")))
+    made = world.wire.names()
+    for number, name in enumerate(made):
+        arn = instance(f"orders-{number}")
+        world.wire.clear()
+        service, _, operation = name.partition(":")
+        world.wire.when(service, operation, _die, skip=made[:number].count(name))
+        with pytest.raises(Death):
+            _serve(world, _wishes(arn))
+        writes = _rds(world).count(WRITE)
+        world.now += LEASE
+        results = _serve(world, _wishes(arn), owner="worker-2", redelivered=True)
+        writes += _rds(world).count(WRITE)
+        while any(each.outcome == "RETURNED" for each in results):
+            results = _again(world, results, owner="worker-2")
+            writes += _rds(world).count(WRITE)
+        assert _settings(f"orders-{number}") == (True, False), f"died at {name}"
+        assert 1 <= writes <= 2, f"died at {name}"
+        for control in BOTH:
+            assert world.state(control, arn).plan == "", f"died at {name}"
+            records = [each for each in world.records() if (each["resource"], each["control"]) == (arn, control)]
+            assert [each.get("outcome", each["step"]) for each in records] == ["PLANNED", "REMEDIATED"], name
+    assert world.chains() == 2 * (len(made) + 1)
+
+
+def _die(_: dict[str, Any]) -> None:
+    raise Death
+
+
+def _created() -> dict[str, Any]:
+    return cloudtrail("rds.amazonaws.com", "CreateDBInstance", requestParameters={"dBInstanceIdentifier": "orders"})
+
+
+def test_one_event_is_one_call(world: World) -> None:
+    """If this fails, what came together is served apart."""
+    instance()
+    world.settings(ENFORCE)
+    world.wire.clear()
+    assert remediator("rds")(sqs_event(_created()), Context()) == {"batchItemFailures": []}
+    assert world.wire.params("ModifyDBInstance") == [UNION]
+    assert world.messages(QUEUE_URL) == []
+
+
+def test_what_came_together_waits_and_comes_back_together(world: World) -> None:
+    """If this fails, a database that is still being made gets two calls, since its findings come back one by one."""
+    arn = instance()
+    world.settings(ENFORCE)
+    world.wire.clear()
+    with held(arn, "creating"):
+        assert remediator("rds")(sqs_event(_created()), Context()) == {"batchItemFailures": []}
+    [message] = world.messages(QUEUE_URL)
+    assert message["MessageAttributes"]["reason"]["StringValue"] == "not ready: the database is creating"
+    back = events.parse(json.loads(message["Body"]), groups()["rds"], PLACE).requests
+    assert [(each.control, each.attempt, each.creates) for each in back] == [(each, 1, True) for each in BOTH]
+    assert remediator("rds")(sqs_event(message["Body"]), Context()) == {"batchItemFailures": []}
+    assert world.wire.params("ModifyDBInstance") == [UNION]
+    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+
+
+def test_what_waits_for_different_times_parts(world: World) -> None:
+    """If this fails, one finding waits as long as another one's proof takes."""
+    arn = instance()
+    world.settings(ENFORCE)
+    wishes = [request(PROTECTION, arn, attempt=3, first_seen=world.now.isoformat()), request(PUBLIC, arn)]
+    with held(arn, "modifying"):
+        assert remediator("rds")(sqs_event(events.encode(*wishes)), Context()) == {"batchItemFailures": []}
+    assert sorted(made["DelaySeconds"] for made in world.wire.params("SendMessage")) == [2, 16]
+    assert len(world.messages(QUEUE_URL)) == 2
+
+
+def test_crash_of_one_keeps_neither_the_other_nor_the_message(world: World) -> None:
+    """If this fails, a crash in one control's way stops the other's, or is swallowed."""
+    instance()
+    world.settings(ENFORCE)
+    world.wire.fail("rds", "DescribeDBInstances", "OddError")
+    answer = remediator("rds")(sqs_event(_created()), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert list(_outcomes(world).values()) == ["REMEDIATED"]
+    assert remediator("rds")(sqs_event(_created(), receives=2), Context()) == {"batchItemFailures": []}
+    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+
+
+@pytest.mark.parametrize(
+    ("several", "reason"),
+    [
+        ([], "requests: expected a list of some"),
+        ("x", "requests: expected a list of some"),
+        ([{}], "a returned request of unknown form"),
+        ([1, 2], "a returned request of unknown form"),
+    ],
+)
+def test_message_of_several_that_is_malformed_says_so(several: Any, reason: str) -> None:
+    """If this fails, a spoiled message of several requests crashes the worker or vanishes."""
+    with pytest.raises(MalformedPayloadError, match=reason):
+        events.parse({"schema_version": 1, "requests": several}, groups()["rds"], PLACE)
