@@ -7,6 +7,7 @@ API and the same events, with the same ARNs.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from evenkeel.aws import Aws
     from evenkeel.control import Context
-    from evenkeel.model import Place, State
+    from evenkeel.model import Place, Resource, State
 
 INSTANCE = "arn:{partition}:rds:{region}:{account}:db:{id}"
 CLUSTER = "arn:{partition}:rds:{region}:{account}:cluster:{id}"
@@ -152,6 +153,10 @@ class DatabaseControl(Control):
         """Say whether an ARN is an instance's or a DB cluster's."""
         return is_database(arn)
 
+    def resolve(self, aws: Aws, resource: Resource) -> Resource:
+        """Return a database by its ARN: rules of AWS Config know its resource id."""
+        return resource if _NAME.fullmatch(_name(resource.arn)) else by_resource_id(aws, resource)
+
     def read(self, aws: Aws, context: Context) -> State:
         """Read the setting; one call tells all."""
         return read(aws, context, self.setting)
@@ -170,18 +175,33 @@ def is_cluster(arn: str) -> bool:
     return fits(CLUSTER, arn)
 
 
+def by_resource_id(aws: Aws, resource: Resource) -> Resource:
+    """Return the database of a resource id, which AWS assigns for good (API reference of both calls: filters).
+
+    Raises:
+        ResourceMissingError: there is none.
+    """
+    name = _name(resource.arn)
+    if is_cluster(resource.arn):
+        wanted, an_id, an_arn = "db-cluster-resource-id", "DbClusterResourceId", "DBClusterArn"
+        found = aws("rds", "describe_db_clusters", Filters=[{"Name": wanted, "Values": [name]}])["DBClusters"]
+    else:
+        wanted, an_id, an_arn = "dbi-resource-id", "DbiResourceId", "DBInstanceArn"
+        found = aws("rds", "describe_db_instances", Filters=[{"Name": wanted, "Values": [name]}])["DBInstances"]
+    for each in found:
+        if each[an_id] == name:
+            return replace(resource, arn=each[an_arn])
+    raise ResourceMissingError(f"{resource.arn}: RDS has no database of this resource id")
+
+
 def read(aws: Aws, context: Context, setting: str) -> State:
     """Read one setting of a database, and what says whether it can be changed, in one call.
-
-    A database that is only known by its resource id is not asked for at all.
 
     Raises:
         ResourceMissingError: AWS answered without the database.
     """
     arn = context.resource.arn
     name = _name(arn)
-    if not _NAME.fullmatch(name):
-        return {"ResourceId": name}
     if is_cluster(arn):
         found, status = aws("rds", "describe_db_clusters", DBClusterIdentifier=name)["DBClusters"], "Status"
     else:
@@ -201,8 +221,6 @@ def read(aws: Aws, context: Context, setting: str) -> State:
 
 def not_judged(state: State) -> NotApplicable | None:
     """Return why a database is none of RDS's controls' business, or nothing."""
-    if "ResourceId" in state:
-        return NotApplicable("a rule of AWS Config names it by its resource id only; its item event names its ARN")
     if state["Engine"] in _OTHERS:
         return NotApplicable(f"a database of {_OTHERS[state['Engine']]}, which only shares the API of RDS")
     return None

@@ -60,8 +60,6 @@ CASES = (
     Case("RDS Custom is told to people", instance(Engine="custom-oracle-ee"), "NonCompliant", "by hand", arn=INSTANCE),
     _instance("RDS Custom that is protected is right", "Compliant", "", Engine="custom-sqlserver-se",
               DeletionProtection=True),
-    Case("a resource id is no name", {"ResourceId": "db-ABCDEFGHIJKLMNOP"}, "NotApplicable", "resource id",
-         arn=f"{INSTANCE[:-6]}db-ABCDEFGHIJKLMNOP"),
     *(_instance(f"an instance that is {status} is waited for", "NotReady", status, Status=status)
       for status in ("backing-up", "configuring-log-exports", "creating", "maintenance", "modifying", "rebooting",
                      "renaming", "starting", "stopping", "upgrading", "a-state-that-is-new")),

@@ -50,8 +50,6 @@ CASES = (
          arn=INSTANCE),
     _case("Neptune is another service", "NotApplicable", "Neptune", Engine="neptune", MemberOf="graph"),
     _case("DocumentDB is another service", "NotApplicable", "DocumentDB", Engine="docdb", MemberOf="docs"),
-    Case("a resource id is no name", {"ResourceId": "db-ABCDEFGHIJKLMNOP"}, "NotApplicable", "resource id",
-         arn=f"{INSTANCE[:-6]}db-ABCDEFGHIJKLMNOP"),
     *(_case(f"an instance that is {status} is waited for", "NotReady", status, Status=status)
       for status in ("creating", "modifying", "backing-up", "upgrading", "rebooting", "starting", "stopping")),
     _case("storage-optimization may last for days, so it is tried", "NonCompliant", "publicly",

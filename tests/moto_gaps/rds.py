@@ -6,16 +6,19 @@
 - An instance for which nobody named a subnet group is public, one of Aurora is not (API reference, CreateDBInstance).
 - Deletion protection is refused on a member of a cluster (API reference, ModifyDBInstance).
 - A DB cluster that is not there is a fault of its own, not a crash.
+- Every instance has a resource id of its own, and clusters are found by theirs (API reference, DescribeDBClusters).
 """
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moto.rds.exceptions import DBClusterNotFoundError, InvalidDBClusterStateFault, RDSClientError
-from moto.rds.models import RDSBackend, rds_backends
+from moto.rds.models import DBCluster, RDSBackend, rds_backends
+from moto.rds.utils import FilterDef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +50,8 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RDSBackend, "create_db_instance", _public(RDSBackend.create_db_instance))
     patch.setattr(RDSBackend, "modify_db_instance", _instance(RDSBackend.modify_db_instance))
     patch.setattr(RDSBackend, "modify_db_cluster", _cluster(RDSBackend.modify_db_cluster))
+    by_id = {"db-cluster-resource-id": FilterDef(["db_cluster_resource_id"], "DB Cluster Resource Ids")}
+    patch.setattr(DBCluster, "SUPPORTED_FILTERS", DBCluster.SUPPORTED_FILTERS | by_id)
 
 
 @contextmanager
@@ -77,6 +82,7 @@ def _public(real: Callable[..., Any]) -> Callable[..., Any]:
         made = real(self, db_kwargs)
         if made.publicly_accessible is None:
             made.publicly_accessible = not (made.engine.startswith("aurora") or db_kwargs.get("db_subnet_group_name"))
+        made.dbi_resource_id = f"db-{hashlib.sha256(made.db_instance_arn.encode()).hexdigest()[:26].upper()}"
         return made
 
     return create

@@ -16,8 +16,12 @@ from tests.moto_gaps.rds import held, slow
 from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evenkeel.model import Result
     from tests.world import World
+
+    Maker = Callable[[str], str]
 
 PROTECTION, PUBLIC = "rds-deletion-protection", "rds-public-access"
 BOTH = (PROTECTION, PUBLIC)
@@ -242,13 +246,50 @@ def test_instance_deleted_during_the_change_is_no_alarm(world: World) -> None:
     assert not world.records()[-1]["announce"]
 
 
-@pytest.mark.parametrize("control", BOTH)
-def test_name_that_config_alone_knows_costs_no_call(world: World, control: str) -> None:
-    """If this fails, a database is changed under an ARN that no scope and no exemption knows."""
-    arn = f"arn:aws:rds:{REGION}:{ACCOUNT}:db:db-EXAMPLEEXAMPLEEXAMPLE00001"
-    assert _run(world, control, arn).outcome == "NOT_APPLICABLE"
-    assert _rds(world) == []
-    assert all_controls()[control].essence({"ResourceId": "db-1"}) is None
+@pytest.mark.parametrize("make", [instance, cluster], ids=["instance", "cluster"])
+def test_database_that_config_names_by_its_resource_id_is_found_by_its_name(world: World, make: Maker) -> None:
+    """If this fails, a verdict of AWS Config is lost, or the database is changed under an ARN that no exemption has."""
+    others, arn = make("carts"), make("orders")
+    by_id = _by_id(arn)
+    assert _run(world, PROTECTION, by_id).outcome == "REMEDIATED"
+    assert {record["resource"] for record in world.records()} == {arn}
+    assert _run(world, PROTECTION, arn).outcome == "COMPLIANT"
+    exempt = {"controls": [PROTECTION], "resources": [arn], "reason": "r", "approver": "a", "expires": "2099-01-01"}
+    document = {**ENFORCE, "exemptions": [{**exempt, "resources": [others]}]}
+    skipped = world.run(PROTECTION, request(PROTECTION, _by_id(others)), document=document)
+    assert (skipped.outcome, skipped.request.resource.arn) == ("SKIPPED", others)
+
+
+@pytest.mark.parametrize("arn", [f"arn:aws:rds:{REGION}:{ACCOUNT}:{kind}-EXAMPLEEXAMPLEEXAMPLE00001"
+                                 for kind in ("db:db", "cluster:cluster")])  # fmt: skip
+def test_resource_id_that_rds_does_not_know_is_left_alone(world: World, arn: str) -> None:
+    """If this fails, a database that is gone crashes the worker, or another one is taken for it."""
+    instance(), cluster()
+    result = _run(world, PROTECTION, arn)
+    assert (result.outcome, "no database of this resource id" in result.reason) == ("SKIPPED", True)
+    whatever = {"DBInstances": [{"DbiResourceId": "db-ANOTHER", "DBInstanceArn": "arn:aws:rds:::db:orders"}]}
+    world.wire.answer("rds", "DescribeDBInstances", whatever)
+    assert _run(world, PUBLIC, arn).outcome == "SKIPPED"
+    assert [name for name in world.wire.changes() if name.startswith("rds:")] == []
+
+
+def test_resource_id_that_cannot_be_read_now_comes_again(world: World) -> None:
+    """If this fails, a throttled look at a database's name loses the verdict of AWS Config."""
+    by_id = _by_id(instance())
+    world.wire.fail("rds", "DescribeDBInstances", "ThrottlingException")
+    first = _run(world, PROTECTION, by_id)
+    assert "its name or tags cannot be read now" in first.reason
+    assert _again(world, PROTECTION, first).outcome == "REMEDIATED"
+
+
+def _by_id(arn: str) -> str:
+    """Return a database's ARN as an event of AWS Config's rules gives it: with the resource id for a name."""
+    rds, name = client("rds"), arn.rpartition(":")[2]
+    if ":cluster:" in arn:
+        resource_id = rds.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]["DbClusterResourceId"]
+    else:
+        resource_id = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["DbiResourceId"]
+    return f"{arn.removesuffix(name)}{resource_id}"
 
 
 def test_protected_again_by_its_owner_while_it_was_waited_for(world: World) -> None:

@@ -161,6 +161,14 @@ class Control(ABC):
     def judge(self, state: State, context: Context) -> Judgement:
         """Judge a state; pure."""
 
+    def resolve(self, aws: Aws, resource: Resource) -> Resource:  # noqa: ARG002 - for those with other names
+        """Return a resource by its own ARN, where an event may know it by another name.
+
+        Raises:
+            ClientError, ResourceMissingError: as :meth:`read`.
+        """
+        return resource
+
     def essence(self, state: State) -> Any:
         """Return what of a state a person would call the same or not, without what AWS assigns or counts."""
         return state

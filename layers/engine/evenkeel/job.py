@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from evenkeel import records
 from evenkeel.control import Context
+from evenkeel.errors import ApprovalRefusedError
 from evenkeel.model import Call, Outcome, Result, Severity
-from evenkeel.policy import Circumstances
+from evenkeel.policy import Apply, AwaitApproval, Circumstances
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from evenkeel.errors import ErrorKind
     from evenkeel.layered import ControlSettings
     from evenkeel.model import Judgement, NonCompliant, Request, State
+    from evenkeel.policy import Decision
     from evenkeel.records import Record
 
 
@@ -101,6 +103,34 @@ class Job:
             return finding, record
         finding = replace(finding, change=None, caution=told)
         return finding, self.record(state, finding, now=now, retention_days=retention_days)
+
+    def approved(self, state: State, finding: NonCompliant, decision: Decision) -> Decision:
+        """Turn "wait for approval" into "apply" where the resource and the calls are what was approved.
+
+        Raises:
+            ApprovalRefusedError: something else holds it, or it is not what was approved any more.
+        """
+        record = self.approval.record if self.approval else {}
+        if not isinstance(decision, AwaitApproval):
+            refusal = decision.reason or "the settings do not ask for approval any more"
+            raise ApprovalRefusedError(f"{self.arn}: {refusal}")
+        if not records.is_whole(record):
+            raise ApprovalRefusedError(
+                f"{self.arn}: record {record['record_id']} was too large to keep whole; reject it"
+            )
+        calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
+        essence = self.control.essence
+        same = records.digest(essence(state)) == records.digest(essence(record["before"]))
+        if not same or records.digest(calls) != records.digest(record["calls"]):
+            raise ApprovalRefusedError(f"{self.arn}: it changed since record {record['record_id']}; reject that one")
+        return Apply()
+
+    def would(self, finding: NonCompliant, decision: Decision) -> Result:
+        """Return what would have been done."""
+        calls = finding.change.calls if finding.change else ()
+        if isinstance(decision, Apply):
+            return Result(self.request, Outcome.WOULD_APPLY, finding.reason, calls)
+        return Result(self.request, Outcome.WOULD_ANNOUNCE, f"{finding.reason}; {decision.reason}", calls)
 
     def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
         """Return the result of a request whose outcome was written."""

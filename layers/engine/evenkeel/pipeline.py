@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenkeel import policy, records, steps
-from evenkeel.errors import ApprovalRefusedError, AwsError, ErrorKind, LeaseHeldError, StaleStateError, classify
+from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError, classify
 from evenkeel.job import Job, returned
 from evenkeel.marks import finding_digest
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
@@ -96,6 +96,7 @@ class Pipeline:
             maker = request.actor.user_agent[:60] or "its maker"
             return returned(request, f"settling: {maker} may not be done", delay)
         try:
+            request = replace(request, resource=control.resolve(self._aws, request.resource))
             job = replace(self._job(control, request, settings), redelivered=redelivered, approval=approval)
         except TagsUnknownError as error:
             return Result(request, Outcome.SKIPPED, f"{error}; left alone")
@@ -154,15 +155,15 @@ class Pipeline:
         )
 
     def _rules_unknown(self, request: Request, error: Exception) -> Result:
-        """Judge tags that cannot be read although a rule depends on them: never act, and never for want of a grant."""
+        """Judge a name or tags that cannot be read although rules depend on them: nothing is done."""
         kind = classify(error)
         if kind is ErrorKind.TRANSIENT:
-            return returned(request, f"its tags cannot be read now: {error}", policy.return_delay(request.attempt))
+            reason = f"its name or tags cannot be read now: {error}"
+            return returned(request, reason, policy.return_delay(request.attempt))
         if kind is ErrorKind.NOT_GRANTED:
             raise NotGrantedError(f"{request.resource.arn}: {error}; deploy the stack's current policies") from error
-        return Result(
-            request, Outcome.SKIPPED, f"a rule depends on its tags, which cannot be read: {error}; left alone"
-        )
+        reason = f"rules depend on its name or tags, which cannot be read: {error}; left alone"
+        return Result(request, Outcome.SKIPPED, reason)
 
     def _left_alone(self, job: Job, result: Result, after: State | None = None) -> Result:
         """Return a result that changes nothing, once an act that a worker left open has its outcome."""
@@ -186,12 +187,12 @@ class Pipeline:
         finding, record = job.recorded(state, finding, now=self._clock(), retention_days=self._retention_days)
         decision = policy.decide(finding, job.arn, job.circumstances(self._scope, self._clock()))
         if job.approval and not job.approval.releases:
-            decision = _approved(job, state, finding, decision)
+            decision = job.approved(state, finding, decision)
         if isinstance(decision, policy.Skip):
             return self._left_alone(job, Result(job.request, Outcome.SKIPPED, decision.reason))
         if job.request.dry_run:
             held = self._ledger.state(job.control.id, job.arn).held(self._clock())
-            return Result(job.request, Outcome.SKIPPED, held) if held else _dry(job, finding, decision)
+            return Result(job.request, Outcome.SKIPPED, held) if held else job.would(finding, decision)
         if item is None:
             item = self._ledger.state(job.control.id, job.arn)
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
@@ -298,29 +299,3 @@ class Pipeline:
         """Say whether people were told of the same finding within a day."""
         lately = self._clock().timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
         return item.announced == finding_digest(record) and lately
-
-
-def _approved(job: Job, state: State, finding: NonCompliant, decision: policy.Decision) -> policy.Decision:
-    """Turn "wait for approval" into "apply" where the resource and the calls are what was approved.
-
-    Raises:
-        ApprovalRefusedError: something else holds it, or it is not what was approved any more.
-    """
-    record = job.approval.record if job.approval else {}
-    if not isinstance(decision, policy.AwaitApproval):
-        raise ApprovalRefusedError(f"{job.arn}: {decision.reason or 'the settings do not ask for approval any more'}")
-    if not records.is_whole(record):
-        raise ApprovalRefusedError(f"{job.arn}: record {record['record_id']} was too large to keep whole; reject it")
-    calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
-    same = records.digest(job.control.essence(state)) == records.digest(job.control.essence(record["before"]))
-    if not same or records.digest(calls) != records.digest(record["calls"]):
-        raise ApprovalRefusedError(f"{job.arn}: it changed since record {record['record_id']}; reject that one")
-    return policy.Apply()
-
-
-def _dry(job: Job, finding: NonCompliant, decision: policy.Decision) -> Result:
-    """Return what would have been done."""
-    calls = finding.change.calls if finding.change else ()
-    if isinstance(decision, policy.Apply):
-        return Result(job.request, Outcome.WOULD_APPLY, finding.reason, calls)
-    return Result(job.request, Outcome.WOULD_ANNOUNCE, f"{finding.reason}; {decision.reason}", calls)
