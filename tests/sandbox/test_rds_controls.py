@@ -47,6 +47,11 @@ def _settings(alice: Any, name: str) -> tuple[bool, bool]:
     return found["DeletionProtection"], found["PubliclyAccessible"]
 
 
+def _available(alice: Any, name: str) -> None:
+    """Wait until an instance takes another change."""
+    alice.get_waiter("db_instance_available").wait(DBInstanceIdentifier=name, WaiterConfig={"Delay": 1})
+
+
 def _own_calls(place: Place, function: str, operation: str) -> int:
     """Return how often a function's role made a call."""
     role = place.stack.resources[f"{function}Role"]
@@ -65,10 +70,10 @@ def test_both_findings_on_one_new_instance_are_repaired_and_taken_back(place: Pl
     assert _own_calls(place, "Rds", "ModifyDBInstance") == 1
     assert _own_calls(place, "Rds", "DescribeDBInstances") <= 10  # two each, and a look now and then while it is busy
     for control in BOTH:
-        time.sleep(SLOW_SECONDS + 0.5)  # until it is available again
+        _available(alice, "orders")
         assert place.run("undo", records[control]["record_id"], "--yes").exit_code == 0
     assert _settings(alice, "orders") == (False, True)
-    time.sleep(SLOW_SECONDS + 0.5)
+    _available(alice, "orders")
     alice.modify_db_instance(DBInstanceIdentifier="orders", BackupRetentionPeriod=7)
     time.sleep(3)
     assert _settings(alice, "orders") == (False, True)  # held, since a person wants it so
@@ -91,7 +96,7 @@ def test_both_are_repaired_though_rds_refuses_calls_that_its_status_allowed(plac
 def test_weakened_instance_is_repaired_and_others_pending_change_stays_pending(place: Place, alice: Any) -> None:
     """If this fails, a later weakening stays, or Evenkeel applies what somebody put off to the maintenance window."""
     arn = making.instance("carts", DeletionProtection=True, PubliclyAccessible=False)
-    alice.get_waiter("db_instance_available").wait(DBInstanceIdentifier="carts", WaiterConfig={"Delay": 1})
+    _available(alice, "carts")
     alice.modify_db_instance(DBInstanceIdentifier="carts", DBInstanceClass="db.m7g.large", PubliclyAccessible=True)
     place.outcome(arn, control=PUBLIC)
     [found] = alice.describe_db_instances(DBInstanceIdentifier="carts")["DBInstances"]
@@ -126,7 +131,7 @@ def test_public_multi_az_cluster_is_told_of(place: Place, alice: Any) -> None:
 def test_stopped_instance_is_repaired_when_it_is_started(place: Place, alice: Any) -> None:
     """If this fails, a database that was stopped when it was looked at is never looked at again."""
     arn = making.instance("nightly", DeletionProtection=True, PubliclyAccessible=False)
-    alice.get_waiter("db_instance_available").wait(DBInstanceIdentifier="nightly", WaiterConfig={"Delay": 1})
+    _available(alice, "nightly")
     alice.modify_db_instance(DBInstanceIdentifier="nightly", DeletionProtection=False)
     alice.stop_db_instance(DBInstanceIdentifier="nightly")
     time.sleep(3)
