@@ -7,19 +7,34 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from sandbox import asgi
 from sandbox.asgi import Response
 from sandbox.faults import FaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.asgi import App, Receive, Scope, Send
     from sandbox.shim import Shim
 
 PREFIX = "/_evenkeel/"
 QUIET_SECONDS = 0.25
 
 
-async def handle(shim: Shim, path: str, query_string: str, body: bytes) -> Response:
+def beside(shim: Shim) -> App:
+    """Return an ASGI app that answers the sandbox's own paths, and leaves all else to the shim."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await shim(scope, receive, send)
+            return
+        body = await asgi.body_of(receive)
+        await asgi.answer(send, await _handle(shim, scope["path"], scope["query_string"].decode(), body))
+
+    return app
+
+
+async def _handle(shim: Shim, path: str, query_string: str, body: bytes) -> Response:
     """Answer an administrative request; 404 for an unknown path, 400 for a wrong body."""
     given: dict[str, Any] = json.loads(body) if body else {}
     given |= dict(parse_qsl(query_string))

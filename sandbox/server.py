@@ -47,11 +47,12 @@ def run(options: Options) -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    """Bind before the engine is imported, because it reads its own port from the environment then."""
+    """Listen before the engine is imported, because it reads its own port from the environment then."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((environment.LOOPBACK, port))
+        listener.listen()  # from here on a call waits: the ready line comes a moment before the server's own listen
     except OSError as error:
         listener.close()
         message = f"port {port} of {environment.LOOPBACK} cannot be used ({error.strerror}); choose another, or 0"
@@ -70,7 +71,7 @@ async def _serve(listener: socket.socket, options: Options, place: environment.P
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from sandbox.shim import build  # noqa: PLC0415
+    from sandbox import admin, shim  # noqa: PLC0415
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -83,8 +84,8 @@ async def _serve(listener: socket.socket, options: Options, place: environment.P
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.graceful_timeout = SHUTDOWN_SECONDS
     config.loglevel = options.log_level
-    app: App = build(options, place)
-    await serve(_announcing(app, place), config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
+    app = _announcing(admin.beside(shim.build(options, place)), place)
+    await serve(app, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

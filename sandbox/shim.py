@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from sandbox import admin, asgi, bus, calls, classify, cloudtrail, faults, identity, resources, tagchange
+from sandbox import asgi, bus, calls, classify, cloudtrail, faults, identity, resources, tagchange
 from sandbox.models import RECORDED
 from sandbox.recorder import Recorder
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("sandbox")
 
 
-def build(options: Options, place: Place) -> App:
+def build(options: Options, place: Place) -> Shim:
     """Import the engine, patch it, and return it behind the shim."""
     from ministack.app import app  # noqa: PLC0415 - it reads the environment that the server has just cleaned
 
@@ -47,11 +47,6 @@ class Shim:
         """Serve one request."""
         if scope["type"] != "http":
             await self.engine(scope, receive, send)
-            return
-        path: str = scope["path"]
-        if path.startswith(admin.PREFIX):
-            body = await asgi.body_of(receive)
-            await asgi.answer(send, await admin.handle(self, path, scope["query_string"].decode(), body))
             return
         body = await asgi.body_of(receive)
         call = calls.recognise(_request(scope, body), self.recorded)

@@ -54,7 +54,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_undo``."""
+    """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_caller``."""
     monkeypatch.setattr("evenkeel.decisions.prove", lambda payload, *_: payload["caller"]["arn"])
 
 

@@ -6,6 +6,7 @@ code under test like AWS's own answer.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -144,3 +145,23 @@ def _response(status: int) -> AWSResponse:
 WIRE = Wire()
 handlers.BUILTIN_HANDLERS.append(("before-parameter-build", WIRE._built))
 handlers.BUILTIN_HANDLERS.append(("before-call", WIRE._sent))
+
+
+def one_at_a_time(connect: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return ``connect`` for threads: moto and the wire take one call at a time, as an item of DynamoDB does."""
+    lock = threading.Lock()
+
+    class Door:
+        def __init__(self, service: str) -> None:
+            self._client = connect(service)
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._client, name)
+
+            def call(*args: Any, **params: Any) -> Any:
+                with lock:
+                    return found(*args, **params)
+
+            return call
+
+    return Door

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,8 @@ from evenkeel.pipeline import Pipeline
 from evenkeel.queue import Queue
 from evenkeel.registry import all_controls
 from evenkeel.state import StateItem, unwire
-from tests.moto_gaps import Configuration
+from tests import tables
+from tests.moto_gaps import Configuration, undelay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,26 +82,6 @@ def _session() -> Any:
     return boto3.session.Session("testing", "testing", region_name=REGION)
 
 
-def one_at_a_time() -> Callable[[str], Any]:
-    """Return a maker of clients for threads: moto and the wire take one call at a time, as an item of DynamoDB does."""
-    lock = threading.Lock()
-
-    class Door:
-        def __init__(self, service: str) -> None:
-            self._client = client(service)
-
-        def __getattr__(self, name: str) -> Any:
-            found = getattr(self._client, name)
-
-            def call(*args: Any, **params: Any) -> Any:
-                with lock:
-                    return found(*args, **params)
-
-            return call
-
-    return Door
-
-
 class World:
     """The stack's own resources, and the means to send a request through the pipeline."""
 
@@ -111,7 +91,7 @@ class World:
         self.start = datetime.now(UTC)
         self.now = self.start
         self.document: dict[str, Any] = {"schema_version": 1}
-        _tables()
+        tables.make(client("dynamodb"))
         client("sqs").create_queue(QueueName="remediator")
         client("sqs").create_queue(QueueName="dead")
         self.configuration = Configuration()
@@ -205,7 +185,7 @@ class World:
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """Take all messages off a queue, those still delayed too."""
-        _undelay(url)
+        undelay(ACCOUNT, REGION, url.rpartition("/")[2])
         found: list[dict[str, Any]] = []
         while (
             batch := client("sqs")
@@ -221,49 +201,6 @@ class World:
             (message["Body"], message["MessageAttributes"]["reason"]["StringValue"])
             for message in self.messages(DLQ_URL)
         ]
-
-
-def _undelay(url: str) -> None:
-    from moto.sqs.models import sqs_backends  # noqa: PLC0415 - moto's inside, needed to see delayed messages only
-
-    queue = sqs_backends[ACCOUNT][REGION].queues[url.rpartition("/")[2]]
-    for message in queue._messages:
-        message.delayed_until = 0
-
-
-def _tables() -> None:
-    client("dynamodb").create_table(
-        TableName="audit",
-        KeySchema=[
-            {"AttributeName": "resource", "KeyType": "HASH"},
-            {"AttributeName": "record_id", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": "resource", "AttributeType": "S"},
-            {"AttributeName": "record_id", "AttributeType": "S"},
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    client("dynamodb").create_table(
-        TableName="state",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "due_shard", "AttributeType": "S"},
-            {"AttributeName": "due_at", "AttributeType": "N"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "due",
-                "KeySchema": [
-                    {"AttributeName": "due_shard", "KeyType": "HASH"},
-                    {"AttributeName": "due_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
 
 
 class Context:

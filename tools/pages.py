@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evenkeel.control import Control
+    from evenkeel.triggers import Trigger
 
 _LIST_OPENS, _LIST_CLOSES = "<!-- generated: controls -->", "<!-- /generated -->"
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
@@ -110,17 +111,30 @@ def listed(readme: str, controls: Sequence[Control]) -> str:
 
 
 def triggers(control: Control) -> Iterator[str]:
-    """Yield one line of Markdown a trigger."""
+    """Yield one line of Markdown a trigger, and what is said of all."""
     for trigger in control.all_triggers:
         if isinstance(trigger, CloudTrail):
             calls = ", ".join(f"`{name}`" for name in trigger.names)
-            yield f"- CloudTrail, `{trigger.source}`: {calls}{' (creates)' if trigger.creates else ''}"
+            said = "; ".join(filter(None, ("creates" if trigger.creates else "", waits(control, trigger))))
+            yield f"- CloudTrail, `{trigger.source}`: {calls}{f' ({said})' if said else ''}"
         elif isinstance(trigger, Config):
             yield f"- AWS Config, `{trigger.resource_type}`: compliance change, item change"
         elif isinstance(trigger, SecurityHub):
             yield f"- Security Hub CSPM, {', '.join(trigger.ids)}: a finding that failed, is active and new"
         elif isinstance(trigger, TagChange):
-            yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip()
+            said = waits(control, trigger)
+            yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip() + (f" ({said})" if said else "")
+    if any(waits(control, trigger) for trigger in control.all_triggers):
+        yield from ("", "The settle time is `settle_seconds` in the [settings](../settings.md).")
+
+
+def waits(control: Control, trigger: Trigger) -> str:
+    """Say when what a trigger tells is looked at only after the settle time, as policy decides; empty for never."""
+    step = isinstance(trigger, TagChange) or (isinstance(trigger, CloudTrail) and (trigger.creates or trigger.settles))
+    if step and control.always_settles:
+        return "after the settle time"
+    by_tools = step and not isinstance(trigger, TagChange)  # the event of a tag change does not say who made it
+    return "after the settle time, if by infrastructure as code" if by_tools else ""
 
 
 def permissions(control: Control) -> Iterator[str]:

@@ -35,4 +35,4 @@ def check_one_of(option: str, given: str, known: list[str]) -> None:
         return
     close = get_close_matches(given, known, n=3, cutoff=0.5) or [name for name in known if given.lower() in name]
     meant = f"Did you mean {' or '.join(close)}?" if close else f"Known are {', '.join(sorted(known))}."
-    raise CommandError(f"{option} {given}: there is no such", meant, Exit.USAGE)
+    raise CommandError(f"{option} {given}: not known", meant, Exit.USAGE)

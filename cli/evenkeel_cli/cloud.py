@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel.errors import DENIED_CODES, code
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _STALE = frozenset({
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidSignatureException",
     "SignatureDoesNotMatch", "UnrecognizedClientException",
@@ -70,11 +70,6 @@ class Cloud:
         return self._session.client(service, config=config)
 
 
-def code(error: ClientError) -> str:
-    """Return AWS's error code, e.g. ``AccessDeniedException``."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
 @contextmanager
 def reaching(what: str) -> Iterator[None]:
     """Turn AWS's refusals into :class:`CommandError`; ``what`` is what was being done, e.g. ``pause stack prod``."""
@@ -94,7 +89,7 @@ def explained(what: str, error: ClientError | BotoCoreError) -> CommandError:
 
 def _refused(what: str, error: ClientError) -> CommandError:
     name, message = code(error), str(error.response.get("Error", {}).get("Message", "")) or str(error)
-    if name in _DENIED:
+    if name in DENIED_CODES:
         wanted = f"{error.operation_name}: {message}"
         return CommandError(
             f"cannot {what}: access denied by AWS at {wanted}",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import ConsoleOptions, RenderableType
 
@@ -37,6 +37,11 @@ def results() -> Console:
 def errors() -> Console:
     """Return the console of progress and errors."""
     return _console(stderr=True)
+
+
+def teller(*, show: bool) -> Callable[[str], None]:
+    """Return what tells of progress on stderr, a line each; silent without ``show``, where stderr is for machines."""
+    return (lambda words: errors().print(words, style="yellow", soft_wrap=True)) if show else (lambda _: None)
 
 
 def _console(*, stderr: bool) -> Console:

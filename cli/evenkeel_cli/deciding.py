@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from evenkeel.model import Call
+from evenkeel.model import Call, Outcome
 from evenkeel.registry import all_controls
 from evenkeel.render import cli_line
 from evenkeel_cli import arns, asking, audit_view, console, functions, proved, stacks
-from evenkeel_cli.audit_reader import Reader
+from evenkeel_cli.audit_reader import Reader, kind
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -82,7 +82,14 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"{verb} record {record_id}")
-    return there, Reader(there).record(record_id, resource)
+    record = Reader(there).record(record_id, resource)
+    if kind(record) != Outcome.AWAITING:
+        raise CommandError(
+            f"cannot {verb} record {record_id} of {record['resource']}: it is {kind(record)} and does not wait",
+            f"What waits for approval: evenkeel audit list --stack {stack} --outcome AWAITING.",
+            Exit.USAGE,
+        )
+    return there, record
 
 
 def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> None:
@@ -92,7 +99,8 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) 
     what = f"{verb} {payload[verb]}"
     about = f"--control {control}" if payload["resource"] == "all" else f"--resource {payload['resource']}"
     next_step = f"See the records: evenkeel audit list --stack {stack.name} {about} --since 30d."
-    said = proved.ask(stack, function, payload, what, next_step)
+    say = console.teller(show=not as_json)
+    said = proved.ask(stack, function, payload, what, next_step, say=say)
     _show(said["results"], as_json=as_json)
     sent = {"RETURNED"} if payload["resource"] == "all" else set()  # one resource is looked at here, or not at all
     if any(result["outcome"] not in _DONE | sent for result in said["results"]):

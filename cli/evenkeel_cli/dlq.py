@@ -18,7 +18,7 @@ from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.stream_letters import GROUP as STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -184,7 +184,7 @@ def drop(  # noqa: PLR0913 - the command's own options
     left: list[str] = []
     for start in range(0, len(found), dead_letters.MOST):
         some = {letter.id: letter for letter in found[start : start + dead_letters.MOST]}
-        said = _have_dropped(there, list(some), because)
+        said = _have_dropped(there, list(some), because, console.teller(show=not as_json))
         left += said["missing"]
         for each in said["dropped"]:
             sys.stdout.write(json.dumps({**described(some[each], there, now), "dropped_because": because}) + "\n")
@@ -195,10 +195,10 @@ def drop(  # noqa: PLR0913 - the command's own options
         )
 
 
-def _have_dropped(stack: Stack, messages: list[str], because: str) -> dict[str, list[str]]:
+def _have_dropped(stack: Stack, messages: list[str], because: str, say: Callable[[str], None]) -> dict[str, list[str]]:
     payload = {"drop": messages, "because": because}
     next_step = f"See what is left: evenkeel dlq list --stack {stack.name}."
-    said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, "drop dead letters", next_step)
+    said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, "drop dead letters", next_step, say=say)
     if "dropped" not in said:
         raise CommandError(f"the clerk of stack {stack.name} is older than this command", "Deploy the stack again.")
     return said

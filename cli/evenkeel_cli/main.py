@@ -10,10 +10,12 @@ import typer
 from evenkeel_cli import audit_commands, dlq_commands, settings_commands
 from evenkeel_cli.failure import told
 from evenkeel_cli.options import Output, OutputFormat, Region, StackName, Yes
+from evenkeel_cli.usage import Commands
 
 app = typer.Typer(
     name="evenkeel",
     help="Keeps AWS accounts upright: repairs weakened resources within seconds, proves it, and can take it back.",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.caller import sign
+from evenkeel.caller import UnprovedCallerError, sign
 from evenkeel_cli import functions
 from evenkeel_cli.cloud import reaching
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evenkeel_cli.stacks import Stack
 
 
-def ask(stack: Stack, function: str, payload: dict[str, Any], what: str, next_step: str) -> dict[str, Any]:
+WHO = "Check your credentials (aws sts get-caller-identity) and this machine's clock."
+"""What to do about a proof that is not accepted."""
+
+
+def ask(  # noqa: PLR0913 - as functions.invoke
+    stack: Stack,
+    function: str,
+    payload: dict[str, Any],
+    what: str,
+    next_step: str,
+    *,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     """Invoke a function with a payload and the proof of who asks; return its answer.
 
     Raises:
@@ -21,4 +35,10 @@ def ask(stack: Stack, function: str, payload: dict[str, Any], what: str, next_st
     cloud = stack.cloud
     with reaching(what):
         caller = sign(cloud.session, cloud("sts").meta.endpoint_url, stack.name, payload)
-    return functions.invoke(stack, function, {**payload, "caller": caller}, what, next_step)
+    try:
+        return functions.invoke(stack, function, {**payload, "caller": caller}, what, next_step, say=say)
+    except functions.RefusedError as refused:
+        unproved = refused.kind == UnprovedCallerError.__name__
+        raise functions.RefusedError(
+            refused.kind, refused.message, WHO if unproved else refused.next_step, refused.code
+        ) from refused

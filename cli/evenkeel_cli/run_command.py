@@ -56,8 +56,8 @@ def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
 
 def _look(look: Rounds, how: How) -> None:
     try:
-        with run_view.progress("looking at resources", len(look.wish.resources), show=not how.as_json) as tick:
-            look.go(tick)
+        with run_view.progress("looking at resources", len(look.wish.resources), show=not how.as_json) as (tick, say):
+            look.go(tick, say)
     except KeyboardInterrupt:
         raise CommandError("stopped while looking; nothing was changed", "Run the command again.") from None
 
@@ -66,8 +66,8 @@ def _go(rounds: Rounds, how: How, about: int) -> None:
     """Go to the end; an interrupted run tells what it did, and how to go on."""
     verb = "looking at resources" if rounds.dry_run else "bringing resources in line"
     try:
-        with run_view.progress(verb, about, show=not how.as_json) as tick:
-            rounds.go(tick)
+        with run_view.progress(verb, about, show=not how.as_json) as (tick, say):
+            rounds.go(tick, say)
     except (KeyboardInterrupt, CommandError) as error:
         if isinstance(error, CommandError) and not rounds.results:
             raise

@@ -82,8 +82,10 @@ class Rounds:
         """The counts of those outcomes that leave a resource out of line."""
         return {outcome: count for outcome, count in self.counts.items() if outcome not in DONE}
 
-    def go(self, tick: Callable[[int], None]) -> None:
-        """Ask until all is done; ``tick`` hears after each round how many resources were looked at.
+    def go(self, tick: Callable[[int], None], say: Callable[[str], None]) -> None:
+        """Ask until all is done; ``tick`` hears after each round how many resources were looked at, ``say`` of waiting.
+
+        A round whose answer was lost is asked for again: what it changed is compliant by then.
 
         Raises:
             CommandError: AWS or the function refused; what is done until then is kept.
@@ -95,7 +97,7 @@ class Rounds:
         }  # fmt: skip
         while self.after is not None:
             asked = {**payload, "after": self.after or self.wish.after}
-            said = functions.invoke(self.stack, function, asked, what, next_step)
+            said = functions.invoke(self.stack, function, asked, what, next_step, say=say, harmless=True)
             self.results += said["results"]
             if said["next"] is not None and not said["results"]:
                 message = f"cannot {what}: the function's time is over before it comes to a resource"

@@ -26,14 +26,17 @@ _ONLY_COUNTED = frozenset({"COMPLIANT", "NOT_APPLICABLE"})
 
 
 @contextmanager
-def progress(verb: str, about: int, *, show: bool) -> Iterator[Callable[[int], None]]:
-    """Yield what tells at a terminal how many resources are done; ``about`` is how many there are, 0 if unknown."""
+def progress(verb: str, about: int, *, show: bool) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+    """Yield what tells at a terminal how many resources are done, and what tells anywhere why that takes longer.
+
+    ``about`` is how many there are, 0 if unknown.
+    """
     if not show or not console.errors().is_terminal:
-        yield lambda _: None
+        yield lambda _: None, console.teller(show=show)
         return
     of = f" of {about:,}" if about else ""
     with console.errors().status(f"{verb}{of or ' …'}") as status:
-        yield lambda done: status.update(f"{verb} {done:,}{of}")
+        yield lambda done: status.update(f"{verb} {done:,}{of}"), status.console.print
 
 
 def preview(run: Rounds) -> None:

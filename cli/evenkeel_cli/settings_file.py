@@ -16,12 +16,11 @@ from evenkeel.registry import all_controls
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from evenkeel.settings import Settings
 
-_PLACE = re.compile(r"(?:^|; )((?:settings|controls|exemptions|freezes)\b[^\s:;]*): ")
-"""Where in the engine's message a problem begins: the place in the document, then a colon."""
 _QUOTED = re.compile(r"unknown (?:key|parameter) '([^']*)'")
 
 
@@ -123,9 +122,9 @@ def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
-        repeated = _repeated(node) if node else None
+        repeated = _repeated(node) if node else []
         if repeated:
-            raise refused(path, [Problem(*repeated)])
+            raise refused(path, repeated)
         document = loader.construct_document(node) if node else None
         json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # half of a UTF-16 pair is in no encoding
     finally:
@@ -133,8 +132,9 @@ def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
     return document, node
 
 
-def _repeated(node: yaml.Node) -> tuple[int, str] | None:
-    """Find a key that stands twice in one mapping: YAML would silently take the last."""
+def _repeated(node: yaml.Node) -> list[Problem]:
+    """Find the keys that stand twice in one mapping: YAML would silently take the last."""
+    problems: list[Problem] = []
     waiting, seen_nodes = [node], set()
     while waiting:
         each = waiting.pop()
@@ -149,10 +149,11 @@ def _repeated(node: yaml.Node) -> tuple[int, str] | None:
                 line = key.start_mark.line + 1
                 name = str(key.value)
                 if name in lines:
-                    return line, f"{name} stands here a second time; the first is in line {lines[name]}"
-                lines[name] = line
+                    told = f"{name} stands here a second time; the first is in line {lines[name]}"
+                    problems.append(Problem(line, told))
+                lines.setdefault(name, line)
                 waiting.append(value)
-    return None
+    return problems
 
 
 def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "recommended") -> Settings:
@@ -161,49 +162,25 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
     Raises:
         CommandError: every problem as ``file:line: message``.
     """
-    checked: Settings | None = None
     try:
-        checked = engine_check(found.text, start_mode)
-        problems = _expired(found, checked, now or datetime.now(UTC))
+        return engine_check(found.text, start_mode, (now or datetime.now(UTC)).date())
     except SettingsError as error:
-        problems = _located(found, str(error))
-    if problems or checked is None:
-        raise refused(found.path, problems)
-    return checked
+        raise refused(found.path, [_located(found, problem) for problem in error.problems]) from error
 
 
-def _expired(found: SettingsFile, checked: Settings, now: datetime) -> list[Problem]:
-    problems = []
-    for each in checked.exemptions:
-        place = f"{each.where}.expires"
-        if not each.in_force(now):
-            told = f"{place}: {each.expires} has passed; write a later day, or remove the exemption"
-            problems.append(Problem(found.line(place), told))
-    return problems
-
-
-def engine_check(document: str, start_mode: str) -> Settings:
+def engine_check(document: str, start_mode: str, today: date | None = None) -> Settings:
     """Check a document with the engine, as if in a function of the stack.
 
     Raises:
         SettingsError: as the engine words it.
     """
-    return settings.check(document, all_controls().values(), start_mode, PROVIDED)
+    return settings.check(document, all_controls().values(), start_mode, PROVIDED, today)
 
 
-def _located(found: SettingsFile, message: str) -> list[Problem]:
-    """Split the engine's message into its problems, each with its line."""
-    starts = [*_PLACE.finditer(message)]
-    if not starts:
-        return [Problem(1, message)]
-    problems = []
-    for start, after in zip(starts, [*starts[1:], None], strict=True):
-        place = start[1]
-        text = message[start.start(1) : after.start() if after else len(message)]
-        unknown = _QUOTED.search(text)
-        line = found.line(f"{place}.{unknown[1]}" if unknown else place)
-        problems.append(Problem(line, text))
-    return problems
+def _located(found: SettingsFile, problem: str) -> Problem:
+    """Return one of the engine's problems, ``place: what is wrong``, with its line."""
+    place, unknown = problem.partition(": ")[0], _QUOTED.search(problem)
+    return Problem(found.line(f"{place}.{unknown[1]}" if unknown else place), problem)
 
 
 def refused(path: Path, problems: list[Problem]) -> CommandError:

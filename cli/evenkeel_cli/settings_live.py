@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel_cli.cloud import code, reaching
+from evenkeel.errors import code
+from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:

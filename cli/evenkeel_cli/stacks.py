@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from evenkeel.errors import code
 from evenkeel_cli import sources
-from evenkeel_cli.cloud import Cloud, code, reaching
+from evenkeel_cli.cloud import Cloud, reaching
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from evenkeel.errors import code
 from evenkeel_cli import functions
-from evenkeel_cli.cloud import code, reaching
+from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError
 
 if TYPE_CHECKING:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from evenkeel.caller import sign
-from evenkeel_cli import arns, asking, audit_view, console, functions, stacks
-from evenkeel_cli.audit_reader import Reader
+from evenkeel.model import Call
+from evenkeel.render import cli_line
+from evenkeel_cli import arns, asking, audit_view, console, functions, proved, stacks
+from evenkeel_cli.audit_reader import Reader, kind
 from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evenkeel_cli.stacks import Stack
 
-BUSY_TRIES = 4
-BUSY_PAUSE = 2.0
 _BUSY = ("LeaseHeldError", "StaleStateError")
 
 
@@ -39,8 +40,8 @@ class How:
 class Undoing:
     """The undo function of a stack, asked in the person's own name."""
 
-    def __init__(self, stack: Stack) -> None:
-        """Find the function.
+    def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
+        """Find the function; ``say`` hears why something takes longer.
 
         Raises:
             CommandError: the stack has none.
@@ -52,6 +53,7 @@ class Undoing:
                 Exit.USAGE,
             )
         self._stack = stack
+        self._say = say
         self.function = stack.outputs["UndoFunctionName"]
 
     def look(self, resource: str, record: str) -> dict[str, Any]:
@@ -59,15 +61,31 @@ class Undoing:
         return self._ask({"resource": resource, "record": record, "dry_run": True}, f"look at record {record}")
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
-        """Take a record's change back; whoever is busy with the resource is waited for, for a few seconds."""
-        for attempt in range(1, BUSY_TRIES + 1):
+        """Take a record's change back; whoever is busy with the resource is waited for, for half a minute.
+
+        Where an answer was lost, the function is asked again. It takes nothing back twice, so what it then refuses may
+        be done already: the audit says whether, and by whom.
+
+        Raises:
+            RefusedError: the function refused.
+            UnansweredError: it is not known whether it was done.
+        """
+        lost: functions.UnansweredError | None = None
+        trouble: CommandError
+        for pause in (*functions.PAUSES, None):
             try:
                 return self._run(resource, record, force=force)
+            except functions.UnansweredError as error:
+                lost, trouble = error, error
             except functions.RefusedError as refused:
-                if refused.kind not in _BUSY or attempt == BUSY_TRIES:
+                if lost and refused.kind not in _BUSY:
+                    return self._done(resource, record, refused)
+                if refused.kind not in _BUSY or (pause is None and not lost):
                     raise
-                time.sleep(BUSY_PAUSE * attempt)
-        raise AssertionError("the last attempt returns or raises")
+                trouble = refused
+            if pause is not None:
+                functions.wait(trouble, pause, self._say)
+        raise lost or AssertionError("the last attempt returns or raises")
 
     def _run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
         cloud = self._stack.cloud
@@ -76,13 +94,32 @@ class Undoing:
             caller = sign(cloud.session, cloud("sts").meta.endpoint_url, self._stack.name, payload)
         return self._ask({**payload, "caller": caller}, f"take record {record} back")
 
+    def _done(self, resource: str, record: str, refused: functions.RefusedError) -> dict[str, Any]:
+        """Return what the function answered to an invocation whose answer was lost, as the audit has it.
+
+        Raises:
+            UnansweredError: the audit does not say that this caller had it done.
+        """
+        with reaching("ask who you are"):
+            caller = self._stack.cloud("sts").get_caller_identity()["Arn"]
+        for found in Reader(self._stack).all_of(resource):
+            if found.get("undoes") == record and kind(found) == "UNDONE" and found["actor"]["principal"] == caller:
+                calls = [cli_line(Call(**call), found["region"]) for call in found["calls"]]
+                return {
+                    "resource": resource, "control": found["control"], "record": record, "calls": calls,
+                    "residue": found["residue"], "drifted": None, "outcome": "UNDONE", "record_id": found["record_id"],
+                }  # fmt: skip
+        told = f"{refused.message}; that was the second try: the answer to the first was lost, and may be the reason"
+        raise functions.UnansweredError(told, refused.next_step) from refused
+
     def _ask(self, payload: dict[str, Any], what: str) -> dict[str, Any]:
         log = (
             f"Its log group says more; then see what was done: evenkeel audit list --stack {self._stack.name}"
             f" --resource {payload['resource']}."
         )
+        harmless = bool(payload["dry_run"])
         try:
-            return functions.invoke(self._stack, self.function, payload, what, log)
+            return functions.invoke(self._stack, self.function, payload, what, log, say=self._say, harmless=harmless)
         except functions.RefusedError as refused:
             next_step = self._next_step(refused.kind, payload)
             raise functions.RefusedError(refused.kind, refused.message, next_step) from refused
@@ -94,7 +131,7 @@ class Undoing:
         if kind in _BUSY:
             return "Run the command again in a minute."
         if kind == "UnprovedCallerError":
-            return "Check your credentials (aws sts get-caller-identity) and this machine's clock."
+            return proved.WHO
         return f"See its records: evenkeel audit list {of} --since 30d."
 
 
@@ -107,7 +144,7 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"take record {record_id} back")
-    undoing = Undoing(there)
+    undoing = Undoing(there, console.teller(show=not how.as_json))
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
@@ -136,8 +173,8 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
 def _check(done: dict[str, Any], stack: str) -> None:
     if done["outcome"] != "UNDONE":
         raise CommandError(
-            f"{done['resource']}: the calls went through, and the resource is not as it was before ({done['outcome']})",
-            f"Look at it: evenkeel audit show {done['record_id']} --stack {stack}.",
+            f"{done['resource']}: it is not proved to be as it was before ({done['outcome']})",
+            f"See how far it came: evenkeel audit show {done['record_id']} --stack {stack}.",
         )
 
 

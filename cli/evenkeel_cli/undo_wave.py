@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from evenkeel.model import Call
 from evenkeel.render import cli_line
-from evenkeel_cli import arns, asking, audit_view, console, stacks
+from evenkeel_cli import arns, asking, audit_view, console, functions, stacks
 from evenkeel_cli.audit_reader import Reader, Wanted, kind
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.undo_command import Undoing
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evenkeel.records import Record
+    from evenkeel_cli.stacks import Stack
     from evenkeel_cli.undo_command import How
 
 UNDOABLE = ("REMEDIATED", "PARTIAL")
@@ -36,7 +38,7 @@ class Ended:
 
     record: Record
     outcome: str
-    """``UNDONE``, ``WOULD_UNDO``, ``FAILED`` or ``REFUSED``."""
+    """``UNDONE``, ``WOULD_UNDO``, ``FAILED``, ``REFUSED`` or ``UNKNOWN``: the function's answer was lost."""
     record_id: str = ""
     trouble: str = ""
 
@@ -72,7 +74,7 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
     now = datetime.now(UTC)
     asked = audit_view.wanted(resource, control, (), since, now)
     there = stacks.find(stack, region, f"take changes of stack {stack} back")
-    undoing = Undoing(there)
+    undoing = Undoing(there, console.teller(show=not how.as_json))
     left, already = _wave(Reader(there), asked, now)
     out, err = console.results(), console.errors()
     if not left:
@@ -88,15 +90,33 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
             ended.append(_one(undoing, record, force=how.force, dry_run=how.dry_run))
             if not how.as_json:
                 _line(out, ended[-1], number, len(left))
-    except KeyboardInterrupt:
-        again = f"evenkeel undo --stack {stack} --since {asked.since:%Y-%m-%dT%H:%M:%SZ}"
-        message = f"stopped after {len(ended)} of {len(left)}; what was taken back stays so"
-        raise CommandError(message, f"To go on: {again}{f' --control {control}' if control else ''}.") from None
+    except (KeyboardInterrupt, CommandError) as stop:
+        if isinstance(stop, CommandError) and not ended:
+            raise
+        if ended:
+            _tell(stack, ended, already, as_json=how.as_json)
+        raise _stopped(there, asked, len(ended), len(left), stop) from None
     _tell(stack, ended, already, as_json=how.as_json)
-    bad = [each for each in ended if each.trouble]
+    _conclude(ended)
+
+
+def _stopped(stack: Stack, asked: Wanted, ended: int, number: int, stop: BaseException) -> CommandError:
+    """Return the error for a wave that was interrupted, by a person or by AWS."""
+    why = f": {stop.message}. {stop.next_step}" if isinstance(stop, CommandError) else ""
+    words = ["evenkeel", "undo", "--stack", stack.name, "--region", stack.region]
+    words += ["--since", f"{asked.since:%Y-%m-%dT%H:%M:%SZ}"]
+    words += ["--control", asked.control] if asked.control else []
+    words += ["--resource", asked.resource] if asked.resource else []
+    message = f"stopped after {ended} of {number}; what was taken back stays so{why}"
+    return CommandError(message, f"To go on: {shlex.join(words)}")
+
+
+def _conclude(ended: Sequence[Ended]) -> None:
+    bad = sum(bool(each.trouble) for each in ended)
+    known = "" if all(each.outcome != "UNKNOWN" for each in ended) else ", as far as is known"
     if bad:
         raise CommandError(
-            f"{len(bad)} of {len(left)} changes were not taken back",
+            f"{bad} of {len(ended)} changes were not taken back{known}",
             "See why above; mend that, or add --force for what changed since, and run the command again: what was"
             " taken back is skipped.",
         )
@@ -121,9 +141,11 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
             trouble = "it changed since; --force takes it back all the same" if plan["drifted"] and not force else ""
             return Ended(record, "WOULD_UNDO", trouble=trouble)
         done = undoing.run(arn, record_id, force=force)
-    except CommandError as error:
+    except functions.UnansweredError as error:
+        return Ended(record, "UNKNOWN", trouble=error.message)
+    except (functions.RefusedError, functions.CrashedError) as error:
         return Ended(record, "REFUSED", trouble=error.message)
-    failed = "" if done["outcome"] == "UNDONE" else "the calls went through and do not show"
+    failed = "" if done["outcome"] == "UNDONE" else f"see how far it came: evenkeel audit show {done['record_id']}"
     return Ended(record, str(done["outcome"]), str(done["record_id"]), failed)
 
 
@@ -160,8 +182,8 @@ def _line(out: Console, ended: Ended, number: int, total: int) -> None:
 
 
 def _tell(stack: str, ended: Sequence[Ended], already: int, *, as_json: bool) -> None:
-    bad = sum(bool(each.trouble) for each in ended)
-    counts = {"done": len(ended) - bad, "refused": bad, "already": already}
+    bad, unknown = sum(bool(each.trouble) for each in ended), sum(each.outcome == "UNKNOWN" for each in ended)
+    counts = {"done": len(ended) - bad, "refused": bad - unknown, "unknown": unknown, "already": already}
     if as_json:
         sys.stdout.write(json.dumps({"stack": stack, **counts, "results": [each.described() for each in ended]}) + "\n")
         return
@@ -171,6 +193,6 @@ def _tell(stack: str, ended: Sequence[Ended], already: int, *, as_json: bool) ->
         return
     would = ended[0].outcome == "WOULD_UNDO"
     verb = "would be taken back" if would else "taken back"
-    console.results().print(
-        Text(f"{counts['done']:,} {verb}, {bad:,} refused, {already:,} skipped.", style="bold red" if bad else "bold")
-    )
+    doubt = f"{unknown:,} not known, " if unknown else ""
+    told = f"{counts['done']:,} {verb}, {counts['refused']:,} refused, {doubt}{already:,} skipped."
+    console.results().print(Text(told, style="bold red" if bad else "bold"))

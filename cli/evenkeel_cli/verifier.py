@@ -13,13 +13,14 @@ from botocore.exceptions import ClientError
 
 from evenkeel import digests
 from evenkeel.digests import Part
+from evenkeel.errors import code
 from evenkeel.registry import all_controls
 from evenkeel.state import unwire
 from evenkeel_cli import anchors
 from evenkeel_cli.anchors import Digests
 from evenkeel_cli.audit_reader import WORKERS, Reader
 from evenkeel_cli.chains import Chain, Judged, link
-from evenkeel_cli.cloud import code, reaching
+from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError
 
 if TYPE_CHECKING:

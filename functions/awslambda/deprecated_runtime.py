@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from awslambda import function
 from awslambda.runtimes import READ_ON, RUNTIMES
-from evenkeel.control import Context, Control, Frameworks
-from evenkeel.model import Compliant, Judgement, Mode, NonCompliant, NotApplicable, Place, Severity, State
+from evenkeel.control import Context, Frameworks
+from evenkeel.model import Compliant, Judgement, Mode, NonCompliant, NotApplicable, Severity, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from evenkeel.aws import Aws
 
 _EARLIEST = 3650  # ten years of warning
 
 
-class DeprecatedRuntime(Control):
+class DeprecatedRuntime(function.FunctionControl):
     """Lambda functions run on a runtime that AWS supports, today and for the settings' days to come.
 
     Why: a deprecated runtime gets no security fixes, and later neither new functions nor updates are taken.
@@ -31,14 +31,11 @@ class DeprecatedRuntime(Control):
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
-    resource_type = function.RESOURCE_TYPE
-    arn = function.ARN
     frameworks = Frameworks(
         security_hub=("Lambda.2",),
         nist_800_53=("CA-9(1)", "CM-2", "SI-2", "SI-2(2)", "SI-2(4)", "SI-2(5)"),
         config_rule="lambda-function-settings-check",
     )
-    triggers = function.TRIGGERS
     permissions = (function.READ_GRANT, function.DISCOVER_GRANT)
     parameters = {"warn_days": 180}  # as early as AWS itself writes to the account (Lambda guide, "Lambda runtimes")
 
@@ -67,7 +64,3 @@ class DeprecatedRuntime(Control):
             f"{runtime.name} is deprecated from {runtime.deprecated}; Lambda takes no new functions with it from "
             f"{runtime.no_creation} and no updates from {runtime.no_update}: move to {successor}"
         )
-
-    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List all functions."""
-        return function.discover(aws, place)

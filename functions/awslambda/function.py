@@ -1,10 +1,10 @@
-"""What both controls of Lambda functions read, and how."""
+"""What both controls of Lambda functions share: what wakes them, and how functions are read and listed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Grant, Stage
+from evenkeel.control import Control, Grant, Stage
 from evenkeel.triggers import CloudTrail, Config
 
 if TYPE_CHECKING:
@@ -14,20 +14,31 @@ if TYPE_CHECKING:
     from evenkeel.control import Context
     from evenkeel.model import Place, State
 
-ARN = "arn:{partition}:lambda:{region}:{account}:function:{id}"
-RESOURCE_TYPE = "AWS::Lambda::Function"
-TRIGGERS = (
-    # CloudTrail's names carry the API's version (Lambda developer guide, "Logging Lambda API calls using CloudTrail").
-    # requestParameters may hold a part of an ARN instead of a name, so only the answer names the function for sure.
-    CloudTrail("lambda.amazonaws.com", ("CreateFunction20150331",), at="responseElements.functionArn", creates=True),
-    CloudTrail("lambda.amazonaws.com", ("UpdateFunctionConfiguration20150331v2",), at="responseElements.functionArn"),
-    Config(RESOURCE_TYPE),
-)
+# requestParameters may hold a part of an ARN instead of a name, so only the answer names the function for sure.
+_AT = "responseElements.functionArn"
 READ_GRANT = Grant(Stage.READ, ("lambda:GetFunctionConfiguration",))
 DISCOVER_GRANT = Grant(
     Stage.DISCOVER, ("lambda:ListFunctions",), on=("*",), why="lambda:ListFunctions has no resource-level permission"
 )
 REPLICA = "a copy that CloudFront keeps of a function in us-east-1; it changes with that function only"
+
+
+class FunctionControl(Control):
+    """A control of Lambda functions."""
+
+    resource_type = "AWS::Lambda::Function"
+    arn = "arn:{partition}:lambda:{region}:{account}:function:{id}"
+    triggers = (
+        # CloudTrail's names carry the API's version (Lambda guide, "Logging Lambda API calls using CloudTrail")
+        CloudTrail("lambda.amazonaws.com", ("CreateFunction20150331",), at=_AT, creates=True),
+        CloudTrail("lambda.amazonaws.com", ("UpdateFunctionConfiguration20150331v2",), at=_AT),
+        Config(resource_type),
+    )
+
+    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
+        """List all functions."""
+        for page in aws.pages("lambda", "list_functions"):
+            yield from (place.arn(self.arn, function["FunctionName"]) for function in page["Functions"])
 
 
 def name_of(context: Context) -> str:
@@ -48,9 +59,3 @@ def read(aws: Aws, context: Context, *fields: str) -> State:
     """
     answer = aws("lambda", "get_function_configuration", FunctionName=name_of(context))
     return {field: answer.get(field) for field in fields}
-
-
-def discover(aws: Aws, place: Place) -> Iterator[str]:
-    """List all functions."""
-    for page in aws.pages("lambda", "list_functions"):
-        yield from (place.arn(ARN, function["FunctionName"]) for function in page["Functions"])

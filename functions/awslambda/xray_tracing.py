@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from awslambda import function
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
+from evenkeel.control import Context, Frameworks, Grant, Stage
 from evenkeel.model import (
     Call,
     Change,
@@ -15,14 +15,11 @@ from evenkeel.model import (
     NonCompliant,
     NotApplicable,
     NotReady,
-    Place,
     Severity,
     State,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from evenkeel.aws import Aws
 
 # Lambda developer guide, "Lambda function states"
@@ -32,7 +29,7 @@ _LEAVE_ALONE = {
 }
 
 
-class XrayTracing(Control):
+class XrayTracing(function.FunctionControl):
     """Lambda functions have active X-Ray tracing.
 
     Why: a slow or failing request can be followed through every service that it passes.
@@ -48,12 +45,9 @@ class XrayTracing(Control):
 
     severity = Severity.LOW
     default_mode = Mode.NOTIFY
-    resource_type = function.RESOURCE_TYPE
-    arn = function.ARN
     frameworks = Frameworks(
         security_hub=("Lambda.7",), nist_800_53=("CA-7",), config_rule="lambda-function-xray-enabled"
     )
-    triggers = function.TRIGGERS
     permissions = (
         function.READ_GRANT,
         Grant(Stage.APPLY, ("lambda:UpdateFunctionConfiguration",)),
@@ -88,10 +82,6 @@ class XrayTracing(Control):
     def essence(self, state: State) -> Any:
         """Compare the tracing mode."""
         return _mode(state)
-
-    def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List all functions."""
-        return function.discover(aws, place)
 
 
 def _mode(state: State) -> str:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from clerk import notices
 from clerk.digest import Digests
 from clerk.drops import Dropper
-from evenkeel import dead_letters
+from evenkeel import dead_letters, due
 from evenkeel.audit import LOOK_AGAIN, Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.caller import prove
@@ -26,7 +26,6 @@ from evenkeel.errors import EvenkeelError, code
 from evenkeel.events import encode
 from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.queue import Queue
-from evenkeel.records import SHARDS
 from evenkeel.settings_store import SettingsStore
 from evenkeel.state import unwire
 from evenkeel.telemetry import COUNT, SECONDS, telemetry
@@ -60,36 +59,20 @@ def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
     return Ledger(_aws(), environment.audit_table, environment.state_table, context.aws_request_id, _now)
 
 
-KINDS = ("plan", "held")
-
-
-def due(aws: Aws, table: str, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+def _found(aws: Aws, table: str, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (kind, state item) of all that is due: plans without an outcome, holds that end."""
-    for kind in KINDS:
-        for shard in range(SHARDS):
-            pages = aws.pages(
-                "dynamodb",
-                "query",
-                TableName=table,
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues={
-                    ":shard": {"S": f"{kind}#{shard:02d}"},
-                    ":now": {"N": str(int(now.timestamp()))},
-                },
-            )
-            for page in pages:
-                for key in page["Items"]:
-                    answer = aws("dynamodb", "get_item", TableName=table, Key={"pk": key["pk"]}, ConsistentRead=True)
-                    if "Item" in answer:
-                        yield kind, unwire(answer["Item"])
+    for kind in due.KINDS:
+        for key in due.find(aws, table, kind, now):
+            answer = aws("dynamodb", "get_item", TableName=table, Key={"pk": {"S": key}}, ConsistentRead=True)
+            if "Item" in answer:
+                yield kind, unwire(answer["Item"])
 
 
 def look_again(aws: Aws, environment: Environment, account: str, now: datetime) -> tuple[int, int]:
     """Send everything due back to its queue; return how much there was and how many plans are stuck."""
     queues: dict[str, str] = json.loads(os.environ["EVENKEEL_QUEUE_URLS"])
     found = stuck = 0
-    for kind, item in due(aws, environment.state_table, now):
+    for kind, item in _found(aws, environment.state_table, now):
         control, _, arn = item["pk"].partition("#")
         found += 1
         if kind == "plan" and now - datetime.fromtimestamp(item.get("planned_at", 0), UTC) >= STUCK_AFTER:

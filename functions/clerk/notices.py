@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evenkeel import own_records, records
-from evenkeel.errors import SettingsError, SettingsUnreadError
+from evenkeel.errors import SettingsError
 from evenkeel.model import Cause, Outcome, Request, Resource
 from evenkeel.own_records import EXEMPTION, Note
-from evenkeel.telemetry import count_for_stack, telemetry
+from evenkeel.telemetry import telemetry
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,8 +26,8 @@ logger, _ = telemetry()
 def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime) -> list[Record]:
     """Audit each exemption of the live settings that ends soon, and return the records that are new.
 
-    It does not matter whether the exemption's controls are deployed. Settings that cannot be used are logged, and are
-    looked at again in the next round.
+    It does not matter whether the exemption's controls are deployed. Settings that cannot be used are logged and
+    counted, and are looked at again in the next round.
 
     Raises:
         ClientError, LeaseHeldError: a table refused; what was not written comes in the next round.
@@ -35,8 +35,7 @@ def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: 
     try:
         settings = store.load()
     except SettingsError as error:
-        if isinstance(error, SettingsUnreadError):
-            count_for_stack("settings", "SettingsUnread")
+        store.count(error)
         logger.error("no notices: settings cannot be used", reason=str(error))  # noqa: TRY400 - the message says all
         return []
     told = []

@@ -13,15 +13,18 @@ from typing import Any
 from sandbox.client import Sandbox
 from sandbox.deploy import Stack, deploy
 from tests.chaos import books
-from tests.chaos.storm import Storm, wait_until
+from tests.chaos.acts import Acts, wait_until
+from tests.chaos.storm import Storm
 
 SETTLE_SECONDS = 900.0
 """How long what was returned to the queues may take to come to its end after the storm."""
+SLOW_SECONDS = 1.0
+"""How long a database or a table is creating, and a database then modifying."""
 REPORT = Path(__file__).resolve().parents[2] / "build" / "chaos" / "report.json"
 
 
-def inbox(sandbox: Sandbox, stack: Stack) -> str:
-    """Return the URL of a queue that hears every alert of a stack."""
+def inbox(sandbox: Sandbox, stack: Stack) -> tuple[str, str]:
+    """Make a queue that hears every alert of a stack; return its URL and its ARN."""
     sqs = sandbox.client("sqs")
     url = str(sqs.create_queue(QueueName=f"inbox-{stack.name}")["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -38,7 +41,7 @@ def inbox(sandbox: Sandbox, stack: Stack) -> str:
         Endpoint=arn,
         Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"kind": ["Outcome", "Tampering"]})},
     )
-    return url
+    return url, arn
 
 
 def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bool = False) -> list[dict[str, Any]]:
@@ -48,15 +51,17 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
         if not quiet:
             print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201 - progress
 
-    with Sandbox(table_seconds=0.0) as sandbox:
+    with Sandbox(table_seconds=SLOW_SECONDS) as sandbox:
         stacks = tuple(deploy(sandbox, stack=name) for name in ("evenkeel", "other")[:engines])
         heard = [inbox(sandbox, stack) for stack in stacks]
-        storm = Storm(sandbox, stacks, sandbox.create_user("alice"), seed)
+        acts = Acts(sandbox, stacks, sandbox.create_user("alice"))
+        acts.causes.made.update(arn for _, arn in heard)
+        storm = Storm(sandbox, stacks, acts, seed)
         storm.prepare()
         say(f"{events} acts, seed {seed}, {engines} engine{'s' * (engines > 1)}")
         storm.rage(events, short_lived=short_lived)
         storm.calm()
-        say(f"{storm.causes.events} events caused, {storm.causes.killed} workers killed; waiting for quiet")
+        say(f"{len(acts.causes.made)} resources made, {acts.causes.killed} workers killed; waiting for quiet")
 
         def quiet_now() -> bool:
             left = sum(books.waiting(sandbox, stack) for stack in stacks)
@@ -65,11 +70,11 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
 
         in_time = wait_until(quiet_now, SETTLE_SECONDS, pause=5.0)
         time.sleep(5)  # the stream's last records, and their alerts
-        found = [books.read(sandbox, stack, url) for stack, url in zip(stacks, heard, strict=True)]
+        found = [books.read(sandbox, stack, url) for stack, (url, _) in zip(stacks, heard, strict=True)]
         if not in_time:
             found[0].broken.append(f"messages still waited after {SETTLE_SECONDS:.0f} s")
-        books.audit(found, storm.causes, sandbox)
-        return [books.figures(each, storm.causes, sandbox) for each in found]
+        books.audit(found, acts.causes, sandbox)
+        return [books.figures(each, acts.causes, sandbox) for each in found]
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,22 +13,25 @@ from evenkeel import records
 from evenkeel.aws import Aws
 from evenkeel.control import Context, Env
 from evenkeel.errors import BrokenChainError
-from evenkeel.model import Compliant, Outcome, Resource
+from evenkeel.model import Compliant, NonCompliant, Outcome, Resource
 from evenkeel.registry import all_controls
 from evenkeel.state import unwire
 from tests.cases.case import enforcing
+from tests.chaos.switches import harm, switches
 from tests.world import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evenkeel.control import Control
+    from evenkeel.model import Judgement
     from sandbox.client import Sandbox
     from sandbox.deploy import Stack
-    from tests.chaos.storm import Causes
+    from tests.chaos.acts import Causes
 
 Record = dict[str, Any]
-DONE = {Outcome.REMEDIATED, Outcome.PARTIAL}
+DONE = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
+REFUSED = frozenset({Outcome.DENIED, Outcome.FAILED})
 
 
 @dataclass
@@ -50,9 +54,16 @@ class Books:
         """Return the records of finished repairs of one resource by one control."""
         return [each for each in self.chains.get((control, arn), ()) if each.get("outcome") in DONE]
 
+    def last(self, control: str, arn: str) -> str:
+        """Return the outcome that was written last of one control and resource; empty without any."""
+        ended = [each for each in self.chains.get((control, arn), ()) if "outcome" in each]
+        return str(max(ended, key=lambda each: str(each["record_id"]))["outcome"]) if ended else ""
+
     def dead(self, control: str, arn: str) -> bool:
         """Say whether a dead letter with its reason is about one resource and control, or about its event."""
-        return any(arn.rpartition(":")[2].removeprefix("key/") in each["body"] for each in self.letters)
+        name = re.split("[:/]", arn)[-1]
+        of_it = [each["body"] for each in self.letters if name in each["body"]]
+        return any('"request"' not in body or f'"{control}"' in body for body in of_it)
 
 
 def read(sandbox: Sandbox, stack: Stack, inbox: str) -> Books:
@@ -79,57 +90,53 @@ def audit(books: list[Books], causes: Causes, sandbox: Sandbox) -> None:
         _chains(each)
         _alerts(each)
         _letters(each)
-    aws = Aws(sandbox.client)
+        known = causes.made | causes.deleted
+        strangers = {arn for _, arn in each.chains} - known
+        each.broken += [f"{arn}: there are records of it, and nobody touched it" for arn in sorted(strangers)]
+    first, aws, controls = books[0], Aws(sandbox.client), all_controls()
+    first.broken += harm(sandbox)
     changes, _ = effective(sandbox)
-    for arn, times in causes.weakened.items():
-        if changes[arn] > times:
-            books[0].broken.append(f"{arn}: switched on {changes[arn]} times for {times} causes")
-        for control in all_controls().values():
-            if control.applies_to(arn) and not control.only_announces:
-                _resource(books, control, arn, times, aws)
+    for (control, arn), times in sorted(causes.weakened.items()):
+        if changes[control, arn] > times:
+            first.broken.append(f"{control} {arn}: switched on {changes[control, arn]} times for {times} causes")
+        _resource(books, controls[control], arn, times, aws)
 
 
 def _resource(books: list[Books], control: Control, arn: str, times: int, aws: Aws) -> None:
     """See that a resource is as it should be, and its repair in the books, no more often than it was weakened."""
     first = books[0]
     dead = any(each.dead(control.id, arn) for each in books)
-    refused = any(
-        record.get("outcome") in {Outcome.DENIED, Outcome.FAILED}
-        for each in books
-        for record in each.chains.get((control.id, arn), ())
-    )
-    done = [record for each in books for record in each.done(control.id, arn)]
-    if not _compliant(control, arn, aws) and not dead and not refused:
-        first.broken.append(f"{control.id} {arn}: it was weakened, and is neither repaired nor given up with a reason")
-    if not done and not dead and not refused:
-        first.broken.append(f"{control.id} {arn}: nothing in the books says what became of it")
+    last = {each.last(control.id, arn) for each in books}
+    given_up = dead or not last.isdisjoint(REFUSED)
+    found = _judged(control, arn, aws)
+    for_people = isinstance(found, NonCompliant) and (found.change is None or bool(found.caution))
+    fine = isinstance(found, Compliant) or (for_people and Outcome.ANNOUNCED in last)
+    if not fine and not given_up:
+        first.broken.append(f"{control.id} {arn}: neither repaired nor given up with a reason: {found}; {last}")
+    if not any(each.done(control.id, arn) for each in books) and not for_people and not given_up:
+        first.broken.append(f"{control.id} {arn}: nothing in the books says what became of it; {last}")
     for each in books:
         mine = len(each.done(control.id, arn))
         if mine > times:
             each.broken.append(f"{control.id} {arn}: {mine} repairs for {times} causes")
 
 
-def effective(sandbox: Sandbox) -> tuple[Counter[str], Counter[str]]:
-    """Return how often each key was really switched on, and how often that was called without any effect."""
-    changes, repeats, rotating = Counter[str](), Counter[str](), set[str]()
-    for event in sandbox.events(eventSource="kms.amazonaws.com"):
-        detail = event["detail"]
-        if "errorCode" in detail or not detail["eventName"].endswith("ableKeyRotation"):
-            continue
-        arn = detail["resources"][0]["ARN"]
-        if detail["eventName"] == "DisableKeyRotation":
-            rotating.discard(arn)
-        else:
-            (repeats if arn in rotating else changes)[arn] += 1
-            rotating.add(arn)
+def effective(sandbox: Sandbox) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+    """Return how often Evenkeel really switched on each (control, ARN), and how often without any effect."""
+    changes, repeats, are_on = Counter[tuple[str, str]](), Counter[tuple[str, str]](), set[tuple[str, str]]()
+    for switch in switches(sandbox):
+        key = switch.control, switch.arn
+        if switch.own and switch.on:
+            (repeats if key in are_on else changes)[key] += 1
+        (are_on.add if switch.on else are_on.discard)(key)
     return changes, repeats
 
 
-def _compliant(control: Control, arn: str, aws: Aws) -> bool:
+def _judged(control: Control, arn: str, aws: Aws) -> Judgement:
     given = {name: value for name, value in control.parameters.items() if not isinstance(value, Env)}
     given = {**dict.fromkeys(control.parameters, ""), **given, **enforcing(control.id).get("parameters", {})}
     context = Context(Resource(arn, PLACE.account, PLACE.region), given, datetime.now(UTC))
-    return isinstance(control.judge(control.read(aws, context), context), Compliant)
+    return control.judge(control.read(aws, context), context)
 
 
 def _chains(books: Books) -> None:
@@ -193,24 +200,38 @@ def waiting(sandbox: Sandbox, stack: Stack) -> int:
 
 def figures(books: Books, causes: Causes, sandbox: Sandbox) -> dict[str, Any]:
     """Return the storm's figures as plain data."""
-    changes, repeats = effective(sandbox)
+    changes, repeats = (_by_control(each) for each in effective(sandbox))
     repeated = sum(count - 1 for count in Counter(each["record_id"] for each in books.alerts).values())
     reasons = Counter(str(each.get("reason", "none")).partition(":")[0] for each in books.letters)
+    ended = [each for chain in books.chains.values() for each in chain if "outcome" in each]
     return {
         "stack": books.stack.name,
         "causes": {
-            "resources": len(causes.weakened), "weakenings": sum(causes.weakened.values()),
+            "resources": len(causes.made), "weakenings": causes.weakened.total(),
             "gone at once": len(causes.deleted), "duplicates": causes.duplicates, "poison": causes.poison,
             "workers killed": causes.killed,
         },
-        "keys switched on": {"with effect": changes.total(), "without": repeats.total()},
+        "switched on": {name: {"with effect": changes[name], "without": repeats[name]} for name in sorted(changes)},
+        "repairs": dict(sorted(Counter(str(each["control"]) for each in ended if each["outcome"] in DONE).items())),
         "outcomes": dict(books.outcomes.most_common()),
+        "failures": [_failure(each) for each in ended if each["outcome"] in REFUSED],
         "chains": len(books.heads),
         "alerts": len(books.alerts),
         "alerts repeated": repeated,
         "dead letters": dict(reasons.most_common()),
         "broken": books.broken,
     }  # fmt: skip
+
+
+def _by_control(counted: Counter[tuple[str, str]]) -> Counter[str]:
+    total = Counter[str]()
+    for (control, _), count in counted.items():
+        total[control] += count
+    return total
+
+
+def _failure(record: Record) -> str:
+    return f"{record['control']} {record['resource']}: {record.get('detail', '')}"
 
 
 def as_json(found: list[dict[str, Any]]) -> str:

@@ -6,16 +6,12 @@ seed; how it meets the workers is not, so two runs differ.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import threading
-import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 from evenkeel.registry import all_controls
 from sandbox.settings import push
 from tests.cases.case import enforcing
+from tests.world import reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import boto3
+    from collections.abc import Iterator
 
     from sandbox.client import Sandbox
     from sandbox.deploy import Stack
+    from tests.chaos.acts import Act, Acts
 
 OURS = "assumed-role/"
 """Part of the ARN of every function's session, so that people's own calls stay whole."""
-VISIBILITY_SECONDS = 15
+VISIBILITY_SECONDS = 30
 """The queues' in the storm: a dead worker's messages come again after this time, not after six minutes."""
 FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("*", "*", {"code": "ThrottlingException", "chance": 0.03}),
@@ -44,19 +40,25 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("logs", "PutRetentionPolicy", {"code": "ServiceUnavailableException", "after": True, "chance": 0.03}),
     ("dynamodb", "TransactWriteItems", {"code": "InternalServerError", "status": 500, "after": True, "chance": 0.01}),
     ("dynamodb", "TransactWriteItems", {"code": "TransactionInProgressException", "chance": 0.03}),
-    ("kms", "GetKeyRotationStatus", {"code": "NotFoundException", "chance": 0.02}),  # not everywhere known yet
     ("kms", "EnableKeyRotation", {"code": "AccessDeniedException", "chance": 0.03, "message":
      "User is not authorized to perform: kms:EnableKeyRotation with an explicit deny in a service control policy"}),
     ("logs", "PutRetentionPolicy", {"code": "OperationAbortedException", "chance": 0.03}),
     ("s3", "PutBucketPolicy", {"code": "OperationAborted", "chance": 0.05}),
     ("s3", "PutPublicAccessBlock", {"code": "InternalError", "status": 500, "after": True, "chance": 0.05}),
     ("ec2", "RevokeSecurityGroupIngress", {"code": "InternalError", "status": 500, "after": True, "chance": 0.1}),
+    # Not everywhere known yet. Of tables, because they are never set back: AWS does not forget what it knew.
+    ("dynamodb", "DescribeContinuousBackups", {"code": "TableNotFoundException", "chance": 0.1}),
     ("dynamodb", "UpdateTable", {"code": "ResourceInUseException", "chance": 0.1}),
+    ("rds", "ModifyDBInstance", {"code": "InvalidDBInstanceState", "chance": 0.15}),  # before its status shows why
+    ("rds", "ModifyDBInstance", {"code": "InternalFailure", "status": 500, "after": True, "chance": 0.1}),
+    ("lambda", "UpdateFunctionConfiguration", {"code": "ResourceConflictException", "status": 409, "chance": 0.15}),
+    ("lambda", "UpdateFunctionConfiguration",
+     {"code": "ServiceException", "status": 500, "after": True, "chance": 0.1}),
+    ("cloudtrail", "StartLogging", {"code": "ThrottlingException", "chance": 0.2}),
+    ("cloudtrail", "StartLogging", {"code": "InternalFailure", "status": 500, "after": True, "chance": 0.1}),
     ("sns", "Publish", {"code": "InternalErrorException", "status": 500, "chance": 0.05}),
 )  # fmt: skip
 """Service, operation, and what happens to the functions' calls of it."""
-REPEATED = ("CreateKey", "CreateLogGroup", "DisableKeyRotation", "AuthorizeSecurityGroupIngress")
-"""Which events come again."""
 NOT_TAGGED = {
     "controls": ["tagging-required-tags"],
     "resources": ["*:log-group:/storm/short/*"],
@@ -64,33 +66,6 @@ NOT_TAGGED = {
     "approver": "the storm",
     "expires": "2099-01-01",
 }
-POISON: tuple[str, ...] = (
-    "not JSON",
-    "[]",
-    "{}",
-    '{"detail-type": "AWS API Call via CloudTrail", "detail": null}',
-    '{"schema_version": 99, "request": {}}',
-    '{"schema_version": 1, "request": {"control": "kms-key-rotation"}}',
-    "[" * 5000,
-    json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": {"eventSource": 1, "eventName": ["x"]}}),
-)
-"""Bodies that no rule ever sends; each has to end as a dead letter or be dropped as none of our business."""
-
-
-@dataclass
-class Causes:
-    """What was done, for the books. ``weakened`` counts the times each resource was made or set back."""
-
-    weakened: dict[str, int] = field(default_factory=dict)
-    deleted: set[str] = field(default_factory=set)
-    duplicates: int = 0
-    poison: int = 0
-    killed: int = 0
-
-    @property
-    def events(self) -> int:
-        """All causes, repeated and poisoned ones included."""
-        return sum(self.weakened.values()) + self.duplicates + self.poison
 
 
 @dataclass
@@ -99,16 +74,9 @@ class Storm:
 
     sandbox: Sandbox
     stacks: tuple[Stack, ...]
-    user: boto3.Session
+    acts: Acts
     seed: int
-    causes: Causes = field(default_factory=Causes)
     _over: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        """Draw everything from one seed."""
-        self._random = random.Random(self.seed)  # noqa: S311 - a game of chance
-        self._region = f"{self.sandbox.region}:{self.sandbox.account}"
 
     def prepare(self) -> None:
         """Push settings under which everything is repaired at once, and let dead workers' messages come again soon."""
@@ -125,10 +93,13 @@ class Storm:
             for name, queue in stack.resources.items():
                 if name.endswith("Queue") and queue.startswith("http"):
                     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+        self.acts.prepare()
 
     def rage(self, events: int, *, short_lived: int = 5, seconds_between_kills: float = 3.0) -> None:
-        """Cause so many events under faults; workers die meanwhile.
+        """Cause so many acts under faults, of each kind one at least; workers die meanwhile.
 
+        What nobody has set back by then is set back at the end, when no worker dies any more: their leases run out
+        meanwhile, and it is repaired twice.
         ``short_lived`` is how many in about a hundred are of groups that are gone at once; each is looked for during
         two minutes.
         """
@@ -136,102 +107,27 @@ class Storm:
             self.sandbox.faults.add(service, operation, principal=OURS, **what)
         killer = threading.Thread(target=self._kill, args=(seconds_between_kills,), daemon=True)
         killer.start()
+        with reaching(self.acts.client), ThreadPoolExecutor(6) as pool:
+            _play(pool, self._drawn(events, short_lived))
+            self._over.set()
+            _play(pool, self.acts.rest())
+
+    def _drawn(self, events: int, short_lived: int) -> list[Act]:
+        """Draw the acts, each with its dice."""
+        acts, chance = self.acts, random.Random(self.seed)  # noqa: S311 - a game of chance
         weights = {
-            self._key: 36, self._group: 20, self._bucket: 8, self._table: 6, self._open_group: 6,
-            self._short_lived_group: short_lived, self._again: 20, self._poisoned: 3,
+            acts.key: 36, acts.group: 20, acts.bucket: 8, acts.table: 6, acts.open_group: 6, acts.database: 6,
+            acts.function: 6, acts.trail: 6, acts.set_back: 14, acts.short_lived_group: short_lived, acts.again: 20,
+            acts.poisoned: 3,
         }  # fmt: skip
-        acts = self._random.choices(list(weights), list(weights.values()), k=events)
-        seeds = [self._random.getrandbits(32) for _ in acts]
-        with ThreadPoolExecutor(6) as pool:
-            for _ in pool.map(lambda both: both[0](random.Random(both[1])), zip(acts, seeds, strict=True)):  # noqa: S311
-                pass
+        each = [act for act, weight in weights.items() if weight]
+        drawn = each + chance.choices(list(weights), list(weights.values()), k=events - len(each))
+        chance.shuffle(drawn)
+        return [(act, random.Random(chance.getrandbits(32))) for act in drawn]  # noqa: S311 - as above
 
     def calm(self) -> None:
-        """End all faults and the killing."""
-        self._over.set()
+        """End all faults."""
         self.sandbox.faults.clear()
-
-    def _key(self, dice: random.Random) -> None:
-        """Make a key; one in three is weakened again a little later."""
-        kms = self._client("kms")
-        arn = kms.create_key()["KeyMetadata"]["Arn"]
-        self._weakened(arn)
-        if dice.random() < 1 / 3:
-            time.sleep(dice.uniform(0, 1.5))
-            self._weakened(arn)
-            kms.disable_key_rotation(KeyId=arn)
-
-    def _group(self, dice: random.Random) -> None:
-        name = f"/storm/{uuid.UUID(int=dice.getrandbits(128))}"
-        self._client("logs").create_log_group(logGroupName=name)
-        self._weakened(f"arn:aws:logs:{self._region}:log-group:{name}")
-
-    def _bucket(self, dice: random.Random) -> None:
-        """Make a bucket and take its block of public access off."""
-        name = f"storm-{uuid.UUID(int=dice.getrandbits(128))}"
-        place = {"LocationConstraint": self.sandbox.region}
-        self._client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
-        self._client("s3").delete_public_access_block(Bucket=name)
-        self._weakened(f"arn:aws:s3:::{name}", times=2)
-
-    def _table(self, dice: random.Random) -> None:
-        made = self._client("dynamodb").create_table(
-            TableName=f"storm-{uuid.UUID(int=dice.getrandbits(128))}",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        )
-        self._weakened(made["TableDescription"]["TableArn"])
-
-    def _open_group(self, dice: random.Random) -> None:
-        """Make a security group and open it to the world."""
-        ec2 = self._client("ec2")
-        name = f"storm-{uuid.UUID(int=dice.getrandbits(128))}"
-        group = ec2.create_security_group(GroupName=name, Description="storm")["GroupId"]
-        ec2.authorize_security_group_ingress(
-            GroupId=group,
-            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
-        )
-        self._weakened(f"arn:aws:ec2:{self._region}:security-group/{group}")
-
-    def _short_lived_group(self, dice: random.Random) -> None:
-        """Make a log group that is gone before anybody may have looked at it."""
-        name = f"/storm/short/{uuid.UUID(int=dice.getrandbits(128))}"
-        logs = self._client("logs")
-        logs.create_log_group(logGroupName=name)
-        time.sleep(dice.uniform(0, 0.5))
-        logs.delete_log_group(logGroupName=name)
-        with self._lock:
-            self.causes.deleted.add(f"arn:aws:logs:{self._region}:log-group:{name}")
-
-    def _again(self, dice: random.Random) -> None:
-        """Deliver some earlier events again: late, and out of their order."""
-        earlier = self.sandbox.events(eventName=dice.choice(REPEATED))
-        chosen = [deepcopy(event) for event in dice.sample(earlier, min(len(earlier), 5))]
-        entries = [
-            {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
-            for event in chosen
-        ]
-        if entries:
-            self._client("events").put_events(Entries=entries)
-            with self._lock:
-                self.causes.duplicates += len(entries)
-
-    def _poisoned(self, dice: random.Random) -> None:
-        queues = [url for stack in self.stacks for name, url in stack.resources.items() if name.endswith("Queue")]
-        self._client("sqs").send_message(QueueUrl=dice.choice(queues), MessageBody=dice.choice(POISON))
-        with self._lock:
-            self.causes.poison += 1
-
-    def _weakened(self, arn: str, times: int = 1) -> None:
-        with self._lock:
-            self.causes.weakened[arn] = self.causes.weakened.get(arn, 0) + times
-
-    def _client(self, service: str) -> Any:
-        key = f"_{service}_client"
-        if key not in self.__dict__:
-            self.__dict__[key] = self.sandbox.client(service, self.user, max_pool_connections=10)
-        return self.__dict__[key]
 
     def _kill(self, pause: float) -> None:
         """Kill a worker now and then, wherever it may be between its write-ahead and its outcome."""
@@ -240,7 +136,13 @@ class Storm:
             if workers:
                 with suppress(ProcessLookupError):  # it ended by itself
                     os.kill(random.choice(workers), signal.SIGKILL)  # noqa: S311 - a game of chance
-                    self.causes.killed += 1
+                    self.acts.causes.killed += 1
+
+
+def _play(pool: ThreadPoolExecutor, acts: list[Act]) -> None:
+    """Play all acts, several at a time; raise what one of them raised."""
+    for ended in [pool.submit(act, dice) for act, dice in acts]:
+        ended.result()
 
 
 def _children(pid: int) -> Iterator[int]:
@@ -250,13 +152,3 @@ def _children(pid: int) -> Iterator[int]:
             fields = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
             if int(fields[1]) == pid:
                 yield int(folder.name)
-
-
-def wait_until(done: Callable[[], bool], seconds: float, pause: float = 1.0) -> bool:
-    """Wait for something; say whether it came to be in time."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(pause)
-    return True

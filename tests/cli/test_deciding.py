@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from evenkeel_cli import audit_view, proved, stacks
+from evenkeel_cli import audit_view, deciding, proved, stacks
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
 
@@ -27,7 +29,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _release(monkeypatch: pytest.MonkeyPatch, outcome: str) -> Any:
     result = {"outcome": outcome, "control": CONTROL, "resource": ARN, "reason": "rotation is off"}
-    monkeypatch.setattr(proved, "ask", lambda *_: {"results": [result]})
+    monkeypatch.setattr(proved, "ask", lambda *_, **__: {"results": [result]})
     return evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN)
 
 
@@ -44,7 +46,7 @@ def test_what_was_found_is_not_told_as_what_is(monkeypatch: pytest.MonkeyPatch, 
 def test_refusal_says_where_the_resources_records_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, the hint lists the records of all resources of the control."""
     hints: list[str] = []
-    monkeypatch.setattr(proved, "ask", lambda *said: hints.append(said[-1]) or {"results": []})
+    monkeypatch.setattr(proved, "ask", lambda *said, **_: hints.append(said[-1]) or {"results": []})
     for about in (("--resource", ARN), ("--yes",)):
         assert evenkeel("release", CONTROL, "--stack", "evenkeel", *about).exit_code == 0
     one, many = hints
@@ -55,9 +57,9 @@ def test_refusal_says_where_the_resources_records_are(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "told", "hint"),
     [
-        (["nope"], "control nope: there is no such", "Known are cloudtrail-logging, "),
-        (["kms-rotation"], "control kms-rotation: there is no such", f"Did you mean {CONTROL}"),
-        (["kms-rotation", "--drop"], "control kms-rotation: there is no such", f"Did you mean {CONTROL}"),
+        (["nope"], "control nope: not known", "Known are cloudtrail-logging, "),
+        (["kms-rotation"], "control kms-rotation: not known", f"Did you mean {CONTROL}"),
+        (["kms-rotation", "--drop"], "control kms-rotation: not known", f"Did you mean {CONTROL}"),
         ([CONTROL, "--drop", "--because", "b"], "--drop needs --resource", f"--control {CONTROL} --outcome HELD"),
         ([CONTROL, "--drop", "--resource", ARN], "--drop needs --because", "--because"),
         ([CONTROL, "--resource", "1"], "--resource 1: not an ARN", "whole ARN"),
@@ -69,6 +71,50 @@ def test_what_cannot_be_released_is_told_before_anybody_is_asked(arguments: list
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in result.stderr
     assert hint in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "hint"),
+    [
+        ("UnprovedCallerError", "caller: signed more than five minutes ago; sign again", "this machine's clock"),
+        (
+            "ApprovalRefusedError",
+            f"{ARN}: {CONTROL} holds nothing there",
+            f"audit list --stack evenkeel --resource {ARN}",
+        ),
+        ("MalformedPayloadError", "because: write a text", "the stack is older than this command"),
+    ],
+)
+def test_each_refusal_says_what_to_do_about_it(
+    monkeypatch: pytest.MonkeyPatch, kind: str, message: str, hint: str
+) -> None:
+    """If this fails, somebody whose clock is wrong is sent to read audit records."""
+
+    def invoke(**_: Any) -> dict[str, Any]:
+        return {"Payload": io.BytesIO(json.dumps({"error": f"{kind}: {message}"}).encode())}
+
+    clients: Any = lambda _: SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://sts"))  # noqa: E731 - as above
+    clients.session, clients.client = None, lambda *_, **__: SimpleNamespace(invoke=invoke)
+    outputs = {"KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://queue"}
+    monkeypatch.setattr(stacks, "find", lambda *_: Stack("evenkeel", clients, outputs, {}))
+    monkeypatch.setattr(proved, "sign", lambda *_: {})
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN)
+    assert result.exit_code == (2 if kind == "MalformedPayloadError" else 1)
+    assert result.stderr.startswith(f"error: cannot release {CONTROL}: {message}\n")
+    assert hint in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("approve", "--yes"), ("reject", "--because", "b")])
+def test_what_does_not_wait_is_told_before_anybody_is_asked(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """If this fails, a person is shown calls that will be made, and asked, about a change that was made long ago."""
+    monkeypatch.setattr(deciding, "Reader", _Reader(outcome="REMEDIATED"))
+    verb, *options = arguments
+    result = evenkeel(verb, RECORD, "--stack", "evenkeel", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"cannot {verb} record {RECORD} of {ARN}: it is REMEDIATED and does not wait" in result.stderr
+    assert "evenkeel audit list --stack evenkeel --outcome AWAITING" in result.stderr
 
 
 class _Reader:

@@ -79,6 +79,31 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     assert [line in stderr for line in (f"{path}:3: ", f"{path}:4: ", f"{path}:5: ")] == [True] * 3
 
 
+def test_every_mistake_within_a_rule_is_told_with_its_own_line(tmp_path: Path) -> None:
+    """If this fails, an exemption with four mistakes takes four rounds, or sends people to its first line each time."""
+    rule = EXEMPTION.format(expires="2020-01-01").replace("kms-key", "kms-keys").replace("alice@example.com", '""')
+    _, stderr, path = validated(tmp_path, f"{rule}    until: never\nsettle_seconds: soon\n")
+    found = [line.removeprefix("error: ") for line in stderr.splitlines()]
+    assert found == [
+        f"{path}:3: exemptions[0].controls: no such control 'kms-keys-rotation'; did you mean kms-key-rotation?",
+        f"{path}:6: exemptions[0].approver: is required; write who approved it and why",
+        f"{path}:7: exemptions[0].expires: 2020-01-01 has passed; write a later day, or remove the exemption",
+        (
+            f"{path}:8: exemptions[0]: unknown key 'until'; known are accounts, approver, controls, expires, reason,"
+            " resources, tags"
+        ),
+        f"{path}:9: settings.settle_seconds: 'soon'; write whole seconds from 0 to 900",
+        "next:  Mend the file, then run the command again.",
+    ]
+
+
+def test_every_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    """If this fails, a file that was merged badly takes a round for each key."""
+    _, stderr, path = validated(tmp_path, "a: 1\nb: {c: 1, c: 2}\na: 2\na: 3\n")
+    assert [f"{path}:{line}: " in stderr for line in (1, 2, 3, 4)] == [False, True, True, True]
+    assert stderr.count("the first is in line 1") == 2
+
+
 def test_a_file_that_is_not_there_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
     """A misspelt path would end in a traceback."""
     assert "No such file" in evenkeel("settings", "validate", str(tmp_path / "no.yaml")).stderr

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from evenkeel_cli import undo_command
+from evenkeel_cli import functions, undo_command
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.functions import RefusedError
 from evenkeel_cli.stacks import Stack
@@ -45,14 +45,14 @@ class Function:
 def undoing(function: Function, monkeypatch: pytest.MonkeyPatch) -> Undoing:
     """Return the undo function of a stack; nothing is signed and nobody waits."""
     monkeypatch.setattr(undo_command, "sign", lambda *_: {})
-    monkeypatch.setattr(undo_command, "BUSY_PAUSE", 0.0)
-    return Undoing(Stack("evenkeel", cast("Any", function), {"UndoFunctionName": "evenkeel-undo"}, {}))
+    monkeypatch.setattr(functions.time, "sleep", lambda _: None)
+    return Undoing(Stack("evenkeel", cast("Any", function), {"UndoFunctionName": "evenkeel-undo"}, {}), print)
 
 
 def test_a_stack_without_the_function_says_how_to_get_it() -> None:
     """Undo is off by default: people would look for a defect."""
     with pytest.raises(CommandError, match="no undo function") as refused:
-        Undoing(Stack("evenkeel", cast("Any", Function()), {}, {}))
+        Undoing(Stack("evenkeel", cast("Any", Function()), {}, {}), print)
     assert "EnableUndo=true" in refused.value.next_step
     assert refused.value.code is Exit.USAGE
 
@@ -70,7 +70,7 @@ def test_whoever_stays_busy_is_not_waited_for_for_ever(monkeypatch: pytest.Monke
     function = Function(*[{"error": "StaleStateError: it changed"}] * 9)
     with pytest.raises(RefusedError, match="it changed"):
         undoing(function, monkeypatch).run(ARN, RECORD, force=False)
-    assert len(function.answers) == 9 - undo_command.BUSY_TRIES
+    assert len(function.answers) == 9 - len(functions.PAUSES) - 1
 
 
 @pytest.mark.parametrize(

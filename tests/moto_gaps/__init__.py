@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from tests.moto_gaps.appconfig import Configuration
 from tests.moto_gaps.awslambda import updating
 from tests.moto_gaps.dynamodb import creating
+from tests.moto_gaps.sqs import undelay
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Configuration", "creating", "install", "updating"]
+__all__ = ["Configuration", "creating", "install", "undelay", "updating"]
 
 
 def install(patch: pytest.MonkeyPatch) -> None:

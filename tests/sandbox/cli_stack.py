@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 180.0
 CONTROL = "kms-key-rotation"
 
 

@@ -82,4 +82,4 @@ def test_nothing_held_is_said(place: Place) -> None:
     """A release would seem to have failed, or to have done something."""
     assert place.ask("release", CONTROL, "--yes") == []
     result = place.run("release", "nonsense-control", "--yes")
-    assert (result.exit_code, "there is no such" in result.stderr) == (2, True)
+    assert (result.exit_code, "not known" in result.stderr) == (2, True)

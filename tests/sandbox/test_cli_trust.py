@@ -129,6 +129,21 @@ def test_undo_of_what_changed_since_needs_force(place: Place) -> None:
     assert not place.rotates(arn)
 
 
+def test_an_undo_whose_answer_is_lost_is_told_as_what_the_audit_says(place: Place) -> None:
+    """If this fails, a change that was taken back is told as refused: its answer was lost, and it is not done twice."""
+    arn, record_id = place.repaired_key()
+    lost = place.sandbox.faults.add(
+        "lambda", "Invoke", code="ServiceException", status=500, times=1, skip=1, after=True
+    )
+    done = place.run("undo", record_id, "--yes")
+    place.sandbox.faults.clear(lost)
+    assert (done.exit_code, place.rotates(arn)) == (0, False)
+    assert "the answer of function evenkeel-undo was lost (ServiceException); trying again in 1 s" in done.stderr
+    records = place.ask("audit", "list", "--resource", arn, "--control", CONTROL)
+    assert [each.get("outcome", "PLANNED") for each in records] == ["UNDONE", "PLANNED", "REMEDIATED", "PLANNED"]
+    assert f"record {records[0]['record_id']}; it is on hold now" in done.stdout
+
+
 def test_a_wave_is_taken_back_newest_first_and_can_be_gone_on_with(place: Place) -> None:
     """After a bad push hundreds of changes would have to be taken back by hand, and a break would start all over."""
     wave = [place.repaired_key() for _ in range(3)]

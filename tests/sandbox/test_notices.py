@@ -10,6 +10,7 @@ import pytest
 
 from evenkeel_cli import local
 from sandbox.settings import push
+from tests.sandbox import inbox
 from tests.sandbox.cli_stack import Place, eventually, standing
 
 if TYPE_CHECKING:
@@ -24,25 +25,14 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def inbox(place: Place) -> str:
+def alerts(place: Place) -> str:
     """The URL of a queue that hears the stack's alerts."""
-    sqs = place.sandbox.client("sqs")
-    url = str(sqs.create_queue(QueueName="on-call")["QueueUrl"])
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
-             "Resource": arn}  # fmt: skip
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allow]})})
-    place.sandbox.client("sns").subscribe(TopicArn=place.stack.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
-    return url
+    return inbox.subscribe(place.sandbox, place.stack)
 
 
-def _alerts(place: Place, inbox: str, outcome: str) -> list[dict[str, Any]]:
+def _alerts(place: Place, url: str, outcome: str) -> list[dict[str, Any]]:
     """Take all alerts that have come; return those of an outcome (the sandbox has its own repairs to tell of)."""
-    sqs, found = place.sandbox.client("sqs"), []
-    while messages := sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages"):
-        found += [json.loads(each["Body"]) for each in messages]
-        for each in messages:
-            sqs.delete_message(QueueUrl=inbox, ReceiptHandle=each["ReceiptHandle"])
+    found = [json.loads(each["Body"]) for each in inbox.take(place.sandbox, url)]
     return [alert for alert in found if f" {outcome} " in alert["Subject"]]
 
 
@@ -52,7 +42,7 @@ def _round(place: Place) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def test_an_exemption_that_ends_soon_is_announced_once(place: Place, inbox: str) -> None:
+def test_an_exemption_that_ends_soon_is_announced_once(place: Place, alerts: str) -> None:
     """If this fails, exemptions end without a word, the clerk's role cannot tell of them, or it tells every round."""
     last = datetime.now(UTC).date() + timedelta(days=5)
     exemption = {"controls": ["kms-key-rotation"], "resources": ["arn:aws:kms:*:*:key/none"], "reason": "a drill",
@@ -69,7 +59,7 @@ def test_an_exemption_that_ends_soon_is_announced_once(place: Place, inbox: str)
         _round(place)
     assert place.ask(*wanted) == [record]
     assert (record["outcome"], record["before"]["expires"]) == ("EXPIRING", f"{last}")
-    (told,) = eventually(lambda: _alerts(place, inbox, "EXPIRING"), "the alert")
+    (told,) = eventually(lambda: _alerts(place, alerts, "EXPIRING"), "the alert")
     assert told["MessageAttributes"]["record_id"]["Value"] == record["record_id"]
     assert f"its last day is {last} (UTC)" in told["Message"]
 
@@ -78,10 +68,10 @@ def test_an_exemption_that_ends_soon_is_announced_once(place: Place, inbox: str)
     assert "a drill" in place.run("audit", "show", record["record_id"]).stdout
     assert place.ask("audit", "verify", "--resource", record["resource"])["ok"]
     assert place.run("undo", record["record_id"], "--yes").exit_code == 1
-    assert not _alerts(place, inbox, "EXPIRING")
+    assert not _alerts(place, alerts, "EXPIRING")
 
 
-def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, inbox: str) -> None:
+def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, alerts: str) -> None:
     """If this fails, an accepted event can vanish without a trace, or dropping works for nobody."""
     sqs, url = place.sandbox.client("sqs"), place.stack.outputs["DeadLetterQueueUrl"]
     reason = {"reason": {"DataType": "String", "StringValue": "Crashed: KeyError"}}
@@ -97,7 +87,7 @@ def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, in
     assert record["actor"]["principal"].endswith(":user/operator")
     assert record["before"]["message"] == dropped
     assert "its key is gone" in record["detail"]
-    (told,) = eventually(lambda: _alerts(place, inbox, "DROPPED"), "the alert")
+    (told,) = eventually(lambda: _alerts(place, alerts, "DROPPED"), "the alert")
     assert "its key is gone" in told["Message"]
     assert place.ask("audit", "verify", "--resource", record["resource"])["ok"]
 
@@ -120,7 +110,7 @@ def test_who_may_not_invoke_the_clerk_drops_nothing(place: Place) -> None:
     assert letter in {each["id"] for each in place.ask("dlq", "list")}
 
 
-def test_alerts_that_failed_are_sent_from_the_stream(place: Place, inbox: str) -> None:
+def test_alerts_that_failed_are_sent_from_the_stream(place: Place, alerts: str) -> None:
     """If this fails, what was audited while the topic could not be reached is never announced."""
     fault = place.sandbox.faults.add("sns", "Publish", code="InternalErrorException", status=500)
     arn, record_id = place.repaired_key()
@@ -138,7 +128,7 @@ def test_alerts_that_failed_are_sent_from_the_stream(place: Place, inbox: str) -
     place.sandbox.faults.clear(fault)
     for each in dead():
         assert place.ask("dlq", "redrive", each["id"], "--yes")["sent"] == [{"id": each["id"], "group": "notifier"}]
-    told = eventually(lambda: _alerts(place, inbox, "REMEDIATED"), "the alert")
+    told = eventually(lambda: _alerts(place, alerts, "REMEDIATED"), "the alert")
     assert record_id in {alert["MessageAttributes"]["record_id"]["Value"] for alert in told}
     assert arn in "".join(alert["Message"] for alert in told)
     assert not dead()

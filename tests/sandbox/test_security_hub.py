@@ -5,34 +5,29 @@ from __future__ import annotations
 import json
 import time
 from copy import deepcopy
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.client import Sandbox
-from sandbox.deploy import deploy
 from sandbox.settings import push
 from tests.contract.registry import MATCHES
-from tests.sandbox.test_trust import Place, _evenkeels_roles, _eventually, _inbox
+from tests.sandbox.cli_stack import CONTROL, eventually
+from tests.sandbox.trust_stack import Place, evenkeels_roles, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTROL = "kms-key-rotation"
 [EXAMPLE] = [each for each in MATCHES if str(each) == f"{CONTROL}/match-security-hub"]
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     """The real stack, to which CloudTrail tells nothing of keys: only Security Hub does."""
-    with Sandbox(table_seconds=0.0) as running:
-        stack = deploy(running)
-        push(running, stack, {"schema_version": 1, "settle_seconds": 0})
-        running.client("events").disable_rule(Name=f"{stack.name}-kms-ApiCall")
-        alice = running.create_user("alice")
-        yield Place(running, stack, alice, alice, _inbox(running, stack), datetime.now(UTC))
+    with standing() as there:
+        push(there.sandbox, there.stack, {"schema_version": 1, "settle_seconds": 0})
+        there.sandbox.client("events").disable_rule(Name=f"{there.stack.name}-kms-ApiCall")
+        yield there
 
 
 def _weak_key(place: Place) -> str:
@@ -61,11 +56,11 @@ def test_finding_ends_with_the_resource_mended_and_a_note_and_still_new(place: P
     done = place.awaited(arn, "REMEDIATED")
     assert place.rotates(arn)
     assert (done["cause"]["origin"], done["cause"]["finding_id"]) == ("securityhub", finding["Id"])
-    note = _eventually(lambda: _now(place, finding).get("Note"), "the note")
+    note = eventually(lambda: _now(place, finding).get("Note"), "the note")
     assert note["UpdatedBy"] == "evenkeel"
     assert note["Text"].startswith(f"Evenkeel: REMEDIATED by {CONTROL}: ")
     assert done["record_id"] in note["Text"]
-    _eventually(
+    eventually(
         lambda: [line for line in place.sandbox.logs("evenkeel-kms") if '"COMPLIANT"' in line and arn in line],
         "the look that the note's own event brings",
     )
@@ -101,12 +96,12 @@ def test_what_a_person_noted_meanwhile_is_kept(place: Place) -> None:
     arn = _weak_key(place)
     finding = _found(place, arn)
     place.awaited(arn, "REMEDIATED")
-    first = _eventually(lambda: _now(place, finding).get("Note"), "the note")
+    first = eventually(lambda: _now(place, finding).get("Note"), "the note")
     hub = place.sandbox.client("securityhub")
     name = {"Id": finding["Id"], "ProductArn": finding["ProductArn"]}
     place.sandbox.client("kms", place.alice).disable_key_rotation(KeyId=arn)
     hub.batch_update_findings(FindingIdentifiers=[name], Note={"Text": "ticket 42", "UpdatedBy": "carol"})
-    note = _eventually(
+    note = eventually(
         lambda: next((n for n in [_now(place, finding)["Note"]] if n["UpdatedBy"] == "evenkeel"), None), "our next note"
     )
     assert note["Text"] != first["Text"]
@@ -121,8 +116,8 @@ def test_finding_that_is_gone_loses_no_alert(place: Place) -> None:
     finding |= {"Id": "forgotten", "Resources": [{"Type": "AwsKmsKey", "Id": arn}]}
     place.sandbox.client("sqs").send_message(QueueUrl=_queue(place), MessageBody=json.dumps(event))
     done = place.awaited(arn, "REMEDIATED")
-    _eventually(lambda: [each for each in place.alerts() if done["record_id"] in each["Body"]], "the alert")
-    _eventually(
+    eventually(lambda: [each for each in place.alerts() if done["record_id"] in each["Body"]], "the alert")
+    eventually(
         lambda: [line for line in place.sandbox.logs("evenkeel-notifier") if '"finding gone"' in line], "the log line"
     )
 
@@ -135,7 +130,7 @@ def _queue(place: Place) -> str:
 def test_notifier_may_note_and_nothing_else(place: Place) -> None:
     """If this fails, whoever gets hold of the notifier can settle, or make, every finding of the account."""
     finding = _found(place, _weak_key(place), RecordState="ARCHIVED")
-    roles = _evenkeels_roles(place)
+    roles = evenkeels_roles(place)
     [session] = [session for name, session in roles.items() if "Notifier" in name]
     hub = place.sandbox.client("securityhub", session)
     name = {"Id": finding["Id"], "ProductArn": finding["ProductArn"]}

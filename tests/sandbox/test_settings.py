@@ -14,11 +14,11 @@ from sandbox import readback
 from sandbox.client import Sandbox
 from sandbox.deploy import Stack, deploy
 from sandbox.settings import push
+from tests.sandbox.cli_stack import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-PATIENCE_SECONDS = 180.0
 NOTIFY = {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "notify"}}}
 
 
@@ -47,16 +47,6 @@ def _outcomes(sandbox: Sandbox, stack: Stack, key: str) -> list[str]:
         ExpressionAttributeValues={":r": {"S": key}},
     )["Items"]
     return [item["outcome"]["S"] for item in found if "outcome" in item and item["control"]["S"] == "kms-key-rotation"]
-
-
-def _eventually(check: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.2)
-    pytest.fail(f"not within {seconds:.0f} s: {what}")
 
 
 def _session_of(sandbox: Sandbox, stack: Stack, session: Any) -> Any:
@@ -169,7 +159,7 @@ def test_without_the_grant_nothing_is_changed_and_the_message_waits(place: tuple
     assert len(kept) == len(whole["Statement"]) - 1
     iam.put_role_policy(RoleName=role, PolicyName="logs", PolicyDocument=json.dumps({**whole, "Statement": kept}))
     sandbox.client("logs", alice).create_log_group(logGroupName="/waits")
-    line = _eventually(
+    line = eventually(
         lambda: [each for each in sandbox.logs("evenkeel-logs") if '"RETURNED"' in each and ":/waits" in each],
         "the message's return",
     )
@@ -187,9 +177,9 @@ def test_a_push_is_obeyed_within_a_minute(place: tuple[Sandbox, Stack], alice: A
     """People would tell Evenkeel to leave something alone, and it would go on."""
     sandbox, stack = place
     first = _new_key(sandbox, alice)
-    _eventually(lambda: _outcomes(sandbox, stack, first) == ["REMEDIATED"], "the repair before the push")
+    eventually(lambda: _outcomes(sandbox, stack, first) == ["REMEDIATED"], "the repair before the push")
     push(sandbox, stack, NOTIFY, alice)
     time.sleep(CACHE_SECONDS + 1)
     second = _new_key(sandbox, alice)
-    _eventually(lambda: _outcomes(sandbox, stack, second) == ["ANNOUNCED"], "a key that is left alone")
+    eventually(lambda: _outcomes(sandbox, stack, second) == ["ANNOUNCED"], "a key that is left alone")
     assert not sandbox.client("kms").get_key_rotation_status(KeyId=second)["KeyRotationEnabled"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,14 @@ import pytest
 
 from sandbox import deploy, readback
 from sandbox.package import PackageError, layer_zip
+from tests.sandbox.cli_stack import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sandbox.client import Sandbox
 
 HERE = Path(__file__).parent
-PATIENCE_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +34,6 @@ def stack(sandbox: Sandbox, source: Path) -> Iterator[deploy.Stack]:
     """The small stack, deployed."""
     yield deploy.deploy(sandbox, source / "template.yaml", "small", {"Letter": "b"})
     deploy.delete(sandbox, "small")
-
-
-def _eventually(check: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"not within {PATIENCE_SECONDS:.0f} s: {what}")
 
 
 def _receive(sandbox: Sandbox, url: str) -> list[dict[str, Any]]:
@@ -108,7 +97,7 @@ def test_a_stream_reports_partial_failures_and_gives_up(sandbox: Sandbox, stack:
     client = sandbox.client("dynamodb")
     for letter in ("good-1", "poison", "good-2"):
         client.put_item(TableName=stack.resources["Table"], Item={"a": {"S": letter}})
-    failures = _eventually(lambda: _receive(sandbox, stack.resources["Failures"]), "the failure record")
+    failures = eventually(lambda: _receive(sandbox, stack.resources["Failures"]), "the failure record")
     record = json.loads(failures[0]["Body"])
     assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert record["DDBStreamBatchInfo"]["batchSize"] == 1
@@ -117,7 +106,7 @@ def test_a_stream_reports_partial_failures_and_gives_up(sandbox: Sandbox, stack:
         lines = "\n".join(sandbox.logs(stack.outputs["Function"]))
         return [word for word in ("good-1", "good-2", "poison") if f"handled {word}" in lines]
 
-    _eventually(lambda: handled() == ["good-1", "good-2"], "both good records handled")
+    eventually(lambda: handled() == ["good-1", "good-2"], "both good records handled")
 
 
 def test_metrics_in_logs_raise_alarms_that_reach_the_topic(sandbox: Sandbox, stack: deploy.Stack) -> None:
@@ -125,10 +114,10 @@ def test_metrics_in_logs_raise_alarms_that_reach_the_topic(sandbox: Sandbox, sta
     sandbox.client("lambda").invoke(FunctionName=stack.outputs["Function"], Payload=b'{"metric": 3, "Records": []}')
     name = stack.resources["Alarm"]
     alarms = sandbox.client("cloudwatch")
-    _eventually(
+    eventually(
         lambda: alarms.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM", "the alarm"
     )
-    messages = _eventually(lambda: _receive(sandbox, stack.resources["Listener"]), "the alarm's message")
+    messages = eventually(lambda: _receive(sandbox, stack.resources["Listener"]), "the alarm's message")
     told = json.loads(json.loads(messages[0]["Body"])["Message"])
     assert (told["AlarmName"], told["NewStateValue"]) == (name, "ALARM")
 
@@ -138,7 +127,7 @@ def test_a_queue_that_refuses_the_rule_leaves_the_event_in_the_dead_letter_queue
 ) -> None:
     """A queue policy without EventBridge loses every event on AWS, and would lose none here."""
     sandbox.client("sns").create_topic(Name="undeliverable")
-    (message,) = _eventually(lambda: _receive(sandbox, stack.resources["Lost"]), "the undelivered event")
+    (message,) = eventually(lambda: _receive(sandbox, stack.resources["Lost"]), "the undelivered event")
     assert json.loads(message["Body"])["detail"]["requestParameters"]["name"] == "undeliverable"
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
     assert message["MessageAttributes"]["RULE_ARN"]["StringValue"].endswith(stack.resources["Rule"])
@@ -155,6 +144,6 @@ def test_a_mapping_needs_its_roles_permission(sandbox: Sandbox, stack: deploy.St
         found = mappings.get_event_source_mapping(UUID=stack.resources["QueueSource"])
         return str(found.get("LastProcessingResult", ""))
 
-    problem = _eventually(lambda: result() if "PROBLEM" in result() else "", "the mapping's problem")
+    problem = eventually(lambda: result() if "PROBLEM" in result() else "", "the mapping's problem")
     assert "sqs:DeleteMessage" in problem
     assert [each["Body"] for each in _receive(sandbox, stack.resources["Queue"])] == ["waits"]

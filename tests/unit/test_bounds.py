@@ -16,7 +16,8 @@ from evenkeel.counters import CONTROL_HOLD, Counted
 from evenkeel.errors import LeaseHeldError
 from evenkeel.model import Actor, Cause
 from evenkeel.registry import all_controls
-from tests.world import ACCOUNT, QUEUE_URL, client, one_at_a_time, request
+from tests.wire import one_at_a_time
+from tests.world import ACCOUNT, QUEUE_URL, client, request
 
 if TYPE_CHECKING:
     from evenkeel.model import Request
@@ -49,7 +50,7 @@ def _limit(limit: int, seconds: int = 3600) -> dict[str, Any]:
 
 def _in_parallel(world: World, wishes: list[Request], document: dict[str, Any]) -> Counter[str]:
     """Run each request in a thread and worker of its own, all begun together; count the outcomes."""
-    connect, loaded = one_at_a_time(), settings.parse(json.dumps(document))
+    connect, loaded = one_at_a_time(client), settings.parse(json.dumps(document))
     ready, found, lock = threading.Barrier(len(wishes)), Counter[str](), threading.Lock()
 
     def work(number: int, wish: Request) -> None:

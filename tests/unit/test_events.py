@@ -190,84 +190,6 @@ def test_arns_of_other_partitions_are_built() -> None:
     assert events.resource_arn(KEYS, "1", place) == f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/1"
 
 
-REQUEST = Request(
-    "kms-key-rotation",
-    Resource(KEY, ACCOUNT, REGION),
-    Cause("cloudtrail", "e", "CreateKey", "2026-11-20T09:00:00Z"),
-    Actor("p", "k", "o", "u", "i", "s"),
-    creates=True,
-    dry_run=False,
-    attempt=3,
-    first_seen="2026-11-20T09:00:00+00:00",
-    plan="p-1",
-)
-
-
-def test_request_survives_the_queue() -> None:
-    """If this fails, a returned request comes back as another one."""
-    for request in (REQUEST, replace(REQUEST, settles=True)):
-        assert events.parse(events.encode(request), KMS, PLACE).requests == (request,)
-
-
-def test_request_that_was_put_back_by_an_older_version_is_still_read() -> None:
-    """If this fails, what waits in the queues when the stack is updated goes to the dead letters."""
-    message = events.encode(REQUEST)
-    cause = {name: value for name, value in message["request"]["cause"].items() if name.startswith(("origin", "event"))}
-    before = {name: value for name, value in message["request"].items() if name != "settles"}
-    older = {**message, "request": {**before, "cause": cause}}
-    assert events.parse(older, KMS, PLACE).requests == (REQUEST,)
-
-
-def _spoiled(**fields: Any) -> dict[str, Any]:
-    message = events.encode(REQUEST)
-    return {**message, "request": {**message["request"], **fields}}
-
-
-@pytest.mark.parametrize(
-    ("message", "told"),
-    [
-        ({"request": {}}, "a request of schema version None, not 1"),
-        ({"schema_version": 2, "request": {}}, "a request of schema version 2, not 1"),
-        ({"schema_version": 1, "request": {}}, "a returned request of unknown form"),
-        ({"schema_version": 1, "request": "x"}, "a returned request of unknown form"),
-        (_spoiled(resource=5), "a returned request of unknown form"),
-        (_spoiled(resource={"arn": KEY}), "a returned request of unknown form"),
-        (_spoiled(more=1), "a returned request of unknown form"),
-        (_spoiled(attempt="3"), "a returned request of unknown form"),
-        (_spoiled(attempt=-1), "a returned request of unknown form"),
-        (_spoiled(first_seen=5), "a returned request of unknown form"),
-        (_spoiled(first_seen="yesterday"), "a returned request of unknown form"),
-        (_spoiled(first_seen="2026-11-20T09:00:00"), "a returned request of unknown form"),
-        (_spoiled(creates="yes"), "a returned request of unknown form"),
-        (_spoiled(settles="yes"), "a returned request of unknown form"),
-        (_spoiled(plan=None), "a returned request of unknown form"),
-        (_spoiled(control=[]), "a returned request of unknown form"),
-        (_spoiled(control="sqs-encryption"), "a returned request for the unknown control 'sqs-encryption'"),
-        (
-            _spoiled(resource={"arn": 5, "account": ACCOUNT, "region": REGION}),
-            "a returned request of unknown form",
-        ),
-        (
-            _spoiled(resource={"arn": "arn:aws:s3:::b", "account": ACCOUNT, "region": REGION}),
-            "'arn:aws:s3:::b' is no AWS::KMS::Key",
-        ),
-        (
-            _spoiled(resource={"arn": KEY.replace(REGION, "us-east-1"), "account": ACCOUNT, "region": REGION}),
-            f"'{KEY.replace(REGION, 'us-east-1')}' is not in account {ACCOUNT}, {REGION}",
-        ),
-        (
-            _spoiled(resource={"arn": KEY, "account": "210987654321", "region": REGION}),
-            f"'{KEY}' is not in account {ACCOUNT}, {REGION}",
-        ),
-    ],
-)
-def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: str) -> None:
-    """If this fails, a forged or broken message in the queue is acted on or crashes the worker."""
-    with pytest.raises(MalformedPayloadError) as caught:
-        events.parse(message, KMS, PLACE)
-    assert str(caught.value).startswith(told)
-
-
 @pytest.mark.parametrize(
     ("expression", "document", "found"),
     [
@@ -331,20 +253,6 @@ def test_event_of_config_without_its_item_is_dropped(item: Any) -> None:
     """If this fails, a notification that Config left the item out of (too large) crashes the worker."""
     event = {**_config_item(), "detail": {"configurationItem": item}}
     assert events.parse(event, KMS, PLACE).irrelevant
-
-
-@pytest.mark.parametrize(
-    ("group", "control", "arn"),
-    [
-        (KMS, "kms-key-rotation", KEY),
-        (LOGS, "logs-group-retention", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/a"),
-        (TAGS, "tagging-required-tags", "arn:aws:s3:::b"),
-    ],
-)
-def test_first_request_of_every_kind_of_arn_survives_the_queue(group: Any, control: str, arn: str) -> None:
-    """If this fails, the clerk's first question, or one about a bucket, is refused as malformed."""
-    wish = Request(control, Resource(arn, ACCOUNT, REGION), Cause("verify"))
-    assert events.parse(events.encode(wish), group, PLACE).requests == (wish,)
 
 
 def test_event_tells_its_own_time_and_a_name_of_bounded_length() -> None:

@@ -11,7 +11,7 @@ from clerk import handler as clerk
 from evenkeel.records import record_hash
 from notifier import alert
 from tests.wire import Crash
-from tests.world import Context
+from tests.world import Context, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +150,22 @@ def test_settings_that_cannot_be_used_stop_nothing_else(
         world.wire.fail("appconfigdata", "StartConfigurationSession", "AccessDeniedException", times=9)
     assert _round(world) == []
     assert "no notices: settings cannot be used" in caplog.text
-    assert ("SettingsUnread" in capsys.readouterr().out) == (trouble == "unread")
+    counted = {"refused": "SettingsRefused", "unread": "SettingsUnread"}[trouble]
+    assert metrics(capsys.readouterr().out)[counted] == 1
     world.wire.clear()
     _push(world, 5)
     assert len(_round(world)) == 1
+
+
+def test_a_refused_document_counts_in_one_round_and_not_in_the_next(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, a stack without events keeps a bad push, or the clerk's rounds take the mended one back, too."""
+    found = []
+    for document in ('{"schema_version": 1}', "nonsense", None, None, "other nonsense", '{"schema_version": 1}'):
+        if document:
+            world.settings(document)
+        _round(world)
+        found.append(metrics(capsys.readouterr().out).get("SettingsRefused", 0))
+        clerk._settings()._provider = None  # a minute passes: the cache is over
+    assert found == [0, 1, 0, 0, 1, 0]

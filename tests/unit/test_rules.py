@@ -1,17 +1,16 @@
-"""Selectors, exemptions, freezes and overrides, as tables; whatever is wrong is said with its place."""
+"""Selectors and overrides, as tables; whatever is wrong is said with its place."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from evenkeel import rules
 from evenkeel.errors import SettingsError
-from evenkeel.rules import Freeze, Selector, Subject, TagsUnknownError
+from evenkeel.mistakes import gathered
+from evenkeel.rules import Selector, Subject, TagsUnknownError
 
-NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 ARN = "arn:aws:sqs:eu-west-1:123456789012:orders[1]"
 ENV = (("env", ("dev", "test")),)
 TEAM = (("team", ("web",)),)
@@ -104,8 +103,11 @@ def test_which_selectors_may_hold_for_one_resource(one: Selector, two: Selector,
     assert (one.may_overlap(two), two.may_overlap(one)) == (overlap, overlap)
 
 
-def _overrides(*given: dict[str, Any]) -> list[rules.Override]:
-    return [rules.override(each, f"overrides[{number}]") for number, each in enumerate(given)]
+def _compared(*given: dict[str, Any]) -> None:
+    """Read overrides and compare them with each other."""
+    with gathered() as mistakes:
+        found = [rules.override(each, f"overrides[{number}]", mistakes) for number, each in enumerate(given)]
+        rules.tell_overlaps(found, mistakes)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def _overrides(*given: dict[str, Any]) -> list[rules.Override]:
 )
 def test_overrides_that_never_contradict_are_taken(pair: list[dict[str, Any]]) -> None:
     """If this fails, people cannot write two rules that go well together."""
-    rules.refuse_overlaps(_overrides(*pair))
+    _compared(*pair)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_overrides_that_never_contradict_are_taken(pair: list[dict[str, Any]]) -
 def test_overrides_that_contradict_are_refused_by_name(given: list[dict[str, Any]], told: str) -> None:
     """If this fails, which of two rules holds is an accident of their order in the file."""
     with pytest.raises(SettingsError) as caught:
-        rules.refuse_overlaps(_overrides(*given))
+        _compared(*given)
     last = len(given) - 1
     assert str(caught.value).startswith(f"overrides[{last}]: may hold for the same resource as overrides[0] and {told}")
 
@@ -153,7 +155,6 @@ def test_overrides_that_contradict_are_refused_by_name(given: list[dict[str, Any
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        (5, "w: is a whole number; write keys and values"),
         ({"regions": ["a"]}, "w: changes nothing; give it a mode, parameters or a blast_radius"),
         ({"mode": "off"}, "w: is for nothing; give it resources, accounts, regions or tags"),
         ({"mode": "off", "tags": {}}, "w: is for nothing; give it resources, accounts, regions or tags"),
@@ -176,169 +177,6 @@ def test_overrides_that_contradict_are_refused_by_name(given: list[dict[str, Any
 )
 def test_wrong_overrides_are_refused_with_the_place(raw: Any, told: str) -> None:
     """If this fails, an override that means nothing is taken for a rule, or its author must guess what is wrong."""
-    with pytest.raises(SettingsError) as caught:
-        rules.override(raw, "w")
+    with pytest.raises(SettingsError) as caught, gathered() as mistakes:
+        rules.override(raw, "w", mistakes)
     assert str(caught.value).startswith(told)
-
-
-def _exemption(**differs: Any) -> dict[str, Any]:
-    whole = {
-        "controls": ["kms-key-rotation"],
-        "resources": ["*"],
-        "reason": "migration",
-        "approver": "ciso@example.com",
-        "expires": "2026-11-20",
-    }
-    return {name: value for name, value in {**whole, **differs}.items() if value is not ...}
-
-
-@pytest.mark.parametrize(
-    ("expires", "in_force", "soon"),
-    [
-        ("2026-11-19", False, False),
-        ("2026-11-20", True, True),
-        ("2026-12-04", True, True),
-        ("2026-12-05", True, False),
-        (date(2026, 11, 20), True, True),
-        ("2020-01-01", False, False),
-    ],
-)
-def test_exemption_holds_to_the_end_of_its_last_day(expires: Any, in_force: bool, soon: bool) -> None:
-    """If this fails, an exemption outlives its date, ends a day early, or ends without people being told."""
-    found = rules.exemption(_exemption(expires=expires), "e")
-    midnight = NOW.replace(hour=23, minute=59, second=59)
-    assert (found.in_force(NOW), found.ends_soon(NOW)) == (in_force, soon)
-    assert (found.in_force(midnight), found.ends_soon(midnight)) == (in_force, soon)
-
-
-def test_exemption_ends_at_midnight_utc() -> None:
-    """If this fails, when an exemption ends depends on the machine that asks."""
-    found = rules.exemption(_exemption(), "e")
-    assert not found.in_force(NOW.replace(hour=0) + timedelta(days=1))
-
-
-@pytest.mark.parametrize(("controls", "covers"), [(["*"], True), (["kms-key-rotation"], True), (["other"], False)])
-def test_which_controls_an_exemption_is_about(controls: list[str], covers: bool) -> None:
-    """If this fails, an exemption hides findings of controls that nobody exempted."""
-    assert rules.exemption(_exemption(controls=controls), "e").covers("kms-key-rotation") is covers
-
-
-@pytest.mark.parametrize(
-    ("differs", "told"),
-    [
-        ({"reason": ...}, "e.reason: is required; write who approved it and why"),
-        ({"reason": "  "}, "e.reason: is required"),
-        ({"approver": ...}, "e.approver: is required"),
-        ({"approver": 5}, "e.approver: is required"),
-        ({"expires": ...}, "e.expires: None; write the last day as YYYY-MM-DD"),
-        ({"expires": "soon"}, "e.expires: 'soon'; write the last day as YYYY-MM-DD"),
-        ({"expires": "2026-02-30"}, "e.expires: '2026-02-30'; write the last day"),
-        ({"expires": 20261120.5}, "e.expires: 20261120.5; write the last day"),
-        ({"expires": datetime(2026, 11, 20, 12, tzinfo=UTC)}, "e.expires: datetime.datetime(2026"),
-        ({"controls": ...}, "e.controls: write a list of texts"),
-        ({"controls": []}, "e.controls: write a list of texts"),
-        ({"resources": ...}, "e: is for nothing; give it resources, accounts or tags"),
-        (
-            {"resources": ["my-bucket"]},
-            "e.resources: 'my-bucket' fits no ARN; write one from arn: on, or '*:my-bucket'",
-        ),
-        ({"regions": ["a"]}, "e: unknown key 'regions'"),
-        ({"until": "2026"}, "e: unknown key 'until'"),
-    ],
-)
-def test_wrong_exemptions_are_refused_with_the_place(differs: dict[str, Any], told: str) -> None:
-    """If this fails, something is exempted without anybody's name, reason or end."""
-    with pytest.raises(SettingsError) as caught:
-        rules.exemption(_exemption(**differs), "e")
-    assert str(caught.value).startswith(told)
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-@pytest.mark.parametrize(
-    ("freeze", "now", "ends"),
-    [
-        (("0 18 * * 5", 62, "UTC"), "2026-11-20T17:59:59+00:00", None),
-        (("0 18 * * 5", 62, "UTC"), "2026-11-20T18:00:00+00:00", "2026-11-23T08:00:00+00:00"),
-        (("0 18 * * 5", 62, "UTC"), "2026-11-23T07:59:59+00:00", "2026-11-23T08:00:00+00:00"),
-        (("0 18 * * 5", 62, "UTC"), "2026-11-23T08:00:00+00:00", None),
-        (("0 0 * * *", 48, "UTC"), "2026-11-20T09:00:00+00:00", "2026-11-22T00:00:00+00:00"),
-        (("0 0 29 2 *", 1, "UTC"), "2026-11-20T09:00:00+00:00", None),
-        (("0 0 29 2 *", 24, "UTC"), "2028-02-29T09:00:00+00:00", "2028-03-01T00:00:00+00:00"),
-        # Madrid is an hour ahead of UTC in winter, two in summer.
-        (("0 9 * * *", 1, "Europe/Madrid"), "2026-11-20T07:59:00+00:00", None),
-        (("0 9 * * *", 1, "Europe/Madrid"), "2026-11-20T08:30:00+00:00", "2026-11-20T09:00:00+00:00"),
-        (("0 9 * * *", 1, "Europe/Madrid"), "2026-07-20T07:30:00+00:00", "2026-07-20T08:00:00+00:00"),
-        (("0 9 * * *", 1, "Europe/Madrid"), "2026-07-20T08:30:00+00:00", None),
-        # The clocks go back on 25 October 2026 and forward on 29 March: a freeze ends by the clock on the wall.
-        (("0 0 * * 6", 48, "Europe/Madrid"), "2026-10-25T22:30:00+00:00", "2026-10-25T23:00:00+00:00"),
-        (("0 0 * * 6", 48, "Europe/Madrid"), "2026-10-25T23:00:00+00:00", None),
-        (("0 0 * * 6", 48, "Europe/Madrid"), "2026-03-29T21:30:00+00:00", "2026-03-29T22:00:00+00:00"),
-        (("0 0 * * 6", 48, "Europe/Madrid"), "2026-03-29T22:00:00+00:00", None),
-        # 02:30 does not exist on 29 March: the freeze begins when the clocks have gone forward.
-        (("30 2 * * *", 2, "Europe/Madrid"), "2026-03-29T01:30:00+00:00", "2026-03-29T03:00:00+00:00"),
-    ],
-)
-def test_when_a_freeze_holds_and_ends(freeze: tuple[str, int, str], now: str, ends: str | None) -> None:
-    """If this fails, resources are changed in a freeze, or left alone outside of one."""
-    found = Freeze("f", freeze[0], freeze[1], freeze[2], ("*",), "freezes[0]").ends("kms-key-rotation", _at(now))
-    assert found == (ends and _at(ends))
-
-
-def test_one_moment_is_another_hour_in_another_zone() -> None:
-    """If this fails, the freeze of one time zone is taken for that of another with the same cron expression."""
-    zones = ("Europe/Madrid", "Asia/Tokyo")
-    madrid, tokyo = (Freeze("f", "0 9 * * *", 1, zone, ("*",), "freezes[0]") for zone in zones)
-    now = _at("2026-11-20T08:30:00+00:00")
-    assert madrid.ends("x", now) == _at("2026-11-20T09:00:00+00:00")
-    assert tokyo.ends("x", now) is None
-
-
-def test_a_freeze_is_about_its_controls() -> None:
-    """If this fails, a freeze of one control stops all, or stops none."""
-    frozen = Freeze("f", "* * * * *", 1, "UTC", ("a", "b"), "freezes[0]")
-    assert [bool(frozen.ends(control, NOW)) for control in ("a", "b", "c")] == [True, True, False]
-
-
-def test_a_freeze_needs_no_more_than_cron_and_hours() -> None:
-    """If this fails, the simplest freeze is refused, or does not stop everything."""
-    assert rules.freeze({"cron": "0 0 24 12 *", "hours": 48}, "freezes[0]") == Freeze(
-        "freezes[0]", "0 0 24 12 *", 48, "UTC", ("*",), "freezes[0]"
-    )
-
-
-@pytest.mark.parametrize(
-    ("differs", "told"),
-    [
-        ({"hours": 0}, "f.hours: 0; write whole hours from 1 to 744"),
-        ({"hours": 745}, "f.hours: 745; write whole hours"),
-        ({"hours": "8"}, "f.hours: '8'; write whole hours"),
-        ({"hours": True}, "f.hours: True; write whole hours"),
-        ({"hours": ...}, "f.hours: None; write whole hours"),
-        ({"timezone": "Mars/Olympus"}, "f.timezone: 'Mars/Olympus' is no time zone; write one like Europe/Madrid"),
-        ({"timezone": ""}, "f.timezone: '' is no time zone"),
-        ({"timezone": "Europe"}, "f.timezone: 'Europe' is no time zone"),
-        ({"timezone": "../etc/passwd"}, "f.timezone: '../etc/passwd' is no time zone"),
-        ({"timezone": "x" * 5000}, "f.timezone: 'xxx"),
-        ({"timezone": "a\0b"}, "f.timezone: 'a\\x00b' is no time zone"),
-        ({"timezone": 5}, "f.timezone: 5 is no time zone"),
-        ({"cron": "0 0 30 2 *"}, "f.cron: '0 0 30 2 *'"),
-        ({"cron": "0 0 31 2,4,6,9,11 *"}, "f.cron: '0 0 31 2,4,6,9,11 *'"),
-        ({"cron": "daily"}, "f.cron: 'daily'"),
-        ({"cron": ...}, "f.cron: ''"),
-        ({"cron": "61 0 * * *"}, "f.cron: '61 0 * * *'"),
-        ({"controls": []}, "f.controls: write a list of texts"),
-        ({"controls": "*"}, "f.controls: write a list of texts"),
-        ({"days": 1}, "f: unknown key 'days'; known are controls, cron, hours, name, timezone"),
-    ],
-)
-def test_wrong_freezes_are_refused_with_the_place(differs: dict[str, Any], told: str) -> None:
-    """If this fails, a freeze that never holds is believed in, or a worker crashes on it."""
-    raw = {"cron": "0 0 * * *", "hours": 8, **differs}
-    with pytest.raises(SettingsError) as caught:
-        rules.freeze({name: value for name, value in raw.items() if value is not ...}, "f")
-    assert str(caught.value).startswith(told)
-    if "cron" in differs:
-        assert str(caught.value).endswith("write minute hour day month weekday")

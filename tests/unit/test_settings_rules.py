@@ -217,27 +217,6 @@ def test_rule_for_several_controls_may_name_a_resource_of_any(controls: list[str
     assert settings.check(document, CONTROLS.values(), variables=ENV).exemptions
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
-    """If this fails, whoever mends a document learns of its next mistake only after the first is mended."""
-    wrong = {
-        "schema_version": 1,
-        "controls": {KMS.id: [], "logs-group-retention": {"overrides": [{"mode": "off"}, 5]}},
-        "exemptions": [{}, 1],
-        "freezes": "soon",
-    }
-    with pytest.raises(SettingsError) as refused:
-        settings.parse(json.dumps(wrong))
-    places = [problem.partition(":")[0] for problem in str(refused.value).split("; ") if ": " in problem]
-    assert places == [
-        "exemptions[0].reason",
-        "exemptions[1]",
-        "freezes",
-        f"controls.{KMS.id}",
-        "controls.logs-group-retention.overrides[0]",
-        "controls.logs-group-retention.overrides[1]",
-    ]
-
-
 def test_what_the_stack_provides_may_be_given() -> None:
     """If this fails, the command line refuses a valid document for want of what only the stack's functions know."""
     (encryption,) = (each for each in all_controls().values() if each.id == "logs-group-encryption")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel import marks, records
+from evenkeel import due, marks, records
 from evenkeel.counters import Counters
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
 from evenkeel.model import Outcome
@@ -31,7 +31,6 @@ LEASE = timedelta(seconds=90)
 LOOK_AGAIN = timedelta(minutes=15)
 """When the clerk asks after a plan that has no outcome."""
 _CONFLICT_ATTEMPTS = 5
-_HOLD = ("hold_until", "hold_reason", "hold_record", "held_request")
 
 
 class Ledger:
@@ -98,10 +97,7 @@ class Ledger:
         """
         now = self._clock()
         sealed = records.seal(record, item.head, item.head_expires_at)
-        hold: dict[str, Any] = {}
-        if hold_until:
-            until, hold_record = int(hold_until.timestamp()), sealed["record_id"]
-            hold = {"hold_until": until, "hold_reason": record["reason"], "hold_record": hold_record}
+        hold = marks.bare_hold(sealed, hold_until, record["reason"]) if hold_until else {}
         self._advance(
             item,
             sealed,
@@ -112,9 +108,9 @@ class Ledger:
                 "plan_digest": records.digest(record["calls"]),
                 "lease_owner": self.owner,
                 "lease_until": _milliseconds(now + LEASE),
-                **marks.due("plan", record, now + LOOK_AGAIN),
+                **due.keys("plan", record, now + LOOK_AGAIN),
             },
-            tuple(name for name in _HOLD if name not in hold),
+            tuple(name for name in marks.HOLD if name not in hold),
         )
         return sealed
 
@@ -159,13 +155,13 @@ class Ledger:
         gone: tuple[str, ...] = ("lease_owner", "lease_until")
         changes: dict[str, Any] = {"rounds": list(rounds)} if rounds else {}
         if not keep_open:
-            gone = (*gone, "plan", "plan_digest", "planned_at", "due_shard", "due_at")
+            gone = (*gone, "plan", "plan_digest", "planned_at", *due.KEYS)
         if record["outcome"] == Outcome.PARTIAL:
             changes |= marks.announcement(record, self._clock())
         if hold:
             changes |= marks.hold(sealed, *hold)
         elif unhold:
-            gone = (*gone, *_HOLD)
+            gone = (*gone, *marks.HOLD)
         gone = tuple(name for name in gone if name not in changes)
         self._advance(StateItem(head=item_head), sealed, changes, gone)
         return sealed
@@ -177,7 +173,7 @@ class Ledger:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
         sealed = records.seal(record, item.head, item.head_expires_at)
-        self._advance(item, sealed, marks.announcement(record, self._clock()), (*_HOLD, "due_shard", "due_at"))
+        self._advance(item, sealed, marks.announcement(record, self._clock()), (*marks.HOLD, *due.KEYS))
         return sealed
 
     def hold(self, record: Record, item: StateItem, until: datetime, request: Request) -> Record:
@@ -193,22 +189,12 @@ class Ledger:
 
     def held_by(self, control: str) -> Iterator[tuple[str, StateItem]]:
         """Yield the resources whose requests are kept by a control's hold, but not those that wait for approval."""
-        for shard in range(records.SHARDS):
-            pages = self._aws.pages(
-                "dynamodb",
-                "query",
-                TableName=self._state,
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard",
-                ExpressionAttributeValues={":shard": {"S": f"held#{shard:02d}"}},
-            )
-            for page in pages:
-                for key in page["Items"]:
-                    name, _, arn = key["pk"]["S"].partition("#")
-                    item = self.state(name, arn) if name == control else StateItem()
-                    record = self.record(arn, item.hold_record) if item.hold_record else None
-                    if record and record.get("outcome") == Outcome.HELD:
-                        yield arn, item
+        for key in due.find(self._aws, self._state, "held"):
+            name, _, arn = key.partition("#")
+            item = self.state(name, arn) if name == control else StateItem()
+            record = self.record(arn, item.hold_record) if item.hold_record else None
+            if record and record.get("outcome") == Outcome.HELD:
+                yield arn, item
 
     def unhold(self, control: str, arn: str, item: StateItem) -> None:
         """End a hold.
@@ -216,7 +202,7 @@ class Ledger:
         Raises:
             LeaseHeldError: the state item is not ``item`` any more.
         """
-        self._update_state(control, arn, {}, (*_HOLD, "rounds", "due_shard", "due_at"), item.head)
+        self._update_state(control, arn, {}, (*marks.HOLD, "rounds", *due.KEYS), item.head)
 
     def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
         """Put a record and move the state item's head to it, in one transaction."""

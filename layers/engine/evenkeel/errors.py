@@ -20,7 +20,19 @@ class MalformedPayloadError(EvenkeelError):
 
 
 class SettingsError(EvenkeelError):
-    """The settings cannot be read or are not valid, so nothing may be changed."""
+    """The settings cannot be read or are not valid, so nothing may be changed.
+
+    ``problems`` is all that is wrong. The text names it, too, up to ``LONGEST`` characters: it goes into messages.
+    """
+
+    LONGEST = 4000
+
+    def __init__(self, *problems: str) -> None:
+        """Keep the problems, one at least."""
+        self.problems = problems
+        told = "; ".join(problems)
+        rest = f"… and more ({len(problems)} in all): evenkeel settings validate tells each"
+        super().__init__(told if len(told) <= self.LONGEST else told[: self.LONGEST] + rest)
 
 
 class SettingsUnreadError(SettingsError):
@@ -108,7 +120,7 @@ _NOT_FOUND_CODES = frozenset({
     "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "NotFound", "NotFoundException", "QueueDoesNotExist",
     "ResourceNotFound", "ResourceNotFoundException", "TableNotFoundException",
 })  # fmt: skip
-_DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 _OWNERS_WORDS = (
     "explicit deny",
     "no resource-based policy allows",
@@ -140,7 +152,7 @@ def classify(error: Exception) -> ErrorKind:
     if not isinstance(error, ClientError):
         return ErrorKind.NOT_FOUND
     name = code(error)
-    if name in _DENIED_CODES:
+    if name in DENIED_CODES:
         message = str(error.response.get("Error", {}).get("Message", ""))
         owners = any(words in message for words in _OWNERS_WORDS)
         return ErrorKind.DENIED if owners else ErrorKind.NOT_GRANTED

@@ -1,11 +1,11 @@
-"""What acts leave on the state item: when to look again, a hold, what was told last; pure."""
+"""What acts leave on the state item: a hold, what was told last; pure."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import records
+from evenkeel import due, records
 from evenkeel.events import encode
 from evenkeel.model import Outcome
 
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from evenkeel.records import Record
 
 
-def due(kind: str, record: Record, moment: datetime) -> dict[str, Any]:
-    """Return the keys of the index of what is due: ``plan`` (look again) or ``held`` (the hold ends)."""
-    return {"due_shard": f"{kind}#{records.shard(record['resource']):02d}", "due_at": int(moment.timestamp())}
+HOLD = ("hold_until", "hold_reason", "hold_record", "held_request")
+"""The attributes of a hold."""
+
+
+def bare_hold(sealed: Record, until: datetime, reason: str) -> dict[str, Any]:
+    """Return the attributes of a hold at whose end nothing comes again."""
+    return {"hold_until": int(until.timestamp()), "hold_reason": reason, "hold_record": sealed["record_id"]}
 
 
 def hold(sealed: Record, until: datetime, request: Request) -> dict[str, Any]:
     """Return the attributes of a hold, at whose end ``request`` comes again."""
-    return {
-        "hold_until": int(until.timestamp()),
-        "hold_reason": sealed["detail"],
-        "hold_record": sealed["record_id"],
-        "held_request": json.dumps(encode(request)),
-        **due("held", sealed, until),
-    }
+    kept = {"held_request": json.dumps(encode(request)), **due.keys("held", sealed, until)}
+    return bare_hold(sealed, until, sealed["detail"]) | kept
 
 
 def finding_digest(record: Record) -> str:

@@ -1,12 +1,12 @@
 """What the settings say of single resources: overrides, exemptions, freezes. What cannot be evaluated says no.
 
-Each rule is checked when the document is read; a wrong one is a SettingsError that names its place in the file.
+Each rule is checked when the document is read. Of a wrong one all mistakes are told, each with its place in the file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,13 +17,11 @@ from evenkeel.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evenkeel.mistakes import Mistakes
+
 SOON = timedelta(days=14)
 """An exemption that ends within this time is announced once."""
 _LONGEST_FREEZE_HOURS = 31 * 24
-_KINDS: dict[type, str] = {
-    bool: "true or false", dict: "keys and values", float: "a fraction", int: "a whole number", list: "a list",
-    str: "a text", type(None): "empty",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,132 +166,106 @@ def _last_firing(cron: str, timezone: str, before: datetime) -> datetime | None:
     return next(CronSim(cron, before, reverse=True), None)
 
 
-def override(raw: Any, where: str) -> Override:
-    """Check one override."""
+def override(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Override:
+    """Read one override."""
     parts = ("resources", "accounts", "regions", "tags")
-    fields = _fields(raw, where, {*parts, "mode", "parameters", "blast_radius"})
-    selector = _selector(fields, where, parts)
+    fields = mistakes.fields(raw, where, {*parts, "mode", "parameters", "blast_radius"})
     given: dict[str, Any] = {name: fields[name] for name in ("mode", "parameters", "blast_radius") if name in fields}
-    if not given:
-        raise SettingsError(f"{where}: changes nothing; give it a mode, parameters or a blast_radius")
-    return Override(selector, given, where)
+    whole = len(fields) == len(raw)
+    if whole and not given:
+        mistakes.tell(where, "changes nothing; give it a mode, parameters or a blast_radius")
+    return Override(_selector(fields, where, parts, mistakes, whole=whole), given, where)
 
 
-def exemption(raw: Any, where: str) -> Exemption:
-    """Check one exemption; reason, approver and expiry are required."""
+def exemption(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Exemption:
+    """Read one exemption; reason, approver and expiry are required."""
     parts = ("resources", "accounts", "tags")
-    fields = _fields(raw, where, {*parts, "controls", "reason", "approver", "expires"})
+    fields = mistakes.fields(raw, where, {*parts, "controls", "reason", "approver", "expires"})
     for name in ("reason", "approver"):
         if not isinstance(fields.get(name), str) or not fields[name].strip():
-            raise SettingsError(f"{where}.{name}: is required; write who approved it and why")
-    expires = fields.get("expires")
+            mistakes.tell(f"{where}.{name}", "is required; write who approved it and why")
+    expires, day = fields.get("expires"), date.max
     try:
         day = expires if type(expires) is date else datetime.strptime(str(expires), "%Y-%m-%d").date()  # noqa: DTZ007
-    except ValueError as error:
-        raise SettingsError(f"{where}.expires: {expires!r}; write the last day as YYYY-MM-DD") from error
-    controls = _texts(fields.get("controls"), f"{where}.controls")
-    return Exemption(controls, _selector(fields, where, parts), fields["reason"], fields["approver"], day, where)
+    except ValueError:
+        mistakes.tell(f"{where}.expires", f"{expires!r}; write the last day as YYYY-MM-DD")
+    controls = mistakes.texts(fields.get("controls"), f"{where}.controls")
+    selector = _selector(fields, where, parts, mistakes, whole=len(fields) == len(raw))
+    return Exemption(controls, selector, str(fields.get("reason")), str(fields.get("approver")), day, where)
 
 
-def freeze(raw: Any, where: str) -> Freeze:
-    """Check one freeze."""
-    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - as above
-
-    fields = _fields(raw, where, {"name", "cron", "hours", "timezone", "controls"})
+def freeze(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Freeze:
+    """Read one freeze."""
+    fields = mistakes.fields(raw, where, {"name", "cron", "hours", "timezone", "controls"})
     hours = fields.get("hours")
     if type(hours) is not int or not 0 < hours <= _LONGEST_FREEZE_HOURS:
-        raise SettingsError(f"{where}.hours: {hours!r}; write whole hours from 1 to {_LONGEST_FREEZE_HOURS}")
-    timezone = fields.get("timezone", "UTC")
+        mistakes.tell(f"{where}.hours", f"{hours!r}; write whole hours from 1 to {_LONGEST_FREEZE_HOURS}")
+        hours = 0
+    timezone, cron = str(fields.get("timezone", "UTC")), str(fields.get("cron", ""))
     try:
-        zone = ZoneInfo(str(timezone))
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder's name, or one too long
-        raise SettingsError(f"{where}.timezone: {timezone!r} is no time zone; write one like Europe/Madrid") from error
-    cron = str(fields.get("cron", ""))
+        zone: tzinfo = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder's name, or one too long
+        mistakes.tell(f"{where}.timezone", f"{fields['timezone']!r} is no time zone; write one like Europe/Madrid")
+        zone = UTC
+    trouble = _cron_trouble(cron, zone)
+    if trouble:
+        mistakes.tell(f"{where}.cron", f"{cron!r}{trouble}; write minute hour day month weekday")
+    controls = mistakes.texts(fields.get("controls", ["*"]), f"{where}.controls")
+    return Freeze(str(fields.get("name") or where), cron, hours, timezone, controls, where)
+
+
+def _cron_trouble(cron: str, zone: tzinfo) -> str:
+    """Say what is wrong with a cron expression, after its quotation; empty if nothing is."""
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - only where settings have freezes
+
     try:
-        if next(CronSim(cron, datetime(2026, 1, 1, tzinfo=zone)), None) is None:
-            raise SettingsError(f"{where}.cron: {cron!r} never fires; write minute hour day month weekday")
+        return "" if next(CronSim(cron, datetime(2026, 1, 1, tzinfo=zone)), None) else " never fires"
     except CronSimError as error:
-        raise SettingsError(f"{where}.cron: {cron!r}: {error}; write minute hour day month weekday") from error
-    name = str(fields.get("name") or where)
-    return Freeze(name, cron, hours, str(timezone), _texts(fields.get("controls", ["*"]), f"{where}.controls"), where)
+        return f": {error}"
 
 
-def refuse_overlaps(overrides: Sequence[Override]) -> None:
-    """Refuse two overrides of one rank that could both hold for one resource and say different things.
-
-    Raises:
-        SettingsError: names both.
-    """
-    for number, one in enumerate(overrides):
-        for two in overrides[number + 1 :]:
+def tell_overlaps(overrides: Sequence[Override], mistakes: Mistakes) -> None:
+    """Tell each override that could hold for a resource of an earlier one of its rank and says something else."""
+    for number, two in enumerate(overrides):
+        for one in overrides[:number]:
             same_rank = one.selector.specificity == two.selector.specificity
             disputed = sorted(name for name in one.given if name in two.given and one.given[name] != two.given[name])
             if same_rank and disputed and one.selector.may_overlap(two.selector):
-                raise SettingsError(
-                    f"{two.where}: may hold for the same resource as {one.where} and says another {disputed[0]}; "
-                    "make one of them more specific, or their accounts, regions or tags disjoint"
+                mistakes.tell(
+                    two.where,
+                    f"may hold for the same resource as {one.where} and says another {disputed[0]}; "
+                    "make one of them more specific, or their accounts, regions or tags disjoint",
                 )
+                break
 
 
-def _selector(fields: Mapping[str, Any], where: str, known: Sequence[str]) -> Selector:
-    """Check the parts of a selector; ``known`` are those that such a rule may have."""
+def _selector(
+    fields: Mapping[str, Any], where: str, known: Sequence[str], mistakes: Mistakes, *, whole: bool
+) -> Selector:
+    """Read the parts of a selector; ``known`` are those that such a rule may have.
+
+    A rule that is not ``whole`` has an unknown key, which may be what it is for.
+    """
+    if whole and all(fields.get(name, {}) == {} for name in known):
+        mistakes.tell(where, f"is for nothing; give it {', '.join(known[:-1])} or {known[-1]}")
     raw_tags = fields.get("tags", {})
     if not isinstance(raw_tags, dict):
-        raise SettingsError(f"{where}.tags: write a key and its value, or a list of values, a line")
+        mistakes.tell(f"{where}.tags", "write a key and its value, or a list of values, a line")
+        raw_tags = {}
     tags = tuple(
-        (str(key), _texts([value] if isinstance(value, str) else value, f"{where}.tags.{key}"))
+        (str(key), mistakes.texts([value] if isinstance(value, str) else value, f"{where}.tags.{key}"))
         for key, value in sorted(raw_tags.items())
     )
     parts = {
-        name: _texts(fields[name], f"{where}.{name}") if name in fields else ()
+        name: mistakes.texts(fields[name], f"{where}.{name}") if name in fields else ()
         for name in ("resources", "accounts", "regions")
     }
     selector = Selector(**parts, tags=tags)
-    if not selector.specificity:
-        raise SettingsError(f"{where}: is for nothing; give it {', '.join(known[:-1])} or {known[-1]}")
     for pattern in selector.resources:
         if not pattern.startswith(("*", "arn:")):
-            raise SettingsError(f"{where}.resources: {pattern!r} fits no ARN; write one from arn: on, or '*:{pattern}'")
+            told = f"{pattern!r} fits no ARN; write one from arn: on, or '*:{pattern}'"
+            mistakes.tell(f"{where}.resources", told)
     for account in selector.accounts:
         if not (account.isdigit() and len(account) == 12):  # noqa: PLR2004 - an AWS account's id has 12 digits
-            raise SettingsError(f"{where}.accounts: {account!r}; write an account's 12 digits in quotes")
+            mistakes.tell(f"{where}.accounts", f"{account!r}; write an account's 12 digits in quotes")
     return selector
-
-
-def _fields(raw: Any, where: str, known: set[str]) -> dict[str, Any]:
-    fields = mapping(raw, where)
-    refuse_unknown(fields, where, known)
-    return fields
-
-
-def mapping(raw: Any, where: str) -> dict[str, Any]:
-    """Return a part of the document that has keys and values.
-
-    Raises:
-        SettingsError: it is something else.
-    """
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{where}: is {kind(raw)}; write keys and values")
-    return raw
-
-
-def refuse_unknown(fields: Mapping[str, Any], where: str, known: set[str]) -> None:
-    """Refuse a key that is none of those known.
-
-    Raises:
-        SettingsError: names the first.
-    """
-    unknown = {str(key) for key in fields} - known
-    if unknown:
-        raise SettingsError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(known))}")
-
-
-def kind(raw: Any) -> str:
-    """Say in a person's words what a value is."""
-    return _KINDS.get(type(raw), type(raw).__name__)
-
-
-def _texts(raw: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(raw, list) or not raw or not all(isinstance(item, str) and item for item in raw):
-        raise SettingsError(f"{where}: write a list of texts")
-    return tuple(raw)

@@ -11,34 +11,26 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from evenkeel import arns, rules
-from evenkeel.control import Control, Env, Radius
 from evenkeel.errors import SettingsError
-from evenkeel.model import SCHEMA_VERSION, Mode
+from evenkeel.layered import layered
+from evenkeel.mistakes import Mistakes, gathered, kind
+from evenkeel.model import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date, datetime
 
+    from evenkeel.control import Control
+    from evenkeel.layered import ControlSettings, Layer
     from evenkeel.rules import Exemption, Freeze, Override, Subject
 
-_Rule = TypeVar("_Rule")
-
 DEFAULT_SETTLE_SECONDS = 60
-_LARGEST = 1_000_000
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
-
-
-@dataclass(frozen=True, slots=True)
-class ControlSettings:
-    """What the settings say about one control, with the control's defaults filled in."""
-
-    mode: Mode
-    parameters: dict[str, Any]
-    radius: Radius
+_PARTS = frozenset({"schema_version", "settle_seconds", "controls", "exemptions", "freezes"})
+_OF_CONTROL = frozenset({"mode", "parameters", "blast_radius", "overrides"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +57,24 @@ class Settings:
             TagsUnknownError: an override depends on tags that are not known.
             SettingsError: a mode, parameter or blast radius is not one that the control knows.
         """
-        given = rules.mapping(self.controls.get(control.id, {}), f"controls.{control.id}")
-        rules.refuse_unknown(given, f"controls.{control.id}", {"mode", "parameters", "blast_radius", "overrides"})
-        layers = [(given, f"controls.{control.id}")]
+        holding: list[Override] = []
         if subject:
             holding = [rule for rule in self.overrides.get(control.id, ()) if rule.selector.matches(subject)]
-            layers += [(rule.given, rule.where) for rule in sorted(holding, key=lambda rule: rule.selector.specificity)]
-        return _layered(control, layers, self.start_mode, variables)
+            holding.sort(key=lambda rule: rule.selector.specificity)
+        with gathered() as mistakes:
+            layers = [self._base(control, mistakes), *((rule.given, rule.where) for rule in holding)]
+            return layered(control, layers, self.start_mode, variables, mistakes)
+
+    def tell_mistakes(self, control: Control, variables: Mapping[str, str], mistakes: Mistakes) -> None:
+        """Tell all that is wrong with what is given for a control, and in each of its overrides."""
+        rules_given = [(rule.given, rule.where) for rule in self.overrides.get(control.id, ())]
+        for layer in (self._base(control, mistakes), *rules_given):
+            layered(control, [layer], self.start_mode, variables, mistakes)
+
+    def _base(self, control: Control, mistakes: Mistakes) -> Layer:
+        """Return what is given for all of a control's resources."""
+        where = f"controls.{control.id}"
+        return mistakes.fields(self.controls.get(control.id, {}), where, _OF_CONTROL), where
 
     def needs_tags(self, control: Control, now: datetime) -> bool:
         """Say whether some rule of a control depends on the resource's tags, so that they have to be read."""
@@ -108,45 +111,45 @@ def check(
     controls: Iterable[Control],
     start_mode: str = "recommended",
     variables: Mapping[str, str] = os.environ,
+    today: date | None = None,
 ) -> Settings:
     """Check a settings document down to every parameter of every control; needs all controls that there are.
 
-    ``variables`` are what the stack gives its functions as defaults of parameters.
+    ``variables`` are what the stack gives its functions as defaults of parameters. An exemption that expired before
+    ``today`` (UTC) is a mistake; functions take it as absent, so that time alone makes no document wrong.
 
     Raises:
         SettingsError: names each thing that is wrong, where it is, and what to write.
     """
-    settings = parse(document, start_mode)
-    known = {control.id: control for control in controls}
-    problems = [
-        f"{place}: no such control{quoted}; {_meant(name, known)}"
-        for place, name, quoted in (
-            *((f"controls.{name}", name, "") for name in sorted(settings.controls)),
-            *((place, name, f" {name!r}") for place, name in settings.named() if name != "*"),
-        )
-        if name not in known
-    ]
-    problems += [
-        f"{each.where}.controls: no freeze holds {name}; set its mode to notify for that time"
-        for each in settings.freezes
-        for name in each.controls
-        if name in known and not known[name].yields
-    ]
-    problems += _aimless(settings, known)
-    for control in known.values():
-        try:
-            settings.of(control, variables=variables)
-            for rule in settings.overrides.get(control.id, ()):
-                _layered(control, [(rule.given, rule.where)], start_mode, variables)
-        except SettingsError as error:
-            problems.append(str(error))
-    if problems:
-        raise SettingsError("; ".join(problems))
+    with gathered() as mistakes:
+        settings = _read(document, start_mode, mistakes)
+        known = {control.id: control for control in controls}
+        _tell_names(settings, known, mistakes)
+        _tell_aimless(settings, known, mistakes)
+        for control in known.values():
+            settings.tell_mistakes(control, variables, mistakes)
+        for each in settings.exemptions if today else ():
+            if today and each.expires < today:
+                told = f"{each.expires} has passed; write a later day, or remove the exemption"
+                mistakes.tell(f"{each.where}.expires", told)
     return settings
 
 
-def _aimless(settings: Settings, known: Mapping[str, Control]) -> Iterator[str]:
-    """Yield what is wrong with each ARN pattern that fits no resource of the controls that its rule is for."""
+def _tell_names(settings: Settings, known: Mapping[str, Control], mistakes: Mistakes) -> None:
+    """Tell each control that is named and unknown, or that no freeze holds."""
+    for name in sorted(settings.controls.keys() - known.keys()):
+        mistakes.tell(f"controls.{name}", f"no such control; {_meant(name, known)}")
+    for place, name in settings.named():
+        if name not in known and name != "*":
+            mistakes.tell(place, f"no such control {name!r}; {_meant(name, known)}")
+    for each in settings.freezes:
+        for name in each.controls:
+            if name in known and not known[name].yields:
+                mistakes.tell(f"{each.where}.controls", f"no freeze holds {name}; set its mode to notify for that time")
+
+
+def _tell_aimless(settings: Settings, known: Mapping[str, Control], mistakes: Mistakes) -> None:
+    """Tell each ARN pattern that fits no resource of the controls that its rule is for."""
     aims = [(each.selector, each.where, each.controls) for each in settings.exemptions]
     aims += [(each.selector, each.where, (name,)) for name, given in settings.overrides.items() for each in given]
     for selector, where, names in aims:
@@ -156,7 +159,8 @@ def _aimless(settings: Settings, known: Mapping[str, Control]) -> Iterator[str]:
         for pattern in selector.resources:
             if not any(arns.may_name(pattern, template) for template in templates):
                 wanted = " or ".join(dict.fromkeys(templates))
-                yield f"{where}.resources: {pattern!r} fits no resource of {', '.join(names)}; write {wanted}"
+                told = f"{pattern!r} fits no resource of {', '.join(names)}; write {wanted}"
+                mistakes.tell(f"{where}.resources", told)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
@@ -173,126 +177,67 @@ def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
     Raises:
         SettingsError: it is not JSON, of another schema version, or has a key or value that Evenkeel does not know.
     """
+    with gathered() as mistakes:
+        return _read(document, start_mode, mistakes)
+
+
+def _read(document: str | bytes, start_mode: str, mistakes: Mistakes) -> Settings:
+    """Read all parts of a document.
+
+    Raises:
+        SettingsError: nothing can be said about its parts.
+    """
     try:
         document = document.decode() if isinstance(document, bytes) else document
-        raw = rules.mapping(json.loads(document), "settings")
+        raw = json.loads(document)
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"settings: not JSON: {error}") from error
-    if type(raw.get("schema_version")) is not int or raw["schema_version"] != SCHEMA_VERSION:
-        raise SettingsError(f"settings.schema_version: {raw.get('schema_version')!r}; write {SCHEMA_VERSION}")
-    rules.refuse_unknown(raw, "settings", {"schema_version", "settle_seconds", "controls", "exemptions", "freezes"})
+    if not isinstance(raw, dict):
+        raise SettingsError(f"settings: is {kind(raw)}; write keys and values")
+    _tell_version(raw, mistakes)
+    mistakes.fields(raw, "settings", _PARTS)
     settle = raw.get("settle_seconds", DEFAULT_SETTLE_SECONDS)
     if not isinstance(settle, int) or isinstance(settle, bool) or not 0 <= settle <= _MAX_SETTLE_SECONDS:
-        raise SettingsError(f"settings.settle_seconds: {settle!r}; write whole seconds from 0 to {_MAX_SETTLE_SECONDS}")
-    controls = rules.mapping(raw.get("controls", {}), "settings.controls")
-    readings: list[Callable[[], Any]] = [
-        partial(_each, raw, "exemptions", rules.exemption),
-        partial(_each, raw, "freezes", rules.freeze),
-        *(partial(_overrides, name, given) for name, given in controls.items()),
-    ]
-    exemptions, freezes, *overrides = _all(readings)
+        mistakes.tell("settings.settle_seconds", f"{settle!r}; write whole seconds from 0 to {_MAX_SETTLE_SECONDS}")
+        settle = DEFAULT_SETTLE_SECONDS
+    exemptions = [rules.exemption(*each, mistakes) for each in mistakes.items(raw.get("exemptions", []), "exemptions")]
+    freezes = [rules.freeze(*each, mistakes) for each in mistakes.items(raw.get("freezes", []), "freezes")]
+    controls = {
+        name: mistakes.mapping(given, f"controls.{name}")
+        for name, given in mistakes.mapping(raw.get("controls", {}), "settings.controls").items()
+    }
     return Settings(
         version=hashlib.sha256(document.encode()).hexdigest()[:12],
         document=document,
         settle_seconds=settle,
         controls=controls,
-        overrides=dict(zip(controls, overrides, strict=True)),
-        exemptions=exemptions,
-        freezes=freezes,
+        overrides={name: _overrides(name, given, mistakes) for name, given in controls.items()},
+        exemptions=tuple(exemptions),
+        freezes=tuple(freezes),
         start_mode=start_mode,
     )
 
 
-def _overrides(control: str, given: Any) -> tuple[Override, ...]:
-    where = f"controls.{control}"
-    found = _each(rules.mapping(given, where), "overrides", rules.override, f"{where}.")
-    rules.refuse_overlaps(found)
-    return found
-
-
-def _each(raw: Mapping[str, Any], name: str, read: Callable[[Any, str], _Rule], prefix: str = "") -> tuple[_Rule, ...]:
-    """Read a list of rules, each with its place in the document."""
-    found = raw.get(name, [])
-    if not isinstance(found, list):
-        raise SettingsError(f"{prefix}{name}: is {rules.kind(found)}; write a list")
-    return _all(partial(read, each, f"{prefix}{name}[{number}]") for number, each in enumerate(found))
-
-
-def _all(readings: Iterable[Callable[[], _Rule]]) -> tuple[_Rule, ...]:
-    """Read every part, and tell all that is wrong at once.
+def _tell_version(raw: dict[str, Any], mistakes: Mistakes) -> None:
+    """Tell a version that is missing.
 
     Raises:
-        SettingsError: a part, or several, are wrong.
+        SettingsError: the document is of another version, so nothing can be said about its parts.
     """
-    found: list[_Rule] = []
-    problems: list[str] = []
-    for reading in readings:
-        try:
-            found.append(reading())
-        except SettingsError as error:
-            problems.append(str(error))
-    if problems:
-        raise SettingsError("; ".join(problems))
+    version = raw.get("schema_version")
+    if version is None:
+        mistakes.tell("settings.schema_version", f"None; write {SCHEMA_VERSION}")
+    elif type(version) is not int or version != SCHEMA_VERSION:
+        raise SettingsError(f"settings.schema_version: {version!r}; write {SCHEMA_VERSION}")
+
+
+def _overrides(control: str, given: dict[str, Any], mistakes: Mistakes) -> tuple[Override, ...]:
+    """Read a control's overrides; those without a mistake of their own are compared with each other."""
+    found: list[Override] = []
+    sound: list[Override] = []
+    for raw, where in mistakes.items(given.get("overrides", []), f"controls.{control}.overrides"):
+        told = len(mistakes.told)
+        found.append(rules.override(raw, where, mistakes))
+        sound += found[-1:] if len(mistakes.told) == told else []
+    rules.tell_overlaps(sound, mistakes)
     return tuple(found)
-
-
-def _layered(
-    control: Control, layers: Sequence[tuple[Mapping[str, Any], str]], start_mode: str, variables: Mapping[str, str]
-) -> ControlSettings:
-    """Lay what is given over the defaults, the last layer on top; each comes with its place in the document."""
-    mode = Mode.NOTIFY if start_mode == "notify" else control.default_mode
-    parameters: dict[str, Any] = {}
-    radius = control.blast_radius
-    for given, where in layers:
-        if "mode" in given:
-            mode = _mode(given["mode"], where)
-        radius = _radius(given, where, radius)
-        parameters |= _given_parameters(control, given, where)
-    return ControlSettings(mode, _filled(control, parameters, layers[-1][1], variables), radius)
-
-
-def _mode(raw: Any, where: str) -> Mode:
-    try:
-        return Mode(raw)
-    except ValueError as error:
-        raise SettingsError(f"{where}.mode: {error}; use one of {', '.join(Mode)}") from error
-
-
-def _given_parameters(control: Control, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    wanted = rules.mapping(given.get("parameters", {}), f"{where}.parameters")
-    unknown = set(wanted) - set(control.parameters)
-    if unknown:
-        known = ", ".join(sorted(control.parameters)) or "none"
-        raise SettingsError(f"{where}.parameters: unknown parameter {min(unknown)!r}; {control.id} has: {known}")
-    for name, value in wanted.items():
-        default = control.parameters[name]
-        wants: Any = "" if isinstance(default, Env) else default
-        if type(value) is not type(wants):
-            raise SettingsError(
-                f"{where}.parameters.{name}: {value!r} is {rules.kind(value)}; write {rules.kind(wants)}"
-            )
-    return wanted
-
-
-def _filled(control: Control, given: Mapping[str, Any], where: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Fill in the control's defaults and have the control check the whole."""
-    filled: dict[str, Any] = {}
-    for name, default in control.parameters.items():
-        value = given.get(name, default)
-        filled[name] = variables.get(value, "") if isinstance(value, Env) else value
-    problem = control.check_parameters(filled)
-    if problem:
-        raise SettingsError(f"{where}.parameters.{problem}")
-    return filled
-
-
-def _radius(given: Mapping[str, Any], where: str, under: Radius) -> Radius:
-    raw = rules.mapping(given.get("blast_radius", {}), f"{where}.blast_radius")
-    values = {"limit": under.limit, "window_seconds": under.window_seconds, **raw}
-    if set(values) != {"limit", "window_seconds"} or any(
-        type(v) is not int or not 1 <= v <= _LARGEST for v in values.values()
-    ):
-        raise SettingsError(
-            f'{where}.blast_radius: write {{"limit": …, "window_seconds": …}} with whole numbers from 1 to {_LARGEST:,}'
-        )
-    return Radius(**values)

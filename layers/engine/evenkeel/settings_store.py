@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel import settings
 from evenkeel.errors import SettingsUnreadError
+from evenkeel.telemetry import count_for_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from evenkeel.aws import Aws
     from evenkeel.environment import Environment
+    from evenkeel.errors import SettingsError
     from evenkeel.settings import Settings
 
 CACHE_SECONDS = 60
@@ -44,6 +46,7 @@ class SettingsStore:
         self._good: Settings | None = None
         self._good_until = self._rests_until = datetime.min.replace(tzinfo=clock().tzinfo)
         self._failure = ""
+        self._refusals: set[tuple[int, str]] = set()
         self.changes = 0
 
     def load(self) -> Settings:
@@ -65,6 +68,19 @@ class SettingsStore:
         self._good = self._good or settings.parse(document, self._environment.start_mode)
         self._good_until = self._clock() + TRUST
         return self._good
+
+    def count(self, error: SettingsError) -> None:
+        """Count settings that this worker cannot use: unread ones each time, refused ones once a document.
+
+        AppConfig takes a push back when the count of refusals rises. Counting the same refusal again and again would
+        keep its alarm up, and AppConfig would take back the mended document, too.
+        """
+        refusal = (self.changes, str(error))
+        if isinstance(error, SettingsUnreadError):
+            count_for_stack("settings", "SettingsUnread")
+        elif refusal not in self._refusals:
+            self._refusals.add(refusal)
+            count_for_stack("settings", "SettingsRefused")
 
     def _read(self) -> bytes:
         """Return the document from the cache or from AppConfig.

@@ -1,0 +1,57 @@
+"""The pages of the controls say of each trigger whether it waits for the settle time, as the policy decides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evenkeel import policy
+from evenkeel.model import Actor, Cause, Request, Resource
+from evenkeel.registry import all_controls
+from evenkeel.triggers import CloudTrail, TagChange
+from tools import pages
+
+if TYPE_CHECKING:
+    from evenkeel.triggers import Trigger
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+TOOL, PERSON = Actor(user_agent="HashiCorp Terraform/1.9"), Actor(user_agent="Boto3/1.43")
+SAID = {
+    (True, True): "after the settle time",
+    (True, False): "after the settle time, if by infrastructure as code",
+    (False, False): "",
+}
+"""What a page says, by who waits: infrastructure as code, people."""
+TRIGGERS = [(name, each) for name, control in all_controls().items() for each in control.all_triggers]
+
+
+def _waits(name: str, trigger: Trigger, actor: Actor) -> bool:
+    """Say whether policy lets what an actor did wait, for the request that the trigger makes of it."""
+    resource, cause = Resource("arn:aws:x:::y", "123456789012", "eu-west-1"), Cause("cloudtrail")
+    creates = isinstance(trigger, CloudTrail) and trigger.creates
+    settles = isinstance(trigger, TagChange) or (isinstance(trigger, CloudTrail) and trigger.settles)
+    request = Request(name, resource, cause, Actor() if isinstance(trigger, TagChange) else actor, creates, settles)
+    return policy.settle_delay(all_controls()[name], request, 60, NOW) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "trigger"), TRIGGERS, ids=[f"{name}-{number}" for number, (name, _) in enumerate(TRIGGERS)]
+)
+def test_a_page_says_what_waits_for_the_settle_time(name: str, trigger: Trigger) -> None:
+    """If this fails, somebody looks for a defect while a repair waits as it should, or waits for one in vain."""
+    said = pages.waits(all_controls()[name], trigger)
+    assert said == SAID[_waits(name, trigger, TOOL), _waits(name, trigger, PERSON)]
+
+
+def test_each_kind_of_waiting_is_on_a_page() -> None:
+    """If this fails, the pages say nothing of what makes a repair late, though every line was computed right."""
+    text = {name: "\n".join(pages.triggers(control)) for name, control in all_controls().items()}
+    assert "`CreateKey` (creates; after the settle time, if by infrastructure as code)" in text["kms-key-rotation"]
+    block = "`DeleteBucketPublicAccessBlock` (after the settle time, if by infrastructure as code)"
+    assert block in text["s3-bucket-public-access-block"]
+    assert "`CreateTrail` (creates; after the settle time)" in text["cloudtrail-logging"]
+    assert "- Tag change, `kms` (after the settle time)" in text["tagging-required-tags"]
+    assert "`settle_seconds` in the [settings](../settings.md)" in text["kms-key-rotation"]
+    assert "settle" not in text["ec2-ebs-default-encryption"]

@@ -1,0 +1,124 @@
+"""What people release or drop of what is held, and what an undo holds until somebody releases it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evenkeel.errors import ApprovalRefusedError
+from evenkeel.model import Cause
+from evenkeel.registry import all_controls
+from evenkeel.undo import Undoer
+from tests.unit.deciding import ALICE, APPROVE, BOB, CAROL, CONTROL, FROZEN, rotates, wish
+from tests.world import QUEUE_URL, client, request
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+pytestmark = pytest.mark.usefixtures("people", "unbroken")
+
+
+def _held(world: World) -> str:
+    """Return a key whose repair a freeze holds."""
+    arn = client("kms").create_key()["KeyMetadata"]["Arn"]
+    frozen = {"schema_version": 1, "freezes": FROZEN["freezes"]}
+    assert world.run(CONTROL, wish(arn, creates=True), document=frozen).outcome == "HELD"
+    return arn
+
+
+def test_release_of_one_repairs_it_after_another_look(world: World) -> None:
+    """If this fails, a person cannot let a held repair go on, or it goes on without their name."""
+    arn = _held(world)
+    [result] = world.decide({"release": CONTROL, "resource": arn}, BOB)
+    assert (result.outcome, rotates(arn)) == ("REMEDIATED", True)
+    assert world.records()[-1]["approver"] == BOB
+    assert world.state(CONTROL, arn).held(world.now) == ""
+
+
+def test_release_in_a_freeze_keeps_it_held(world: World) -> None:
+    """If this fails, release goes around a freeze."""
+    arn = _held(world)
+    [result] = world.decide({"release": CONTROL, "resource": arn}, BOB, document=FROZEN)
+    assert (result.outcome, rotates(arn)) == ("HELD", False)
+    assert world.kept(CONTROL, arn).resource.arn == arn
+
+
+def test_release_of_what_is_mended_already_ends_the_hold(world: World) -> None:
+    """If this fails, a released resource stays unwatched until its hold would have ended."""
+    arn = _held(world)
+    client("kms").enable_key_rotation(KeyId=arn)
+    [result] = world.decide({"release": CONTROL, "resource": arn}, BOB)
+    assert (result.outcome, world.state(CONTROL, arn).held(world.now)) == ("COMPLIANT", "")
+
+
+def test_release_of_all_sends_everything_but_what_waits_for_approval(world: World, awaiting: tuple[str, str]) -> None:
+    """If this fails, release leaves something behind, loses it, or approves what nobody looked at."""
+    arns = {_held(world) for _ in range(3)}
+    results = world.decide({"release": CONTROL, "resource": "all"}, BOB)
+    assert {result.request.resource.arn for result in results} == arns
+    assert {str(result.outcome) for result in results} == {"RETURNED"}
+    sent = world.messages(QUEUE_URL)
+    assert len(sent) == 3
+    assert min(made["DelaySeconds"] for made in world.wire.params("SendMessage")) > 0
+    assert all(world.state(CONTROL, arn).held(world.now) == "" for arn in arns)
+    assert world.state(CONTROL, awaiting[0]).held(world.now)
+    assert [world.run(CONTROL, result.request).outcome for result in results] == ["REMEDIATED"] * 3
+
+
+def test_dropped_request_is_set_aside_with_its_reason(world: World) -> None:
+    """If this fails, what people decide not to do is done after all, or nobody can say who decided."""
+    arn = _held(world)
+    [result] = world.decide({"drop": CONTROL, "resource": arn, "because": "decommissioned"}, BOB)
+    assert (result.outcome, result.reason) == ("REJECTED", f"dropped by {BOB}: decommissioned")
+    world.now += timedelta(days=29)
+    assert (world.run(CONTROL, wish(arn)).outcome, rotates(arn)) == ("SKIPPED", False)
+
+
+def test_who_caused_it_does_not_drop_it(world: World) -> None:
+    """If this fails, somebody weakens a resource in a freeze and has it left alone for 30 days by themselves."""
+    arn = _held(world)
+    with pytest.raises(ApprovalRefusedError, match="caused it; somebody else has to drop it"):
+        world.decide({"drop": CONTROL, "resource": arn, "because": "mine"}, ALICE)
+    assert world.outcomes() == ["HELD"]
+
+
+def _undone(world: World) -> str:
+    """Return a key whose repair bob took back."""
+    from evenkeel.aws import Aws  # noqa: PLC0415 - one user
+
+    arn = client("kms").create_key()["KeyMetadata"]["Arn"]
+    repaired = world.run(CONTROL, wish(arn, creates=True))
+    undoer = Undoer(Aws(client), world.ledger("undo"), BOB, 400, world.clock, world.sleep)
+    assert undoer.run(all_controls()[CONTROL], arn, repaired.record_id).outcome == "UNDONE"
+    return arn
+
+
+@pytest.mark.parametrize("document", [{"schema_version": 1}, APPROVE, FROZEN,
+    {"schema_version": 1, "controls": {CONTROL: {"mode": "notify"}}},
+    {"schema_version": 1, "controls": {CONTROL: {"blast_radius": {"limit": 1}}}},
+])  # fmt: skip
+def test_hold_of_an_undo_is_respected_whatever_the_settings(world: World, document: dict[str, Any]) -> None:
+    """If this fails, what a person took back is repaired, announced, kept or asked for again."""
+    arn = _undone(world)
+    wishes = [
+        wish(arn),
+        wish(arn, creates=True),
+        wish(arn, attempt=3, first_seen=datetime.now(UTC).isoformat()),
+        request(CONTROL, arn, cause=Cause("verify", event_name="clerk")),
+        request(CONTROL, arn, cause=Cause("manual")),
+    ]
+    written = len(world.records())
+    for each in wishes:
+        assert world.run(CONTROL, each, document=document, redelivered=each.attempt > 0).outcome == "SKIPPED"
+    assert world.decide({"release": CONTROL, "resource": "all"}, CAROL) == []
+    assert (len(world.records()), rotates(arn)) == (written, False)
+
+
+def test_hold_of_an_undo_ends_when_a_person_releases_it(world: World) -> None:
+    """If this fails, the way that an undo names to repair again does not exist."""
+    arn = _undone(world)
+    [result] = world.decide({"release": CONTROL, "resource": arn}, CAROL)
+    assert (result.outcome, rotates(arn)) == ("REMEDIATED", True)
+    assert world.run(CONTROL, wish(arn)).outcome == "COMPLIANT"
