@@ -69,8 +69,7 @@ class Wire:
         skip: int = 0,
     ) -> None:
         """Let AWS refuse the next ``times`` calls (after ``skip`` that go through) without having done anything."""
-        error = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-        self.when(service, operation, lambda _: (_response(status), error), times=times, skip=skip)
+        self.when(service, operation, lambda _: refusal(code, message, status=status), times=times, skip=skip)
 
     def cancel(self, *codes: str, times: int = 1, skip: int = 0, items: tuple[Any, ...] = ()) -> None:
         """Let DynamoDB cancel the next transactions with these cancellation reasons, one a member."""
@@ -136,6 +135,12 @@ class Wire:
         answer = stand_in(self._params)
         status = 400 if "Error" in answer else 200
         return _response(status), {**answer, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+def refusal(code: str, message: str = "", *, status: int = 400) -> tuple[AWSResponse, dict[str, Any]]:
+    """Return what AWS answers where it refuses a call."""
+    error = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return _response(status), error
 
 
 def _response(status: int) -> AWSResponse:

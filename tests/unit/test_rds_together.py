@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from botocore.parsers import ResponseParserError
 
 from evenkeel import events, settings, steps
 from evenkeel.aws import Aws
@@ -18,6 +19,7 @@ from evenkeel.remediator import remediator
 from evenkeel.undo import Undoer
 from tests.making.rds import instance
 from tests.moto_gaps.rds import held, slow
+from tests.wire import refusal
 from tests.world import PLACE, QUEUE_URL, Context, client, cloudtrail, request, sqs_event
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ ENFORCE: dict[str, Any] = {
     "controls": {control: {"mode": "enforce"} for control in BOTH},
 }
 READ, WRITE = "rds:DescribeDBInstances", "rds:ModifyDBInstance"
+SETTING = {PROTECTION: "DeletionProtection", PUBLIC: "PubliclyAccessible"}
 UNION = {"DBInstanceIdentifier": "orders", "DeletionProtection": True, "PubliclyAccessible": False}
 LEASE = timedelta(seconds=91)
 DENY = "User: role is not authorized to perform: rds:ModifyDBInstance with an explicit deny in a service control policy"
@@ -49,15 +52,16 @@ def _serve(
     *,
     owner: str = "worker-1",
     redelivered: bool = False,
+    crashes: bool = False,
 ) -> list[Result]:
-    """Take requests in step through their ways, with the calls counted from here."""
+    """Take requests in step through their ways, with the calls counted from here; ``crashes`` are left out."""
     world.wire.calls.clear()
     pipeline, loaded = world.pipeline(owner), settings.parse(json.dumps(document))
     ways = [pipeline.steps(all_controls()[each.control], each, loaded, redelivered=redelivered) for each in requests]
     ended = steps.serve(ways, world.sleep)
-    crashes = [each for each in ended if isinstance(each, Exception)]
-    if crashes:
-        raise crashes[0]
+    crashed = [each for each in ended if isinstance(each, Exception)]
+    if crashed and not crashes:
+        raise crashed[0]
     return [each for each in ended if isinstance(each, Result)]
 
 
@@ -137,8 +141,7 @@ def test_only_what_was_decided_is_sent(world: World, alone: str, other: Any) -> 
         document["controls"][left] = other
     _serve(world, _wishes(instance()), document)
     [sent] = world.wire.params("ModifyDBInstance")
-    setting = "DeletionProtection" if alone == PROTECTION else "PubliclyAccessible"
-    assert sent == {"DBInstanceIdentifier": "orders", setting: UNION[setting]}
+    assert sent == {"DBInstanceIdentifier": "orders", SETTING[alone]: UNION[SETTING[alone]]}
     assert _ended(world)[alone]["outcome"] == "REMEDIATED"
     assert "sent_with" not in _ended(world)[alone]
 
@@ -201,6 +204,7 @@ def test_late_proofs_are_waited_for_at_the_same_time(world: World) -> None:
     assert _outcomes(world) == dict.fromkeys(BOTH, "APPLIED")
     assert [each.outcome for each in _again(world, applied)] == ["COMPLIANT", "COMPLIANT"]
     assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+    assert [list(_ended(world)[control]["sent_with"]) for control in BOTH] == [[PUBLIC], [PROTECTION]]
 
 
 def test_death_between_any_two_calls_leaves_nothing_open_and_nothing_twice(world: World) -> None:
@@ -288,15 +292,79 @@ def test_crash_of_one_keeps_neither_the_other_nor_the_message(world: World) -> N
 
 
 @pytest.mark.parametrize(
-    ("several", "reason"),
+    "error",
     [
-        ([], "requests: expected a list of some"),
-        ("x", "requests: expected a list of some"),
-        ([{}], "a returned request of unknown form"),
-        ([1, 2], "a returned request of unknown form"),
+        (400, "InvalidDBInstanceState", "the engine's own words"),
+        (500, "InternalFailure", ""),
+        ResponseParserError("an answer that is no XML"),
     ],
+    ids=["busy", "fault", "odd answer"],
 )
-def test_message_of_several_that_is_malformed_says_so(several: Any, reason: str) -> None:
+@pytest.mark.parametrize("faulty", BOTH)
+def test_fault_of_one_that_looks_like_a_passing_one_does_not_hold_up_the_other(
+    world: World, faulty: str, error: Any
+) -> None:
+    """If this fails, one finding that AWS never lets us mend keeps another one of the same database open."""
+    arn = instance()
+    setting = SETTING[faulty]
+
+    def refuse(params: dict[str, Any]) -> Any:
+        if setting not in params:
+            return None
+        if isinstance(error, Exception):
+            raise error
+        status, code, message = error
+        return refusal(code, message, status=status)
+
+    world.wire.when("rds", "ModifyDBInstance", refuse, times=99)
+    results = _serve(world, _wishes(arn), crashes=isinstance(error, Exception))
+    for _ in range(steps.PATIENCE):
+        if results and all(each.outcome == "RETURNED" for each in results):
+            results = _again(world, results)
+    other = BOTH[1 - BOTH.index(faulty)]
+    assert _outcomes(world) == {other: "REMEDIATED"}
+    assert world.state(faulty, arn).plan
+
+
+def test_database_that_is_not_found_by_the_call_is_not_asked_three_times(world: World) -> None:
+    """If this fails, a new database that RDS does not let be changed yet gets three calls each time."""
+    arn = instance()
+    world.wire.fail("rds", "ModifyDBInstance", "DBInstanceNotFound", status=404)
+    first = _serve(world, _wishes(arn))
+    assert [each.outcome for each in first] == ["RETURNED", "RETURNED"]
+    assert _rds(world).count(WRITE) == 1
+    assert [each.outcome for each in _again(world, first)] == ["REMEDIATED", "REMEDIATED"]
+
+
+@pytest.mark.parametrize(("left", "served"), [(27_000, False), (29_000, True)])
+def test_two_in_step_need_more_time_than_one(world: World, left: int, served: bool) -> None:
+    """If this fails, a slow proof of several changes is cut off by the function's time limit."""
+    instance()
+    world.settings(ENFORCE)
+    remediator("rds")(sqs_event(_created()), Context(remaining=lambda: left))
+    assert bool(_outcomes(world)) is served
+    assert len(world.messages(QUEUE_URL)) == (0 if served else 1)
+
+
+@pytest.mark.parametrize("several", [[], "x", {}, None])
+def test_message_of_several_that_holds_none_says_so(several: Any) -> None:
     """If this fails, a spoiled message of several requests crashes the worker or vanishes."""
-    with pytest.raises(MalformedPayloadError, match=reason):
+    with pytest.raises(MalformedPayloadError, match="requests: expected a list of some"):
         events.parse({"schema_version": 1, "requests": several}, groups()["rds"], PLACE)
+
+
+@pytest.mark.parametrize("odd", [{}, 1, None, [], {"control": "rds-renamed"}])
+def test_odd_request_among_several_is_a_dead_letter_by_itself(world: World, odd: Any) -> None:
+    """If this fails, a control that is renamed or gone takes the others' findings of a database with it."""
+    arn = instance()
+    world.settings(ENFORCE)
+    good = events.encode(request(PUBLIC, arn))["request"]
+    if isinstance(odd, dict) and odd:
+        odd = {**good, **odd}
+    message = {"schema_version": 1, "requests": [odd, good, good]}
+    assert remediator("rds")(sqs_event(message), Context()) == {"batchItemFailures": []}
+    assert _outcomes(world) == {PUBLIC: "REMEDIATED"}
+    assert len(world.wire.params("ModifyDBInstance")) == 1  # the same request twice is one
+    [(body, reason)] = world.dead()
+    assert json.loads(body) == {"schema_version": 1, "request": odd}
+    assert reason.startswith("Malformed: ")

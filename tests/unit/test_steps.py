@@ -35,7 +35,7 @@ class Counter:
 
 
 def _send(aws: Counter, control: str, call: Call, merges: dict[str, str] | None = None) -> Send:
-    matter = SimpleNamespace(id=control, merges=MERGES if merges is None else merges, partial_failure=lambda _: None)
+    matter = SimpleNamespace(id=control, merges=MERGES if merges is None else merges)
     return steps.Send(cast("Job", SimpleNamespace(control=matter, aws=aws)), {"record_id": f"plan-{control}"}, call)
 
 

@@ -37,10 +37,12 @@ _NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool, 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a payload asks for. Where ``requests`` is empty, ``irrelevant`` says why nothing is to be done."""
+    """What a payload asks for. Where it asks for nothing, ``irrelevant`` says why nothing is to be done."""
 
     requests: tuple[Request, ...] = ()
     irrelevant: str = ""
+    malformed: tuple[tuple[dict[str, Any], str], ...] = ()
+    """Of several returned requests those that cannot be read, each as a message of its own, and why."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
     if not isinstance(payload, dict):
         raise MalformedPayloadError(f"expected a JSON object, got {type(payload).__name__}")
     if "requests" in payload:
-        return Parsed(_decode_all(payload, controls, place))
+        return _decode_all(payload, controls, place)
     if "request" in payload:
         return Parsed((decode(payload, controls, place),))
     detail = payload.get("detail")
@@ -257,11 +259,22 @@ def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -
     return request
 
 
-def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> tuple[Request, ...]:
+def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Parsed:
+    """Read each of several requests by itself, and each once."""
     several = payload["requests"]
     if not isinstance(several, list) or not several:
         raise MalformedPayloadError(f"requests: expected a list of some, got {str(several)[:40]}")
-    return tuple(decode({**payload, "request": each}, controls, place) for each in several)
+    found: dict[tuple[str, str], Request] = {}
+    malformed: list[tuple[dict[str, Any], str]] = []
+    for each in several:
+        alone = {"schema_version": payload.get("schema_version"), "request": each}
+        try:
+            request = decode(alone, controls, place)
+        except MalformedPayloadError as error:
+            malformed.append((alone, str(error)))
+        else:
+            found.setdefault((request.control, request.resource.arn), request)
+    return Parsed(tuple(found.values()), malformed=tuple(malformed))
 
 
 def _typed(raw: dict[str, Any]) -> dict[str, Any]:

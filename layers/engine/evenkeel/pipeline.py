@@ -95,9 +95,10 @@ class Pipeline:
         if delay:
             maker = request.actor.user_agent[:60] or "its maker"
             return returned(request, f"settling: {maker} may not be done", delay)
+        aws = self._aws.fresh()
         try:
-            request = replace(request, resource=control.resolve(self._aws, request.resource))
-            job = replace(self._job(control, request, settings), redelivered=redelivered, approval=approval)
+            request = replace(request, resource=control.resolve(aws, request.resource))
+            job = replace(self._job(control, request, aws, settings), redelivered=redelivered, approval=approval)
         except TagsUnknownError as error:
             return Result(request, Outcome.SKIPPED, f"{error}; left alone")
         except AwsError as error:
@@ -135,10 +136,10 @@ class Pipeline:
             return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
         return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
 
-    def _job(self, control: Control, request: Request, settings: Settings) -> Job:
+    def _job(self, control: Control, request: Request, aws: Aws, settings: Settings) -> Job:
         """Find out what the settings say about the resource; its tags are read only where a rule depends on them."""
         now, resource = self._clock(), request.resource
-        tags = read_tags(self._aws, resource.arn) if settings.needs_tags(control, now) else None
+        tags = read_tags(aws, resource.arn) if settings.needs_tags(control, now) else None
         subject = Subject(resource.arn, resource.account, resource.region, tags)
         exemption = settings.exemption(control, subject, now)
         exempt = ""
@@ -147,7 +148,7 @@ class Pipeline:
         return Job(
             control,
             request,
-            self._aws.fresh(),
+            aws,
             settings.of(control, subject),
             settings.version,
             exempt=exempt,

@@ -40,6 +40,9 @@ Only crashes count: planned returns are new messages.
 SETTINGS_RETRY_SECONDS = 60
 TIME_FOR_ONE_MILLISECONDS = 20_000
 """What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
+TIME_FOR_ANOTHER_MILLISECONDS = 8_000
+"""What each further request that goes in step with it may need: the waiting is shared, the looks are not."""
+_MOST_TIME_MILLISECONDS = 50_000  # of the function's minute
 
 
 class Remediator:
@@ -126,7 +129,7 @@ class Remediator:
         pipeline, crashes = self.pipeline(owner), []
         for crew in steps.crews(parsed.requests, self.controls):
             try:
-                if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MILLISECONDS:
+                if context.get_remaining_time_in_millis() < _time_for(len(crew)):
                     late = "no time left in this batch"
                     self._told([Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in crew])
                     continue
@@ -141,6 +144,8 @@ class Remediator:
         if crashes:
             told = "; ".join(f"{type(crash).__name__}: {crash}" for crash in crashes)
             raise ExceptionGroup(f"several controls crashed: {told}", crashes)
+        for alone, reason in parsed.malformed:
+            self._give_up(json.dumps(alone), "Malformed", reason)
 
     def _way(self, pipeline: Pipeline, request: Request, *, redelivered: bool) -> Steps[Result | None]:
         """Return the way of one request; in the end there is no result where it became a dead letter."""
@@ -228,6 +233,11 @@ class Remediator:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _time_for(requests: int) -> int:
+    """Return the milliseconds that requests in step may need; a new invocation always has as much."""
+    return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MOST_TIME_MILLISECONDS)
 
 
 def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:

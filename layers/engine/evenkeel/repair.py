@@ -67,8 +67,11 @@ class Repairer:
         plan = self._plan(job, finding, item)
         for call in change.calls:
             sent = yield Send(job, plan, call)
-            if sent.error:
-                return self._call_failed(job, plan, call, sent.error)
+            error = sent.error or job.control.partial_failure(sent.answer)
+            if error and not isinstance(error, AwsError):
+                raise error
+            if error:
+                return self._call_failed(job, plan, call, error)
             if sent.sent_with:
                 plan = {**plan, "sent_with": sent.sent_with}
         return (yield from self._verify(job, plan, item))
@@ -115,9 +118,14 @@ class Repairer:
             )
         if plan.get("undoes"):
             outcome, detail = Outcome.FAILED, "interrupted; the undo may be made or not"
-        plan = {**plan, "hash": item.head}
+        plan = {**plan, "hash": item.head, **self._sent_with(job, item)}
         rounds = self._rounds(job, plan, item) if outcome is Outcome.REMEDIATED else ()
         return self._close(job, plan, outcome, detail, after=after, announce=announce, rounds=rounds)
+
+    def _sent_with(self, job: Job, item: StateItem) -> Record:
+        """Return what an APPLIED record says of the plans that shared the call; nothing where there is none."""
+        last = self._ledger.record(job.arn, item.head_record) if item.head_record != item.plan else None
+        return {"sent_with": last["sent_with"]} if last and "sent_with" in last else {}
 
     def _plan(self, job: Job, finding: Record, item: StateItem) -> Record:
         """Return the PLANNED record to act under: an open one for the same calls, or a new one.

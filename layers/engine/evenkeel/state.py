@@ -34,6 +34,8 @@ class StateItem:
     """Hash of the last record."""
     head_expires_at: int = 0
     """Seconds since 1970: when the time-to-live may take the last record."""
+    head_record: str = ""
+    """Record id of the last record."""
     lease_owner: str = ""
     lease_until: int = 0
     """Milliseconds since 1970."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PATIENCE = 3
+"""So often calls that are refused as busy come back as one. Then each is made alone: one may be what is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -42,8 +45,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a wish: what AWS had against the call, and the other plans that it was made for."""
+    """What became of a wish: AWS's answer to the call, or what went wrong, and the other plans that it was made for."""
 
+    answer: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
     sent_with: dict[str, str] = field(default_factory=dict)
     """The plans' record ids by their controls."""
@@ -118,22 +122,27 @@ def _one_call(one: Send, other: Send) -> bool:
 
 
 def _send(sends: list[Send]) -> list[Sent]:
-    """Make one call of several. A refusal other than "busy" may be about one of them: then each is made by itself."""
+    """Make one call of several; where it fails, and may do so because of one of them, make each by itself."""
     params: dict[str, Any] = {}
     for send in sends:
         params |= send.call.params
     first = sends[0]
     try:
         answer = first.job.aws.run(Call(first.call.service, first.call.operation, params))
-    except AwsError as error:
-        if len(sends) == 1 or all(send.job.kind(error) is ErrorKind.TRANSIENT for send in sends):
-            return [Sent(error)] * len(sends)
+    except Exception as error:  # noqa: BLE001 - each way is told, and raises what is no error of AWS's
+        if len(sends) == 1 or all(_about_the_resource(send.job, error) for send in sends):
+            return [Sent(error=error) for _ in sends]
         return [sent for send in sends for sent in _send([send])]
     plans = {send.job.control.id: str(send.plan["record_id"]) for send in sends}
     return [
-        Sent(
-            send.job.control.partial_failure(answer),
-            {control: plan for control, plan in plans.items() if control != send.job.control.id},
-        )
+        Sent(answer, sent_with={control: plan for control, plan in plans.items() if control != send.job.control.id})
         for send in sends
     ]
+
+
+def _about_the_resource(job: Job, error: Exception) -> bool:
+    """Say whether AWS refused the resource and not a parameter: it is not there, or (at first sight) it is busy."""
+    if not isinstance(error, AwsError):
+        return False
+    kind = job.kind(error)
+    return kind is ErrorKind.NOT_FOUND or (kind is ErrorKind.TRANSIENT and job.request.attempt < PATIENCE)
