@@ -63,7 +63,7 @@ class Books:
         """Say whether a dead letter with its reason is about one resource and control, or about its event."""
         name = re.split("[:/]", arn)[-1]
         of_it = [each["body"] for each in self.letters if name in each["body"]]
-        return any('"request"' not in body or f'"{control}"' in body for body in of_it)
+        return any('"schema_version"' not in body or f'"{control}"' in body for body in of_it)
 
 
 def read(sandbox: Sandbox, stack: Stack, inbox: str) -> Books:

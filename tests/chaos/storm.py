@@ -98,8 +98,8 @@ class Storm:
     def rage(self, events: int, *, short_lived: int = 5, seconds_between_kills: float = 3.0) -> None:
         """Cause so many acts under faults, of each kind one at least; workers die meanwhile.
 
-        What nobody has set back by then is set back at the end, when no worker dies any more: their leases run out
-        meanwhile, and it is repaired twice.
+        What nobody has set back by then is set back at the end, once it is repaired, so that it is repaired twice.
+        No worker dies any more then: it costs no time while the leases of the dead run out.
         ``short_lived`` is how many in about a hundred are of groups that are gone at once; each is looked for during
         two minutes.
         """

@@ -128,17 +128,7 @@ class Remediator:
         owner = f"{context.aws_request_id}/{record['messageId']}"
         pipeline, crashes = self.pipeline(owner), []
         for crew in steps.crews(parsed.requests, self.controls):
-            try:
-                if context.get_remaining_time_in_millis() < _time_for(len(crew)):
-                    late = "no time left in this batch"
-                    self._told([Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in crew])
-                    continue
-                ways = [self._way(pipeline, request, redelivered=redelivered) for request in crew]
-                ended = steps.serve(ways, time.sleep)
-                crashes += [crash for crash in ended if isinstance(crash, Exception)]
-                self._told([result for result in ended if isinstance(result, Result)])
-            except Exception as error:  # noqa: BLE001 - one crash must not stop the others; raised below
-                crashes.append(error)
+            crashes += self._in_step(crew, pipeline, context, redelivered=redelivered)
         if len(crashes) == 1:
             raise crashes[0]
         if crashes:
@@ -146,6 +136,24 @@ class Remediator:
             raise ExceptionGroup(f"several controls crashed: {told}", crashes)
         for alone, reason in parsed.malformed:
             self._give_up(json.dumps(alone), "Malformed", reason)
+
+    def _in_step(
+        self, crew: Sequence[Request], pipeline: Pipeline, context: LambdaContext, *, redelivered: bool
+    ) -> list[Exception]:
+        """Serve requests in step, and see that whatever is not finished comes back; return what crashed."""
+        ended: list[Result | Exception | None]
+        if context.get_remaining_time_in_millis() < _time_for(len(crew)):
+            late = "no time left in this batch"
+            ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in crew]
+        else:
+            ways = [self._way(pipeline, request, redelivered=redelivered) for request in crew]
+            ended = steps.serve(ways, time.sleep)
+        crashes = [crash for crash in ended if isinstance(crash, Exception)]
+        try:
+            self._told([result for result in ended if isinstance(result, Result)])
+        except Exception as error:  # noqa: BLE001 - one crash must not stop the others; the caller raises it
+            crashes.append(error)
+        return crashes
 
     def _way(self, pipeline: Pipeline, request: Request, *, redelivered: bool) -> Steps[Result | None]:
         """Return the way of one request; in the end there is no result where it became a dead letter."""
