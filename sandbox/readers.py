@@ -76,10 +76,12 @@ def _rule(world: World, identifier: str, claimed: Properties) -> Properties:
     return {**found, "Targets": targets, "Tags": own_tags(tags)}
 
 
-def _role(world: World, name: str, _: Properties) -> Properties:
+def _role(world: World, name: str, claimed: Properties) -> Properties:
+    """Return a role with the policies it claims; those that are resources of their own stand beside them."""
     client = world("iam")
     role = client.get_role(RoleName=name)["Role"]
-    names = client.list_role_policies(RoleName=name)["PolicyNames"]
+    wanted = {each["PolicyName"] for each in claimed.get("Policies", [])}
+    names = [each for each in client.list_role_policies(RoleName=name)["PolicyNames"] if each in wanted]
     documents = [client.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in names]
     managed = client.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
     return {
@@ -90,6 +92,13 @@ def _role(world: World, name: str, _: Properties) -> Properties:
         "ManagedPolicyArns": [each["PolicyArn"] for each in managed],
         "Tags": own_tags(role.get("Tags", [])),
     }
+
+
+def _attached_policy(world: World, _: str, claimed: Properties) -> Properties:
+    """Return a policy as the one role that it is attached to has it."""
+    (role,) = claimed["Roles"]
+    found = world("iam").get_role_policy(RoleName=role, PolicyName=claimed["PolicyName"])
+    return {**found, "PolicyDocument": _document(found["PolicyDocument"]), "Roles": [found["RoleName"]]}
 
 
 def _document(text: Any) -> Any:
@@ -212,6 +221,7 @@ READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::Events::EventBus": _bus,
     "AWS::Events::Rule": _rule,
+    "AWS::IAM::Policy": _attached_policy,
     "AWS::IAM::Role": _role,
     "AWS::KMS::Alias": _alias,
     "AWS::KMS::Key": _key,

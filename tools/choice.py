@@ -1,4 +1,4 @@
-"""The parameter that chooses groups, and what depends on the choice: conditions, the clerk's queues, outputs."""
+"""The parameter that chooses groups, and what depends on it: conditions, the clerk's queues and rules, outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from tools.cfn import Fn, arn_of, ref, when
 from tools.names import condition, stem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from tools.group_resources import Resources
 
 
 def enabled(group: str) -> Fn:
@@ -45,6 +47,24 @@ def queue_urls(groups: Sequence[str]) -> dict[str, Any]:
     """Return the clerk's variable: a JSON object of group → queue URL, of the enabled groups."""
     members = [when(condition(group), Fn("Sub", f'"{group}": "${{{stem(group)}Queue}}"')) for group in groups]
     return {"EVENKEEL_QUEUE_URLS": Fn("Sub", ["{${urls}}", {"urls": Fn("Join", [", ", members])}])}
+
+
+def rules(resources: Mapping[str, Resources]) -> dict[str, Any]:
+    """Return the clerk's variable: the rules' names after ``<stack>-``, with commas between, of the enabled groups.
+
+    They are written out, for Lambda has 4 KB for all variables. So nothing would make CloudFormation finish a group's
+    rules before the clerk looks for them: the queue's policy, which names them all, stands behind them and is left out.
+    """
+    members = [
+        when(condition(group), Fn("Select", [0, [_names(members), ref(f"{stem(group)}QueuePolicy")]]))
+        for group, members in resources.items()
+    ]
+    return {"EVENKEEL_RULES": Fn("Join", [",", members])}
+
+
+def _names(resources: Resources) -> str:
+    names = [body["Properties"]["Name"].value for body in resources.values() if body["Type"] == "AWS::Events::Rule"]
+    return ",".join(name.removeprefix("${AWS::StackName}-") for name in names)
 
 
 def outputs(group: str) -> dict[str, Any]:

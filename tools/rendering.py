@@ -155,6 +155,9 @@ class Stack:
     def _join(self, argument: list[Any]) -> str:
         return str(argument[0]).join(self.resolve(argument[1]))
 
+    def _select(self, argument: list[Any]) -> Any:
+        return self.resolve(argument[1])[int(argument[0])]
+
     def _split(self, argument: list[Any]) -> list[str]:
         return str(self.resolve(argument[1])).split(argument[0])
 

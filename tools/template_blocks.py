@@ -37,6 +37,7 @@ def blocks(groups: Mapping[str, Sequence[Control]]) -> dict[str, object]:
         "conditions": {condition(group): choice.enabled(group) for group in names},
         "queue arns": choice.queue_arns(names),
         "queue urls": choice.queue_urls(names),
+        "rules": choice.rules(every),
         "undo grants": granted([control for controls in groups.values() for control in controls], UNDO_PATH),
         "groups": {name: body for members in every.values() for name, body in members.items()},
         "outputs": {name: body for group in names for name, body in choice.outputs(group).items()},

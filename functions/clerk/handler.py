@@ -1,7 +1,7 @@
 """The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue.
 
-It also announces exemptions that end soon, keeps the daily digest, and drops dead letters for people who prove who they
-are.
+It also watches whether the stack's rules are on, announces exemptions that end soon, keeps the daily digest, and drops
+dead letters for people who prove who they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from clerk import notices
+from clerk import notices, watch
 from clerk.digest import Digests
 from clerk.drops import Dropper
 from evenkeel import dead_letters, due
@@ -148,6 +148,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return {"error": f"{type(error).__name__}: {error}"}
     logger.debug("woken", by=event.get("source"))
     environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
+    rules = os.environ["EVENKEEL_RULES"].split(",")
+    off = watch.switched_off(_aws(), environment.stack, rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
+    if off is not None:
+        metrics.add_metric("SwitchedOff", COUNT, off)
     found, stuck = look_again(_aws(), environment, place.account, _now())
     metrics.add_metric("StuckPlans", COUNT, stuck)
     logger.info("looked", due=found, stuck=stuck)

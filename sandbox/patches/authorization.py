@@ -2,7 +2,8 @@
 
 Source: the DynamoDB developer guide ("Using resource-based policies", "IAM security policies with PartiQL"); the SQS
 API reference, AddPermission (a grant of an action is one of its batch version, too); the Service Authorization
-Reference (ecr:DescribeRepositories and elasticfilesystem:DescribeFileSystems are granted on resources).
+Reference (ecr:DescribeRepositories and elasticfilesystem:DescribeFileSystems are granted on resources,
+lambda:GetEventSourceMapping is an action of its own).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ PARTIQL = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "Part
 STATEMENTS = {"ExecuteStatement": "", "BatchExecuteStatement": "Statements", "ExecuteTransaction": "TransactStatements"}
 """The PartiQL operations and where their statements stand; empty where there is one, at the top."""
 TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.IGNORECASE)
+
+MAPPING = re.compile(r"/event-source-mappings/[^/]+/?$")
 
 LISTED = {
     "ecr:DescribeRepositories": ("ecr", "repository/*"),
@@ -93,10 +96,15 @@ def _statement(given: tuple[Any, ...]) -> str:
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the action of a PartiQL statement or a batch; ``given`` is service, method, path, headers, body, query."""
+    """Name the action of a PartiQL statement, a batch, or a look at one event source mapping.
+
+    ``given`` is service, method, path, headers, body, query.
+    """
     verb = _statement(given).lstrip().partition(" ")[0].upper()
     if verb in PARTIQL:
         return f"dynamodb:{PARTIQL[verb]}"
+    if given[:2] == ("lambda", "GET") and MAPPING.search(given[2]):
+        return "lambda:GetEventSourceMapping"
     found = original(*given)
     return found.removesuffix("Batch") if found and found.startswith("sqs:") else found
 

@@ -13,6 +13,7 @@ from tools.rendering import ROOT, Stack, source
 UNTAGGABLE = {
     "AWS::AppConfig::Deployment",  # a changed tag would deploy the empty settings anew
     "AWS::AppConfig::HostedConfigurationVersion",
+    "AWS::IAM::Policy",
     "AWS::KMS::Alias",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersion",
@@ -22,6 +23,7 @@ UNTAGGABLE = {
     "AWS::SQS::QueuePolicy",
 }
 SECONDS_IN_14_DAYS = 14 * 24 * 3600
+SILENCE_RINGS = {"SwitchedOffAlarm", "ClerkSilentAlarm"}
 
 
 def tags(properties: dict[str, Any]) -> dict[str, str]:
@@ -156,11 +158,13 @@ def test_event_sources_report_partial_failures(stack: Stack) -> None:
 
 
 def test_every_alarm_reaches_on_call(stack: Stack) -> None:
-    """Fails when an alarm changes its colour and tells nobody, or rings for want of data."""
+    """Fails when an alarm changes its colour and tells nobody, or rings for want of data and should not."""
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == ["<Alerts>"], name
-        assert alarm["TreatMissingData"] == "notBreaching", name
+        rings = name in SILENCE_RINGS
+        assert alarm["TreatMissingData"] == ("missing" if rings else "notBreaching"), name
+        assert alarm.get("InsufficientDataActions", []) == ["<Alerts>"] * rings, name
         assert alarm["AlarmDescription"], name
 
 
@@ -180,6 +184,8 @@ def test_every_function_and_queue_has_its_alarms(stack: Stack) -> None:
     assert ("IteratorAge", "<NotifierFunction>") in watched
     assert ("StuckPlans", "clerk", "evenkeel") in watched
     assert ("DigestAge", "clerk", "evenkeel") in watched
+    assert ("SwitchedOff", "clerk", "evenkeel") in watched
+    assert ("Invocations", "<ClerkFunction>") in watched
     assert ("Tampering", "notifier", "evenkeel") in watched
 
 
@@ -187,8 +193,8 @@ def test_own_metrics_are_those_the_functions_send(stack: Stack) -> None:
     """Fails when an alarm watches a metric under a name that no function sends, and so never rings."""
     alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
     own = [alarm for alarm in alarms if alarm["Namespace"] == "Evenkeel"]
-    assert len(own) == 5
-    engine = ROOT / "layers" / "engine" / "evenkeel" / "remediator.py"
+    assert len(own) == 6
+    engine = ROOT / "layers" / "engine" / "evenkeel" / "settings_store.py"
     for alarm in own:
         where = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         assert set(where) == {"service", "stack"}
@@ -218,7 +224,7 @@ def test_the_environment_is_as_the_engine_reads_it(stack: Stack, group_names: li
     }  # fmt: skip
     own = {
         "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME", "EVENKEEL_DIGEST_KEY_ARN"},
-        "clerk": {"EVENKEEL_QUEUE_URLS", "EVENKEEL_DIGEST_KEY_ARN"},
+        "clerk": {"EVENKEEL_QUEUE_URLS", "EVENKEEL_DIGEST_KEY_ARN", "EVENKEEL_RULES", "EVENKEEL_NOTIFIER_SOURCE"},
         "settings-validator": set(),
         **{group: {"EVENKEEL_QUEUE_URL"} for group in group_names},
     }

@@ -51,7 +51,7 @@ def test_due_and_stuck_plans(
         _due(str(number), age)
     assert handler({"source": "aws.scheduler"}, Context()) == {"due": due, "stuck": stuck}
     told = metrics(capsys.readouterr().out)
-    assert (told.keys(), told["StuckPlans"]) == ({"StuckPlans", "DigestAge"}, stuck)
+    assert (told.keys(), told["StuckPlans"]) == ({"StuckPlans", "DigestAge", "SwitchedOff"}, stuck)
     assert told["DigestAge"] < 60
     assert len(world.messages(QUEUE_URL)) == due
 

@@ -1,0 +1,113 @@
+"""What the clerk watches, on the real stack in a sandbox with IAM enforced: what is off rings, pausing does not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.sandbox import inbox
+from tests.sandbox.cli_stack import Place, eventually, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """The real stack, and a person who may do everything."""
+    with standing() as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def alarms(place: Place) -> str:
+    """The URL of a queue that hears the stack's alerts and alarms."""
+    return inbox.subscribe(place.sandbox, place.stack)
+
+
+def _rung(place: Place, url: str, alarm: str) -> list[str]:
+    """Take all messages that have come; return the states that an alarm rang for."""
+    texts = [json.loads(each["Body"])["Message"] for each in inbox.take(place.sandbox, url)]
+    found = [json.loads(text) for text in texts if text.startswith("{")]
+    return [each["NewStateValue"] for each in found if each["AlarmName"] == place.stack.resources[alarm]]
+
+
+def _state(place: Place, alarm: str) -> str:
+    found = place.sandbox.client("cloudwatch").describe_alarms(AlarmNames=[place.stack.resources[alarm]])
+    return str(found["MetricAlarms"][0]["StateValue"])
+
+
+def _round(place: Place) -> tuple[float | None, dict[str, str]]:
+    """Wake the clerk as its schedule does; return the count, and what its errors name with state or reason."""
+    function = place.stack.outputs["ClerkFunctionName"]
+    before = len(place.sandbox.logs(function))
+    answer = place.sandbox.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    lines = [json.loads(line) for line in place.sandbox.logs(function)[before:] if line.startswith("{")]
+    (count,) = [line.get("SwitchedOff", [None])[0] for line in lines if "_aws" in line]
+    errors = [line for line in lines if line.get("level") == "ERROR"]
+    return count, {line["what"]: line.get("state") or line["error"] for line in errors}
+
+
+def test_a_new_stack_is_silent_and_a_clerk_that_is_not_woken_any_more_rings(place: Place, alarms: str) -> None:
+    """If this fails, on-call is woken by each first deployment, or nobody misses a clerk whose schedule is off."""
+    assert _state(place, "ClerkSilentAlarm") == "INSUFFICIENT_DATA"
+    last = datetime.now(UTC) - timedelta(minutes=14, seconds=50)
+    dimension = {"Name": "FunctionName", "Value": place.stack.outputs["ClerkFunctionName"]}
+    datum = {"MetricName": "Invocations", "Dimensions": [dimension], "Timestamp": last, "Value": 1}
+    place.sandbox.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
+    eventually(lambda: _state(place, "ClerkSilentAlarm") == "OK", "the last round's datum")
+    assert not _rung(place, alarms, "ClerkSilentAlarm")
+    assert eventually(lambda: _rung(place, alarms, "ClerkSilentAlarm"), "the alarm") == ["INSUFFICIENT_DATA"]
+
+
+def test_a_disabled_rule_rings_by_name_until_it_is_enabled(place: Place, alarms: str) -> None:
+    """If this fails, an administrator can silence a group of controls, and nobody hears of it."""
+    assert _round(place) == (0, {})
+    eventually(lambda: _state(place, "SwitchedOffAlarm") == "OK", "the alarm's first state")
+    rule = place.stack.resources["KmsApiCallRule"]
+    administrator: Any = place.sandbox.client("events", place.sandbox.admin())
+    administrator.disable_rule(Name=rule)
+    assert _round(place) == (1, {f"rule {rule}": "DISABLED"})
+    assert eventually(lambda: _rung(place, alarms, "SwitchedOffAlarm"), "the alarm") == ["ALARM"]
+    administrator.enable_rule(Name=rule)
+    assert _round(place) == (0, {})
+
+
+def test_switched_off_alerts_are_seen(place: Place) -> None:
+    """If this fails, repairs, holds and tampering are audited and nobody is told, for as long as it lasts."""
+    source = place.stack.resources["NotifierSource"]
+    client = place.sandbox.client("lambda", place.sandbox.admin())
+    client.update_event_source_mapping(UUID=source, Enabled=False)
+    eventually(lambda: client.get_event_source_mapping(UUID=source)["State"] == "Disabled", "the source to be off")
+    assert _round(place) == (1, {f"event source {source}": "Disabled"})
+    client.update_event_source_mapping(UUID=source, Enabled=True)
+    eventually(lambda: client.get_event_source_mapping(UUID=source)["State"] == "Enabled", "the source to be on")
+    assert _round(place) == (0, {})
+
+
+def test_pausing_does_not_ring(place: Place) -> None:
+    """If this fails, whoever stops all acting with `evenkeel pause` is rung out of bed for it."""
+    assert place.ask("pause")["ok"]
+    assert _round(place) == (0, {})
+    assert place.run("resume", "--yes").exit_code == 0
+    assert _round(place) == (0, {})
+
+
+def test_a_clerk_that_may_not_ask_says_so_and_goes_on(place: Place) -> None:
+    """If this fails, the clerk does not need what it is granted, or says that all is on where it cannot know."""
+    iam, role = place.sandbox.client("iam"), place.stack.resources["ClerkRole"]
+    policy = iam.get_role_policy(RoleName=role, PolicyName="clerk-watch")["PolicyDocument"]
+    assert len(policy["Statement"]) == 2
+    for kept in policy["Statement"]:
+        document = json.dumps({**policy, "Statement": [kept]})
+        iam.put_role_policy(RoleName=role, PolicyName="clerk-watch", PolicyDocument=document)
+        count, errors = _round(place)
+        assert count is None
+        (lacking,) = {it["Action"] for it in policy["Statement"]} - {kept["Action"]}
+        assert [lacking in error for error in errors.values()] == [True]
+    iam.put_role_policy(RoleName=role, PolicyName="clerk-watch", PolicyDocument=json.dumps(policy))
+    assert _round(place) == (0, {})
