@@ -65,8 +65,10 @@ def write() -> None:
     (WORK / "template.json").write_text(json.dumps(expanded(), indent=1))
     stack = Stack(parameters={"EnableUndo": "true"})
     statements: dict[str, list[Any]] = defaultdict(list)
-    for name, role in stack.of_type("AWS::IAM::Role").items():
-        for policy in role["Policies"]:
+    holders = {name: role["Policies"] for name, role in stack.of_type("AWS::IAM::Role").items()}
+    holders |= {name: [policy] for name, policy in stack.of_type("AWS::IAM::Policy").items()}
+    for name, policies in holders.items():
+        for policy in policies:
             for each in policy["PolicyDocument"]["Statement"]:
                 statements[name].append({**each, "Resource": arns(each["Resource"], stack)})
     for name, mine in statements.items():
