@@ -20,13 +20,13 @@ CODE = WORK / "code"
 LEAST_KILLED = 0.90
 PURE = (
     *("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors"),
-    *("rules", "layered", "mistakes", "digests", "security_hub"),
+    *("rules", "layered", "mistakes", "digests", "security_hub", "steps"),
 )
 """The engine's pure modules; of the functions, every control is pure in its judgement."""
 TESTS = (
     *("test_alert", "test_control_settings", "test_controls_on_aws", "test_events", "test_identity", "test_judges"),
     *("test_patterns", "test_digests", "test_policy", "test_properties", "test_records", "test_returned_requests"),
-    *("test_rules", "test_exemptions_and_freezes", "test_security_hub"),
+    *("test_rules", "test_exemptions_and_freezes", "test_security_hub", "test_steps", "test_rds_together"),
     *("test_settings", "test_settings_mistakes", "test_settings_rules"),
     *("test_settings_validator", "test_small_parts", "test_tagging_types", "test_s3_buckets", "test_s3_policies"),
     *(path.stem for path in sorted((ROOT / "tests" / "unit").glob("test_*_controls.py"))),
@@ -91,17 +91,18 @@ def _copy() -> None:
     (CODE / "pyproject.toml").write_text(_CONFIG.format(sources=list(packages), chosen=chosen, tests=tests))
 
 
-def _mutmut(*arguments: str, quiet: bool = False) -> str:
-    """Run the library on the copy; return what it printed."""
+def _mutmut(*arguments: str, shown: bool = False) -> str:
+    """Run the library on the copy; return what it printed, unless that is to be ``shown`` at once."""
     command = [sys.executable, "-m", "mutmut", *arguments]
     clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(WORK / "hypothesis")}
+    to = None if shown else subprocess.PIPE
     ran = subprocess.run(  # noqa: S603  # nosec B603 - our own interpreter
-        command, cwd=CODE, env=clean, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=CODE, env=clean, check=False, text=True, stdout=to, stderr=subprocess.STDOUT
     )
-    if ran.returncode and not quiet:
-        print(ran.stdout[-4000:])
+    if ran.returncode:
+        print((ran.stdout or "")[-4000:])
         raise SystemExit(f"mutmut {arguments[0]} ended with {ran.returncode}")
-    return ran.stdout
+    return ran.stdout or ""
 
 
 def _verdicts() -> dict[str, str]:
@@ -113,7 +114,7 @@ def _verdicts() -> dict[str, str]:
 def main() -> int:
     """Plant, test, and print killed and survived by module; 1 where fewer than nine in ten were killed."""
     _copy()
-    _mutmut("run", "--max-children", str(os.cpu_count() or 2))
+    _mutmut("run", "--max-children", str(os.cpu_count() or 2), shown=True)
     verdicts = _verdicts()
     if not verdicts:
         raise SystemExit("mutmut planted nothing; look at build/mutants/code")
