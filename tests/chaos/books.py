@@ -187,15 +187,16 @@ def _messages(sandbox: Sandbox, url: str) -> Iterator[dict[str, Any]]:
 
 
 def waiting(sandbox: Sandbox, stack: Stack) -> int:
-    """Return how many messages a stack's queues still hold, delayed and taken ones included; dead letters aside."""
-    sqs, names = sandbox.client("sqs"), ("", "NotVisible", "Delayed")
-    total = 0
-    for name, url in stack.resources.items():
-        if name.endswith("Queue") and url.startswith("http"):
-            wanted = [f"ApproximateNumberOfMessages{each}" for each in names]
-            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
-            total += sum(map(int, found.values()))
-    return total
+    """Return how many messages a stack's queues still hold; dead letters aside."""
+    urls = (url for name, url in stack.resources.items() if name.endswith("Queue") and url.startswith("http"))
+    return sum(lying(sandbox, url) for url in urls)
+
+
+def lying(sandbox: Sandbox, url: str) -> int:
+    """Return how many messages a queue holds, delayed and taken ones included."""
+    wanted = [f"ApproximateNumberOfMessages{each}" for each in ("", "NotVisible", "Delayed")]
+    found = sandbox.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+    return sum(map(int, found.values()))
 
 
 def figures(books: Books, causes: Causes, sandbox: Sandbox) -> dict[str, Any]:
