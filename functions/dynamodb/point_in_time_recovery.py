@@ -79,7 +79,11 @@ class PointInTimeRecovery(Control):
         if _recoverable(state, context) or context.creates:
             return state
         described = aws("dynamodb", "describe_table", TableName=name)["Table"]
-        return state | {"TableStatus": described["TableStatus"], "TableSizeBytes": described.get("TableSizeBytes", 0)}
+        return state | {
+            "TableStatus": described["TableStatus"],
+            "TableSizeBytes": described.get("TableSizeBytes", 0),
+            "Restored": "RestoreSummary" in described,
+        }
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find tables without recovery, or with a shorter period than the settings ask for."""
@@ -116,6 +120,9 @@ def _recoverable(state: State, context: Context) -> bool:
 
 def _too_dear(state: State, context: Context) -> str:
     """Say why the table's size forbids switching recovery on without being asked, or return an empty string."""
+    if state.get("Restored") and not state["TableSizeBytes"]:
+        # The size is counted about every six hours (API reference, TableDescription).
+        return "the table was restored, and DynamoDB does not tell its size yet; once it does, use evenkeel run"
     gib = state.get("TableSizeBytes", 0) / _GIB
     limit = context.parameters["max_table_gib"]
     if gib <= limit:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ARN = "arn:{partition}:logs:{region}:{account}:log-group:{id}"
 RESOURCE_TYPE = "AWS::Logs::LogGroup"
+NEW_DAYS = 1
+"""Up to this age a group is new."""
 DELIVERY = "DELIVERY"
 """The class of groups in transit: two days of retention, not to be changed."""
 READ_GRANT = Grant(
@@ -27,6 +29,19 @@ _FIELDS = ("logGroupName", "kmsKeyId", "retentionInDays", "logGroupClass", "crea
 def name_of(context: Context) -> str:
     """Return the group's name. Calls name the resource that was asked about, whatever a recorded state says."""
     return context.resource.name.removeprefix("log-group:")
+
+
+def age_days(state: State, context: Context) -> float:
+    """Return the days since a group was made."""
+    return (context.now.timestamp() - (state["creationTime"] or 0) / 1000) / 86_400
+
+
+def older_and_found(state: State, context: Context) -> str:
+    """Say that a group was only found as it is, and has been there for more than a day; empty where that is not so."""
+    days = age_days(state, context)
+    if days <= NEW_DAYS or not context.found:
+        return ""
+    return f"nobody changed the group just now, and it is {days:,.0f} days old; bring it in line with evenkeel run"
 
 
 def read(aws: Aws, context: Context) -> State:

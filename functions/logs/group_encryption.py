@@ -34,9 +34,10 @@ class GroupEncryption(Control):
 
     Why: who may read the logs is then also a matter of the key, which can be audited and withdrawn.
     Blast radius: writers and readers need the key; the stack's own key admits the account's principals through Logs.
+        An older group that AWS Config only found without a key is announced: nobody knows who else reads it.
     Cost: KMS requests as events are ingested; a key costs one dollar a month and serves all groups of a region.
     Undo: the key is taken off again; what was written meanwhile stays encrypted, so the key must be kept.
-    Mode: enforce, since the stack's key admits whoever could read and write before.
+    Mode: enforce, since the stack's key admits whoever of the account could read and write before.
     """
 
     severity = Severity.MEDIUM
@@ -90,7 +91,8 @@ class GroupEncryption(Control):
             undo=(Call("logs", "disassociate_kms_key", {"logGroupName": name}),),
             residue="events written meanwhile stay encrypted under the key",
         )
-        return NonCompliant("no customer managed key encrypts it", change)
+        caution = group.older_and_found(state, context)
+        return NonCompliant("no customer managed key encrypts it", change, caution=caution)
 
     def essence(self, state: State) -> Any:
         """Compare the key."""

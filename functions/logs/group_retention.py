@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context, Control, Frameworks, Grant, Stage
@@ -31,7 +30,6 @@ _ACCEPTED = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-_NEW = timedelta(days=1)
 
 
 class GroupRetention(Control):
@@ -39,10 +37,11 @@ class GroupRetention(Control):
 
     Why: an audit needs the past year; for ever costs more every month and keeps what nobody may keep.
     Blast radius: on a group that never expired, events older than the retention are deleted for good; so that is
-        announced, and only done on groups made within the last day. A retention that is too short is raised at any age.
+        announced, and only done on groups made within the last day. A retention that somebody makes too short is raised
+        at any age; one that AWS Config or Security Hub only found on an older group is announced, for storage costs.
     Cost: less storage on groups that never expired, more on those whose retention is raised.
     Undo: the former retention is set again; events that expired meanwhile are gone.
-    Mode: enforce, since it is done only where nothing is deleted by it.
+    Mode: enforce, since it is done only where nothing is deleted by it, and no older group is changed unasked.
     """
 
     severity = Severity.MEDIUM
@@ -89,7 +88,8 @@ class GroupRetention(Control):
         put = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": wanted})
         if days:
             undo = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": days})
-            return NonCompliant(f"keeps events for {days} days, not {wanted}", Change((put,), (undo,)))
+            reason = f"keeps events for {days} days, not {wanted}"
+            return NonCompliant(reason, Change((put,), (undo,)), caution=group.older_and_found(state, context))
         undo = Call("logs", "delete_retention_policy", {"logGroupName": name})
         change = Change((put,), (undo,), residue=f"events older than {wanted} days may be deleted meanwhile")
         return NonCompliant("keeps events for ever", change, caution=_would_delete(state, context))
@@ -105,7 +105,9 @@ class GroupRetention(Control):
 
 def _would_delete(state: State, context: Context) -> str:
     """Say why a retention would delete history, or return an empty string for a new group."""
-    age = context.now.timestamp() - (state["creationTime"] or 0) / 1000
-    if age <= _NEW.total_seconds():
-        return ""
-    return f"the group is {age / 86400:,.0f} days old; a retention deletes its older events for good"
+    days = group.age_days(state, context)
+    return (
+        ""
+        if days <= group.NEW_DAYS
+        else f"the group is {days:,.0f} days old; a retention deletes its older events for good"
+    )

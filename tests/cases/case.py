@@ -44,6 +44,7 @@ class Case:
     arn: str = ""
     """The resource's; where it is empty, the one that the group's tables speak of."""
     creates: bool = False
+    found: bool = False
     owner: str = ""
 
     def context(self, control: Control) -> Context:
@@ -52,7 +53,9 @@ class Case:
         template = control.arn or "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
         resource = Resource(self.arn or PLACE.arn(template, _NAMES.get(control.group, "orders")), ACCOUNT, REGION)
         actor = Actor(owner=self.owner)
-        return Context(resource, {**filled, **self.parameters}, NOW, actor=actor, creates=self.creates)
+        return Context(
+            resource, {**filled, **self.parameters}, NOW, actor=actor, creates=self.creates, found=self.found
+        )
 
 
 def cases(control_id: str) -> tuple[Case, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evenkeel.model import Call
-from tests.cases.case import Case
+from tests.cases.case import NOW, Case
 from tests.world import LOG_KEY
 
 THEIRS = LOG_KEY.replace("10ca11ed", "0ddba11e")
@@ -37,6 +37,10 @@ CASES = (
     Case("a DELIVERY group that has a key is fine, too", group(kmsKeyId=THEIRS, logGroupClass="DELIVERY"), "Compliant"),
     Case("a group without a key gets the stack's", group(), "NonCompliant", "no customer managed key encrypts it",
          associate(LOG_KEY), TAKE_OFF, residue=True),
+    Case("an older group that AWS Config only found is told to people", group(), "NonCompliant", "no customer",
+         associate(LOG_KEY), TAKE_OFF, residue=True, found=True, caution="evenkeel run"),
+    Case("a new group that AWS Config found gets the stack's", group(creationTime=int(NOW.timestamp() * 1000)),
+         "NonCompliant", "no customer", associate(LOG_KEY), TAKE_OFF, residue=True, found=True),
     Case("an empty key is no key", group(kmsKeyId=""), "NonCompliant", "no customer", associate(LOG_KEY), TAKE_OFF,
          residue=True),
     Case("the settings' key is used", group(), "NonCompliant", "no customer", associate(THEIRS), TAKE_OFF,

@@ -25,7 +25,7 @@ IN_PLACE = {
 hosted version there are none."""
 OTHERWISE = {
     "Environment": "other", "StartMode": "notify", "Scope": "arn:aws:sqs:*", "Protect": "true", "EnabledGroups": "kms",
-    "EnableUndo": "true", "AlertEmail": "a@example.com", "AuditRetentionDays": "7", "LogRetentionDays": "7",
+    "EnableUndo": "true", "AlertEmail": "a@example.com", "AuditRetentionDays": "60", "LogRetentionDays": "7",
 }  # fmt: skip
 
 

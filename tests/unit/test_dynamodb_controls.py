@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from evenkeel.model import Cause
 from tests import making, moto_gaps
 from tests.world import client, request
 
@@ -101,3 +103,23 @@ def test_protection_that_an_old_answer_leaves_out_counts_as_off(world: World) ->
     del described["DeletionProtectionEnabled"]
     world.wire.answer("dynamodb", "DescribeTable", {"Table": described})
     assert world.run(PROTECTION, request(PROTECTION, arn), document=DOCUMENT).outcome == "REMEDIATED"
+
+
+@pytest.mark.parametrize(("ago", "ends"), [(timedelta(days=20), "ANNOUNCED"), (timedelta(minutes=5), "REMEDIATED")])
+def test_creation_that_waited_for_long_is_not_believed_to_be_new(world: World, ago: timedelta, ends: str) -> None:
+    """If this fails, a table that grew while a freeze held its request is backed up at any cost."""
+    arn = making.table()
+    large = client("dynamodb").describe_table(TableName="orders")["Table"] | {"TableSizeBytes": 5 * 1024**4}
+    world.wire.stand_ins["dynamodb", "DescribeTable"] = lambda _: {"Table": large}
+    made = Cause("cloudtrail", "event-1", "CreateTable", (world.now - ago).isoformat())
+    assert world.run(RECOVERY, request(RECOVERY, arn, creates=True, cause=made)).outcome == ends
+
+
+def test_restored_table_whose_size_is_not_told_yet_is_announced(world: World) -> None:
+    """If this fails, a restored table of terabytes, whose size still reads 0, is backed up at any cost."""
+    arn = making.table()
+    described = client("dynamodb").describe_table(TableName="orders")["Table"]
+    restored = described | {"TableSizeBytes": 0, "RestoreSummary": {"RestoreInProgress": False}}
+    world.wire.stand_ins["dynamodb", "DescribeTable"] = lambda _: {"Table": restored}
+    result = world.run(RECOVERY, request(RECOVERY, arn))
+    assert (result.outcome, "does not tell its size yet" in result.reason) == ("ANNOUNCED", True)

@@ -77,6 +77,7 @@ def test_read_of_a_table_takes_missing_parts_for_the_weakest() -> None:
         "RecoveryPeriodInDays": None,
         "TableStatus": "ACTIVE",
         "TableSizeBytes": 0,
+        "Restored": False,
     }
 
 

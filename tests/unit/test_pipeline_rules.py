@@ -84,18 +84,46 @@ def test_override_by_tag_is_obeyed(world: World, key: str) -> None:
     [
         ("ThrottlingException", "slow down", "RETURNED"),
         ("InternalServiceException", "", "RETURNED"),
-        ("AccessDeniedException", DENIED, "SKIPPED"),
-        ("InvalidParameterException", "no such ARN", "SKIPPED"),
+        ("AccessDeniedException", DENIED, "DENIED"),
+        ("InvalidParameterException", "no such ARN", "FAILED"),
     ],
 )
-def test_tags_that_cannot_be_read_mean_do_not_touch(
+def test_tags_that_cannot_be_read_mean_do_not_touch_and_tell(
     world: World, key: str, code: str, message: str, outcome: str
 ) -> None:
-    """If this fails, a resource that its tags exempt is changed because they could not be read for a moment."""
-    world.wire.fail("resourcegroupstaggingapi", "GetResources", code, message)
+    """If this fails, a resource that its tags exempt is changed, or a rule by tags silences a control for good."""
+    world.wire.fail("resourcegroupstaggingapi", "GetResources", code, message, times=9)
     result = world.run(CONTROL, request(CONTROL, key), document=_with(BY_TAG))
-    assert (result.outcome, "tags" in result.reason, world.records()) == (outcome, True, [])
-    assert world.wire.changes() == []
+    assert (result.outcome, "tags" in result.reason) == (outcome, True)
+    assert not _rotates(key)
+    told = [] if outcome == "RETURNED" else [(outcome, True)]
+    assert [(record["outcome"], record["announce"]) for record in world.records()] == told
+    again = world.run(CONTROL, request(CONTROL, key), document=_with(BY_TAG))
+    assert again.outcome == ("SKIPPED" if told else "RETURNED")  # told within a day
+    assert len(world.records()) == len(told)
+
+
+@pytest.mark.parametrize("fields", [{"dry_run": True}, {}], ids=["dry run", "out of scope"])
+def test_unreadable_tags_of_what_is_only_looked_at_are_no_record(
+    world: World, key: str, fields: dict[str, Any]
+) -> None:
+    """If this fails, a look writes into the audit, or the audit speaks of what is none of the stack's business."""
+    world.wire.fail("resourcegroupstaggingapi", "GetResources", "AccessDeniedException", DENIED)
+    scope = ("*",) if fields else ("arn:aws:sqs:*",)
+    result = world.run(CONTROL, request(CONTROL, key, **fields), document=_with(BY_TAG), scope=scope)
+    assert (result.outcome, world.records()) == ("SKIPPED", [])
+
+
+def test_kept_request_whose_tags_cannot_be_read_ends(world: World, key: str) -> None:
+    """If this fails, what a hold kept is sent round for ever, since it never ends."""
+    frozen = _with(freezes=[{"name": "f", "cron": "0 0 * * *", "hours": 24}])
+    assert world.run(CONTROL, request(CONTROL, key), document=frozen).outcome == "HELD"
+    kept = world.kept(CONTROL, key)
+    world.now += timedelta(days=2)
+    world.wire.fail("resourcegroupstaggingapi", "GetResources", "AccessDeniedException", DENIED)
+    assert world.run(CONTROL, kept, document=_with(BY_TAG)).outcome == "DENIED"
+    found = client("dynamodb").get_item(TableName="state", Key={"pk": {"S": f"{CONTROL}#{key}"}})["Item"]
+    assert not {"due_at", "due_shard", "held_request"} & set(found)
 
 
 def test_our_own_missing_grant_to_read_tags_is_a_defect_of_the_stack(world: World, key: str) -> None:

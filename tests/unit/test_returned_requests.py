@@ -84,6 +84,10 @@ def _spoiled(**fields: Any) -> dict[str, Any]:
             _spoiled(resource={"arn": KEY, "account": "210987654321", "region": REGION}),
             f"'{KEY}' is not in account {ACCOUNT}, {REGION}",
         ),
+        (
+            _spoiled(resource={"arn": KEY, "account": ACCOUNT, "region": "us-east-1"}),
+            f"'{KEY}' is not in account {ACCOUNT}, {REGION}",
+        ),
     ],
 )
 def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: str) -> None:

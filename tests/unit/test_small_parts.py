@@ -258,6 +258,15 @@ def test_refused_call_is_counted_too(world: World, wire: Wire) -> None:
     assert aws.made == [("kms", "create_key")]
 
 
+def test_throttled_page_does_not_end_a_listing(variables: pytest.MonkeyPatch, world: World, wire: Wire) -> None:
+    """If this fails, a backfill of a large account dies at its first throttle, and begins anew, and dies again."""
+    client("kms").create_key()
+    _, controls = connect("eu-west-1")
+    assert controls._patient("kms").meta.config.retries["total_max_attempts"] == ATTEMPTS
+    assert controls.client("kms").meta.config.retries["total_max_attempts"] == 1
+    assert len(list(controls.pages("kms", "list_keys"))) == len(controls.made) == 1
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_clients_give_up_in_time(variables: pytest.MonkeyPatch, number: int) -> None:
     """If this fails, a hanging call outlives the function's time limit, or calls do not carry our name."""

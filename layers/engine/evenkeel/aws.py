@@ -37,14 +37,18 @@ class Aws:
     """Calls of AWS by service and operation, as boto3 names them.
 
     ``connect`` makes a client for a service's name; clients live as long as this object. ``pauses`` are the seconds to
-    wait before a call is tried again, where the clients do not see to that. ``made`` lists the calls that AWS answered
+    wait before a call is tried again, where the clients do not see to that; ``patient`` makes clients that do, for
+    listings, since a page cannot be asked for again by itself. ``made`` lists the calls that AWS answered
     or refused, as ``(service, operation)``.
     """
 
-    def __init__(self, connect: Connect, pauses: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self, connect: Connect, pauses: tuple[float, ...] = (), patient: Callable[[str], Any] | None = None
+    ) -> None:
         """Keep ``connect`` for the first call of each service."""
         self._connect = connect
         self._pauses = pauses
+        self._patient = patient or self.client
         self._clients: dict[str, Any] = {}
         self.made: list[tuple[str, str]] = []
 
@@ -85,7 +89,7 @@ class Aws:
 
     def pages(self, service: str, operation: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Yield the pages of a listing operation."""
-        for page in self.client(service).get_paginator(operation).paginate(**params):
+        for page in self._patient(service).get_paginator(operation).paginate(**params):
             self.made.append((service, operation))
             yield page
 
@@ -105,4 +109,4 @@ def connect(region: str) -> tuple[Aws, Aws]:
 
     session: Any = boto3.session.Session(region_name=region)
     engine = Aws(lambda service: session.client(service, config=CLIENT_CONFIG))
-    return engine, Aws(lambda service: session.client(service, config=ONCE), _PAUSES)
+    return engine, Aws(lambda service: session.client(service, config=ONCE), _PAUSES, engine.client)

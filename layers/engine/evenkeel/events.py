@@ -254,7 +254,9 @@ def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -
     if not control.applies_to(arn):
         raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
     _, _, _, region, account, _ = arn.split(":", 5)
-    if {request.resource.account, account or place.account} != {place.account} or region not in {"", place.region}:
+    accounts = {request.resource.account, account or place.account}
+    regions = {request.resource.region, region or place.region}
+    if (accounts, regions) != ({place.account}, {place.region}):
         raise MalformedPayloadError(f"{arn!r} is not in account {place.account}, {place.region}")
     return request
 

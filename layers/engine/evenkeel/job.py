@@ -69,7 +69,14 @@ class Job:
             ClientError, BotoCoreError, ResourceMissingError: as :meth:`evenkeel.control.Control.read`.
         """
         request = self.request
-        context = Context(request.resource, self.settings.parameters, now, actor=request.actor, creates=request.creates)
+        context = Context(
+            request.resource,
+            self.settings.parameters,
+            now,
+            actor=request.actor,
+            creates=request.creates,
+            found=request.cause.origin in {"config", "securityhub"},
+        )
         state = self.control.read(self.aws, context)
         return state, self.control.judge(state, context)
 

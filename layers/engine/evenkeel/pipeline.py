@@ -10,17 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evenkeel import policy, records, steps
-from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError, classify
+from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
 from evenkeel.job import Job, returned
 from evenkeel.marks import finding_digest
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
 from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
-from evenkeel.rules import Subject, TagsUnknownError
+from evenkeel.rules import Subject
 from evenkeel.state import StateItem
 from evenkeel.tags import read_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from evenkeel.audit import Ledger
@@ -96,13 +96,15 @@ class Pipeline:
             maker = request.actor.user_agent[:60] or "its maker"
             return returned(request, f"settling: {maker} may not be done", delay)
         aws = self._aws.fresh()
+        # What was kept or waited is not new any more; its maker is not known, nor is its size.
+        request = replace(request, creates=policy.may_still_settle(request, self._clock()))
         try:
             request = replace(request, resource=control.resolve(aws, request.resource))
-            job = replace(self._job(control, request, aws, settings), redelivered=redelivered, approval=approval)
-        except TagsUnknownError as error:
-            return Result(request, Outcome.SKIPPED, f"{error}; left alone")
+            tags = self._tags(control, request, aws, settings)
         except AwsError as error:
-            return self._rules_unknown(request, error)
+            return self._rules_unknown(self._job(control, request, aws, settings, {}), error)
+        job = self._job(control, request, aws, settings, tags)
+        job = replace(job, redelivered=redelivered, approval=approval)
         # A creation's first look spares the read: its write holds only where no state item exists.
         item = StateItem() if request.creates and not request.attempt and not redelivered else None
         for _ in range(_STALE_ATTEMPTS):
@@ -136,10 +138,20 @@ class Pipeline:
             return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
         return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
 
-    def _job(self, control: Control, request: Request, aws: Aws, settings: Settings) -> Job:
-        """Find out what the settings say about the resource; its tags are read only where a rule depends on them."""
+    def _tags(self, control: Control, request: Request, aws: Aws, settings: Settings) -> dict[str, str]:
+        """Return the resource's tags where a rule depends on them; they are not read otherwise.
+
+        Raises:
+            ClientError, BotoCoreError: AWS refused, or did not answer.
+        """
+        taggable = not control.arn or "{id}" in control.arn  # else it is a setting of the account
+        if taggable and settings.needs_tags(control, self._clock()):
+            return read_tags(aws, request.resource.arn)
+        return {}
+
+    def _job(self, control: Control, request: Request, aws: Aws, settings: Settings, tags: Mapping[str, str]) -> Job:
+        """Find out what the settings say about the resource."""
         now, resource = self._clock(), request.resource
-        tags = read_tags(aws, resource.arn) if settings.needs_tags(control, now) else None
         subject = Subject(resource.arn, resource.account, resource.region, tags)
         exemption = settings.exemption(control, subject, now)
         exempt = ""
@@ -155,16 +167,22 @@ class Pipeline:
             frozen_until=settings.frozen_until(control, now),
         )
 
-    def _rules_unknown(self, request: Request, error: Exception) -> Result:
-        """Judge a name or tags that cannot be read although rules depend on them: nothing is done."""
-        kind = classify(error)
+    def _rules_unknown(self, job: Job, error: Exception) -> Result:
+        """Judge a name or tags that cannot be read although rules depend on them: nothing is done, and people know.
+
+        ``job`` is as if the resource had no tags.
+        """
+        request, kind = job.request, job.kind(error)
         if kind is ErrorKind.TRANSIENT:
             reason = f"its name or tags cannot be read now: {error}"
             return returned(request, reason, policy.return_delay(request.attempt))
         if kind is ErrorKind.NOT_GRANTED:
-            raise NotGrantedError(f"{request.resource.arn}: {error}; deploy the stack's current policies") from error
+            raise NotGrantedError(f"{job.arn}: {error}; deploy the stack's current policies") from error
         reason = f"rules depend on its name or tags, which cannot be read: {error}; left alone"
-        return Result(request, Outcome.SKIPPED, reason)
+        outside = policy.not_ours(job.arn, job.circumstances(self._scope, self._clock()))
+        if kind is ErrorKind.NOT_FOUND or request.dry_run or outside:
+            return Result(request, Outcome.SKIPPED, outside or reason)
+        return self._unread(job, reason, Outcome.DENIED if kind is ErrorKind.DENIED else Outcome.FAILED)
 
     def _left_alone(self, job: Job, result: Result, after: State | None = None) -> Result:
         """Return a result that changes nothing, once an act that a worker left open has its outcome."""
@@ -271,13 +289,13 @@ class Pipeline:
         if kind is ErrorKind.NOT_FOUND:
             return self._left_alone(job, Result(request, Outcome.GONE, "the resource is not there any more"))
         if kind is ErrorKind.DENIED and not request.dry_run:
-            return self._denied(job, str(error))
+            return self._unread(job, str(error), Outcome.DENIED)
         if kind is ErrorKind.NOT_GRANTED:
             raise NotGrantedError(f"{job.arn}: {error}; deploy the stack's current policies") from error
         raise error
 
-    def _denied(self, job: Job, detail: str) -> Result:
-        """Audit a resource that its owner does not let us read, once a day."""
+    def _unread(self, job: Job, detail: str, outcome: Outcome) -> Result:
+        """Audit a resource that its owner, or AWS, does not let us read, once a day."""
         now = self._clock()
         record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
         item = self._ledger.state(job.control.id, job.arn)
@@ -285,14 +303,14 @@ class Pipeline:
         if held:
             return Result(job.request, Outcome.SKIPPED, held)
         if not item.plan and self._told_lately(item, record):
-            return Result(job.request, Outcome.SKIPPED, "already told within a day")
+            return self._left_alone(job, Result(job.request, Outcome.SKIPPED, "already told within a day"))
         try:
             first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
             if item.plan:
-                return self._repairer.end(job, item, Outcome.DENIED, detail, announce=first)
+                return self._repairer.end(job, item, outcome, detail, announce=first)
             calls = len(job.aws.made)
-            ended = records.ended(record, Outcome.DENIED, now=now, detail=detail, aws_calls=calls, announce=first)
-            return job.ended(Outcome.DENIED, detail, self._ledger.announce(ended, item))
+            ended = records.ended(record, outcome, now=now, detail=detail, aws_calls=calls, announce=first)
+            return job.ended(outcome, detail, self._ledger.announce(ended, item))
         except (LeaseHeldError, StaleStateError) as error:
             return returned(job.request, str(error), policy.return_delay(job.request.attempt))
 
