@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,8 @@ def _run(world: World, monkeypatch: pytest.MonkeyPatch, control: Control, case: 
     parameters = dict(context.parameters)
     document = {"schema_version": 1, "controls": {control.id: {**mode, "parameters": parameters}}}
     wish = request(control.id, context.resource.arn, creates=case.creates, actor=context.actor)
+    if case.found:
+        wish = replace(wish, cause=replace(wish.cause, origin="config"))
     world.now = NOW
     return world.run(control.id, wish, document={**document, "settle_seconds": 0})
 

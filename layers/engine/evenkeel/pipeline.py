@@ -9,15 +9,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evenkeel import policy, records, steps
+from evenkeel import policy, steps
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
 from evenkeel.job import Job, returned
-from evenkeel.marks import finding_digest
-from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
+from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
 from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
 from evenkeel.rules import Subject
 from evenkeel.state import StateItem
 from evenkeel.tags import read_tags
+from evenkeel.telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from evenkeel.settings import Settings
     from evenkeel.steps import Steps
 
-ANNOUNCE_AGAIN_SECONDS = 86_400
-"""The same finding on the same resource is not announced more often."""
 _STALE_ATTEMPTS = 3
 
 
@@ -58,6 +56,7 @@ class Pipeline:
         self._clock = clock
         self._sleep = sleep
         self._repairer = Repairer(ledger, clock)
+        self._teller = Teller(ledger, self._repairer, retention_days, clock)
 
     def run(
         self,
@@ -125,7 +124,7 @@ class Pipeline:
         request, looked_at = job.request, self._clock()
         outside = policy.not_ours(job.arn, job.circumstances(self._scope, looked_at))
         if outside and not job.approval:  # it is not even read
-            return self._left_alone(job, Result(request, Outcome.SKIPPED, outside))
+            return self._teller.leave(job, Result(request, Outcome.SKIPPED, outside))
         try:
             state, judgement = job.look(looked_at)
         except AwsError as error:
@@ -135,8 +134,8 @@ class Pipeline:
         if isinstance(judgement, NonCompliant):
             return (yield from self._found(job, state, judgement, item, looked_at))
         if isinstance(judgement, NotApplicable):
-            return self._left_alone(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
-        return self._left_alone(job, Result(request, Outcome.COMPLIANT), state)
+            return self._teller.leave(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
+        return self._teller.leave(job, Result(request, Outcome.COMPLIANT), state)
 
     def _tags(self, control: Control, request: Request, aws: Aws, settings: Settings) -> dict[str, str]:
         """Return the resource's tags where a rule depends on them; they are not read otherwise.
@@ -182,22 +181,7 @@ class Pipeline:
         outside = policy.not_ours(job.arn, job.circumstances(self._scope, self._clock()))
         if kind is ErrorKind.NOT_FOUND or request.dry_run or outside:
             return Result(request, Outcome.SKIPPED, outside or reason)
-        return self._unread(job, reason, Outcome.DENIED if kind is ErrorKind.DENIED else Outcome.FAILED)
-
-    def _left_alone(self, job: Job, result: Result, after: State | None = None) -> Result:
-        """Return a result that changes nothing, once an act that a worker left open has its outcome."""
-        request = job.request
-        first_look = not (job.redelivered or request.attempt or request.plan or request.cause.origin == "verify")
-        if request.dry_run or first_look:
-            return result
-        proved = result.outcome is Outcome.COMPLIANT
-        outcome = Outcome.REMEDIATED if proved else Outcome.FAILED
-        detail = "verified when looked at again" if proved else f"interrupted; by now: {result.reason}"
-        try:
-            self._repairer.finish(job, after, outcome, detail)
-        except (LeaseHeldError, StaleStateError) as error:
-            return returned(request, str(error), policy.return_delay(request.attempt))
-        return result
+        return self._teller.unread(job, reason, Outcome.DENIED if kind is ErrorKind.DENIED else Outcome.FAILED)
 
     def _found(
         self, job: Job, state: State, finding: NonCompliant, item: StateItem | None, looked_at: datetime
@@ -208,7 +192,7 @@ class Pipeline:
         if job.approval and not job.approval.releases:
             decision = job.approved(state, finding, decision)
         if isinstance(decision, policy.Skip):
-            return self._left_alone(job, Result(job.request, Outcome.SKIPPED, decision.reason))
+            return self._teller.leave(job, Result(job.request, Outcome.SKIPPED, decision.reason))
         if job.request.dry_run:
             held = self._ledger.state(job.control.id, job.arn).held(self._clock())
             return Result(job.request, Outcome.SKIPPED, held) if held else job.would(finding, decision)
@@ -231,9 +215,9 @@ class Pipeline:
     ) -> Steps[Result]:
         """Do as decided; what would go too far is held instead."""
         if isinstance(decision, policy.AwaitApproval | policy.Hold):
-            return self._hold(job, record, item, decision)
+            return self._teller.hold(job, record, item, decision)
         if not (isinstance(decision, policy.Apply) and finding.change):
-            return self._announce(job, record, item, decision)
+            return self._teller.announce(job, record, item, decision)
         try:
             return (yield from self._repairer.repair(job, record, finding.change, item))
         except TooMuchError as error:
@@ -241,44 +225,7 @@ class Pipeline:
             held = self._held(job, item)
             if held:
                 return Result(job.request, Outcome.SKIPPED, held)
-            return self._hold(job, record, item, policy.Hold(str(error), error.until, critical=error.critical))
-
-    def _hold(self, job: Job, record: Record, item: StateItem, decision: policy.AwaitApproval | policy.Hold) -> Result:
-        """Keep the request until the hold is due, somebody approves it, or it is released."""
-        item = self._without_plan(job, item, decision.reason)
-        asks = isinstance(decision, policy.AwaitApproval)
-        outcome = Outcome.AWAITING if asks else Outcome.HELD
-        critical = isinstance(decision, policy.Hold) and decision.critical
-        ended = records.ended(
-            {**record, "severity": str(Severity.CRITICAL)} if critical else record,
-            outcome,
-            now=self._clock(),
-            detail=decision.reason,
-            after=record["before"],
-            aws_calls=len(job.aws.made),
-            announce=asks or critical,
-        )
-        sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1, first_seen=""))
-        return job.ended(outcome, decision.reason, sealed)
-
-    def _announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:
-        """Tell people of a finding that is left as it is, once a day."""
-        item = self._without_plan(job, item, decision.reason)
-        if self._told_lately(item, record):
-            return self._left_alone(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
-        now, calls = self._clock(), len(job.aws.made)
-        ended = records.ended(
-            record, Outcome.ANNOUNCED, now=now, detail=decision.reason, after=record["before"], aws_calls=calls
-        )
-        sealed = self._ledger.announce(ended, item)
-        return job.ended(Outcome.ANNOUNCED, f"{record['reason']}; {decision.reason}", sealed)
-
-    def _without_plan(self, job: Job, item: StateItem, reason: str) -> StateItem:
-        """Close the plan that a worker left open, where by now another decision holds."""
-        if not item.plan:
-            return item
-        self._repairer.end(job, item, Outcome.FAILED, f"interrupted; by now: {reason}", announce=False)
-        return self._ledger.state(job.control.id, job.arn)
+            return self._teller.hold(job, record, item, policy.Hold(str(error), error.until, critical=error.critical))
 
     def _unreadable(self, job: Job, error: Exception) -> Result:
         """Judge a read that AWS refused."""
@@ -287,34 +234,9 @@ class Pipeline:
         if kind is ErrorKind.TRANSIENT or may_appear:
             return returned(request, f"not ready: {error}", policy.return_delay(request.attempt))
         if kind is ErrorKind.NOT_FOUND:
-            return self._left_alone(job, Result(request, Outcome.GONE, "the resource is not there any more"))
+            return self._teller.leave(job, Result(request, Outcome.GONE, "the resource is not there any more"))
         if kind is ErrorKind.DENIED and not request.dry_run:
-            return self._unread(job, str(error), Outcome.DENIED)
+            return self._teller.unread(job, str(error), Outcome.DENIED)
         if kind is ErrorKind.NOT_GRANTED:
             raise NotGrantedError(f"{job.arn}: {error}; deploy the stack's current policies") from error
         raise error
-
-    def _unread(self, job: Job, detail: str, outcome: Outcome) -> Result:
-        """Audit a resource that its owner, or AWS, does not let us read, once a day."""
-        now = self._clock()
-        record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
-        item = self._ledger.state(job.control.id, job.arn)
-        held = item.held(now)
-        if held:
-            return Result(job.request, Outcome.SKIPPED, held)
-        if not item.plan and self._told_lately(item, record):
-            return self._left_alone(job, Result(job.request, Outcome.SKIPPED, "already told within a day"))
-        try:
-            first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
-            if item.plan:
-                return self._repairer.end(job, item, outcome, detail, announce=first)
-            calls = len(job.aws.made)
-            ended = records.ended(record, outcome, now=now, detail=detail, aws_calls=calls, announce=first)
-            return job.ended(outcome, detail, self._ledger.announce(ended, item))
-        except (LeaseHeldError, StaleStateError) as error:
-            return returned(job.request, str(error), policy.return_delay(job.request.attempt))
-
-    def _told_lately(self, item: StateItem, record: Record) -> bool:
-        """Say whether people were told of the same finding within a day."""
-        lately = self._clock().timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
-        return item.announced == finding_digest(record) and lately
