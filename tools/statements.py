@@ -38,7 +38,8 @@ def granted(controls: Sequence[Control], stages: Mapping[Stage, str] = EVENT_PAT
     actions: dict[tuple[Stage, tuple[str, ...], str], set[str]] = defaultdict(set)
     for control in controls:
         for grant in control.permissions:
-            on = grant.on or (control.arn,)
+            templates = tuple(template.replace("{id}", "*") for template in grant.on or (control.arn,))
+            on = ("*",) if "*" in templates else templates  # beside it may stand what it is asked of
             if "*" in on and not grant.why:
                 raise ValueError(f"{control.id}: a grant of {', '.join(grant.actions)} on * gives no reason; set why=")
             if grant.stage in stages:

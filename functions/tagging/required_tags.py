@@ -10,10 +10,22 @@ from botocore.exceptions import ClientError
 
 from evenkeel.control import Context, Control, Frameworks, Grant, Radius, Stage, fits
 from evenkeel.events import resource_arn
-from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
+from evenkeel.model import (
+    Call,
+    Change,
+    Compliant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    Place,
+    Severity,
+    State,
+)
 from evenkeel.tags import TAGGING, read_tags
 from evenkeel.triggers import CloudTrail, Config, TagChange
-from tagging.types import TYPES, Taggable
+from tagging.presence import spared
+from tagging.types import TYPES, Listing, Taggable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,12 +41,23 @@ _TAKEN = "letters, digits, spaces or _ . : / = + - @"
 _KEYS = f"write 1 to {_LONGEST_KEY} {_TAKEN}, beginning with nothing like aws:, which is AWS's own"
 _HTTP_NOT_FOUND = 404
 _GONE = re.compile(r"not (be )?f(ou|i)nd|does not exist|non-?existent|NoSuch", re.IGNORECASE)  # worded by each service
+_LISTS = "these list; there is nothing to name"
 _NARROWER = "supports no resource-level permission; the service's own tag permission beside it is scoped"
 
 
 def _all(kind: Taggable) -> str:
     """Return the ARN template of all resources of a type."""
     return kind.arn.replace("{id}", "*")
+
+
+def _look(kind: Taggable) -> Grant:
+    """Return the grant of the call that tells whether a resource is there; where it lists, too, no other is needed.
+
+    Beside the ``*`` of those that AWS does not scope stands the type that they are asked of.
+    """
+    if kind.look.scoped:
+        return Grant(Stage.READ, (kind.look.action,), on=(_all(kind),))
+    return Grant(Stage.READ, (kind.look.action,), on=("*", _all(kind)), why=_LISTS)
 
 
 class RequiredTags(Control):
@@ -71,20 +94,21 @@ class RequiredTags(Control):
         Grant(
             Stage.READ, ("tag:GetResources",), on=("*",), why="tag:GetResources supports no resource-level permission"
         ),
+        *(_look(kind) for kind in TYPES),
         Grant(Stage.APPLY, ("tag:TagResources",), on=("*",), why=f"tag:TagResources {_NARROWER}"),
         *(Grant(Stage.APPLY, kind.tag, on=(_all(kind),)) for kind in TYPES),
         Grant(Stage.UNDO, ("tag:UntagResources",), on=("*",), why=f"tag:UntagResources {_NARROWER}"),
         *(Grant(Stage.UNDO, kind.untag, on=(_all(kind),)) for kind in TYPES),
         *(
-            Grant(Stage.DISCOVER, (kind.list_action,), on=(_all(kind),))
-            if kind.scoped_listing
-            else Grant(Stage.DISCOVER, (kind.list_action,), on=("*",), why="these list; there is nothing to name")
+            Grant(Stage.DISCOVER, (kind.listing.action,), on=("*",), why=_LISTS)
             for kind in TYPES
+            if kind.listing.action != kind.look.action
         ),
     )
     parameters = {"required": [_OWNER, "Environment", "Project", "CostCenter"], "values": {}}
     blast_radius = Radius(limit=1000)  # it takes part in every creation, and a tag can be taken off again
     always_settles = True
+    gone_codes = frozenset(kind.look.gone for kind in TYPES if kind.look.gone)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> str:
         """Require keys and values that AWS takes."""
@@ -102,11 +126,16 @@ class RequiredTags(Control):
         return ""
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the tags."""
-        return {"Tags": read_tags(aws, context.resource.arn)}
+        """Read the tags; where there are none, look whether the resource is there and takes any."""
+        arn = context.resource.arn
+        tags, kind = read_tags(aws, arn), _kind(arn)
+        reason = spared(aws, kind, context.resource) if kind and not tags else ""
+        return {"Tags": tags, "Spared": reason} if reason else {"Tags": tags}
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find required keys that are missing or empty; add those whose value is known."""
+        if state.get("Spared"):
+            return NotApplicable(state["Spared"])
         tags, values = state["Tags"], context.parameters["values"]
         missing = [key for key in context.parameters["required"] if not tags.get(key)]
         if not missing:
@@ -131,14 +160,13 @@ class RequiredTags(Control):
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List the resources of every type; the tagging API would leave out those that were never tagged."""
         for kind in TYPES:
-            service, operation, path = kind.listing
-            for page in aws.pages(service, operation):
-                for value in jmespath.search(path, page) or []:
+            for page in _pages(aws, kind.listing, place):
+                for value in jmespath.search(kind.listing.path, page) or []:
                     yield resource_arn(kind.arn, value, place)
 
     def applies_to(self, arn: str) -> bool:
         """Say whether one of the types has this ARN."""
-        return any(fits(kind.arn, arn) for kind in TYPES)
+        return _kind(arn) is not None
 
     def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:
         """Return the failure that the tagging API hides inside a success."""
@@ -156,6 +184,19 @@ class RequiredTags(Control):
         return None
 
 
+def _kind(arn: str) -> Taggable | None:
+    """Return the type that has this ARN."""
+    return next((kind for kind in TYPES if fits(kind.arn, arn)), None)
+
+
+def _pages(aws: Aws, listing: Listing, place: Place) -> Iterator[dict[str, Any]]:
+    """Return the pages of a listing of a place."""
+    params: dict[str, Any] = {name: value.format(region=place.region) for name, value in listing.params.items()}
+    if listing.page:
+        params["PaginationConfig"] = {"PageSize": listing.page}
+    return aws.pages(listing.service, listing.operation, **params)
+
+
 def _is_key(key: Any) -> bool:
     """Say whether AWS takes a tag's key from anybody but itself."""
     if not isinstance(key, str) or len(key) > _LONGEST_KEY:
@@ -165,8 +206,8 @@ def _is_key(key: Any) -> bool:
 
 def _maker(context: Context) -> str:
     """Return who made the resource as a tag's value; nothing where the event does not prove it."""
-    resource = context.resource
-    proved = any(fits(kind.arn, resource.arn) and kind.proves_maker(resource.region) for kind in TYPES)
+    kind = _kind(context.resource.arn)
+    proved = kind is not None and kind.proves_maker(context.resource.region)
     return _clean(context.actor.owner) if context.creates and proved else ""
 
 

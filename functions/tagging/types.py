@@ -6,25 +6,64 @@ Authorization Reference; that the tagging API knows the type from its "Services 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The operation that lists all resources of a type."""
+
+    service: str
+    """As boto3 names it."""
+    operation: str
+    path: str
+    """JMESPath to ARNs, ids, names or URLs in a page."""
+    action: str
+    page: int = 0
+    """How many resources to ask for at once; 0 where the service makes pages of its own accord."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """``{region}`` in a value is the region that is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The call that tells whether one resource is there, of the same service as the listing.
+
+    ``{arn}`` and ``{id}`` in the parameters are the resource's.
+    """
+
+    operation: str
+    params: Mapping[str, Any]
+    path: str
+    """JMESPath to one or a list of ``{id}``: ARN, id, name or URL. What is being deleted for good is left out.
+
+    Beside it may stand ``region``, where the answer knows resources of others, and ``spared``: why a resource that is
+    there takes no tags.
+    """
+    action: str
+    scoped: bool = True
+    """AWS grants the action on resources, not on ``*`` only."""
+    gone: str = ""
+    """The service's own error code for a resource that is not there, beside the common ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taggable:
-    """A resource type: how its creation shows in CloudTrail, what its ARN is, and which actions list and tag it."""
+    """A resource type: how its creation shows in CloudTrail, what its ARN is, how it is listed, found and tagged."""
 
     cfn_type: str
     arn: str
     created_by: tuple[str, ...]
     at: str
     """JMESPath into CloudTrail's ``detail``: ARN, id, name or URL of what was created, one or many."""
-    listing: tuple[str, str, str]
-    """boto3 service, operation, and JMESPath to ARNs, ids, names or URLs in a page."""
-    list_action: str
+    listing: Listing
+    look: Look
     unless: str = ""
     """JMESPath into CloudTrail's ``detail`` that finds something where what was created is not to be tagged."""
-    scoped_listing: bool = False
-    """AWS grants the listing on resources, not on ``*`` only."""
     config: bool = True
     """AWS Config's rules name the resource by something that is in its ARN."""
     repeats_in: str = ""
@@ -43,6 +82,10 @@ class Taggable:
         """The service as ARNs, event sources, IAM actions and EventBridge's "Tag Change on Resource" name it."""
         return self.arn.split(":")[2]
 
+    def name(self, arn: str) -> str:
+        """Return what stands for ``{id}`` in a resource's ARN."""
+        return arn.split(":", 5)[5].removeprefix(self.arn.split(":", 5)[5].removesuffix("{id}"))
+
     @property
     def tag(self) -> tuple[str, ...]:
         """The service's own permissions that tag:TagResources needs beside itself."""
@@ -59,76 +102,135 @@ _S3 = ("s3:GetBucketTagging", "s3:PutBucketTagging")
 _TAG = {"ec2": ("ec2:CreateTags",), "rds": ("rds:AddTagsToResource",), "s3": _S3, "sqs": ("sqs:TagQueue",)}
 _UNTAG = {"ec2": ("ec2:DeleteTags",), "rds": ("rds:RemoveTagsFromResource",), "s3": _S3, "sqs": ("sqs:UntagQueue",)}
 
+# What is left of an answer of listings that tell of the deleted, too, for a while.
+_INSTANCES = "Reservations[].Instances[] | [?State.Name != 'terminated' && State.Name != 'shutting-down']"
+_VOLUMES = "Volumes[?State != 'deleting' && State != 'deleted']"
+_GATEWAYS = "NatGateways[?State != 'deleting' && State != 'deleted']"
+_FILE_SYSTEMS = "FileSystems[?LifeCycleState != 'deleting' && LifeCycleState != 'deleted']"
+_DB_INSTANCES = "DBInstances[?DBInstanceStatus != 'deleting']"
+_DB_CLUSTERS = "DBClusters[?Status != 'deleting']"
+
+# Three services make no pages unless they are asked to. SQS leaves out what is beyond 1,000 queues (developer guide,
+# "Amazon SQS list queue pagination"), EC2's answer may be throttled or time out (developer guide, "Pagination in the
+# Amazon EC2 API"), S3 refuses accounts with a raised quota (API reference, ListBuckets). The others' pages hold 50 or
+# 100 by default (API references of the operations).
+_PAGE = 1000
+_PAGE_OF_EC2 = 500  # an instance takes many kilobytes, and an answer is waited for 5 seconds only
+
 # fmt: off
 TYPES = (
+    # AWS managed keys and those that are being deleted take no tags (KMS API reference, TagResource; developer guide,
+    # "Key states of AWS KMS keys"); which they are, ListKeys does not tell.
     Taggable("AWS::KMS::Key", "arn:{partition}:kms:{region}:{account}:key/{id}",
              ("CreateKey",), "responseElements.keyMetadata.arn",
-             ("kms", "list_keys", "Keys[].KeyArn"), "kms:ListKeys"),
+             Listing("kms", "list_keys", "Keys[].KeyArn", "kms:ListKeys"),
+             Look("describe_key", {"KeyId": "{arn}"},
+                  "KeyMetadata.{id: Arn, spared: (KeyManager == 'AWS' && 'AWS manages the key; it takes no tags') || "
+                  "(contains(['PendingDeletion', 'PendingReplicaDeletion'], KeyState) && 'the key is being deleted')}",
+                  "kms:DescribeKey")),
     Taggable("AWS::DynamoDB::Table", "arn:{partition}:dynamodb:{region}:{account}:table/{id}",
              ("CreateTable",), "responseElements.tableDescription.tableArn || requestParameters.tableName",
-             ("dynamodb", "list_tables", "TableNames[]"), "dynamodb:ListTables"),
+             Listing("dynamodb", "list_tables", "TableNames[]", "dynamodb:ListTables"),
+             Look("describe_table", {"TableName": "{id}"},
+                  "[Table][?TableStatus != 'DELETING'].{id: TableArn}", "dynamodb:DescribeTable")),
     Taggable("AWS::Logs::LogGroup", "arn:{partition}:logs:{region}:{account}:log-group:{id}",
              ("CreateLogGroup",), "requestParameters.logGroupName",
-             ("logs", "describe_log_groups", "logGroups[].logGroupName"), "logs:DescribeLogGroups"),
+             Listing("logs", "describe_log_groups", "logGroups[].logGroupName", "logs:DescribeLogGroups"),
+             Look("describe_log_groups", {"logGroupIdentifiers": ["{id}"]}, "logGroups[].{id: logGroupName}",
+                  "logs:DescribeLogGroups", scoped=False)),
+    # A listing by prefix knows the buckets of all regions; the tagging API knows its own region's only (its API
+    # reference, GetResources and TagResources).
     Taggable("AWS::S3::Bucket", "arn:{partition}:s3:::{id}",
              ("CreateBucket",), "requestParameters.bucketName",
-             ("s3", "list_buckets", "Buckets[].Name"), "s3:ListAllMyBuckets",
+             Listing("s3", "list_buckets", "Buckets[].Name", "s3:ListAllMyBuckets", page=_PAGE,
+                     params={"BucketRegion": "{region}"}),
+             Look("list_buckets", {"Prefix": "{id}", "MaxBuckets": _PAGE},
+                  "Buckets[].{id: Name, region: BucketRegion}", "s3:ListAllMyBuckets", scoped=False),
              repeats_in="us-east-1"),  # S3 API reference, CreateBucket, BucketAlreadyOwnedByYou
     Taggable("AWS::Lambda::Function", "arn:{partition}:lambda:{region}:{account}:function:{id}",
              ("CreateFunction20150331",), "responseElements.functionArn",
-             ("lambda", "list_functions", "Functions[].FunctionArn"), "lambda:ListFunctions"),
+             Listing("lambda", "list_functions", "Functions[].FunctionArn", "lambda:ListFunctions"),
+             Look("get_function_configuration", {"FunctionName": "{arn}"}, "{id: FunctionArn}",
+                  "lambda:GetFunctionConfiguration")),
     Taggable("AWS::SQS::Queue", "arn:{partition}:sqs:{region}:{account}:{id}",
              ("CreateQueue",), "responseElements.queueUrl",
-             ("sqs", "list_queues", "QueueUrls[]"), "sqs:ListQueues",
+             Listing("sqs", "list_queues", "QueueUrls[]", "sqs:ListQueues", page=_PAGE),
+             Look("get_queue_url", {"QueueName": "{id}"}, "{id: QueueUrl}", "sqs:GetQueueUrl"),
              repeats_in="*"),  # SQS API reference, CreateQueue: returns the URL of the existing queue
     Taggable("AWS::SNS::Topic", "arn:{partition}:sns:{region}:{account}:{id}",
              ("CreateTopic",), "responseElements.topicArn",
-             ("sns", "list_topics", "Topics[].TopicArn"), "sns:ListTopics",
+             Listing("sns", "list_topics", "Topics[].TopicArn", "sns:ListTopics"),
+             Look("get_topic_attributes", {"TopicArn": "{arn}"}, "Attributes.{id: TopicArn}",
+                  "sns:GetTopicAttributes"),
              repeats_in="*"),  # SNS API reference, CreateTopic: "this action is idempotent"
     # Volumes that come to be with their instance show in no event of their own.
     Taggable("AWS::EC2::Instance", "arn:{partition}:ec2:{region}:{account}:instance/{id}",
              ("RunInstances",), "responseElements.instancesSet.items[].instanceId",
-             ("ec2", "describe_instances",
-              "Reservations[].Instances[] | [?State.Name != 'terminated' && State.Name != 'shutting-down'].InstanceId"),
-             "ec2:DescribeInstances"),
+             Listing("ec2", "describe_instances", f"{_INSTANCES}.InstanceId", "ec2:DescribeInstances",
+                     page=_PAGE_OF_EC2),
+             Look("describe_instances", {"InstanceIds": ["{id}"]}, f"{_INSTANCES}.{{id: InstanceId}}",
+                  "ec2:DescribeInstances", scoped=False, gone="InvalidInstanceID.NotFound")),
     Taggable("AWS::EC2::Volume", "arn:{partition}:ec2:{region}:{account}:volume/{id}",
              ("CreateVolume",), "responseElements.volumeId",
-             ("ec2", "describe_volumes", "Volumes[].VolumeId"), "ec2:DescribeVolumes"),
+             Listing("ec2", "describe_volumes", f"{_VOLUMES}.VolumeId", "ec2:DescribeVolumes", page=_PAGE_OF_EC2),
+             Look("describe_volumes", {"VolumeIds": ["{id}"]}, f"{_VOLUMES}.{{id: VolumeId}}",
+                  "ec2:DescribeVolumes", scoped=False, gone="InvalidVolume.NotFound")),
     Taggable("AWS::EC2::NatGateway", "arn:{partition}:ec2:{region}:{account}:natgateway/{id}",
              ("CreateNatGateway",), "responseElements.CreateNatGatewayResponse.natGateway.natGatewayId",
-             ("ec2", "describe_nat_gateways", "NatGateways[?State != 'deleting' && State != 'deleted'].NatGatewayId"),
-             "ec2:DescribeNatGateways"),
+             Listing("ec2", "describe_nat_gateways", f"{_GATEWAYS}.NatGatewayId", "ec2:DescribeNatGateways",
+                     page=_PAGE_OF_EC2),
+             Look("describe_nat_gateways", {"NatGatewayIds": ["{id}"]}, f"{_GATEWAYS}.{{id: NatGatewayId}}",
+                  "ec2:DescribeNatGateways", scoped=False, gone="NatGatewayNotFound")),
     Taggable("AWS::ECR::Repository", "arn:{partition}:ecr:{region}:{account}:repository/{id}",
              ("CreateRepository",), "responseElements.repository.repositoryArn",
-             ("ecr", "describe_repositories", "repositories[].repositoryArn"), "ecr:DescribeRepositories",
-             scoped_listing=True),
+             Listing("ecr", "describe_repositories", "repositories[].repositoryArn", "ecr:DescribeRepositories"),
+             Look("describe_repositories", {"repositoryNames": ["{id}"]}, "repositories[].{id: repositoryArn}",
+                  "ecr:DescribeRepositories", gone="RepositoryNotFoundException")),
+    # Deleted clusters stay in sight for a while as INACTIVE (ECS API reference, DeleteCluster).
     Taggable("AWS::ECS::Cluster", "arn:{partition}:ecs:{region}:{account}:cluster/{id}",
              ("CreateCluster",), "responseElements.cluster.clusterArn",
-             ("ecs", "list_clusters", "clusterArns[]"), "ecs:ListClusters",
+             Listing("ecs", "list_clusters", "clusterArns[]", "ecs:ListClusters"),
+             Look("describe_clusters", {"clusters": ["{arn}"]}, "clusters[?status != 'INACTIVE'].{id: clusterArn}",
+                  "ecs:DescribeClusters"),
              repeats_in="*"),  # ECS API reference, CreateCluster, has no such error; terraform-provider-aws #44817
     Taggable("AWS::EFS::FileSystem", "arn:{partition}:elasticfilesystem:{region}:{account}:file-system/{id}",
              ("CreateFileSystem",), "responseElements.fileSystemArn || responseElements.fileSystemId",
-             ("efs", "describe_file_systems", "FileSystems[].FileSystemArn"), "elasticfilesystem:DescribeFileSystems",
-             scoped_listing=True),
+             Listing("efs", "describe_file_systems", f"{_FILE_SYSTEMS}.FileSystemArn",
+                     "elasticfilesystem:DescribeFileSystems"),
+             Look("describe_file_systems", {"FileSystemId": "{id}"}, f"{_FILE_SYSTEMS}.{{id: FileSystemArn}}",
+                  "elasticfilesystem:DescribeFileSystems", gone="FileSystemNotFound")),
     # Secrets that a service keeps for itself (rds!db-…) are that service's.
     Taggable("AWS::SecretsManager::Secret", "arn:{partition}:secretsmanager:{region}:{account}:secret:{id}",
              ("CreateSecret",), "responseElements.arn || responseElements.aRN",
-             ("secretsmanager", "list_secrets", "SecretList[?!OwningService].ARN"), "secretsmanager:ListSecrets",
+             Listing("secretsmanager", "list_secrets", "SecretList[?!OwningService].ARN",
+                     "secretsmanager:ListSecrets"),
+             Look("describe_secret", {"SecretId": "{arn}"},
+                  "{id: ARN, spared: (OwningService && 'a service keeps the secret for itself') || "
+                  "(DeletedDate && 'the secret is being deleted')}", "secretsmanager:DescribeSecret"),
              unless="[responseElements.arn, responseElements.aRN][?@ && contains(@, '!')]"),
+    # Without the metadata only, it would want the key of an encrypted definition (API reference, DescribeStateMachine).
     Taggable("AWS::StepFunctions::StateMachine", "arn:{partition}:states:{region}:{account}:stateMachine:{id}",
              ("CreateStateMachine",), "responseElements.stateMachineArn",
-             ("stepfunctions", "list_state_machines", "stateMachines[].stateMachineArn"), "states:ListStateMachines",
+             Listing("stepfunctions", "list_state_machines", "stateMachines[].stateMachineArn",
+                     "states:ListStateMachines"),
+             Look("describe_state_machine", {"stateMachineArn": "{arn}", "includedData": "METADATA_ONLY"},
+                  "[@][?status != 'DELETING'].{id: stateMachineArn}", "states:DescribeStateMachine",
+                  gone="StateMachineDoesNotExist"),
              repeats_in="*"),  # Step Functions API reference, CreateStateMachine: "is an idempotent API"
     # A rule of Config names a database by its resource id (db-AB12…), which is no part of the ARN.
     Taggable("AWS::RDS::DBInstance", "arn:{partition}:rds:{region}:{account}:db:{id}",
              ("CreateDBInstance", "CreateDBInstanceReadReplica", "RestoreDBInstanceFromDBSnapshot",
               "RestoreDBInstanceToPointInTime"), "responseElements.dBInstanceArn",
-             ("rds", "describe_db_instances", "DBInstances[].DBInstanceArn"), "rds:DescribeDBInstances",
-             scoped_listing=True, config=False),
+             Listing("rds", "describe_db_instances", f"{_DB_INSTANCES}.DBInstanceArn", "rds:DescribeDBInstances"),
+             Look("describe_db_instances", {"DBInstanceIdentifier": "{id}"}, f"{_DB_INSTANCES}.{{id: DBInstanceArn}}",
+                  "rds:DescribeDBInstances", gone="DBInstanceNotFound"),
+             config=False),
     Taggable("AWS::RDS::DBCluster", "arn:{partition}:rds:{region}:{account}:cluster:{id}",
              ("CreateDBCluster", "RestoreDBClusterFromSnapshot", "RestoreDBClusterToPointInTime"),
              "responseElements.dBClusterArn",
-             ("rds", "describe_db_clusters", "DBClusters[].DBClusterArn"), "rds:DescribeDBClusters",
-             scoped_listing=True, config=False),
+             Listing("rds", "describe_db_clusters", f"{_DB_CLUSTERS}.DBClusterArn", "rds:DescribeDBClusters"),
+             Look("describe_db_clusters", {"DBClusterIdentifier": "{id}"}, f"{_DB_CLUSTERS}.{{id: DBClusterArn}}",
+                  "rds:DescribeDBClusters", gone="DBClusterNotFoundFault"),
+             config=False),
 )
 # fmt: on

@@ -2,8 +2,8 @@
 
 Source: the DynamoDB developer guide ("Using resource-based policies", "IAM security policies with PartiQL"); the SQS
 API reference, AddPermission (a grant of an action is one of its batch version, too); the Service Authorization
-Reference (ecr:DescribeRepositories and elasticfilesystem:DescribeFileSystems are granted on resources,
-lambda:GetEventSourceMapping is an action of its own).
+Reference (ecr:DescribeRepositories, ecs:DescribeClusters and elasticfilesystem:DescribeFileSystems are granted on
+resources, lambda:GetEventSourceMapping is an action of its own).
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ MAPPING = re.compile(r"/event-source-mappings/[^/]+/?$")
 
 LISTED = {
     "ecr:DescribeRepositories": ("ecr", "repository/*"),
+    "ecs:DescribeClusters": ("ecs", "cluster/*"),
     "elasticfilesystem:DescribeFileSystems": ("elasticfilesystem", "file-system/*"),
 }
-"""Listings that AWS grants on the service's resources, which the engine asks for on everything."""
+"""What AWS grants on the service's resources, and the engine asks for on everything."""
 
 
 def apply() -> None:

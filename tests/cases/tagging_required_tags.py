@@ -29,6 +29,8 @@ CASES = (
     Case("all keys are there", {"Tags": ALL}, "Compliant"),
     Case("tags beside the required are nobody's business", {"Tags": {**ALL, "team": "x"}}, "Compliant"),
     Case("no key is required", {"Tags": {}}, "Compliant", parameters={"required": []}),
+    Case("what takes no tags is left alone, whatever is known", {"Tags": {}, "Spared": "the key is being deleted"},
+         "NotApplicable", "the key is being deleted", parameters=VALUES, creates=True, owner="alice"),
     Case("an untagged new resource gets all that is known", {"Tags": {}}, "NonCompliant",
          "lacks Owner, Environment, Project, CostCenter", tag(Owner="alice", Environment="prod", Project="shop",
          CostCenter="42"), untag("CostCenter", "Environment", "Owner", "Project"), parameters=VALUES, creates=True,

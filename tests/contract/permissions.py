@@ -20,6 +20,7 @@ ACTIONS = {  # operations whose IAM action has another name (Service Authorizati
     ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
     ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
     ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
+    ("stepfunctions", "DescribeStateMachine"): "states:DescribeStateMachine",
     ("stepfunctions", "ListStateMachines"): "states:ListStateMachines",
 }
 # Permissions that AWS asks for beside the call's own (Tagging API reference, TagResources and UntagResources: "you also

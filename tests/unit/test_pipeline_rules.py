@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clerk.handler import look_again
+from clerk.waking import Waker
 from evenkeel import settings
 from evenkeel.aws import Aws
 from evenkeel.environment import Environment
@@ -180,32 +179,34 @@ def test_frozen_finding_is_kept_with_its_time_and_not_told(world: World, key: st
     assert len(world.records()) == 1
 
 
-def _clerk(world: World, variables: pytest.MonkeyPatch) -> list[str]:
+def _clerk(world: World) -> list[str]:
     """Let the clerk look; return what it sent."""
-    variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps({"kms": QUEUE_URL}))
-    look_again(Aws(client), Environment.read(), ACCOUNT, world.now)
+    queues = {"kms": QUEUE_URL}
+    waker = Waker(
+        Aws(client), Environment.read(), queues, account=ACCOUNT, now=world.now, remaining_milliseconds=lambda: 60_000
+    )
+    waker.wake("plan", 0)
+    waker.wake("held", 0)
     return [message["Body"] for message in world.messages(QUEUE_URL)]
 
 
-def test_clerk_sends_what_was_frozen_when_it_is_due_and_it_is_looked_at_again(
-    world: World, key: str, variables: pytest.MonkeyPatch
-) -> None:
+def test_clerk_sends_what_was_frozen_when_it_is_due_and_it_is_looked_at_again(world: World, key: str) -> None:
     """If this fails, what came up in a freeze is forgotten, comes too early, or is changed without another look."""
     document, ends = _frozen(world)
     other = client("kms").create_key()["KeyMetadata"]["Arn"]
     for arn in (key, other):
         world.run(CONTROL, request(CONTROL, arn, creates=True), document=document)
     world.now = ends - timedelta(seconds=2)
-    assert _clerk(world, variables) == []
+    assert _clerk(world) == []
     world.now = ends + timedelta(seconds=2)
-    sent = _clerk(world, variables)
+    sent = _clerk(world)
     assert len(sent) == 2
-    assert _clerk(world, variables) == []
+    assert _clerk(world) == []
     client("kms").enable_key_rotation(KeyId=other)
     outcomes = {arn: world.run(CONTROL, world.kept(CONTROL, arn), document=document).outcome for arn in (key, other)}
     assert outcomes == {key: "REMEDIATED", other: "COMPLIANT"}
     world.now += timedelta(hours=1)
-    assert _clerk(world, variables) == []
+    assert _clerk(world) == []
     assert not any(world.state(CONTROL, arn).hold_until for arn in (key, other))
 
 
@@ -222,9 +223,7 @@ def test_what_comes_out_of_a_long_freeze_into_a_throttle_is_not_given_up(world: 
 
 
 @pytest.mark.parametrize("mode", ["off", "notify"])
-def test_end_of_a_freeze_under_settings_that_change_nothing_ends_the_hold(
-    world: World, key: str, variables: pytest.MonkeyPatch, mode: str
-) -> None:
+def test_end_of_a_freeze_under_settings_that_change_nothing_ends_the_hold(world: World, key: str, mode: str) -> None:
     """If this fails, the clerk sends the same request every quarter of an hour, or people are not told."""
     document, ends = _frozen(world)
     world.run(CONTROL, request(CONTROL, key, creates=True), document=document)
@@ -233,10 +232,10 @@ def test_end_of_a_freeze_under_settings_that_change_nothing_ends_the_hold(
     result = world.run(CONTROL, world.kept(CONTROL, key), document=later)
     assert result.outcome == {"off": "SKIPPED", "notify": "ANNOUNCED"}[mode]
     world.now += timedelta(hours=1)
-    assert _clerk(world, variables) == []
+    assert _clerk(world) == []
 
 
-def test_finding_announced_today_ends_its_hold_too(world: World, key: str, variables: pytest.MonkeyPatch) -> None:
+def test_finding_announced_today_ends_its_hold_too(world: World, key: str) -> None:
     """If this fails, a hold on what was told already is sent again and again."""
     notify = {"schema_version": 1, "controls": {CONTROL: {"mode": "notify"}}}
     assert world.run(CONTROL, request(CONTROL, key), document=notify).outcome == "ANNOUNCED"
@@ -245,7 +244,7 @@ def test_finding_announced_today_ends_its_hold_too(world: World, key: str, varia
     world.now = ends + timedelta(seconds=1)
     assert world.run(CONTROL, world.kept(CONTROL, key), document=notify).outcome == "SKIPPED"
     world.now += timedelta(hours=1)
-    assert _clerk(world, variables) == []
+    assert _clerk(world) == []
 
 
 def test_freeze_that_begins_after_a_crash_closes_the_open_plan(world: World, key: str) -> None:

@@ -99,5 +99,5 @@ def test_what_is_gone_or_kept_by_a_service_is_not_listed(world: World) -> None:
 def test_every_type_says_how_it_is_tagged_on_its_own_service() -> None:
     """If this fails, the role may tag one service's resources with another's permissions."""
     for kind in TYPES:
-        for action in (*kind.tag, *kind.untag, kind.list_action):
+        for action in (*kind.tag, *kind.untag, kind.listing.action, kind.look.action):
             assert action.startswith(f"{kind.service}:")

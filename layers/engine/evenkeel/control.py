@@ -47,7 +47,8 @@ class Grant:
     """IAM actions a control needs in one stage.
 
     ``on`` are ARN templates (``{partition}``, ``{region}``, ``{account}``); empty means the control's own resources.
-    ``why`` is required where ``on`` is ``*``: which fact of AWS forbids a narrower resource.
+    ``why`` is required where ``on`` holds ``*``: which fact of AWS forbids a narrower resource. Beside ``*`` may stand
+    the templates of what the action is asked of, where that is not every resource of the control.
     """
 
     stage: Stage
