@@ -136,12 +136,13 @@ class World:
             sts_endpoint="",
             place=PLACE,
             clock=self.clock,
+            remaining_milliseconds=lambda: 60_000,
         )
         loaded, run = settings.parse(json.dumps(document or self.document)), self.pipeline("desk").run
         return desk.decide(
             decisions.parse({**payload, "caller": {"arn": who}}),
             lambda control, wish, approval: run(control, wish, loaded, approval=approval),
-        )
+        ).results
 
     def chains(self) -> int:
         """Prove the chain of each control and resource; return how many there are. Raises BrokenChainError."""

@@ -16,6 +16,8 @@ from evenkeel_cli.audit_reader import Reader, kind
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from evenkeel_cli.stacks import Stack
 
 _CHANGED = frozenset({"REMEDIATED", "PARTIAL", "APPLIED"})
@@ -93,18 +95,41 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
 
 
 def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> None:
-    """Invoke the control's function in the person's own name, and say what became of it."""
-    function = functions.of(stack, control)
+    """Invoke the control's function in the person's own name, round after round, and say what became of it."""
     verb = next(iter(payload))
     what = f"{verb} {payload[verb]}"
     about = f"--control {control}" if payload["resource"] == "all" else f"--resource {payload['resource']}"
     next_step = f"See the records: evenkeel audit list --stack {stack.name} {about} --since 30d."
-    say = console.teller(show=not as_json)
-    said = proved.ask(stack, function, payload, what, next_step, say=say)
-    _show(said["results"], as_json=as_json)
+    results: list[dict[str, Any]] = []
+    try:
+        for found in _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json)):
+            results += found
+    except (KeyboardInterrupt, CommandError) as stop:
+        if not results:
+            raise
+        _show(results, as_json=as_json)
+        why = f": {stop.message}" if isinstance(stop, CommandError) else ""
+        message = f"{what}: stopped after {len(results):,}; what was released stays so{why}"
+        raise CommandError(message, "To go on, run the command again.") from None
+    _show(results, as_json=as_json)
     sent = {"RETURNED"} if payload["resource"] == "all" else set()  # one resource is looked at here, or not at all
-    if any(result["outcome"] not in _DONE | sent for result in said["results"]):
+    if any(result["outcome"] not in _DONE | sent for result in results):
         raise CommandError(f"{what}: not everything was done", "The outcomes above say what was not, and why.")
+
+
+def _rounds(  # noqa: PLR0913 - as functions.invoke
+    stack: Stack, control: str, payload: dict[str, Any], what: str, next_step: str, *, say: Callable[[str], None]
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the results of each round; a release of all goes as far as the function's minute reaches, then on."""
+    function, told = functions.of(stack, control), 0
+    asked = payload
+    while True:
+        said = proved.ask(stack, function, asked, what, next_step, say=say)
+        yield said["results"]
+        if not said.get("next"):  # a stack that is older than this command has none
+            return
+        asked, told = {**payload, "after": said["next"]}, told + len(said["results"])
+        say(f"{told:,} so far; there is more")
 
 
 def _show(results: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evenkeel_cli import audit_view, deciding, proved, stacks
+from evenkeel_cli.failure import CommandError
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
 
@@ -52,6 +53,64 @@ def test_refusal_says_where_the_resources_records_are(monkeypatch: pytest.Monkey
     one, many = hints
     assert f"--resource {ARN} --since" in one
     assert f"--control {CONTROL} --since" in many
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> list[dict[str, Any]]:
+    """Let the function answer so, round after round; return what it is asked."""
+    asked: list[dict[str, Any]] = []
+    left = list(answers)
+
+    def ask(_: Any, __: Any, payload: dict[str, Any], *_words: Any, **_more: Any) -> dict[str, Any]:
+        asked.append(payload)
+        answer = left.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        said: dict[str, Any] = answer
+        return said
+
+    monkeypatch.setattr(proved, "ask", ask)
+    return asked
+
+
+def _round(after: str | None, outcome: str = "RETURNED", name: str = ARN) -> dict[str, Any]:
+    result = {"outcome": outcome, "control": CONTROL, "resource": name, "reason": "released"}
+    return {"results": [result], "next": after}
+
+
+def test_all_is_released_round_after_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, of thousands that are held as many are released as one minute is enough for."""
+    rounds = _round("1st", name="a"), {"results": [], "next": "2nd"}, _round(None, name="b")
+    asked = _answers(monkeypatch, *rounds)
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", "-o", "json")
+    assert [each["resource"] for each in json.loads(result.stdout)] == ["a", "b"]
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [each.get("after") for each in asked] == [None, "1st", "2nd"]
+    assert all(each["resource"] == "all" for each in asked)
+
+
+def test_release_tells_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, whoever releases thousands sees nothing for minutes."""
+    _answers(monkeypatch, _round("on"), _round(None))
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes")
+    assert "1 so far; there is more" in result.stderr
+
+
+@pytest.mark.parametrize("stop", [CommandError("cannot release: throttled", "wait"), KeyboardInterrupt()])
+def test_release_that_is_stopped_tells_what_was_done(monkeypatch: pytest.MonkeyPatch, stop: BaseException) -> None:
+    """If this fails, what was released before the stop is not told, or the command seems to have done all."""
+    _answers(monkeypatch, _round("on"), stop)
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", "-o", "json")
+    assert (result.exit_code, len(json.loads(result.stdout))) == (1, 1)
+    error = json.loads(result.stderr)["error"]
+    assert "stopped after 1; what was released stays so" in error["message"]
+    assert ("throttled" in error["message"]) == isinstance(stop, CommandError)
+
+
+def test_what_was_busy_is_told_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, a release that left something held ends with 0."""
+    _answers(monkeypatch, _round("on", "SKIPPED"), _round(None))
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes")
+    assert (result.exit_code, "not everything was done" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -67,14 +67,18 @@ def test_message_asks_to_verify(world: World) -> None:
     assert message["MessageAttributes"]["origin"]["StringValue"] == QUEUE_URL
 
 
-def test_plan_of_a_group_that_is_not_deployed_is_told_and_kept(
-    world: World, capsys: pytest.CaptureFixture[str]
+def test_what_is_due_of_a_group_that_is_not_deployed_is_told_once_a_day_and_kept(
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If this fails, one plan of a removed group keeps the clerk from all others."""
+    """If this fails, one plan of a removed group keeps the clerk from all others, is told each round, or is lost."""
     _due("1", 90, control="sqs-encryption")
     _due("2", 90)
     assert handler({}, Context()) == {"due": 2, "stuck": 2}
     assert len(world.messages(QUEUE_URL)) == 1
+    assert handler({}, Context()) == {"due": 0, "stuck": 0}
+    assert caplog.text.count("is its group still enabled") == 1
+    [gone] = [each for each in client("dynamodb").scan(TableName="state")["Items"] if "sqs" in each["pk"]["S"]]
+    assert 86_000 < int(gone["due_at"]["N"]) - datetime.now(UTC).timestamp() <= 86_400
 
 
 def test_whole_round(world: World) -> None:
@@ -122,8 +126,8 @@ def test_what_was_sent_is_not_sent_again_before_its_outcome_had_time(world: Worl
     assert all(14 * 60 < seconds <= 15 * 60 for seconds in waits)
 
 
-def test_item_that_changed_while_the_clerk_sent_is_left_as_it_is(world: World) -> None:
-    """If this fails, the clerk postpones a hold that somebody has just placed, or dies of a lost race."""
+def test_item_that_changed_while_the_clerk_looked_is_left_as_it_is(world: World) -> None:
+    """If this fails, the clerk sends or puts off a hold that somebody has just placed, or dies of a lost race."""
     placed = datetime.now(UTC) + timedelta(days=30)
 
     def replaced(_: object) -> None:
@@ -133,7 +137,8 @@ def test_item_that_changed_while_the_clerk_sent_is_left_as_it_is(world: World) -
     _hold("1", datetime.now(UTC) - timedelta(minutes=1), held_request="{}")
     _hold("2", datetime.now(UTC) - timedelta(seconds=1), held_request="{}")
     world.wire.when("dynamodb", "UpdateItem", replaced)
-    assert handler({}, Context())["due"] == 2
+    assert handler({}, Context())["due"] == 1
+    assert len(world.messages(QUEUE_URL)) == 1
     items = {
         item["pk"]["S"][-1]: int(item["due_at"]["N"]) for item in client("dynamodb").scan(TableName="state")["Items"]
     }

@@ -67,6 +67,20 @@ def test_release_of_all_sends_everything_but_what_waits_for_approval(world: Worl
     assert [world.run(CONTROL, result.request).outcome for result in results] == ["REMEDIATED"] * 3
 
 
+def test_release_of_all_passes_over_what_is_busy_and_says_so(world: World) -> None:
+    """If this fails, one busy resource keeps all others held, or is told as released."""
+    arns = {_held(world) for _ in range(3)}
+    # The first update is that of the control's allowance.
+    world.wire.fail("dynamodb", "UpdateItem", "ConditionalCheckFailedException", skip=1)
+    results = world.decide({"release": CONTROL, "resource": "all"}, BOB)
+    assert {result.request.resource.arn for result in results} == arns
+    [busy] = [result for result in results if result.outcome == "SKIPPED"]
+    assert "not released: " in busy.reason
+    assert "another worker is at it" in busy.reason
+    held = {arn for arn in arns if world.state(CONTROL, arn).held(world.now)}
+    assert held == {busy.request.resource.arn}
+
+
 def test_dropped_request_is_set_aside_with_its_reason(world: World) -> None:
     """If this fails, what people decide not to do is done after all, or nobody can say who decided."""
     arn = _held(world)

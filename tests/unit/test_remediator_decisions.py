@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,9 +29,19 @@ def awaiting(world: World) -> tuple[str, str]:
     return arn, world.run(CONTROL, wish, document=APPROVE).record_id
 
 
-def _ask(**payload: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = remediator("kms")(payload, Context())
+def _ask(milliseconds: int = 60_000, /, **payload: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = remediator("kms")(payload, Context(remaining=lambda: milliseconds))
     return answer
+
+
+def _held(world: World) -> str:
+    """Return a key whose repair a freeze has held for a minute."""
+    frozen = {"schema_version": 1, "freezes": [{"cron": "* * * * *", "hours": 1}]}
+    arn: str = client("kms").create_key()["KeyMetadata"]["Arn"]
+    world.now -= timedelta(minutes=1)
+    assert world.run(CONTROL, request(CONTROL, arn), document=frozen).outcome == "HELD"
+    world.now += timedelta(minutes=1)
+    return arn
 
 
 def test_approval_comes_through_with_the_callers_name(
@@ -100,12 +111,60 @@ def test_decision_under_settings_that_cannot_be_read_changes_nothing(
 
 def test_release_of_all_comes_back_through_the_queue(world: World, sts: str, awaiting: tuple[str, str]) -> None:
     """If this fails, what was held is not looked at again after release."""
-    frozen = {"schema_version": 1, "freezes": [{"cron": "* * * * *", "hours": 1}]}
-    arn = client("kms").create_key()["KeyMetadata"]["Arn"]
-    world.run(CONTROL, request(CONTROL, arn), document=frozen)
+    arn = _held(world)
     answer = _ask(**signed(sts, {"release": CONTROL, "resource": "all"}))
     assert [(result["resource"], result["outcome"]) for result in answer["results"]] == [(arn, "RETURNED")]
+    assert answer["next"] is None
     assert len(world.messages(QUEUE_URL)) == 1
+
+
+def test_release_of_all_goes_on_round_after_round(world: World, sts: str, awaiting: tuple[str, str]) -> None:
+    """If this fails, what is held by the thousand is never released whole, or each round begins the allowance anew."""
+    arns = {_held(world) for _ in range(4)}
+    wish = {"release": CONTROL, "resource": "all"}
+    asked, rounds = wish, []
+    while asked and len(rounds) < 10:
+        answer = _ask(14_999, **signed(sts, asked))
+        rounds.append([result["resource"] for result in answer["results"]])
+        asked = {**wish, "after": answer["next"]} if answer["next"] else {}
+    assert sorted(arn for found in rounds for arn in found) == sorted(arns)  # each once
+    assert (asked, max(map(len, rounds))) == ({}, 1)
+    assert len(world.messages(QUEUE_URL)) == 4
+    assert not any(world.state(CONTROL, arn).held(world.now) for arn in arns)
+    assert world.state(CONTROL, awaiting[0]).held(world.now)
+    counters = [made for made in world.wire.params("UpdateItem") if made["Key"]["pk"]["S"].startswith("radius#")]
+    assert len(counters) == 1
+
+
+def test_what_is_held_again_is_not_released_by_a_later_round(world: World, sts: str) -> None:
+    """If this fails, a release goes round for ever: what goes beyond the new allowance is released again and again."""
+    arns = {_held(world) for _ in range(2)}
+    wish = {"release": CONTROL, "resource": "all"}
+    first = _ask(14_999, **signed(sts, wish))
+    [released] = [result["resource"] for result in first["results"]]
+    world.now = datetime.now(UTC) + timedelta(minutes=1, seconds=1)
+    frozen = {"schema_version": 1, "freezes": [{"cron": "* * * * *", "hours": 1}]}
+    assert world.run(CONTROL, request(CONTROL, released), document=frozen).outcome == "HELD"
+    since, *_ = first["next"].split("/")
+    answer = _ask(**signed(sts, {**wish, "after": f"{since}/00/0/{CONTROL}#"}))
+    assert {result["resource"] for result in answer["results"]} == arns - {released}
+    assert answer["next"] is None
+    assert world.state(CONTROL, released).held(world.now)
+
+
+@pytest.mark.parametrize(
+    "after", ["", "x", None, 7, [], "00000000000g-0000000000000000/00/1/a", f"{'0' * 12}-{'0' * 16}/16/1/a"]
+)
+def test_where_a_release_goes_on_is_checked(world: World, sts: str, after: Any) -> None:
+    """If this fails, a slip in what was copied is a stack trace, or begins at the wrong place."""
+    wish = {"release": CONTROL, "resource": "all", "after": after}
+    assert _ask(**signed(sts, wish))["error"].startswith("MalformedPayloadError: after: ")
+
+
+def test_only_a_release_of_all_goes_on(world: World, sts: str, awaiting: tuple[str, str]) -> None:
+    """If this fails, what means nothing is taken for part of a decision."""
+    wish = {"release": CONTROL, "resource": awaiting[0], "after": "x"}
+    assert _ask(**signed(sts, wish))["error"].startswith("MalformedPayloadError: release: send exactly")
 
 
 def test_malformed_decision_is_told(world: World, sts: str) -> None:

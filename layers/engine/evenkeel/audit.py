@@ -187,14 +187,9 @@ class Ledger:
         self._advance(item, sealed, marks.hold(sealed, until, request) | told, ())
         return sealed
 
-    def held_by(self, control: str) -> Iterator[tuple[str, StateItem]]:
-        """Yield the resources whose requests are kept by a control's hold, but not those that wait for approval."""
-        for key in due.find(self._aws, self._state, "held"):
-            name, _, arn = key.partition("#")
-            item = self.state(name, arn) if name == control else StateItem()
-            record = self.record(arn, item.hold_record) if item.hold_record else None
-            if record and record.get("outcome") == Outcome.HELD:
-                yield arn, item
+    def held_by(self, control: str, after: due.Entry | None = None) -> Iterator[due.Entry]:
+        """Yield where what a control holds or keeps for approval stands in the index, in its order, after ``after``."""
+        return (entry for entry in due.find(self._aws, self._state, "held", after=after) if entry.control == control)
 
     def unhold(self, control: str, arn: str, item: StateItem) -> None:
         """End a hold.

@@ -3,17 +3,21 @@
 Payloads of a remediator's function: ``{"approve": record, "resource": ARN, "caller": {…}}``, ``{"reject": record,
 "resource": ARN, "because": …, "caller": {…}}``, ``{"release": control, "resource": ARN or "all", "caller": {…}}`` and
 ``{"drop": control, "resource": ARN, "because": …, "caller": {…}}``. The caller signs for the whole payload.
+
+A release of all goes as far as its time reaches: send the answer's ``next`` back as ``after`` until it is null.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from evenkeel import policy, records
 from evenkeel.caller import prove
-from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
+from evenkeel.due import Entry
+from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
 from evenkeel.events import decode
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from evenkeel.state import StateItem
 
 _AFTER_RELEASE_SECONDS = 3
+_STOP_AT_MILLISECONDS = 15_000
+"""Time that must be left to release another resource, and to answer."""
 _SSO = "/AWSReservedSSO_"  # Identity Center's roles: the session's name is the person's and cannot be chosen
 VERBS = ("approve", "reject", "release", "drop")
 _KEYS = {
@@ -36,6 +42,7 @@ _KEYS = {
     "release": {"release", "resource", "caller"},
     "drop": {"drop", "resource", "because", "caller"},
 }
+_ONWARD = re.compile(r"([0-9a-f]{12}-[0-9a-f]{16})/(\d\d)/(\d{1,12})/(.{1,2048})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,40 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Onward:
+    """Where a release of all goes on; as text it is an answer's ``next``."""
+
+    since: str
+    """A record id of its beginning: what was held again since then is left to its new hold."""
+    entry: Entry
+    """The last one that was looked at."""
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return f"{self.since}/{self.entry.shard:02d}/{self.entry.at}/{self.entry.key}"
+
+    @classmethod
+    def of(cls, text: Any) -> Self:
+        """Read the text.
+
+        Raises:
+            MalformedPayloadError: it is none of ours.
+        """
+        parts = _ONWARD.fullmatch(text) if isinstance(text, str) else None
+        if not parts or int(parts[2]) >= records.SHARDS:
+            raise MalformedPayloadError('after: write the "next" of the answer before')
+        return cls(parts[1], Entry("held", int(parts[2]), int(parts[3]), parts[4]))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of a decision; ``onward`` says where to go on if its time was over before it was done."""
+
+    results: list[Result]
+    onward: Onward | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A checked payload: what is decided, about which resource, for which record or control, and why."""
 
@@ -57,6 +98,8 @@ class Decision:
     because: str
     payload: Mapping[str, Any]
     """As it came, with the caller's proof of it."""
+    after: Onward | None = None
+    """Where a release of all goes on."""
 
 
 def parse(payload: dict[str, Any]) -> Decision:
@@ -66,13 +109,15 @@ def parse(payload: dict[str, Any]) -> Decision:
         MalformedPayloadError: says which part is wrong and what to write.
     """
     (verb, *others) = [verb for verb in VERBS if verb in payload]
-    if others or set(payload) != _KEYS[verb]:
+    goes_on = "after" in payload and (verb, payload.get("resource")) == ("release", "all")
+    if others or set(payload) - ({"after"} if goes_on else set()) != _KEYS[verb]:
         raise MalformedPayloadError(f"{verb}: send exactly {', '.join(sorted(_KEYS[verb]))}")
     texts = {key: payload.get(key, "") for key in (verb, "resource", "because")}
     for key, value in texts.items():
         if not isinstance(value, str) or (key in payload and not 0 < len(value.strip()) <= records.MAX_WORDS):
             raise MalformedPayloadError(f"{key}: write a text of at most {records.MAX_WORDS} characters")
-    return Decision(verb, texts[verb], texts["resource"], texts["because"], payload)
+    after = Onward.of(payload["after"]) if goes_on else None
+    return Decision(verb, texts[verb], texts["resource"], texts["because"], payload, after)
 
 
 def same_person(one: str, other: str) -> bool:
@@ -96,6 +141,7 @@ class Desk:
         sts_endpoint: str,
         place: Place,
         clock: Callable[[], datetime],
+        remaining_milliseconds: Callable[[], int],
     ) -> None:
         """Keep the parts."""
         self._controls = {control.id: control for control in controls}
@@ -105,8 +151,9 @@ class Desk:
         self._sts_endpoint = sts_endpoint
         self._place = place
         self._clock = clock
+        self._remaining = remaining_milliseconds
 
-    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> list[Result]:
+    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> Decided:
         """Carry a decision out; ``run`` takes an approved or released request through the pipeline.
 
         Raises:
@@ -120,11 +167,11 @@ class Desk:
             if same_person(caller, record["actor"]["principal"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
-                return [self._set_aside(item, record, f"rejected by {caller}: {decision.because}")]
-            return [run(control, self._request(item, record), Approval(record, caller))]
+                return Decided([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
+            return Decided([run(control, self._request(item, record), Approval(record, caller))])
         control = self._control(decision.name)
         if decision.resource == "all":
-            return self._release_all(control)
+            return self._release_all(control, decision.after)
         item = self._ledger.state(control.id, decision.resource)
         record = self._held(control, item, decision.resource)
         if decision.verb == "drop":
@@ -132,8 +179,8 @@ class Desk:
                 raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
             if same_person(caller, record["actor"]["principal"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
-            return [self._set_aside(item, record, f"dropped by {caller}: {decision.because}")]
-        return [run(control, self._request(item, record), Approval(record, caller, releases=True))]
+            return Decided([self._set_aside(item, record, f"dropped by {caller}: {decision.because}")])
+        return Decided([run(control, self._request(item, record), Approval(record, caller, releases=True))])
 
     def _control(self, name: str) -> Control:
         if name not in self._controls:
@@ -180,14 +227,33 @@ class Desk:
         sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME, request)
         return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
-    def _release_all(self, control: Control) -> list[Result]:
-        """Give the control its allowance back and send everything it holds to the queue, to be looked at again."""
-        self._ledger.counters.release(f"{control.id}#{self._place.account}")
-        released = []
-        for arn, item in self._ledger.held_by(control.id):
-            request = decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
-            # Sent first, so that it cannot be lost; and later, so that it does not find the hold still there.
-            self._queue.put_back([request], _AFTER_RELEASE_SECONDS, "released")
+    def _release_all(self, control: Control, after: Onward | None) -> Decided:
+        """Send what the control holds to the queue, to be looked at again, as far as the time reaches.
+
+        At its beginning, and only then, the control's allowance begins anew.
+        """
+        since = after.since if after else records.new_id(self._clock())
+        if not after:
+            self._ledger.counters.release(f"{control.id}#{self._place.account}")
+        results: list[Result] = []
+        for entry in self._ledger.held_by(control.id, after.entry if after else None):
+            result = self._release(control, entry.arn, since)
+            results += [result] if result else []
+            if self._remaining() < _STOP_AT_MILLISECONDS:
+                return Decided(results, Onward(since, entry))
+        return Decided(results)
+
+    def _release(self, control: Control, arn: str, since: str) -> Result | None:
+        """Release one of all; None where nothing is held there, or something else: an approval's wait, a newer hold."""
+        item = self._ledger.state(control.id, arn)
+        record = self._ledger.record(arn, item.hold_record) if "" < item.hold_record < since else None
+        if record is None or record.get("outcome") != Outcome.HELD:
+            return None
+        request = self._request(item, record)
+        # Sent first, so that it cannot be lost; and later, so that it does not find the hold still there.
+        self._queue.put_back([request], _AFTER_RELEASE_SECONDS, "released")
+        try:
             self._ledger.unhold(control.id, arn, item)
-            released.append(Result(request, Outcome.RETURNED, f"released: {item.hold_reason}"))
-        return released
+        except LeaseHeldError as error:
+            return Result(request, Outcome.SKIPPED, f"not released: {error}; see whether it is still held")
+        return Result(request, Outcome.RETURNED, f"released: {item.hold_reason}")

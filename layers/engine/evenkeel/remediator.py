@@ -213,14 +213,16 @@ class Remediator:
             sts_endpoint=self._engine_aws.client("sts").meta.endpoint_url,
             place=self.place(context),
             clock=_now,
+            remaining_milliseconds=context.get_remaining_time_in_millis,
         )
         run, loaded = self.pipeline(owner).run, self.settings.load()
-        results = desk.decide(
+        decided = desk.decide(
             decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
         )
-        for result in results:
+        for result in decided.results:
             self._tell(result)
-        return {"results": [manual.described(result) for result in results]}
+        onward = str(decided.onward) if decided.onward else None
+        return {"results": [manual.described(result) for result in decided.results], "next": onward}
 
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.manual`."""
