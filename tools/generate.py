@@ -18,7 +18,7 @@ for _folder in ("functions", "layers/engine", "cli"):
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
-from tools.pages import index, listed, page  # noqa: E402 - needs the path above
+from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
 README = Path("README.md")
+OPERATIONS = Path("docs/operations.md")
 SCHEMA = Path("docs/settings.schema.json")
 
 
@@ -47,8 +48,10 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     if problems:
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
+    template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
     return {
-        TEMPLATE: filled((root / TEMPLATE).read_text(encoding="utf-8"), content),
+        TEMPLATE: template,
+        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         SCHEMA: settings_schema.text(controls),
         PAGES / "README.md": index(controls),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
+
+import yaml
 
 from evenkeel.control import SECTIONS, Env, Stage
 from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.triggers import Trigger
 
-_LIST_OPENS, _LIST_CLOSES = "<!-- generated: controls -->", "<!-- /generated -->"
+_PARAMETERS = re.compile(r"^Parameters:\n(?:(?: .*)?\n)+", re.MULTILINE)
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
 _STAGES = {
     Stage.READ: "to look",
@@ -97,17 +100,39 @@ def frameworks(control: Control) -> list[str]:
 
 
 def listed(readme: str, controls: Sequence[Control]) -> str:
-    """Return the README with its list of controls.
+    """Return the README with its list of controls."""
+    return _between(
+        readme, "controls", [f"- [`{each.id}`](docs/controls/{each.id}.md): {each.title}" for each in controls]
+    )
+
+
+def with_parameters(text: str, template: str) -> str:
+    """Return docs/operations.md with a table of the template's parameters, in the template's own words."""
+    found = _PARAMETERS.search(template)
+    if not found:
+        raise ValueError("template.yaml has no Parameters")
+    parameters: dict[str, dict[str, object]] = yaml.safe_load(found.group())["Parameters"]
+    rows = [
+        f"| `{name}` | {each['Default'] if each['Default'] != '' else '(empty)'} | {each['Description']} |".replace(
+            "\n", " "
+        )
+        for name, each in parameters.items()
+    ]
+    return _between(text, "parameters", ["", "| parameter | default | what it is |", "| --- | --- | --- |", *rows, ""])
+
+
+def _between(text: str, name: str, lines: Sequence[str]) -> str:
+    """Return a page with other lines between its markers of a name.
 
     Raises:
-        ValueError: the README has lost its markers.
+        ValueError: the page has lost its markers.
     """
-    start, _, rest = readme.partition(_LIST_OPENS)
-    _, closes, end = rest.partition(_LIST_CLOSES)
-    if not closes:
-        raise ValueError(f"README.md: put the lines {_LIST_OPENS} and {_LIST_CLOSES} back")
-    lines = [f"- [`{control.id}`](docs/controls/{control.id}.md): {control.title}" for control in controls]
-    return "\n".join([start + _LIST_OPENS, *lines, _LIST_CLOSES + end])
+    opens, closes = f"<!-- generated: {name} -->", "<!-- /generated -->"
+    start, _, rest = text.partition(opens)
+    _, closed, end = rest.partition(closes)
+    if not closed:
+        raise ValueError(f"put the lines {opens} and {closes} back")
+    return "\n".join([start + opens, *lines, closes + end])
 
 
 def triggers(control: Control) -> Iterator[str]:

@@ -129,6 +129,7 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         "remains": record.get("remains", ""),
         "detail": record.get("detail", ""),
         "who": _who(actor),
+        "decided by": record.get("approver", ""),
         "cause": " ".join(filter(None, (cause.get("origin"), cause.get("event_name"), cause.get("event_time")))),
         "state": difference(record.get("before"), record.get("after")),
         "residue": record.get("residue", ""),
@@ -145,7 +146,8 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         if value:
             table.add_row(name, value)
     out.print(Padding(table, (0, 0, 0, 2)))
-    for title, name in ((done(outcome), "calls"), (back(outcome), "undo")):
+    parts = [(done(outcome), "calls"), *([] if record.get("undoes") else [(back(outcome), "undo")])]
+    for title, name in parts:
         lines = [cli_line(Call(**call), record.get("region", "")) for call in record.get(name) or []]
         if lines:
             commands(out, title.lower(), lines)

@@ -23,7 +23,7 @@ EVENT_TEXTS = (
 EVENT_FIELDS = (
     *("schema_version", "record_id", "plan_id", "control", "resource", "account", "region", "outcome", "severity"),
     *("mode", "reason", "detail", "remains", "calls", "undo", "residue", "actor", "cause", "at", "settings_version"),
-    "sent_with",
+    *("sent_with", "approver"),
 )
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
@@ -38,14 +38,19 @@ _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudForma
 _TAG_LENGTH = 80  # a tag may have 384 characters
 ITS_OWN = frozenset({Outcome.EXPIRING, Outcome.DROPPED})
 """What is about Evenkeel itself: there is no resource whose tags could say anything."""
+_NOBODY = {
+    "manual": "a person by hand (CloudTrail's data events of Lambda say who)",
+    "verify": "nobody just now, it was looked at again",
+}
+"""Who caused what no event tells of, by the origin."""
 _NEXT = {
     Outcome.AWAITING: "evenkeel approve or reject this record; whoever caused it cannot.",
-    Outcome.HELD: "Nothing was changed. Find out who sets it back or what goes on, then evenkeel release.",
+    Outcome.HELD: "Nothing was changed. Find out what goes on, then evenkeel release CONTROL --resource ARN.",
     Outcome.REJECTED: "Evenkeel leaves the resource alone for 30 days.",
     Outcome.ANNOUNCED: "Nothing was changed. Run the calls above, or set the control's mode to enforce.",
     Outcome.DENIED: "Its owner's policy forbids the change. Ask them to allow it, or exempt the resource.",
     Outcome.FAILED: "Look at the resource: it may not be as it should, nor as it was.",
-    Outcome.UNDONE: "Evenkeel leaves the resource alone for 30 days.",
+    Outcome.UNDONE: "Evenkeel leaves the resource alone for 30 days, or until evenkeel release CONTROL --resource ARN.",
     Outcome.DROPPED: "What the message asked for is not done any more. Run the control by hand if that was wrong.",
 }
 
@@ -65,7 +70,7 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
     if ended is Outcome.EXPIRING:
         return _expiring(record)
     actor, cause = record["actor"], record["cause"]
-    who = actor["principal"] or actor["owner"] or "not told by the event"
+    who = actor["principal"] or actor["owner"] or _NOBODY.get(cause.get("origin", ""), "not told by the event")
     lines = [
         _line("", f"{record['title']}.").strip(),
         "",
@@ -82,13 +87,23 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
         *([_line("Not undone", record["residue"])] if record["residue"] and ended is not Outcome.ANNOUNCED else []),
         *([_line("Remains", record["remains"])] if record["remains"] else []),
         _line("Caused by", f"{who} with {cause['event_name']} at {cause['event_time']}"),
-        *([_line("Client", actor["user_agent"][:_CLIENT_LENGTH])] if actor["user_agent"] else []),
+        *([_line("Decided by", record["approver"])] if "approver" in record else []),
+        *([_line("Client", _cut(actor["user_agent"]))] if actor["user_agent"] else []),
         *([_line("Next", _next(ended, record))] if ended in _NEXT else []),
         *([_line("Template", maker + _MEND)] if (maker := _maker(Actor(**actor), tags or {})) else []),
         *([_line("Tags", f"cannot be read ({unread}); they could say whether a template made it.")] if unread else []),
-        _line("Record", f"{record['record_id']} (settings {record['settings_version']})"),
+        _line("Record", _record(record)),
     ]
     return Alert(_outcome_subject(record), "\n".join(lines), _outcome_attributes(record))
+
+
+def _record(record: Record) -> str:
+    settings = record["settings_version"]
+    return f"{record['record_id']}{f' (settings {settings})' if settings else ''}"
+
+
+def _cut(client: str) -> str:
+    return client if len(client) <= _CLIENT_LENGTH else f"{client[:_CLIENT_LENGTH]}…"
 
 
 def _next(ended: Outcome, record: Record) -> str:

@@ -27,7 +27,8 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "template.yaml", tmp_path)
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
-    shutil.copy(ROOT / generate.SCHEMA, tmp_path / generate.SCHEMA)
+    for path in (generate.SCHEMA, generate.OPERATIONS):
+        shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
 

@@ -41,8 +41,24 @@ def test_call_that_was_made_for_several_findings_names_them() -> None:
     """If this fails, who finds one call in CloudTrail for two records cannot tell that it is right."""
     lines = alert.outcome({**RECORD, "sent_with": {"kms-other": "r-2", "kms-third": "r-3"}}).text.splitlines()
     assert lines[lines.index(f"Changed     {ENABLE}") + 1] == (
-        "In one call with kms-other (record r-2), kms-third (record r-3)"
+        "In one call with kms-other (plan r-2), kms-third (plan r-3)"
     )
+
+
+def test_alert_names_who_let_a_kept_change_through() -> None:
+    """If this fails, a change that somebody approved or released reads like one that nobody decided about."""
+    assert (
+        "Decided by  arn:aws:iam::123456789012:user/bob"
+        in alert.outcome({**RECORD, "approver": "arn:aws:iam::123456789012:user/bob"}).text
+    )
+
+
+@pytest.mark.parametrize(("origin", "told"), [("manual", "a person by hand"), ("verify", "nobody just now")])
+def test_what_no_event_tells_of_is_not_laid_to_an_event(origin: str, told: str) -> None:
+    """If this fails, on-call looks for an event where a person ran a control, or a hold ended."""
+    nobody = {"principal": "", "owner": "", "user_agent": ""}
+    text = alert.outcome({**RECORD, "actor": nobody, "cause": {**RECORD["cause"], "origin": origin}}).text
+    assert f"Caused by   {told}" in text
 
 
 def test_whole_alert_of_a_repair() -> None:
@@ -90,7 +106,7 @@ def test_whole_alert_of_a_repair() -> None:
          ["Outcome     FAILED: no", f"Tried       {ENABLE}",
           "Next        Look at the resource: it may not be as it should, nor as it was."], ["Take back"]),
         ({"outcome": "UNDONE", "calls": RECORD["undo"]},
-         [f"Taken back  {DISABLE}", "Next        Evenkeel leaves the resource alone for 30 days."], []),
+         [f"Taken back  {DISABLE}", "Next        Evenkeel leaves the resource alone for 30 days, or until"], []),
         ({"outcome": "ANNOUNCED", "calls": [], "undo": []}, ["Next        Nothing was changed. Mend it by hand."],
          ["Would call"]),
         ({"residue": ""}, [], ["Not undone"]),

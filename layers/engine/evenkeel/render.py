@@ -42,7 +42,7 @@ def back(outcome: str) -> str:
 
 def companions(record: Mapping[str, Any]) -> str:
     """Return the other controls' plans that the record's call was made for, too; empty where it was made alone."""
-    return ", ".join(f"{control} (record {plan})" for control, plan in record.get("sent_with", {}).items())
+    return ", ".join(f"{control} (plan {plan})" for control, plan in record.get("sent_with", {}).items())
 
 
 def cli_line(call: Call, region: str = "") -> str:

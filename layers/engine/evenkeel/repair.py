@@ -163,7 +163,8 @@ class Repairer:
         counted = self._ledger.counters.count(job.per_account, job.settings.radius, look_only=again)
         if counted.held_until:
             radius = job.settings.radius
-            message = f"blast radius reached: {radius.limit} changes of {job.control.id} in {radius.window_seconds} s"
+            changes = f"{radius.limit} change{'s' if radius.limit > 1 else ''}"
+            message = f"blast radius reached: {changes} of {job.control.id} in {radius.window_seconds} s"
             raise TooMuchError(message, counted.held_until, critical=counted.first)
 
     def _call_failed(self, job: Job, plan: Record, call: Call, error: Exception) -> Result:
