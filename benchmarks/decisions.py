@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import counted, served, weak
 from benchmarks.process import Worker
+from evenkeel.registry import all_controls
 from evenkeel.tags import TAGGING
 from tests.cases.case import enforcing
 from tests.world import ACCOUNT, REGION
@@ -99,7 +100,8 @@ def _served(scenario: Scenario, place: Place, worker: Worker) -> list[list[Any]]
 def dearer(row: dict[str, Any]) -> list[str]:
     """Return each way in which rules cost a control calls, in a sentence; rules about tags cost one read of them."""
     broken = []
-    for kind, allowed in (("rules", Counter()), ("tags", Counter([TAG_READ]))):
+    taggable = not all_controls()[row["control"]].of_the_account
+    for kind, allowed in (("rules", Counter()), ("tags", Counter([TAG_READ] if taggable else ()))):
         for part, more in (("", allowed), ("_engine", Counter())):
             wanted, found = row[f"plain{part}"] + more, row[f"{kind}{part}"]
             if wanted != found:

@@ -46,7 +46,7 @@ _TABLE: dict[str, Minimum] = {
         proof=1, more=4, why=f"{_HOME}; who else comes in: block, ACLs; the policy once more, right before it is put"
     ),
     "s3-versioning": Minimum(proof=1, more=1, why=_HOME),
-    "tagging-required-tags": Minimum(),
+    "tagging-required-tags": Minimum(more=1, why="what has no tags may not be there, or take none"),
 }
 
 

@@ -309,7 +309,7 @@ def test_discovery_finds_all_resources_of_the_type(world: World, control: Any) -
     made = {make() for make in making.BY_TYPE.values()}
     made |= {make(name="carts") for kind, make in making.BY_TYPE.items() if control.applies_to(making.ARNS[kind])}
     mine = {arn for arn in made if control.applies_to(arn)}
-    assert len(mine) >= (1 if control.arn and "{id}" not in control.arn else 2)
+    assert len(mine) >= (1 if control.of_the_account else 2)
     assert mine <= set(control.discover(Aws(client), PLACE))
 
 

@@ -73,7 +73,7 @@ def _sources(control: Control) -> list[dict[str, Any]]:
 
 def _name(control: Control, arn: str) -> str:
     """Return what an event about a resource must hold: its name, or the account of what there is one of."""
-    return ACCOUNT if control.arn and "{id}" not in control.arn else re.split("[:/]", arn)[-1]
+    return ACCOUNT if control.of_the_account else re.split("[:/]", arn)[-1]
 
 
 def _outside(world: World) -> list[Made]:

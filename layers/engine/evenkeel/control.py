@@ -206,6 +206,11 @@ class Control(ABC):
         return (*self.triggers, SecurityHub(ids)) if ids else self.triggers
 
     @property
+    def of_the_account(self) -> bool:
+        """Say whether there is one such resource in an account and region: a setting, which nobody can tag."""
+        return bool(self.arn) and "{id}" not in self.arn
+
+    @property
     def only_announces(self) -> bool:
         """Say whether the control never changes anything: it asks for no permission to."""
         return not any(grant.stage is Stage.APPLY for grant in self.permissions)

@@ -143,8 +143,7 @@ class Pipeline:
         Raises:
             ClientError, BotoCoreError: AWS refused, or did not answer.
         """
-        taggable = not control.arn or "{id}" in control.arn  # else it is a setting of the account
-        if taggable and settings.needs_tags(control, self._clock()):
+        if not control.of_the_account and settings.needs_tags(control, self._clock()):
             return read_tags(aws, request.resource.arn)
         return {}
 
