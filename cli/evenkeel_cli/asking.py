@@ -19,7 +19,8 @@ def must_be_answerable(left: str, *, yes: bool) -> None:
         CommandError: there is no terminal, and no ``yes`` (2).
     """
     if not yes and not at_terminal():
-        raise CommandError(f"{left}: this asks first, and there is no terminal", "Give --yes to go on.", Exit.USAGE)
+        message = f"{left}: this asks first unless --yes is given, and there is no terminal"
+        raise CommandError(message, "Give --yes to go on without a question.", Exit.USAGE)
 
 
 def confirm(question: str, left: str, *, yes: bool) -> None:

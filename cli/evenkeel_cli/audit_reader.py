@@ -140,10 +140,11 @@ class Reader:
         if "Item" not in answer:
             where = f"resource {resource}" if resource else f"stack {self._stack.name}"
             day = f"{times.of_record(record_id):%Y-%m-%d}"
+            with_resource = f"evenkeel audit show {record_id} --stack {self._stack.name} --resource ARN"
             raise CommandError(
                 f"{where} has no record {record_id}" + ("" if resource else f" among the outcomes of {day}"),
                 f"List what there is: evenkeel audit list --stack {self._stack.name} --since {day}"
-                + (f" --resource {resource}." if resource else "; a PLANNED record is found with --resource ARN only."),
+                + (f" --resource {resource}." if resource else f"; a PLANNED record: {with_resource}."),
                 Exit.USAGE,
             )
         return unwire(answer["Item"])

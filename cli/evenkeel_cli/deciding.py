@@ -59,9 +59,9 @@ def release(  # noqa: PLR0913 - a command's options
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"release what {control} holds")
-    if not resource:
-        question = f"Let {control} change resources again, and look at all that it holds?"
-        asking.confirm(question, "nothing was released", yes=yes)
+    every = f"Let {control} change resources again, and look at all that it holds?"
+    question = f"Let {control} look at {resource} now, and change it where it has to?" if resource else every
+    asking.confirm(question, "nothing was released", yes=yes)
     _ask(there, control, {"release": control, "resource": resource or "all"}, as_json=as_json)
 
 
@@ -71,7 +71,8 @@ def drop(  # noqa: PLR0913 - a command's options
     """Give up what is held of one resource, with a reason; it is left alone for 30 days."""
     arns.check_one_of("control", control, list(all_controls()))
     if not resource:
-        next_step = f"Give --resource ARN; what is held: evenkeel audit list --control {control} --outcome HELD."
+        held = f"evenkeel audit list --stack {stack} --control {control} --outcome HELD"
+        next_step = f"Give --resource ARN; what is held: {held}."
         raise CommandError("--drop needs --resource: it gives up one resource", next_step, Exit.USAGE)
     if not because.strip():
         raise CommandError("--drop needs --because: say why", 'E.g. --because "the key is deleted".', Exit.USAGE)
@@ -101,20 +102,28 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) 
     about = f"--control {control}" if payload["resource"] == "all" else f"--resource {payload['resource']}"
     next_step = f"See the records: evenkeel audit list --stack {stack.name} {about} --since 30d."
     results: list[dict[str, Any]] = []
+    sent = payload["resource"] == "all"  # one resource is looked at here, or not at all
     try:
         for found in _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json)):
             results += found
     except (KeyboardInterrupt, CommandError) as stop:
-        if not results:
+        if not results and not (verb == "release" and _nothing_held(stop)):
             raise
-        _show(results, as_json=as_json)
+        _show(stack, results, sent=sent, as_json=as_json)
+        if not results:
+            return
         why = f": {stop.message}" if isinstance(stop, CommandError) else ""
         message = f"{what}: stopped after {len(results):,}; what was released stays so{why}"
         raise CommandError(message, "To go on, run the command again.") from None
-    _show(results, as_json=as_json)
-    sent = {"RETURNED"} if payload["resource"] == "all" else set()  # one resource is looked at here, or not at all
-    if any(result["outcome"] not in _DONE | sent for result in results):
+    _show(stack, results, sent=sent, as_json=as_json)
+    done = _DONE | ({"RETURNED"} if sent else set()) | ({"AWAITING"} if verb == "release" else set())
+    if any(result["outcome"] not in done for result in results):
         raise CommandError(f"{what}: not everything was done", "The outcomes above say what was not, and why.")
+
+
+def _nothing_held(stop: BaseException) -> bool:
+    """Say whether the function refused to release one resource for there is no hold, as decisions.py words it."""
+    return isinstance(stop, functions.RefusedError) and stop.message.endswith("holds nothing there")
 
 
 def _rounds(  # noqa: PLR0913 - as functions.invoke
@@ -132,17 +141,26 @@ def _rounds(  # noqa: PLR0913 - as functions.invoke
         say(f"{told:,} so far; there is more")
 
 
-def _show(results: list[dict[str, Any]], *, as_json: bool) -> None:
+def _show(stack: Stack, results: list[dict[str, Any]], *, sent: bool, as_json: bool) -> None:
+    """Tell the outcomes; ``sent`` where what is returned went to the queue by the person's own wish."""
     if as_json:
         sys.stdout.write(json.dumps(results) + "\n")
         return
     out = console.results()
     for result in results:
-        what = Text.assemble((result["outcome"], "bold"), f"  {result['control']} on {result['resource']}")
-        out.print(what, soft_wrap=True)
-        reason = result["reason"] or ("there was nothing left to change" if result["outcome"] == "COMPLIANT" else "")
-        if result["outcome"] in _CHANGED:
+        released = sent and result["outcome"] == "RETURNED"
+        outcome = "RELEASED" if released else result["outcome"]
+        out.print(Text.assemble((outcome, "bold"), f"  {result['control']} on {result['resource']}"), soft_wrap=True)
+        reason = result["reason"] or ("there was nothing left to change" if outcome == "COMPLIANT" else "")
+        if outcome in _CHANGED:
             reason = f"found before: {reason}"
+        if released:
+            reason = f"{reason}; it is looked at again within seconds"
         out.print(f"  {reason}", style="dim", soft_wrap=True)
+        if outcome == "AWAITING":
+            of = f"{result['record_id']} --stack {stack.name} --resource {result['resource']}"
+            out.print(f"  next, somebody else: evenkeel approve {of}", style="dim", soft_wrap=True)
     if not results:
-        out.print("Nothing was held.")
+        out.print(
+            "Nothing was held (what was undone or rejected is released one by one, with --resource).", soft_wrap=True
+        )

@@ -6,10 +6,10 @@ import json
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Exit(IntEnum):
@@ -25,25 +25,29 @@ class Exit(IntEnum):
 class CommandError(Exception):
     """A command cannot go on. ``next_step`` is one sentence on what to do."""
 
-    def __init__(self, message: str, next_step: str = "", code: Exit = Exit.FAILED) -> None:
-        """Keep what to say and how to exit."""
+    def __init__(
+        self, message: str, next_step: str = "", code: Exit = Exit.FAILED, mistakes: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Keep what to say and how to exit; ``mistakes`` are the message's parts, for machines."""
         super().__init__(message)
         self.message = message
         self.next_step = next_step
         self.code = code
+        self.mistakes = mistakes
 
 
 @contextmanager
 def told(*, as_json: bool = False) -> Iterator[None]:
     """End the process on a :class:`CommandError` with its words on stderr and its code, never with a traceback.
 
-    ``as_json`` writes ``{"error": {"message", "next"}}`` in place of words.
+    ``as_json`` writes ``{"error": {"message", "next"}}`` in place of words, with ``mistakes`` where there are any.
     """
     try:
         yield
     except CommandError as error:
         if as_json:
-            body = {"error": {"message": error.message, "next": error.next_step}}
+            parts = {"mistakes": error.mistakes} if error.mistakes else {}
+            body = {"error": {"message": error.message, "next": error.next_step, **parts}}
             sys.stderr.write(json.dumps(body) + "\n")
         else:
             _write(error)

@@ -39,7 +39,7 @@ def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
     functions.of(there, wish.control)  # a group that is not there is told before anything is asked
     about = len(wish.resources)
     if how.apply and not how.yes:
-        look = Rounds(there, wish, dry_run=True)
+        look = Rounds(there, wish, dry_run=True, ahead=True)
         _look(look, how)
         if not _to_do(look):
             _tell(look, how)
@@ -91,9 +91,11 @@ def _to_do(look: Rounds) -> int:
 
 def _question(stack: Stack, look: Rounds) -> str:
     changes, kept = (look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
-    on = f"change {run_view.resources(changes)}" if changes else ""
-    of = f"announce or keep {kept:,} unchanged" if kept else ""
-    return f"Have {look.wish.control} {' and '.join(filter(None, (on, of)))} in {stack.name}?"
+    where = f"in {stack.name}"
+    if not changes:
+        return f"Tell people of {run_view.resources(kept)} {where}? Nothing is changed."
+    told = f", and tell people of {kept:,} that it leaves unchanged" if kept else ""
+    return f"Have {look.wish.control} change {run_view.resources(changes)} {where}{told}?"
 
 
 def _tell(rounds: Rounds, how: How) -> None:
@@ -107,7 +109,7 @@ def _conclude(rounds: Rounds) -> None:
     if not rounds.bad:
         return
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in rounds.bad.items())
-    not_done = "could not be judged" if rounds.dry_run else "not brought in line"
+    not_done = "could not be judged" if rounds.dry_run and "HELD" not in rounds.bad else "not brought in line"
     message = f"{run_view.resources(sum(rounds.bad.values()))} {not_done}: {counted}"
     raise CommandError(message, _next_step(rounds))
 

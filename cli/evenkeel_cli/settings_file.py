@@ -49,6 +49,14 @@ class Problem:
 
     line: int
     message: str
+    """What is wrong, after its place."""
+    place: str = ""
+    """Such as ``exemptions[0].expires``; empty where only the line is known."""
+
+    @property
+    def text(self) -> str:
+        """The place, if there is one, and what is wrong there."""
+        return f"{self.place}: {self.message}" if self.place else self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +187,16 @@ def engine_check(document: str, start_mode: str, today: date | None = None) -> S
 
 def _located(found: SettingsFile, problem: str) -> Problem:
     """Return one of the engine's problems, ``place: what is wrong``, with its line."""
-    place, unknown = problem.partition(": ")[0], _QUOTED.search(problem)
-    return Problem(found.line(f"{place}.{unknown[1]}" if unknown else place), problem)
+    (place, _, wrong), unknown = problem.partition(": "), _QUOTED.search(problem)
+    line = found.line(f"{place}.{unknown[1]}" if unknown else place)
+    return Problem(line, wrong, place) if wrong else Problem(line, problem)
 
 
 def refused(path: Path, problems: list[Problem]) -> CommandError:
-    """Return the error that names every problem of a file."""
-    lines = [f"{path}:{each.line}: {each.message}" for each in sorted(problems, key=lambda each: each.line)]
-    return CommandError("\n".join(lines), "Mend the file, then run the command again.", Exit.USAGE)
+    """Return the error that names every problem of a file, in the order of its lines."""
+    ordered = sorted(problems, key=lambda each: each.line)
+    lines = [f"{path}:{each.line}: {each.text}" for each in ordered]
+    mistakes = [
+        {"file": str(path), "line": each.line, "place": each.place, "problem": each.message} for each in ordered
+    ]
+    return CommandError("\n".join(lines), "Mend the file, then run the command again.", Exit.USAGE, mistakes)

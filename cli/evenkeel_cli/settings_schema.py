@@ -45,7 +45,8 @@ _SELECTOR: dict[str, Any] = {
 
 def schema(controls: Iterable[Control] | None = None) -> dict[str, Any]:
     """Return the schema (draft 7, which editors know best) for these controls, or for all that there are."""
-    known = {control.id: control for control in (all_controls().values() if controls is None else controls)}
+    given = all_controls().values() if controls is None else controls
+    known = {control.id: control for control in sorted(given, key=lambda control: control.id)}
     names = {"type": "array", "items": {"enum": ["*", *known]}, "minItems": 1}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

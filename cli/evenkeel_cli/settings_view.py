@@ -42,7 +42,7 @@ def validate(path: Path, *, as_json: bool) -> None:
     """
     checked = settings_file.check(settings_file.read(path))
     if as_json:
-        sys.stdout.write(json.dumps({"file": str(path), "ok": True, "version": checked.version}) + "\n")
+        sys.stdout.write(json.dumps({"file": str(path), "ok": True, "settings_version": checked.version}) + "\n")
     else:
         named = {"control": checked.controls, "exemption": checked.exemptions, "freeze": checked.freezes}
         told = ", ".join(

@@ -167,6 +167,8 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
         out = console.results()
         out.print(Text.assemble(("UNDONE", "bold green"), f"  {plan['control']} on {arn}"), soft_wrap=True)
         out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
+        again = f"evenkeel release {plan['control']} --resource {arn} --stack {stack} --region {there.region}"
+        out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
     _check(done, stack)
 
 

@@ -38,7 +38,8 @@ class Ended:
 
     record: Record
     outcome: str
-    """``UNDONE``, ``WOULD_UNDO``, ``FAILED``, ``REFUSED`` or ``UNKNOWN``: the function's answer was lost."""
+    """``UNDONE``, ``WOULD_UNDO``, ``FAILED``, ``REFUSED``, ``OVERTAKEN`` (there is a newer repair), or ``UNKNOWN``: the
+    function's answer was lost."""
     record_id: str = ""
     trouble: str = ""
 
@@ -48,6 +49,27 @@ class Ended:
             "record": self.record["record_id"], "resource": self.record["resource"], "control": self.record["control"],
             "outcome": self.outcome, "record_id": self.record_id, "trouble": self.trouble or None,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """The repairs that a person asked for."""
+
+    left: list[Record]
+    """Whole records still to be taken back, the newest first."""
+    already: int
+    """How many were taken back already."""
+    overtaken: list[Record]
+    """Those that the same control repaired again later: taking the later one back is enough."""
+
+    @property
+    def skipped(self) -> str:
+        """What is left out, in words; empty where nothing is."""
+        parts = (
+            f"{self.already:,} taken back already" if self.already else "",
+            f"{len(self.overtaken):,} overtaken by a newer repair" if self.overtaken else "",
+        )
+        return ", ".join(filter(None, parts))
 
 
 def is_wave(record: str, since: str, control: str, resource: str) -> bool:
@@ -75,13 +97,14 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
     asked = audit_view.wanted(resource, control, (), since, now)
     there = stacks.find(stack, region, f"take changes of stack {stack} back")
     undoing = Undoing(there, console.teller(show=not how.as_json))
-    left, already = _wave(Reader(there), asked, now)
+    wave = _wave(Reader(there), asked, now, force=how.force)
+    left = wave.left
     out, err = console.results(), console.errors()
     if not left:
-        _tell(stack, [], already, as_json=how.as_json)
+        _tell(stack, [], wave, how)
         return
     if not how.as_json:
-        _preview(err, left, already)
+        _preview(err, wave)
     if not how.dry_run:
         asking.confirm(_question(stack, left), "nothing was taken back", yes=how.yes)
     ended: list[Ended] = []
@@ -94,9 +117,9 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
         if isinstance(stop, CommandError) and not ended:
             raise
         if ended:
-            _tell(stack, ended, already, as_json=how.as_json)
+            _tell(stack, ended, wave, how)
         raise _stopped(there, asked, len(ended), len(left), stop) from None
-    _tell(stack, ended, already, as_json=how.as_json)
+    _tell(stack, ended, wave, how)
     _conclude(ended)
 
 
@@ -122,15 +145,22 @@ def _conclude(ended: Sequence[Ended]) -> None:
         )
 
 
-def _wave(reader: Reader, asked: Wanted, now: datetime) -> tuple[list[Record], int]:
-    """Return the whole records still to be taken back, newest first, and how many were already."""
+def _wave(reader: Reader, asked: Wanted, now: datetime, *, force: bool) -> Wave:
+    """Find what is to be taken back: of each control and resource the newest repair, by ``force`` each.
+
+    Once the newest is taken back, an older one's resource is not as that one left it: it would be refused. By force the
+    older one may bring back what the newest never had, such as another rule of a security group.
+    """
     wanted = Wanted(asked.since, asked.control, (*UNDOABLE, "UNDONE"), asked.resource)
     found = list(reader.newest(wanted, now))
     records = reader.whole(found)
     undone = {str(each.get("undoes", "")) for each in records if kind(each) == "UNDONE"}
     candidates = [each for each in records if kind(each) in UNDOABLE and "control" in each and not each.get("undoes")]
-    left = [each for each in candidates if each["record_id"] not in undone]
-    return left, len(candidates) - len(left)
+    open_ = [each for each in candidates if each["record_id"] not in undone]
+    newest = {(each["control"], each["resource"]): each["record_id"] for each in reversed(candidates)}
+    left = [each for each in open_ if force or newest[each["control"], each["resource"]] == each["record_id"]]
+    overtaken = [each for each in open_ if each not in left]
+    return Wave(left, len(candidates) - len(open_), overtaken)
 
 
 def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> Ended:
@@ -149,7 +179,8 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
     return Ended(record, str(done["outcome"]), str(done["record_id"]), failed)
 
 
-def _preview(err: Console, left: Sequence[Record], already: int) -> None:
+def _preview(err: Console, wave: Wave) -> None:
+    left = wave.left
     for record in left[:_PREVIEWED]:
         calls = [cli_line(Call(**call), record.get("region", "")) for call in record.get("undo", [])]
         err.print(Text.assemble((record["control"], "bold"), f"  {arns.short(record['resource'])}"), soft_wrap=True)
@@ -157,8 +188,8 @@ def _preview(err: Console, left: Sequence[Record], already: int) -> None:
             err.print(f"  {call}", style="dim", soft_wrap=True)
     if len(left) > _PREVIEWED:
         err.print(f"… and {len(left) - _PREVIEWED:,} more")
-    if already:
-        err.print(f"{already:,} taken back already: skipped")
+    if wave.skipped:
+        err.print(f"{wave.skipped}: skipped")
 
 
 def _question(stack: str, left: Sequence[Record]) -> str:
@@ -181,18 +212,23 @@ def _line(out: Console, ended: Ended, number: int, total: int) -> None:
         out.print(Text(f"    {ended.trouble}", style="red"), soft_wrap=True)
 
 
-def _tell(stack: str, ended: Sequence[Ended], already: int, *, as_json: bool) -> None:
+def _tell(stack: str, ended: Sequence[Ended], wave: Wave, how: How) -> None:
     bad, unknown = sum(bool(each.trouble) for each in ended), sum(each.outcome == "UNKNOWN" for each in ended)
-    counts = {"done": len(ended) - bad, "refused": bad - unknown, "unknown": unknown, "already": already}
-    if as_json:
-        sys.stdout.write(json.dumps({"stack": stack, **counts, "results": [each.described() for each in ended]}) + "\n")
+    good = len(ended) - bad
+    done, would = (0, good) if how.dry_run else (good, 0)
+    if how.as_json:
+        counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
+                  "already": wave.already, "overtaken": len(wave.overtaken)}  # fmt: skip
+        results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in wave.overtaken))]
+        body = {"stack": stack, "dry_run": how.dry_run, **counts, "results": results}
+        sys.stdout.write(json.dumps(body) + "\n")
         return
     if not ended:
-        said = f"Nothing to take back: {already:,} were taken back already." if already else "Nothing to take back."
-        console.results().print(said)
+        console.results().print(f"Nothing to take back{f': {wave.skipped}' if wave.skipped else ''}.")
         return
-    would = ended[0].outcome == "WOULD_UNDO"
-    verb = "would be taken back" if would else "taken back"
+    verb = "would be taken back" if how.dry_run else "taken back"
     doubt = f"{unknown:,} not known, " if unknown else ""
-    told = f"{counts['done']:,} {verb}, {counts['refused']:,} refused, {doubt}{already:,} skipped."
+    overtaken = f" ({len(wave.overtaken):,} overtaken by a newer repair)" if wave.overtaken else ""
+    skipped = f"{wave.already + len(wave.overtaken):,} skipped{overtaken}"
+    told = f"{good:,} {verb}, {bad - unknown:,} refused, {doubt}{skipped}."
     console.results().print(Text(told, style="bold red" if bad else "bold"))

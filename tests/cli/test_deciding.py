@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evenkeel_cli import audit_view, deciding, proved, stacks
+from evenkeel_cli import audit_view, deciding, functions, proved, stacks
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
@@ -31,7 +31,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 def _release(monkeypatch: pytest.MonkeyPatch, outcome: str) -> Any:
     result = {"outcome": outcome, "control": CONTROL, "resource": ARN, "reason": "rotation is off"}
     monkeypatch.setattr(proved, "ask", lambda *_, **__: {"results": [result]})
-    return evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN)
+    return evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN, "--yes")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_refusal_says_where_the_resources_records_are(monkeypatch: pytest.Monkey
     """If this fails, the hint lists the records of all resources of the control."""
     hints: list[str] = []
     monkeypatch.setattr(proved, "ask", lambda *said, **_: hints.append(said[-1]) or {"results": []})
-    for about in (("--resource", ARN), ("--yes",)):
-        assert evenkeel("release", CONTROL, "--stack", "evenkeel", *about).exit_code == 0
+    for about in (("--resource", ARN), ()):
+        assert evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", *about).exit_code == 0
     one, many = hints
     assert f"--resource {ARN} --since" in one
     assert f"--control {CONTROL} --since" in many
@@ -113,13 +113,62 @@ def test_what_was_busy_is_told_in_the_end(monkeypatch: pytest.MonkeyPatch) -> No
     assert (result.exit_code, "not everything was done" in result.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("about", [(), ("--resource", ARN)])
+def test_nothing_is_released_unasked(monkeypatch: pytest.MonkeyPatch, about: tuple[str, ...]) -> None:
+    """If this fails, one word without a question changes a resource that somebody had put on hold."""
+    asked = _answers(monkeypatch)
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", *about)
+    assert (result.exit_code, asked) == (2, [])
+    assert "nothing was released: this asks first unless --yes is given" in result.stderr
+
+
+def test_what_is_sent_to_its_queue_is_told_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, whoever releases all reads RETURNED, as of what could not be served."""
+    _answers(monkeypatch, _round(None))
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"RELEASED  {CONTROL} on {ARN}\n  released; it is looked at again within seconds\n"
+
+
+def test_one_resource_that_was_not_looked_at_is_not_told_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, a release of one resource that another worker was busy with, and that is lost, seems done."""
+    result = _release(monkeypatch, "RETURNED")
+    assert (result.exit_code, result.stdout.partition(" ")[0]) == (1, "RETURNED")
+
+
+def test_release_into_an_approval_is_done_and_says_who_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, a release that did all it could ends as failed, and nobody knows that somebody else is to act."""
+    result = {"outcome": "AWAITING", "control": CONTROL, "resource": ARN, "reason": "waits", "record_id": RECORD}
+    _answers(monkeypatch, {"results": [result]})
+    said = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN, "--yes")
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert f"next, somebody else: evenkeel approve {RECORD} --stack evenkeel --resource {ARN}\n" in said.stdout
+
+
+@pytest.mark.parametrize("about", [(), ("--resource", ARN)])
+def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about: tuple[str, ...]) -> None:
+    """If this fails, a script cannot tell that there was nothing to release, or who undid is not told of --resource."""
+    refused = functions.RefusedError("ApprovalRefusedError", f"cannot: {ARN}: {CONTROL} holds nothing there", "")
+    said = []
+    for output in ("table", "json"):
+        _answers(monkeypatch, refused if about else {"results": []})
+        said.append(evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", "-o", output, *about))
+    assert [(each.exit_code, each.stderr) for each in said] == [(0, "")] * 2
+    assert "Nothing was held (what was undone or rejected is released one by one, with --resource)." in said[0].stdout
+    assert said[1].stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told", "hint"),
     [
         (["nope"], "control nope: not known", "Known are cloudtrail-logging, "),
         (["kms-rotation"], "control kms-rotation: not known", f"Did you mean {CONTROL}"),
         (["kms-rotation", "--drop"], "control kms-rotation: not known", f"Did you mean {CONTROL}"),
-        ([CONTROL, "--drop", "--because", "b"], "--drop needs --resource", f"--control {CONTROL} --outcome HELD"),
+        (
+            [CONTROL, "--drop", "--because", "b"],
+            "--drop needs --resource",
+            f"--stack evenkeel --control {CONTROL} --outcome HELD",
+        ),
         ([CONTROL, "--drop", "--resource", ARN], "--drop needs --because", "--because"),
         ([CONTROL, "--resource", "1"], "--resource 1: not an ARN", "whole ARN"),
     ],
@@ -138,7 +187,7 @@ def test_what_cannot_be_released_is_told_before_anybody_is_asked(arguments: list
         ("UnprovedCallerError", "caller: signed more than five minutes ago; sign again", "this machine's clock"),
         (
             "ApprovalRefusedError",
-            f"{ARN}: {CONTROL} holds nothing there",
+            f"{ARN}: it waits for approval; approve or reject record {RECORD}",
             f"audit list --stack evenkeel --resource {ARN}",
         ),
         ("MalformedPayloadError", "because: write a text", "the stack is older than this command"),
@@ -157,7 +206,7 @@ def test_each_refusal_says_what_to_do_about_it(
     outputs = {"KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://queue"}
     monkeypatch.setattr(stacks, "find", lambda *_: Stack("evenkeel", clients, outputs, {}))
     monkeypatch.setattr(proved, "sign", lambda *_: {})
-    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN)
+    result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN, "--yes")
     assert result.exit_code == (2 if kind == "MalformedPayloadError" else 1)
     assert result.stderr.startswith(f"error: cannot release {CONTROL}: {message}\n")
     assert hint in result.stderr

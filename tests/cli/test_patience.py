@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 ME, OTHER = (f"arn:aws:iam::123456789012:user/{name}" for name in ("me", "other"))
-KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
+KEYS = "arn:aws:kms:eu-west-1:123456789012:key/"
+KEY = f"{KEYS}1"
 OUTPUTS = {
     "UndoFunctionName": "evenkeel-undo", "KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://sqs/kms",
     "AuditTableName": "audit", "StateTableName": "state",
@@ -46,11 +47,12 @@ def name_of(number: int) -> str:
     return f"01a1f8a02e04-{number:016x}"
 
 
-def repair(number: int) -> dict[str, Any]:
-    """Return the record of a repair of the key."""
+def repair(number: int, resource: str = "") -> dict[str, Any]:
+    """Return the record of a repair, of a key of its own unless it is given."""
     call = {"service": "kms", "operation": "disable_key_rotation", "params": {"KeyId": "1"}}
     return {
-        "record_id": name_of(number), "resource": KEY, "control": "kms-key-rotation", "outcome": "REMEDIATED",
+        "record_id": name_of(number), "resource": resource or f"{KEYS}{number}", "control": "kms-key-rotation",
+        "outcome": "REMEDIATED",
         "region": "eu-west-1", "undo": [call], "calls": [], "residue": "", "actor": {"principal": OTHER},
     }  # fmt: skip
 
@@ -117,10 +119,11 @@ class Account:
             raise said
         return {"Payload": io.BytesIO(json.dumps(said).encode())}
 
-    def wave(self, *answers: dict[str, Any] | BaseException, output: str = "table") -> Result:
+    def wave(self, *answers: dict[str, Any] | BaseException, output: str = "table", force: bool = False) -> Result:
         """Take back all of today."""
         self.answers = list(answers)
-        return evenkeel("undo", "--since", "1h", "--stack", "prod", "--yes", "-o", output)
+        by_force = ["--force"] if force else []
+        return evenkeel("undo", "--since", "1h", "--stack", "prod", "--yes", "-o", output, *by_force)
 
     def run(self, *answers: dict[str, Any] | BaseException, output: str = "table") -> Result:
         """Bring all keys in line."""

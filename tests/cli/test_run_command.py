@@ -132,7 +132,9 @@ def test_a_no_changes_nothing(account: Account, person: list[str]) -> None:
     found = [one(1, "WOULD_APPLY"), one(2, "WOULD_APPLY"), one(3, "WOULD_ANNOUNCE")]
     result = account.run("--all", "--apply", answers=[answer(*found)])
     assert (result.exit_code, "nothing was changed" in result.stderr) == (1, True)
-    assert person == ["Have kms-key-rotation change 2 resources and announce or keep 1 unchanged in prod?"]
+    assert person == [
+        "Have kms-key-rotation change 2 resources in prod, and tell people of 1 that it leaves unchanged?"
+    ]
     assert "2 WOULD_APPLY, 1 WOULD_ANNOUNCE" in result.stderr
     assert "aws kms enable-key-rotation --key-id 2" in result.stderr
     assert [payload["dry_run"] for _, payload in account.asked] == [True]
@@ -144,6 +146,58 @@ def test_nothing_to_do_is_not_asked_about(account: Account, person: list[str]) -
     assert not person
     assert result.exit_code == 1
     assert "1 resource could not be judged: 1 ERROR" in result.stderr
+
+
+def test_a_question_about_nothing_but_words_says_so(account: Account, person: list[str]) -> None:
+    """If this fails, somebody agrees to what sounds like changes, and nothing is changed."""
+    account.run("--all", "--apply", answers=[answer(one(1, "WOULD_ANNOUNCE"), one(2, "WOULD_ANNOUNCE"))])
+    assert person == ["Tell people of 2 resources in prod? Nothing is changed."]
+
+
+def held(number: int, reason: str) -> dict[str, Any]:
+    """Return what the function answers about a key that is on hold."""
+    return {**one(number, "SKIPPED", f"held until 2026-11-20 18:00 UTC: {reason}"), "calls": []}
+
+
+OUR_HOLDS = [
+    "more than 5 in 3600 s",
+    "frozen until 2026-11-20 18:00 UTC",
+    "1 of 2 calls went through; the resource is held: undo again with force, or release it",
+    "set back by arn:aws:iam::1:user/a three times, then rejected by b",
+]
+PEOPLES_HOLDS = [
+    "arn:aws:iam::123456789012:user/me had record 01a1f8a02e04-ff902f20115493f0 taken back",
+    "rejected by arn:aws:iam::123456789012:user/me: a test key",
+    "dropped by arn:aws:iam::123456789012:user/me: a test key",
+    "waits for approval until 2026-11-27 17:00 UTC",
+]
+
+
+@pytest.mark.parametrize("reason", OUR_HOLDS)
+def test_what_is_still_held_is_not_green(account: Account, reason: str) -> None:
+    """If this fails, a script that repeats a run gets green the second time while resources stay weak."""
+    found = answer(one(1, "REMEDIATED"), held(2, reason), dry_run=False)
+    result = account.run("--all", "--apply", "--yes", "-o", "json", answers=[found])
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["ok"], report["counts"]) == (1, False, {"REMEDIATED": 1, "HELD": 1})
+    assert [each["outcome"] for each in report["results"]] == ["REMEDIATED", "HELD"]
+    assert "evenkeel release kms-key-rotation --stack prod" in json.loads(result.stderr)["error"]["next"]
+
+
+@pytest.mark.parametrize("reason", PEOPLES_HOLDS)
+def test_what_people_decided_is_left_alone_by_rule(account: Account, reason: str) -> None:
+    """If this fails, a nightly run is red for a month because somebody undid or rejected one change."""
+    result = account.run("--all", "--apply", "--yes", answers=[answer(held(1, reason), dry_run=False)])
+    assert (result.exit_code, "1 SKIPPED" in result.stdout) == (0, True)
+
+
+def test_a_hold_is_no_trouble_of_a_dry_run_but_of_a_look_ahead(account: Account, person: list[str]) -> None:
+    """If this fails, a look that could judge all ends red, or an --apply that finds all held ends green."""
+    found = answer(held(1, OUR_HOLDS[0]))
+    assert account.run("--all", answers=[found]).exit_code == 0
+    applied = account.run("--all", "--apply", answers=[found])
+    assert (applied.exit_code, person) == (1, [])
+    assert "1 resource not brought in line: 1 HELD" in applied.stderr
 
 
 def test_without_a_terminal_nothing_is_begun(account: Account) -> None:

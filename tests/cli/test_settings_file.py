@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -146,6 +147,32 @@ def test_a_mistake_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("schema_version: 9\n", encoding="utf-8")
     result = evenkeel("settings", "validate", str(tmp_path / "s.yaml"), "-o", "json")
     assert "s.yaml:1:" in json.loads(result.stderr)["error"]["message"]
+
+
+def test_machines_get_each_mistake_in_its_parts(tmp_path: Path) -> None:
+    """If this fails, a pipeline that annotates lines has to take sentences apart."""
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "schema_version: 1\nsettle_seconds: x\ncontrols:\n  kms-key-rotation: {mode: x}\n", encoding="utf-8"
+    )
+    result = evenkeel("settings", "validate", str(path), "-o", "json")
+    error = json.loads(result.stderr)["error"]
+    told = [(each["file"], each["line"], each["place"]) for each in error["mistakes"]]
+    assert told == [(str(path), 2, "settings.settle_seconds"), (str(path), 4, "controls.kms-key-rotation.mode")]
+    lines = [f"{path}:{each['line']}: {each['place']}: {each['problem']}" for each in error["mistakes"]]
+    assert error["message"] == "\n".join(lines)
+    path.write_text("a: 1\na: 1\n", encoding="utf-8")
+    (mistake,) = json.loads(evenkeel("settings", "validate", str(path), "-o", "json").stderr)["error"]["mistakes"]
+    assert (mistake["line"], mistake["place"]) == (2, "")
+
+
+def test_a_valid_file_is_named_as_in_the_records(tmp_path: Path) -> None:
+    """If this fails, the version that validate prints is not found under that name in settings show or a record."""
+    path = tmp_path / "s.yaml"
+    path.write_text("schema_version: 1\n", encoding="utf-8")
+    said = json.loads(evenkeel("settings", "validate", str(path), "-o", "json").stdout)
+    expected = hashlib.sha256(read(path).text.encode()).hexdigest()[:12]
+    assert said == {"file": str(path), "ok": True, "settings_version": expected}
 
 
 def test_check_that_pushes_nothing_does_not_speak_of_pushing(tmp_path: Path) -> None:

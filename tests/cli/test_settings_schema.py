@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ def judge() -> Any:
 
 
 def test_the_command_prints_the_schema() -> None:
-    """Who has another version of Evenkeel than the documentation's would have no schema."""
-    assert json.loads(evenkeel("settings", "schema").stdout) == settings_schema.schema()
+    """Who has another version of Evenkeel than the documentation's would have no schema, or one in another order."""
+    assert evenkeel("settings", "schema").stdout == (DOCS / "settings.schema.json").read_text(encoding="utf-8")
 
 
 def test_the_example_in_the_documentation_fits(judge: Any, tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""What ``evenkeel undo`` tells of one change and of a wave: what is done, what only would be, and what goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from evenkeel_cli import undo_command
+from tests.cli.running import evenkeel
+from tests.cli.test_patience import KEY, ME, Account, done, name_of, repair, undone
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """Return an account whose records are of two keys."""
+    return Account(monkeypatch)
+
+
+@pytest.mark.parametrize("undone_before", [(), (undone(2, ME),)])
+def test_of_several_repairs_of_one_resource_only_the_newest_is_taken_back(
+    account: Account, undone_before: tuple[dict[str, Any], ...]
+) -> None:
+    """If this fails, a wave ends red over a repair that was overtaken, though all is as it was."""
+    account.records = [repair(1, KEY), repair(2, KEY), repair(3), *undone_before]
+    result = account.wave(done(3), done(2), output="json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    report = json.loads(result.stdout)
+    assert [payload["record"] for payload in account.asked] == [name_of(n) for n in (3, 2)[: 2 - len(undone_before)]]
+    assert (report["done"], report["already"], report["overtaken"]) == (2 - len(undone_before), len(undone_before), 1)
+    assert (report["results"][-1]["record"], report["results"][-1]["outcome"]) == (name_of(1), "OVERTAKEN")
+
+
+def test_by_force_each_repair_is_taken_back(account: Account) -> None:
+    """If this fails, an older repair that closed another rule of a security group cannot be taken back in a wave."""
+    account.records = [repair(1, KEY), repair(2, KEY)]
+    report = json.loads(account.wave(done(2), done(1), output="json", force=True).stdout)
+    assert [payload["record"] for payload in account.asked] == [name_of(2), name_of(1)]
+    assert (report["done"], report["overtaken"]) == (2, 0)
+
+
+def test_what_was_overtaken_is_told_as_skipped(account: Account) -> None:
+    """If this fails, a person looks for a change that the wave seems to have forgotten."""
+    account.records = [repair(1, KEY), repair(2, KEY)]
+    result = account.wave(done(2))
+    assert "1 taken back, 0 refused, 1 skipped (1 overtaken by a newer repair)." in result.stdout
+    account.records.append({**undone(2, ME), "resource": KEY})
+    assert "Nothing to take back: 1 taken back already, 1 overtaken by a newer repair." in account.wave().stdout
+
+
+def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
+    """If this fails, a script takes a look at a wave for the wave."""
+    account.answers = [{"drifted": False, "calls": []}] * 2
+    result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run", "-o", "json")
+    report = json.loads(result.stdout)
+    assert (report["dry_run"], report["done"], report["would"]) == (True, 0, 2)
+
+
+def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, who undid too much releases the whole control, which leaves undone resources on hold."""
+    monkeypatch.setattr(undo_command.Reader, "record", lambda *_: repair(1))
+    plan = {"control": "kms-key-rotation", "resource": KEY, "calls": [], "residue": "", "drifted": False}
+    account.answers = [plan, {**plan, **done(1)}]
+    result = evenkeel("undo", name_of(1), "--stack", "prod", "--yes")
+    assert result.exit_code == 0
+    again = f"evenkeel release kms-key-rotation --resource {KEY} --stack prod --region eu-west-1\n"
+    assert again in result.stdout
+
+
+def test_a_record_that_is_not_found_says_the_whole_command(account: Account) -> None:
+    """If this fails, who looks for a plan by its id has to find out which command takes --resource."""
+    account.records = []
+    result = evenkeel("audit", "show", name_of(9), "--stack", "prod")
+    assert result.exit_code == 2
+    assert f"a PLANNED record: evenkeel audit show {name_of(9)} --stack prod --resource ARN." in result.stderr
