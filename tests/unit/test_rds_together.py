@@ -368,3 +368,13 @@ def test_odd_request_among_several_is_a_dead_letter_by_itself(world: World, odd:
     [(body, reason)] = world.dead()
     assert json.loads(body) == {"schema_version": 1, "request": odd}
     assert reason.startswith("Malformed: ")
+
+
+def test_way_back_that_fails_is_a_crash_of_the_message(world: World) -> None:
+    """If this fails, what has to come again is lost while SQS is out of order."""
+    arn = instance()
+    world.settings(ENFORCE)
+    world.wire.fail("sqs", "SendMessage", "ServiceUnavailable", status=503, times=9)
+    with held(arn, "creating"):
+        answer = remediator("rds")(sqs_event(_created()), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}

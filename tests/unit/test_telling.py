@@ -67,3 +67,14 @@ def test_crash_over_the_last_word_does_not_silence_it(world: World) -> None:
     world.run(CONTROL, wish, document=NOTIFY, owner="worker-2", redelivered=True)
     world.run(CONTROL, request(CONTROL, _key()), document=NOTIFY)
     assert _told(world) == [True, True, True, False]
+
+
+def test_denied_read_that_another_worker_wrote_down_first_comes_again(world: World) -> None:
+    """If this fails, two workers that are denied the same read crash each other, or write over each other."""
+    denied = "because no resource-based policy allows the kms:GetKeyRotationStatus action"
+    key = _key()
+    world.wire.fail("kms", "GetKeyRotationStatus", "AccessDeniedException", denied, times=2)
+    world.wire.cancel("None", "ConditionalCheckFailed")
+    first = world.run(CONTROL, request(CONTROL, key))
+    assert (first.outcome, world.records()) == ("RETURNED", [])
+    assert world.run(CONTROL, first.request.again(world.now)).outcome == "DENIED"
