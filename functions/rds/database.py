@@ -155,68 +155,51 @@ class DatabaseControl(Control):
 
     def resolve(self, aws: Aws, resource: Resource) -> Resource:
         """Return a database by its ARN: rules of AWS Config know its resource id."""
-        return resource if _NAME.fullmatch(_name(resource.arn)) else by_resource_id(aws, resource)
+        return resource if _NAME.fullmatch(_name(resource.arn)) else _by_resource_id(aws, resource)
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the setting; one call tells all."""
-        return read(aws, context, self.setting)
+        """Read the setting, and what says whether it can be changed, in one call.
+
+        Raises:
+            ResourceMissingError: AWS answered without the database.
+        """
+        arn = context.resource.arn
+        name = _name(arn)
+        if is_cluster(arn):
+            found, status = aws("rds", "describe_db_clusters", DBClusterIdentifier=name)["DBClusters"], "Status"
+        else:
+            found, status = (
+                aws("rds", "describe_db_instances", DBInstanceIdentifier=name)["DBInstances"],
+                "DBInstanceStatus",
+            )
+        if not found:
+            raise ResourceMissingError(f"{arn}: RDS has no such database")
+        return {
+            "Engine": found[0]["Engine"],
+            "Status": found[0][status],
+            "MemberOf": "" if is_cluster(arn) else found[0].get("DBClusterIdentifier") or "",
+            self.setting: bool(found[0].get(self.setting)),
+        }
 
     def essence(self, state: State) -> Any:
         """Compare the setting."""
         return state.get(self.setting)
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List all instances and DB clusters."""
-        return discover(aws, place)
+        """List the instances and DB clusters of RDS itself."""
+        for page in aws.pages("rds", "describe_db_instances"):
+            for one in page["DBInstances"]:
+                if one["Engine"] not in _OTHERS:
+                    yield place.arn(INSTANCE, one["DBInstanceIdentifier"])
+        for page in aws.pages("rds", "describe_db_clusters"):
+            for one in page["DBClusters"]:
+                if one["Engine"] not in _OTHERS:
+                    yield place.arn(CLUSTER, one["DBClusterIdentifier"])
 
 
 def is_cluster(arn: str) -> bool:
     """Say whether a database's ARN is a DB cluster's."""
     return fits(CLUSTER, arn)
-
-
-def by_resource_id(aws: Aws, resource: Resource) -> Resource:
-    """Return the database of a resource id, which AWS assigns for good (API reference of both calls: filters).
-
-    Raises:
-        ResourceMissingError: there is none.
-    """
-    name = _name(resource.arn)
-    if is_cluster(resource.arn):
-        wanted, an_id, an_arn = "db-cluster-resource-id", "DbClusterResourceId", "DBClusterArn"
-        found = aws("rds", "describe_db_clusters", Filters=[{"Name": wanted, "Values": [name]}])["DBClusters"]
-    else:
-        wanted, an_id, an_arn = "dbi-resource-id", "DbiResourceId", "DBInstanceArn"
-        found = aws("rds", "describe_db_instances", Filters=[{"Name": wanted, "Values": [name]}])["DBInstances"]
-    for each in found:
-        if each[an_id] == name:
-            return replace(resource, arn=each[an_arn])
-    raise ResourceMissingError(f"{resource.arn}: RDS has no database of this resource id")
-
-
-def read(aws: Aws, context: Context, setting: str) -> State:
-    """Read one setting of a database, and what says whether it can be changed, in one call.
-
-    Raises:
-        ResourceMissingError: AWS answered without the database.
-    """
-    arn = context.resource.arn
-    name = _name(arn)
-    if is_cluster(arn):
-        found, status = aws("rds", "describe_db_clusters", DBClusterIdentifier=name)["DBClusters"], "Status"
-    else:
-        found, status = (
-            aws("rds", "describe_db_instances", DBInstanceIdentifier=name)["DBInstances"],
-            "DBInstanceStatus",
-        )
-    if not found:
-        raise ResourceMissingError(f"{arn}: RDS has no such database")
-    return {
-        "Engine": found[0]["Engine"],
-        "Status": found[0][status],
-        "MemberOf": "" if is_cluster(arn) else found[0].get("DBClusterIdentifier") or "",
-        setting: bool(found[0].get(setting)),
-    }
 
 
 def not_judged(state: State) -> NotApplicable | None:
@@ -262,18 +245,25 @@ def modify(context: Context, setting: str, *, value: bool) -> Call:
     return Call("rds", operation, {identifier: _name(context.resource.arn), setting: value})
 
 
-def discover(aws: Aws, place: Place) -> Iterator[str]:
-    """List the instances and DB clusters of RDS itself."""
-    for page in aws.pages("rds", "describe_db_instances"):
-        for one in page["DBInstances"]:
-            if one["Engine"] not in _OTHERS:
-                yield place.arn(INSTANCE, one["DBInstanceIdentifier"])
-    for page in aws.pages("rds", "describe_db_clusters"):
-        for one in page["DBClusters"]:
-            if one["Engine"] not in _OTHERS:
-                yield place.arn(CLUSTER, one["DBClusterIdentifier"])
-
-
 def _name(arn: str) -> str:
     """Return what follows the type. Calls name the resource that was asked about, whatever a recorded state says."""
     return arn.split(":", 6)[-1]
+
+
+def _by_resource_id(aws: Aws, resource: Resource) -> Resource:
+    """Return the database of a resource id, which AWS assigns for good (API reference of both calls: filters).
+
+    Raises:
+        ResourceMissingError: there is none.
+    """
+    name = _name(resource.arn)
+    if is_cluster(resource.arn):
+        wanted, an_id, an_arn = "db-cluster-resource-id", "DbClusterResourceId", "DBClusterArn"
+        found = aws("rds", "describe_db_clusters", Filters=[{"Name": wanted, "Values": [name]}])["DBClusters"]
+    else:
+        wanted, an_id, an_arn = "dbi-resource-id", "DbiResourceId", "DBInstanceArn"
+        found = aws("rds", "describe_db_instances", Filters=[{"Name": wanted, "Values": [name]}])["DBInstances"]
+    for each in found:
+        if each[an_id] == name:
+            return replace(resource, arn=each[an_arn])
+    raise ResourceMissingError(f"{resource.arn}: RDS has no database of this resource id")

@@ -11,37 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
+from sandbox.deploy import deploy
 from tests.chaos import books
 from tests.chaos.acts import Acts, wait_until
 from tests.chaos.storm import Storm
+from tests.sandbox import inbox
 
 SETTLE_SECONDS = 900.0
 """How long what was returned to the queues may take to come to its end after the storm."""
 SLOW_SECONDS = 1.0
 """How long a database or a table is creating, and a database then modifying."""
 REPORT = Path(__file__).resolve().parents[2] / "build" / "chaos" / "report.json"
-
-
-def inbox(sandbox: Sandbox, stack: Stack) -> tuple[str, str]:
-    """Make a queue that hears every alert of a stack; return its URL and its ARN."""
-    sqs = sandbox.client("sqs")
-    url = str(sqs.create_queue(QueueName=f"inbox-{stack.name}")["QueueUrl"])
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allow = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allow]})})
-    sandbox.client("sns").subscribe(
-        TopicArn=stack.outputs["AlertTopicArn"],
-        Protocol="sqs",
-        Endpoint=arn,
-        Attributes={"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"kind": ["Outcome", "Tampering"]})},
-    )
-    return url, arn
 
 
 def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bool = False) -> list[dict[str, Any]]:
@@ -53,9 +33,11 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
 
     with Sandbox(table_seconds=SLOW_SECONDS) as sandbox:
         stacks = tuple(deploy(sandbox, stack=name) for name in ("evenkeel", "other")[:engines])
-        heard = [inbox(sandbox, stack) for stack in stacks]
+        told = json.dumps({"kind": ["Outcome", "Tampering"]})
+        heard = [inbox.subscribe(sandbox, each, RawMessageDelivery="true", FilterPolicy=told) for each in stacks]
         acts = Acts(sandbox, stacks, sandbox.create_user("alice"))
-        acts.causes.made.update(arn for _, arn in heard)
+        queue = f"arn:aws:sqs:{sandbox.region}:{sandbox.account}:"
+        acts.causes.made.update(f"{queue}{url.rpartition('/')[2]}" for url in heard)
         storm = Storm(sandbox, stacks, acts, seed)
         storm.prepare()
         say(f"{events} acts, seed {seed}, {engines} engine{'s' * (engines > 1)}")
@@ -73,12 +55,12 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
 
         def all_told() -> bool:
             """Say whether no alert came for a while: on a busy machine they are minutes behind the queues."""
-            counts.append(sum(books.lying(sandbox, url) for url, _ in heard))
+            counts.append(sum(books.lying(sandbox, url) for url in heard))
             say(f"{counts[-1]} alerts")
             return len(set(counts[-4:])) == 1
 
         in_time = wait_until(all_told, SETTLE_SECONDS, pause=5.0) and in_time
-        found = [books.read(sandbox, stack, url) for stack, (url, _) in zip(stacks, heard, strict=True)]
+        found = [books.read(sandbox, stack, url) for stack, url in zip(stacks, heard, strict=True)]
         if not in_time:
             found[0].broken.append(f"messages still waited, or alerts still came, after {SETTLE_SECONDS:.0f} s")
         books.audit(found, acts.causes, sandbox)

@@ -139,6 +139,20 @@ class Job:
             return Result(self.request, Outcome.WOULD_APPLY, finding.reason, calls)
         return Result(self.request, Outcome.WOULD_ANNOUNCE, f"{finding.reason}; {decision.reason}", calls)
 
+    def outcome(  # noqa: PLR0913 - an outcome has these parts
+        self,
+        record: Record,
+        outcome: Outcome,
+        detail: str,
+        *,
+        now: datetime,
+        after: State | None = None,
+        announce: bool = True,
+    ) -> Record:
+        """Return the record of an outcome, from a finding's or a plan's, with the calls that were made for it."""
+        calls = len(self.aws.made)
+        return records.ended(record, outcome, now=now, detail=detail, after=after, aws_calls=calls, announce=announce)
+
     def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
         """Return the result of a request whose outcome was written."""
         return Result(

@@ -32,10 +32,6 @@ class Queue:
         """Send requests to come again together after a delay (at most 900 s); the caller deletes the original."""
         self._send(self._queue_url, json.dumps(encode(*requests)), reason, DelaySeconds=delay_seconds)
 
-    def send(self, body: str, reason: str) -> None:
-        """Send a message that was written before."""
-        self._send(self._queue_url, body, reason)
-
     def send_all(self, bodies: Sequence[str], reason: str) -> list[str]:
         """Send messages that were written before, up to ten a call; return why SQS did not take some, one each.
 

@@ -138,7 +138,7 @@ class Repairer:
             return {**open_plan, "hash": item.head}
         if open_plan:
             detail = "interrupted; the resource needs another change by now"
-            ended = self._ended(job, open_plan, Outcome.FAILED, detail, announce=False)
+            ended = job.outcome(open_plan, Outcome.FAILED, detail, now=self._clock(), announce=False)
             item = replace(item, head=self._ledger.close(item.head, ended)["hash"])
         self._refuse_too_much(job, item)
         return self._ledger.plan(records.planned(finding, self._clock()), item)
@@ -208,7 +208,8 @@ class Repairer:
                 outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
                 return self._close(job, plan, outcome, remains, after=state, rounds=self._rounds(job, plan, item))
         detail = "the change does not show yet; it is looked at again"
-        self._ledger.close(plan["hash"], self._ended(job, plan, Outcome.APPLIED, detail), keep_open=True)
+        applied = job.outcome(plan, Outcome.APPLIED, detail, now=self._clock())
+        self._ledger.close(plan["hash"], applied, keep_open=True)
         proof = replace(job.request, plan=plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, policy.return_delay(_PROOF_ATTEMPT))
 
@@ -244,29 +245,9 @@ class Repairer:
         announce: bool = True,
         rounds: tuple[dict[str, Any], ...] = (),
     ) -> Result:
-        ended = self._ended(job, plan, outcome, detail, after=after, announce=announce)
+        ended = job.outcome(plan, outcome, detail, now=self._clock(), after=after, announce=announce)
         sealed = self._ledger.close(plan["hash"], ended, rounds=rounds)
         return job.ended(outcome, detail or plan["reason"], sealed)
-
-    def _ended(  # noqa: PLR0913 - as above
-        self,
-        job: Job,
-        plan: Record,
-        outcome: Outcome,
-        detail: str,
-        *,
-        after: State | None = None,
-        announce: bool = True,
-    ) -> Record:
-        return records.ended(
-            plan,
-            outcome,
-            now=self._clock(),
-            detail=detail,
-            after=after,
-            aws_calls=len(job.aws.made),
-            announce=announce,
-        )
 
 
 def _side(principal: str, event: str, client: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evenkeel import policy, records
+from evenkeel import policy
 from evenkeel.control import Radius
 from evenkeel.errors import LeaseHeldError, StaleStateError
 from evenkeel.job import returned
@@ -60,15 +60,8 @@ class Teller:
         if self._told_lately(item, record):
             return self.leave(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
         told, detail = self._enough(job, decision.reason)
-        ended = records.ended(
-            record,
-            Outcome.ANNOUNCED,
-            now=self._clock(),
-            detail=detail,
-            after=record["before"],
-            aws_calls=len(job.aws.made),
-            announce=told,
-        )
+        before = record["before"]
+        ended = job.outcome(record, Outcome.ANNOUNCED, detail, now=self._clock(), after=before, announce=told)
         sealed = self._ledger.announce(ended, item)
         return job.ended(Outcome.ANNOUNCED, f"{record['reason']}; {decision.reason}", sealed)
 
@@ -78,15 +71,9 @@ class Teller:
         asks = isinstance(decision, policy.AwaitApproval)
         outcome = Outcome.AWAITING if asks else Outcome.HELD
         critical = isinstance(decision, policy.Hold) and decision.critical
-        ended = records.ended(
-            {**record, "severity": str(Severity.CRITICAL)} if critical else record,
-            outcome,
-            now=self._clock(),
-            detail=decision.reason,
-            after=record["before"],
-            aws_calls=len(job.aws.made),
-            announce=asks or critical,
-        )
+        found = {**record, "severity": str(Severity.CRITICAL)} if critical else record
+        told, before = asks or critical, record["before"]
+        ended = job.outcome(found, outcome, decision.reason, now=self._clock(), after=before, announce=told)
         sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1, first_seen=""))
         return job.ended(outcome, decision.reason, sealed)
 
@@ -104,8 +91,7 @@ class Teller:
             first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
             if item.plan:
                 return self._repairer.end(job, item, outcome, detail, announce=first)
-            calls = len(job.aws.made)
-            ended = records.ended(record, outcome, now=now, detail=detail, aws_calls=calls, announce=first)
+            ended = job.outcome(record, outcome, detail, now=now, announce=first)
             return job.ended(outcome, detail, self._ledger.announce(ended, item))
         except (LeaseHeldError, StaleStateError) as error:
             return returned(job.request, str(error), policy.return_delay(job.request.attempt))
