@@ -26,7 +26,14 @@ PURE = (
 TESTS = (
     *("test_alert", "test_control_settings", "test_controls_on_aws", "test_events", "test_identity", "test_judges"),
     *("test_patterns", "test_digests", "test_policy", "test_properties", "test_records", "test_returned_requests"),
-    *("test_rules", "test_exemptions_and_freezes", "test_security_hub", "test_steps", "test_rds_together"),
+    *(
+        "test_rules",
+        "test_exemptions_and_freezes",
+        "test_security_hub",
+        "test_steps",
+        "test_rds_together",
+        "test_rds_messages",
+    ),
     *("test_settings", "test_settings_mistakes", "test_settings_rules"),
     *("test_settings_validator", "test_small_parts", "test_tagging_types", "test_s3_buckets", "test_s3_policies"),
     *(path.stem for path in sorted((ROOT / "tests" / "unit").glob("test_*_controls.py"))),

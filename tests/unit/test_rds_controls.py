@@ -13,6 +13,7 @@ from evenkeel import events, policy
 from evenkeel.registry import all_controls, groups
 from tests.making.rds import cluster, instance, member, multi_az_cluster
 from tests.moto_gaps.rds import held, slow
+from tests.unit.databases import BOTH, ENFORCE, PROTECTION, PUBLIC, READ, SETTING, WRITE, rds_calls, switches
 from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
 
 if TYPE_CHECKING:
@@ -23,16 +24,7 @@ if TYPE_CHECKING:
 
     Maker = Callable[[str], str]
 
-PROTECTION, PUBLIC = "rds-deletion-protection", "rds-public-access"
-BOTH = (PROTECTION, PUBLIC)
 SOURCE = "rds.amazonaws.com"
-ENFORCE: dict[str, Any] = {
-    "schema_version": 1,
-    "settle_seconds": 0,
-    "controls": {control: {"mode": "enforce"} for control in BOTH},
-}
-SETTING = {PROTECTION: "DeletionProtection", PUBLIC: "PubliclyAccessible"}
-READ, WRITE = "rds:DescribeDBInstances", "rds:ModifyDBInstance"
 
 
 def _run(world: World, control: str, arn: str, **fields: Any) -> Result:
@@ -46,22 +38,12 @@ def _again(world: World, control: str, result: Result, **options: Any) -> Result
     return world.run(control, result.request.again(world.now), document=ENFORCE, **options)
 
 
-def _rds(world: World) -> list[str]:
-    return [name for name in world.wire.names() if name.startswith("rds:")]
-
-
-def _settings(name: str = "orders") -> tuple[bool, bool]:
-    """Return whether an instance is protected and public."""
-    [found] = client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
-    return found["DeletionProtection"], found["PubliclyAccessible"]
-
-
 @pytest.mark.parametrize("control", BOTH)
 def test_by_default_databases_are_only_told_of(world: World, control: str) -> None:
     """If this fails, whoever installs Evenkeel loses clients or teardowns that nobody asked it to stop."""
     arn = instance()
     assert world.run(control, request(control, arn, creates=True)).outcome == "ANNOUNCED"
-    assert _settings() == (False, True)
+    assert switches() == (False, True)
 
 
 @pytest.mark.parametrize("control", BOTH)
@@ -69,11 +51,11 @@ def test_repair_is_one_read_one_write_and_one_proof(world: World, control: str) 
     """If this fails, a repair costs needless calls, or says ApplyImmediately, and others' pending changes go live."""
     arn = instance()
     assert _run(world, control, arn, creates=True).outcome == "REMEDIATED"
-    assert _rds(world) == [READ, WRITE, READ]
+    assert rds_calls(world) == [READ, WRITE, READ]
     [sent] = world.wire.params("ModifyDBInstance")
     assert sent == {"DBInstanceIdentifier": "orders", SETTING[control]: control == PROTECTION}
     assert _run(world, control, arn).outcome == "COMPLIANT"
-    assert _rds(world) == [READ]
+    assert rds_calls(world) == [READ]
 
 
 @pytest.mark.parametrize("control", BOTH)
@@ -83,7 +65,7 @@ def test_database_that_is_made_for_hours_is_waited_for(world: World, control: st
     with held(arn, "creating"):
         result, looks = _run(world, control, arn, creates=True), 0
         while not policy.given_up(result.request.again(world.now), world.now) and looks < 60:
-            assert _rds(world) == [READ]
+            assert rds_calls(world) == [READ]
             result = _again(world, control, result)
             assert result.reason == "not ready: the database is creating"
             looks += 1
@@ -122,7 +104,7 @@ def test_change_that_shows_late_is_never_called_a_failure(world: World, control:
         with held(arn, status):  # RDS may go on saying "available" for a moment
             late = _again(world, control, applied)
             assert late.outcome == "RETURNED"
-            assert WRITE not in _rds(world)
+            assert WRITE not in rds_calls(world)
         changes.settle()
     assert _again(world, control, late).outcome == "COMPLIANT"
     assert world.outcomes() == ["PLANNED", "APPLIED", "REMEDIATED"]
@@ -149,19 +131,19 @@ def test_both_findings_on_a_new_instance_are_repaired(world: World, order: tuple
     arn = instance()
     with slow(shown=shown) as changes:
         one = _run(world, order[0], arn, creates=True)
-        calls = _rds(world)
+        calls = rds_calls(world)
         other = _run(world, order[1], arn, creates=True)
-        calls += _rds(world)
+        calls += rds_calls(world)
         assert other.reason == "not ready: the database is modifying"
         changes.settle()
         other = _again(world, order[1], other)
-        calls += _rds(world)
+        calls += rds_calls(world)
         changes.settle()
     for control, result in zip(order, (one, other), strict=True):
         if result.outcome == "RETURNED":
             assert _again(world, control, result).outcome == "COMPLIANT"
-            calls += _rds(world)
-    assert _settings() == (True, False)
+            calls += rds_calls(world)
+    assert switches() == (True, False)
     assert calls.count(WRITE) == 2
     # Two repairs of three calls and one look in vain; a change that shows late is looked at six times, and once later.
     assert len(calls) <= (7 if shown else 19)
@@ -176,15 +158,15 @@ def test_both_are_repaired_when_rds_refuses_the_second_call(world: World, order:
     """If this fails, the second call, refused because the first one's change had not shown in the status, is lost."""
     arn = instance()
     assert _run(world, order[0], arn, creates=True).outcome == "REMEDIATED"
-    calls = _rds(world)
+    calls = rds_calls(world)
     world.wire.fail("rds", "ModifyDBInstance", "InvalidDBInstanceState", times=2)
     result = _run(world, order[1], arn, creates=True)
-    calls += _rds(world)
+    calls += rds_calls(world)
     for _ in range(2):
         result = _again(world, order[1], result, owner="worker-2")
-        calls += _rds(world)
+        calls += rds_calls(world)
     assert result.outcome == "REMEDIATED"
-    assert _settings() == (True, False)
+    assert switches() == (True, False)
     assert len(calls) == 3 + 2 + 2 + 3  # a read and a refused write for each time in vain
     assert world.outcomes().count("PLANNED") == 2
 
@@ -195,10 +177,10 @@ def test_aurora_is_protected_by_its_cluster_and_private_by_its_instances(world: 
     part = member(PubliclyAccessible=True)
     assert _run(world, PROTECTION, part, creates=True).outcome == "NOT_APPLICABLE"
     assert _run(world, PROTECTION, whole, creates=True).outcome == "REMEDIATED"
-    assert _rds(world) == ["rds:DescribeDBClusters", "rds:ModifyDBCluster", "rds:DescribeDBClusters"]
+    assert rds_calls(world) == ["rds:DescribeDBClusters", "rds:ModifyDBCluster", "rds:DescribeDBClusters"]
     assert _run(world, PUBLIC, whole, creates=True).outcome == "NOT_APPLICABLE"
     assert _run(world, PUBLIC, part, creates=True).outcome == "REMEDIATED"
-    assert _settings("orders-1") == (False, False)
+    assert switches("orders-1") == (False, False)
 
 
 def test_public_multi_az_cluster_is_told_of_and_left(world: World) -> None:
@@ -299,7 +281,7 @@ def test_protected_again_by_its_owner_while_it_was_waited_for(world: World) -> N
     waiting = _run(world, PROTECTION, arn)
     client("rds").modify_db_instance(DBInstanceIdentifier="orders", DeletionProtection=True)
     assert _again(world, PROTECTION, waiting).outcome == "COMPLIANT"
-    assert WRITE not in _rds(world)
+    assert WRITE not in rds_calls(world)
     assert world.outcomes() == ["PLANNED", "REMEDIATED"]
 
 

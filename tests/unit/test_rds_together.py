@@ -10,17 +10,29 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from evenkeel import events, settings, steps
+from evenkeel import settings, steps
 from evenkeel.aws import Aws
-from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Result
-from evenkeel.registry import all_controls, groups
-from evenkeel.remediator import remediator
+from evenkeel.registry import all_controls
 from evenkeel.undo import Undoer
 from tests.making.rds import instance
-from tests.moto_gaps.rds import held, slow
+from tests.moto_gaps.rds import slow
+from tests.unit.databases import (
+    BOTH,
+    ENFORCE,
+    PROTECTION,
+    PUBLIC,
+    READ,
+    SETTING,
+    UNION,
+    WRITE,
+    ended,
+    outcomes,
+    rds_calls,
+    switches,
+)
 from tests.wire import refusal
-from tests.world import PLACE, QUEUE_URL, Context, client, cloudtrail, request, sqs_event
+from tests.world import client, request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,15 +40,6 @@ if TYPE_CHECKING:
     from evenkeel.model import Request
     from tests.world import World
 
-PROTECTION, PUBLIC = BOTH = ("rds-deletion-protection", "rds-public-access")
-ENFORCE: dict[str, Any] = {
-    "schema_version": 1,
-    "settle_seconds": 0,
-    "controls": {control: {"mode": "enforce"} for control in BOTH},
-}
-READ, WRITE = "rds:DescribeDBInstances", "rds:ModifyDBInstance"
-SETTING = {PROTECTION: "DeletionProtection", PUBLIC: "PubliclyAccessible"}
-UNION = {"DBInstanceIdentifier": "orders", "DeletionProtection": True, "PubliclyAccessible": False}
 LEASE = timedelta(seconds=91)
 DENY = "User: role is not authorized to perform: rds:ModifyDBInstance with an explicit deny in a service control policy"
 
@@ -58,11 +61,11 @@ def _serve(
     world.wire.calls.clear()
     pipeline, loaded = world.pipeline(owner), settings.parse(json.dumps(document))
     ways = [pipeline.steps(all_controls()[each.control], each, loaded, redelivered=redelivered) for each in requests]
-    ended = steps.serve(ways, world.sleep)
-    crashed = [each for each in ended if isinstance(each, Exception)]
+    found = steps.serve(ways, world.sleep)
+    crashed = [each for each in found if isinstance(each, Exception)]
     if crashed and not crashes:
         raise crashed[0]
-    return [each for each in ended if isinstance(each, Result)]
+    return [each for each in found if isinstance(each, Result)]
 
 
 def _wishes(arn: str) -> list[Request]:
@@ -76,39 +79,20 @@ def _again(world: World, results: Sequence[Result], **options: Any) -> list[Resu
     return _serve(world, [each.request.again(world.now) for each in waiting], **options)
 
 
-def _rds(world: World) -> list[str]:
-    return [name for name in world.wire.names() if name.startswith("rds:")]
-
-
-def _settings(name: str = "orders") -> tuple[bool, bool]:
-    """Return whether an instance is protected and public."""
-    [found] = client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
-    return found["DeletionProtection"], found["PubliclyAccessible"]
-
-
-def _ended(world: World) -> dict[str, dict[str, Any]]:
-    """Return the last outcome of each control."""
-    return {record["control"]: record for record in world.records() if "outcome" in record}
-
-
-def _outcomes(world: World) -> dict[str, str]:
-    return {control: record["outcome"] for control, record in _ended(world).items()}
-
-
 def test_two_findings_are_one_call_and_two_acts(world: World) -> None:
     """If this fails, the second finding of a new database waits for the first, or the records do not say who sent."""
     results = _serve(world, _wishes(instance()))
     assert [each.outcome for each in results] == ["REMEDIATED", "REMEDIATED"]
-    assert _rds(world) == [READ, READ, WRITE, READ, READ]
+    assert rds_calls(world) == [READ, READ, WRITE, READ, READ]
     assert world.wire.params("ModifyDBInstance") == [UNION]
-    assert _settings() == (True, False)
-    plans = {record["control"]: record for record in world.records() if record["step"] == "PLANNED"}
+    assert switches() == (True, False)
+    plans = {plan["control"]: plan for plan in world.records() if plan["step"] == "PLANNED"}
     for control, other in (BOTH, BOTH[::-1]):
-        ended = _ended(world)[control]
-        assert ended["sent_with"] == {other: plans[other]["record_id"]}
-        assert ended["plan_id"] == plans[control]["record_id"]
-        assert [len(call["params"]) for call in ended["calls"]] == [2]  # its own finding's, as it was planned
-    assert sum(record["aws_calls"] for record in _ended(world).values()) == 5
+        record = ended(world)[control]
+        assert record["sent_with"] == {other: plans[other]["record_id"]}
+        assert record["plan_id"] == plans[control]["record_id"]
+        assert [len(call["params"]) for call in record["calls"]] == [2]  # its own finding's, as it was planned
+    assert sum(record["aws_calls"] for record in ended(world).values()) == 5
     assert world.chains() == 2
 
 
@@ -117,11 +101,11 @@ def test_each_act_is_taken_back_by_itself(world: World) -> None:
     arn = instance()
     _serve(world, _wishes(arn))
     undoer = Undoer(Aws(client), world.ledger("undo"), "arn:aws:iam::123456789012:user/bob", 400, world.clock)
-    done = undoer.run(all_controls()[PUBLIC], arn, _ended(world)[PUBLIC]["record_id"])
-    assert (done.outcome, _settings()) == ("UNDONE", (True, True))
-    assert "sent_with" not in _ended(world)[PUBLIC]
-    done = undoer.run(all_controls()[PROTECTION], arn, _ended(world)[PROTECTION]["record_id"])
-    assert (done.outcome, _settings()) == ("UNDONE", (False, True))
+    done = undoer.run(all_controls()[PUBLIC], arn, ended(world)[PUBLIC]["record_id"])
+    assert (done.outcome, switches()) == ("UNDONE", (True, True))
+    assert "sent_with" not in ended(world)[PUBLIC]
+    done = undoer.run(all_controls()[PROTECTION], arn, ended(world)[PROTECTION]["record_id"])
+    assert (done.outcome, switches()) == ("UNDONE", (False, True))
     assert world.chains() == 2
 
 
@@ -142,8 +126,8 @@ def test_only_what_was_decided_is_sent(world: World, alone: str, other: Any) -> 
     _serve(world, _wishes(instance()), document)
     [sent] = world.wire.params("ModifyDBInstance")
     assert sent == {"DBInstanceIdentifier": "orders", SETTING[alone]: UNION[SETTING[alone]]}
-    assert _ended(world)[alone]["outcome"] == "REMEDIATED"
-    assert "sent_with" not in _ended(world)[alone]
+    assert ended(world)[alone]["outcome"] == "REMEDIATED"
+    assert "sent_with" not in ended(world)[alone]
 
 
 @pytest.mark.parametrize("faulty", BOTH)
@@ -162,8 +146,8 @@ def test_refusal_of_one_does_not_keep_the_other_from_being_repaired(
     _serve(world, _wishes(arn))
     assert [len(sent) for sent in world.wire.params("ModifyDBInstance")] == [3, 2, 2]
     other = BOTH[1 - BOTH.index(faulty)]
-    assert _outcomes(world) == {faulty: ends, other: "REMEDIATED"}
-    assert not any("sent_with" in record for record in _ended(world).values())
+    assert outcomes(world) == {faulty: ends, other: "REMEDIATED"}
+    assert not any("sent_with" in record for record in ended(world).values())
 
 
 def test_refusal_because_it_is_busy_is_tried_again_together(world: World) -> None:
@@ -172,7 +156,7 @@ def test_refusal_because_it_is_busy_is_tried_again_together(world: World) -> Non
     world.wire.fail("rds", "ModifyDBInstance", "InvalidDBInstanceState", "Database instance is not in available state.")
     first = _serve(world, _wishes(arn))
     assert [(each.outcome, each.delay_seconds) for each in first] == [("RETURNED", 2), ("RETURNED", 2)]
-    assert _rds(world).count(WRITE) == 1
+    assert rds_calls(world).count(WRITE) == 1
     assert [each.outcome for each in _again(world, first)] == ["REMEDIATED", "REMEDIATED"]
     assert world.wire.params("ModifyDBInstance") == [UNION]
     assert world.outcomes().count("PLANNED") == 2
@@ -189,8 +173,8 @@ def test_call_whose_answer_is_lost_is_looked_at_before_it_is_made_again(world: W
     world.wire.when("rds", "ModifyDBInstance", lose)
     first = _serve(world, _wishes(arn))
     assert [each.outcome for each in _again(world, first)] == ["COMPLIANT", "COMPLIANT"]
-    assert WRITE not in _rds(world)
-    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+    assert WRITE not in rds_calls(world)
+    assert outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
 
 
 def test_late_proofs_are_waited_for_at_the_same_time(world: World) -> None:
@@ -201,10 +185,10 @@ def test_late_proofs_are_waited_for_at_the_same_time(world: World) -> None:
         applied = _serve(world, _wishes(arn))
         assert timedelta(seconds=9) < world.now - before < timedelta(seconds=11)
         changes.settle()
-    assert _outcomes(world) == dict.fromkeys(BOTH, "APPLIED")
+    assert outcomes(world) == dict.fromkeys(BOTH, "APPLIED")
     assert [each.outcome for each in _again(world, applied)] == ["COMPLIANT", "COMPLIANT"]
-    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
-    assert [list(_ended(world)[control]["sent_with"]) for control in BOTH] == [[PUBLIC], [PROTECTION]]
+    assert outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
+    assert [list(ended(world)[control]["sent_with"]) for control in BOTH] == [[PUBLIC], [PROTECTION]]
 
 
 def test_death_between_any_two_calls_leaves_nothing_open_and_nothing_twice(world: World) -> None:
@@ -218,14 +202,14 @@ def test_death_between_any_two_calls_leaves_nothing_open_and_nothing_twice(world
         world.wire.when(service, operation, _die, skip=made[:number].count(name))
         with pytest.raises(Death):
             _serve(world, _wishes(arn))
-        writes = _rds(world).count(WRITE)
+        writes = rds_calls(world).count(WRITE)
         world.now += LEASE
         results = _serve(world, _wishes(arn), owner="worker-2", redelivered=True)
-        writes += _rds(world).count(WRITE)
+        writes += rds_calls(world).count(WRITE)
         while any(each.outcome == "RETURNED" for each in results):
             results = _again(world, results, owner="worker-2")
-            writes += _rds(world).count(WRITE)
-        assert _settings(f"orders-{number}") == (True, False), f"died at {name}"
+            writes += rds_calls(world).count(WRITE)
+        assert switches(f"orders-{number}") == (True, False), f"died at {name}"
         assert 1 <= writes <= 2, f"died at {name}"
         for control in BOTH:
             assert world.state(control, arn).plan == "", f"died at {name}"
@@ -236,59 +220,6 @@ def test_death_between_any_two_calls_leaves_nothing_open_and_nothing_twice(world
 
 def _die(_: dict[str, Any]) -> None:
     raise Death
-
-
-def _created() -> dict[str, Any]:
-    return cloudtrail("rds.amazonaws.com", "CreateDBInstance", requestParameters={"dBInstanceIdentifier": "orders"})
-
-
-def test_one_event_is_one_call(world: World) -> None:
-    """If this fails, what came together is served apart."""
-    instance()
-    world.settings(ENFORCE)
-    world.wire.clear()
-    assert remediator("rds")(sqs_event(_created()), Context()) == {"batchItemFailures": []}
-    assert world.wire.params("ModifyDBInstance") == [UNION]
-    assert world.messages(QUEUE_URL) == []
-
-
-def test_what_came_together_waits_and_comes_back_together(world: World) -> None:
-    """If this fails, a database that is still being made gets two calls, since its findings come back one by one."""
-    arn = instance()
-    world.settings(ENFORCE)
-    world.wire.clear()
-    with held(arn, "creating"):
-        assert remediator("rds")(sqs_event(_created()), Context()) == {"batchItemFailures": []}
-    [message] = world.messages(QUEUE_URL)
-    assert message["MessageAttributes"]["reason"]["StringValue"] == "not ready: the database is creating"
-    back = events.parse(json.loads(message["Body"]), groups()["rds"], PLACE).requests
-    assert [(each.control, each.attempt, each.creates) for each in back] == [(each, 1, True) for each in BOTH]
-    assert remediator("rds")(sqs_event(message["Body"]), Context()) == {"batchItemFailures": []}
-    assert world.wire.params("ModifyDBInstance") == [UNION]
-    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
-
-
-def test_what_waits_for_different_times_parts(world: World) -> None:
-    """If this fails, one finding waits as long as another one's proof takes."""
-    arn = instance()
-    world.settings(ENFORCE)
-    wishes = [request(PROTECTION, arn, attempt=3, first_seen=world.now.isoformat()), request(PUBLIC, arn)]
-    with held(arn, "modifying"):
-        assert remediator("rds")(sqs_event(events.encode(*wishes)), Context()) == {"batchItemFailures": []}
-    assert sorted(made["DelaySeconds"] for made in world.wire.params("SendMessage")) == [2, 16]
-    assert len(world.messages(QUEUE_URL)) == 2
-
-
-def test_crash_of_one_keeps_neither_the_other_nor_the_message(world: World) -> None:
-    """If this fails, a crash in one control's way stops the other's, or is swallowed."""
-    instance()
-    world.settings(ENFORCE)
-    world.wire.fail("rds", "DescribeDBInstances", "OddError")
-    answer = remediator("rds")(sqs_event(_created()), Context())
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
-    assert list(_outcomes(world).values()) == ["REMEDIATED"]
-    assert remediator("rds")(sqs_event(_created(), receives=2), Context()) == {"batchItemFailures": []}
-    assert _outcomes(world) == dict.fromkeys(BOTH, "REMEDIATED")
 
 
 @pytest.mark.parametrize(
@@ -322,7 +253,7 @@ def test_fault_of_one_that_looks_like_a_passing_one_does_not_hold_up_the_other(
         if results and all(each.outcome == "RETURNED" for each in results):
             results = _again(world, results)
     other = BOTH[1 - BOTH.index(faulty)]
-    assert _outcomes(world) == {other: "REMEDIATED"}
+    assert outcomes(world) == {other: "REMEDIATED"}
     assert world.state(faulty, arn).plan
 
 
@@ -332,49 +263,5 @@ def test_database_that_is_not_found_by_the_call_is_not_asked_three_times(world: 
     world.wire.fail("rds", "ModifyDBInstance", "DBInstanceNotFound", status=404)
     first = _serve(world, _wishes(arn))
     assert [each.outcome for each in first] == ["RETURNED", "RETURNED"]
-    assert _rds(world).count(WRITE) == 1
+    assert rds_calls(world).count(WRITE) == 1
     assert [each.outcome for each in _again(world, first)] == ["REMEDIATED", "REMEDIATED"]
-
-
-@pytest.mark.parametrize(("left", "served"), [(27_000, False), (29_000, True)])
-def test_two_in_step_need_more_time_than_one(world: World, left: int, served: bool) -> None:
-    """If this fails, a slow proof of several changes is cut off by the function's time limit."""
-    instance()
-    world.settings(ENFORCE)
-    remediator("rds")(sqs_event(_created()), Context(remaining=lambda: left))
-    assert bool(_outcomes(world)) is served
-    assert len(world.messages(QUEUE_URL)) == (0 if served else 1)
-
-
-@pytest.mark.parametrize("several", [[], "x", {}, None])
-def test_message_of_several_that_holds_none_says_so(several: Any) -> None:
-    """If this fails, a spoiled message of several requests crashes the worker or vanishes."""
-    with pytest.raises(MalformedPayloadError, match="requests: expected a list of some"):
-        events.parse({"schema_version": 1, "requests": several}, groups()["rds"], PLACE)
-
-
-@pytest.mark.parametrize("odd", [{}, 1, None, [], {"control": "rds-renamed"}])
-def test_odd_request_among_several_is_a_dead_letter_by_itself(world: World, odd: Any) -> None:
-    """If this fails, a control that is renamed or gone takes the others' findings of a database with it."""
-    arn = instance()
-    world.settings(ENFORCE)
-    good = events.encode(request(PUBLIC, arn))["request"]
-    if isinstance(odd, dict) and odd:
-        odd = {**good, **odd}
-    message = {"schema_version": 1, "requests": [odd, good, good]}
-    assert remediator("rds")(sqs_event(message), Context()) == {"batchItemFailures": []}
-    assert _outcomes(world) == {PUBLIC: "REMEDIATED"}
-    assert len(world.wire.params("ModifyDBInstance")) == 1  # the same request twice is one
-    [(body, reason)] = world.dead()
-    assert json.loads(body) == {"schema_version": 1, "request": odd}
-    assert reason.startswith("Malformed: ")
-
-
-def test_way_back_that_fails_is_a_crash_of_the_message(world: World) -> None:
-    """If this fails, what has to come again is lost while SQS is out of order."""
-    arn = instance()
-    world.settings(ENFORCE)
-    world.wire.fail("sqs", "SendMessage", "ServiceUnavailable", status=503, times=9)
-    with held(arn, "creating"):
-        answer = remediator("rds")(sqs_event(_created()), Context())
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
