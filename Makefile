@@ -7,7 +7,7 @@ SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate fuzz coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format generate fuzz prove coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,10 +29,16 @@ demo: $(STAMP) ## watch the real stack repair real resources, on an AWS on this 
 sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deployed; Ctrl-C ends it
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
-test: $(STAMP) ## run all tests
+test: $(STAMP) ## run the tests: every promise, in about five minutes
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
-check: lint types generated scan test ## exactly what has to be right before a merge
+prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real clients, storms, mutants of what changed
+	$(BIN)/pytest -q -n 2 --dist loadfile --durations 10 tests/prove
+	FUZZ_TIMES=4 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
+		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
+	$(BIN)/python -m tools.mutants --changed
+
+check: lint types generated scan test ## what has to be right before a commit; the gate runs this and prove
 
 lint: $(STAMP) ## check style
 	$(BIN)/ruff check .

@@ -73,6 +73,12 @@ def _forget(shim: Shim, _: dict[str, Any]) -> Response:
     return _json(200, {})
 
 
+def _recycle(_: Shim, __: dict[str, Any]) -> Response:
+    from sandbox.patches import workers  # noqa: PLC0415 - the engine is imported by the shim only
+
+    return _json(200, {"busy": workers.end_idle()})
+
+
 def _stack(shim: Shim, query: dict[str, Any]) -> Response:
     """Return a stack's resources with the properties that the engine resolved the template's intrinsics to."""
     from ministack.core.responses import request_scope  # noqa: PLC0415 - the engine is imported by the shim only
@@ -107,4 +113,5 @@ PATHS: dict[str, Callable[[Shim, dict[str, Any]], Response]] = {
     "events": _events,
     "stack": _stack,
     "forget": _forget,
+    "recycle": _recycle,
 }

@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+RECYCLE_SECONDS, RECYCLE_PAUSE_SECONDS = 30.0, 0.1
 ROOT_SECRET = "test"  # noqa: S105  # nosec B105 - the engine's own well-known root secret
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -78,6 +80,7 @@ class Sandbox:
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
     _stderr: IO[str] | None = field(default=None, init=False, repr=False)
     _last_log: str = field(default="", init=False, repr=False)
+    _clients: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -135,6 +138,7 @@ class Sandbox:
         if process.stdout is not None:
             process.stdout.close()
         self._last_log = self.server_log()
+        self._clients.clear()
         if self._stderr is not None:
             self._stderr.close()
 
@@ -171,10 +175,16 @@ class Sandbox:
         return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=self.region)
 
     def client(self, service: str, session: boto3.Session | None = None, **options: Any) -> Any:
-        """Return a boto3 client of the sandbox, as root unless a session is given; options go into its Config."""
-        settings = Config(**({"retries": {"mode": "standard", "total_max_attempts": 3}} | options))
-        maker: Any = session or self.admin()
-        return maker.client(service, endpoint_url=self.endpoint, config=settings)
+        """Return a boto3 client of the sandbox, as root unless a session is given; options go into its Config.
+
+        The same client is returned for the same arguments: making one costs as much as dozens of calls.
+        """
+        key = (self.endpoint, service, session, str(options))
+        if key not in self._clients:
+            settings = Config(**({"retries": {"mode": "standard", "total_max_attempts": 3}} | options))
+            maker: Any = session or self.admin()
+            self._clients[key] = maker.client(service, endpoint_url=self.endpoint, config=settings)
+        return self._clients[key]
 
     @property
     def faults(self) -> Faults:
@@ -196,6 +206,19 @@ class Sandbox:
     def forget(self) -> None:
         """Clear the log of calls and events; the state of the resources stays."""
         ask(self.endpoint, "forget", {})
+
+    def recycle(self) -> None:
+        """End all workers of functions once they are idle, as Lambda does now and then: the next start cold.
+
+        Raises:
+            SandboxError: one is busy for longer than half a minute.
+        """
+        deadline = time.monotonic() + RECYCLE_SECONDS
+        while busy := ask(self.endpoint, "recycle", {})["busy"]:
+            if time.monotonic() > deadline:
+                message = f"{busy} workers are still busy after {RECYCLE_SECONDS:.0f} s; see what calls them"
+                raise SandboxError(message)
+            time.sleep(RECYCLE_PAUSE_SECONDS)
 
     def logs(self, function: str) -> list[str]:
         """Return the log lines of a function, oldest first; empty when it has not run."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.quick import share_models, spare_the_collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +20,24 @@ if TYPE_CHECKING:
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "Evenkeel"
 os.environ["POWERTOOLS_SERVICE_NAME"] = "test"
 os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
+# moto makes an image, a snapshot and a volume of each of a thousand images for each empty EC2: half of the CPU of the
+# tests, and garbage that the collector walks in all others. One image does.
+os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "moto_gaps" / "images.json")
+
+
+def pytest_configure() -> None:
+    """Let all sessions share what boto3 knows of AWS."""
+    share_models()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker idles at the end: the files that use a whole local AWS."""
+    items.sort(key=lambda item: "sandbox" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what lives as long as the run out of the garbage collector's rounds."""
+    spare_the_collector()
 
 
 @pytest.fixture

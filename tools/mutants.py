@@ -1,26 +1,35 @@
 """Plants faults in the pure parts and sees that the tests find them: ``make mutants``.
 
+``--changed`` (``make prove``) plants only in modules that changed in the last day of the history, for five minutes at
+most, and judges what was reached.
+
 The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages
 stand in ``layers/engine`` and ``functions``, so it works on a copy in ``build/mutants`` where they stand side by side.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from datetime import datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
 CODE = WORK / "code"
 LEAST_KILLED = 0.90
+SECONDS = 300.0
+"""How long ``--changed`` plants, besides the run of the tests that comes first."""
+RECENT = timedelta(days=1)
 PURE = (
     *("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors"),
-    *("rules", "layered", "mistakes", "digests", "security_hub", "steps"),
+    *("rules", "layered", "mistakes", "digests", "security_hub", "steps", "decisions", "counters"),
 )
 """The engine's pure modules; of the functions, every control is pure in its judgement."""
 TESTS = (
@@ -34,7 +43,8 @@ TESTS = (
         "test_rds_together",
         "test_rds_messages",
     ),
-    *("test_settings", "test_settings_mistakes", "test_settings_rules"),
+    *("test_settings", "test_settings_mistakes", "test_settings_rules", "test_bounds"),
+    *("test_approvals", "test_approvals_at_once", "test_releases", "test_remediator_decisions"),
     *("test_settings_validator", "test_small_parts", "test_tagging_types", "test_s3_buckets", "test_s3_policies"),
     *(path.stem for path in sorted((ROOT / "tests" / "unit").glob("test_*_controls.py"))),
 )
@@ -77,7 +87,27 @@ def _controls() -> list[str]:
     return [f"{path.parent.name}/{path.name}" for path in found]
 
 
-def _copy() -> None:
+def _chosen() -> list[str]:
+    """Return the files that are mutated, as they are called in the copy."""
+    return [*(f"evenkeel/{name}.py" for name in PURE), *_controls()]
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout  # noqa: S603  # nosec B603 - git of the PATH
+
+
+def _changed() -> list[str]:
+    """Return those that changed since the last commit that is a day older than the newest, or are not committed yet."""
+    newest = datetime.fromisoformat(_git("log", "-1", "--format=%cI").strip())
+    base = _git("rev-list", "-1", f"--before={(newest - RECENT).isoformat()}", "HEAD").strip()
+    if not base:
+        return _chosen()
+    names = _git("diff", "--name-only", base).split()
+    return [file for file in _chosen() if any(name.endswith(f"/{file}") for name in names)]
+
+
+def _copy(chosen: list[str]) -> None:
     """Lay the packages, tests and events side by side."""
     shutil.rmtree(WORK, ignore_errors=True)
     packages = _packages()
@@ -93,23 +123,28 @@ def _copy() -> None:
         shutil.copy(path, CODE / "tests")
     shutil.copytree(ROOT / "events", CODE / "events")
     (CODE / "conftest.py").write_text(_CONFTEST)
-    chosen = [*(f"evenkeel/{name}.py" for name in PURE), *_controls()]
     tests = [f"tests/unit/{name}.py" for name in TESTS]
     (CODE / "pyproject.toml").write_text(_CONFIG.format(sources=list(packages), chosen=chosen, tests=tests))
 
 
-def _mutmut(*arguments: str, shown: bool = False) -> str:
-    """Run the library on the copy; return what it printed, unless that is to be ``shown`` at once."""
+def _mutmut(*arguments: str, shown: bool = False, seconds: float | None = None) -> str:
+    """Run the library on the copy, for some seconds at most; return what it printed, unless it is ``shown`` at once."""
     command = [sys.executable, "-m", "mutmut", *arguments]
     clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(WORK / "hypothesis")}
     to = None if shown else subprocess.PIPE
-    ran = subprocess.run(  # noqa: S603  # nosec B603 - our own interpreter
-        command, cwd=CODE, env=clean, check=False, text=True, stdout=to, stderr=subprocess.STDOUT
-    )
-    if ran.returncode:
-        print((ran.stdout or "")[-4000:])
-        raise SystemExit(f"mutmut {arguments[0]} ended with {ran.returncode}")
-    return ran.stdout or ""
+    with subprocess.Popen(  # noqa: S603  # nosec B603 - our own interpreter
+        command, cwd=CODE, env=clean, text=True, stdout=to, stderr=subprocess.STDOUT, start_new_session=True
+    ) as running:
+        try:
+            printed, _ = running.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)  # it writes each verdict down as it comes
+            running.communicate()
+            return ""
+    if running.returncode:
+        print((printed or "")[-4000:])
+        raise SystemExit(f"mutmut {arguments[0]} ended with {running.returncode}")
+    return printed or ""
 
 
 def _verdicts() -> dict[str, str]:
@@ -120,11 +155,24 @@ def _verdicts() -> dict[str, str]:
 
 def main() -> int:
     """Plant, test, and print killed and survived by module; 1 where fewer than nine in ten were killed."""
-    _copy()
-    _mutmut("run", "--max-children", str(os.cpu_count() or 2), shown=True)
-    verdicts = _verdicts()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--changed", action="store_true", help="only what changed lately, for five minutes")
+    only_changed = parser.parse_args().changed
+    chosen = _changed() if only_changed else _chosen()
+    if not chosen:
+        print("no module that is mutated has changed")
+        return 0
+    _copy(chosen)
+    workers = str(os.cpu_count() or 2)
+    _mutmut("run", "--max-children", workers, shown=True, seconds=SECONDS if only_changed else None)
+    verdicts = {name: verdict for name, verdict in _verdicts().items() if verdict != "not checked"}
     if not verdicts:
         raise SystemExit("mutmut planted nothing; look at build/mutants/code")
+    return _judged(verdicts)
+
+
+def _judged(verdicts: dict[str, str]) -> int:
+    """Print killed and survived by module; return the exit code."""
     by_module: dict[str, Counter[bool]] = defaultdict(Counter)
     for name, verdict in sorted(verdicts.items()):
         killed = verdict in {"killed", "timeout", "segfault"}

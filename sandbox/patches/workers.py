@@ -27,6 +27,18 @@ def apply() -> None:
     )
 
 
+def end_idle() -> int:
+    """End the idle workers of all functions, as Lambda does now and then; return how many are busy and go on."""
+    runtime = module("core.lambda_runtime")
+    with runtime._lock:
+        idle = [worker for pool in runtime._workers.values() for worker in pool if not worker.in_use]
+        busy = {key: kept for key, pool in runtime._workers.items() if (kept := [each for each in pool if each.in_use])}
+        runtime._workers.clear()
+        runtime._workers.update(busy)
+    runtime.kill_workers(idle)
+    return sum(map(len, busy.values()))
+
+
 class SharedZip(zipfile.ZipFile):
     """A zip file whose extraction is shared by all who extract the same content."""
 

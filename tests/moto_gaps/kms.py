@@ -2,15 +2,18 @@
 
 Asymmetric, HMAC and imported keys: UnsupportedOperationException; disabled ones: DisabledException; those being
 deleted: KMSInvalidStateException. GetKeyRotationStatus tells the RotationPeriodInDays that EnableKeyRotation was given
-(KMS API reference).
+(KMS API reference). moto makes an RSA key for every key, symmetric ones too: here all of one spec share one, since no
+test signs with it.
 """
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import JsonRESTError
+from moto.kms import models
 from moto.kms.responses import KmsResponse
 
 if TYPE_CHECKING:
@@ -21,9 +24,13 @@ if TYPE_CHECKING:
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Fill the gaps until ``patch`` is undone."""
+    patch.setattr(models, "generate_private_key", _private_key)
     patch.setattr(KmsResponse, "enable_key_rotation", _changing_rotation(KmsResponse.enable_key_rotation))
     patch.setattr(KmsResponse, "disable_key_rotation", _changing_rotation(KmsResponse.disable_key_rotation))
     patch.setattr(KmsResponse, "get_key_rotation_status", _rotation_status(KmsResponse.get_key_rotation_status))
+
+
+_private_key = cache(models.generate_private_key)
 
 
 def _key(response: KmsResponse) -> Any:

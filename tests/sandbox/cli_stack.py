@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.registry import all_controls
 from evenkeel.state import wire
 from evenkeel_cli import local
 from sandbox.client import Sandbox
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from tests.sandbox.shared import Shared
+
 PATIENCE_SECONDS = 180.0
+STAYS_ANNOUNCED = "s3-versioning"
 CONTROL = "kms-key-rotation"
 
 
@@ -50,10 +54,22 @@ class Place:
         return arn, str(self.outcome(arn)["record_id"])
 
     def outcome(self, arn: str, outcome: str = "REMEDIATED", control: str = CONTROL) -> dict[str, Any]:
-        """Wait for a record of a resource; return the newest."""
+        """Wait for a record of a resource, and return the newest as the command line shows it."""
+        eventually(lambda: self.has(arn, outcome, control), f"{outcome} of {control} at {arn}")
+        return self.listed(arn, outcome, control)[0]
+
+    def listed(self, arn: str, outcome: str, control: str = CONTROL) -> list[dict[str, Any]]:
+        """Return the records of a resource with an outcome as the command line shows them, the newest first."""
         wanted = ("audit", "list", "--resource", arn, "--control", control, "--outcome", outcome)
-        found: list[dict[str, Any]] = eventually(lambda: self.ask(*wanted), f"{outcome} of {arn}")
-        return found[0]
+        found: list[dict[str, Any]] = self.ask(*wanted)
+        return found
+
+    def has(self, arn: str, outcome: str, control: str = CONTROL) -> bool:
+        """Say whether a resource has a record with an outcome; a command line's start costs much more to ask."""
+        return any(
+            (item["control"]["S"], item.get("outcome", {}).get("S")) == (control, outcome)
+            for item in written(self.sandbox, self.stack, arn)
+        )
 
     def rotates(self, arn: str) -> bool:
         """Say whether a key rotates."""
@@ -63,6 +79,21 @@ class Place:
         """Write an audit record as root."""
         table = self.stack.outputs["AuditTableName"]
         self.sandbox.client("dynamodb").put_item(TableName=table, Item=wire(record))
+
+
+def written(sandbox: Sandbox, stack: Stack, arn: str) -> list[dict[str, Any]]:
+    """Return the audit table's items about a resource in DynamoDB's form, the oldest first."""
+    pages = (
+        sandbox.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=stack.outputs["AuditTableName"],
+            KeyConditionExpression="#r = :r",
+            ExpressionAttributeNames={"#r": "resource"},
+            ExpressionAttributeValues={":r": {"S": arn}},
+        )
+    )
+    return [item for page in pages for item in page["Items"]]
 
 
 def eventually(look: Callable[[], Any], what: str) -> Any:
@@ -76,24 +107,45 @@ def eventually(look: Callable[[], Any], what: str) -> Any:
     pytest.fail(f"not within {PATIENCE_SECONDS:.0f} s: {what}")
 
 
+def operator(sandbox: Sandbox, stack: Stack, who: Any) -> dict[str, str]:
+    """Return the environment of a person at a shell who works on a stack."""
+    credentials: Any = who.get_credentials()
+    return {
+        "AWS_ENDPOINT_URL": sandbox.endpoint,
+        "AWS_REGION": sandbox.region,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "EVENKEEL_STACK": stack.name,
+    }
+
+
+def on(shared: Shared, document: dict[str, Any]) -> Place:
+    """Return the shared stack under settings of a file's own."""
+    shared.under(document)
+    return Place(shared.sandbox, shared.stack, operator(shared.sandbox, shared.stack, shared.user("operator")))
+
+
 @contextmanager
 def standing(table_seconds: float = 0.0, enforced: Iterable[str] = ()) -> Iterator[Place]:
-    """Deploy the real stack with the undo function, and make a person who may do everything.
+    """Deploy the real stack with the undo function to a sandbox of its own, for tests that change the stack itself.
 
     ``enforced`` are controls that act although they only announce by default.
     """
     with local.own_environment(), Sandbox(table_seconds=table_seconds) as running:
         stack = deploy(running, parameters=local.PARAMETERS)
-        document = local.settings()
-        for control in enforced:
-            document["controls"][control]["mode"] = "enforce"
-        push(running, stack, document)
-        credentials: Any = running.create_user("operator").get_credentials()
-        variables = {
-            "AWS_ENDPOINT_URL": running.endpoint,
-            "AWS_REGION": running.region,
-            "AWS_ACCESS_KEY_ID": credentials.access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-            "EVENKEEL_STACK": stack.name,
-        }
-        yield Place(running, stack, variables)
+        push(running, stack, settings(enforced))
+        yield Place(running, stack, operator(running, stack, running.create_user("operator")))
+
+
+def strict() -> dict[str, Any]:
+    """Return the sandbox's settings with all enforced that can change something, but for one that shows announcing."""
+    changing = (name for name, control in all_controls().items() if not control.only_announces)
+    return settings(name for name in changing if name != STAYS_ANNOUNCED)
+
+
+def settings(enforced: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the sandbox's settings with some controls enforced."""
+    document = local.settings()
+    for control in enforced:
+        document["controls"][control]["mode"] = "enforce"
+    return document

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import calls
 from sandbox.client import Sandbox
+from tests.sandbox import shared as stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,13 @@ def sandbox() -> Iterator[Sandbox]:
     """A running sandbox that records ec2 and rds, too; tests share it and make resources of their own."""
     with Sandbox(table_seconds=TABLE_SECONDS, record=("ec2", "rds")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[stacks.Shared]:
+    """The real stack, for all files that bring their own settings and leave the stack as it is."""
+    with stacks.started() as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def subscribe(sandbox: Sandbox, stack: Stack, **attributes: str) -> str:
     """Make the queue and return its URL; ``attributes`` are the subscription's, e.g. ``RawMessageDelivery``."""
     sqs = sandbox.client("sqs")
-    url = str(sqs.create_queue(QueueName=f"inbox-{stack.name}")["QueueUrl"])
+    url = str(sqs.create_queue(QueueName="-".join(("inbox", stack.name, *attributes)))["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
              "Resource": arn}  # fmt: skip

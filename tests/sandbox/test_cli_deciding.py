@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,22 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.settings import push
-from tests.sandbox.cli_stack import CONTROL, Place, standing
+from tests.sandbox.cli_stack import CONTROL, Place, on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.sandbox.shared import Shared
 
 APPROVERS = 4
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack, which asks before it changes a key."""
-    with standing() as there:
-        document = {"schema_version": 1, "settle_seconds": 0, "controls": {CONTROL: {"mode": "approve"}}}
-        push(there.sandbox, there.stack, json.dumps(document))
-        yield there
+    return on(shared, {"schema_version": 1, "settle_seconds": 0, "controls": {CONTROL: {"mode": "approve"}}})
 
 
 def _waiting(place: Place) -> tuple[str, str]:

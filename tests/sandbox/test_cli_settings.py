@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sandbox.cli_stack import CONTROL, Place, standing
+from evenkeel_cli import local
+from tests.sandbox.cli_stack import CONTROL, Place, on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.sandbox.shared import Shared
 
 EXEMPT = """schema_version: 1
 settle_seconds: 2
@@ -30,10 +33,10 @@ exemptions:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Iterator[Place]:
     """The real stack, and a person who may do everything."""
-    with standing() as there:
-        yield there
+    yield on(shared, local.settings())
+    shared.forget_settings()
 
 
 def written(folder: Path, text: str) -> str:

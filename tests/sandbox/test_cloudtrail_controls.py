@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on, strict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.sandbox.shared import Shared
 
 CONTROL = "cloudtrail-logging"
 NO_MANAGEMENT = [{"ReadWriteType": "All", "IncludeManagementEvents": False, "DataResources": []}]
@@ -19,23 +19,21 @@ SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack, and a bucket for trails."""
-    with standing() as there:
-        there.sandbox.client("s3").create_bucket(
-            Bucket="logs", CreateBucketConfiguration={"LocationConstraint": there.sandbox.region}
-        )
-        yield there
+    where = {"LocationConstraint": shared.sandbox.region}
+    shared.sandbox.client("s3").create_bucket(Bucket="trails", CreateBucketConfiguration=where)
+    return on(shared, strict())
 
 
 @pytest.fixture(scope="module")
-def mallory(place: Place) -> Any:
+def mallory(place: Place, shared: Shared) -> Any:
     """A CloudTrail client of an IAM user who may do everything."""
-    return place.sandbox.client("cloudtrail", place.sandbox.create_user("mallory"))
+    return place.sandbox.client("cloudtrail", shared.user("mallory"))
 
 
 def _trail(mallory: Any, name: str) -> str:
-    arn = str(mallory.create_trail(Name=name, S3BucketName="logs", IsMultiRegionTrail=True)["TrailARN"])
+    arn = str(mallory.create_trail(Name=name, S3BucketName="trails", IsMultiRegionTrail=True)["TrailARN"])
     mallory.start_logging(Name=arn)
     return arn
 

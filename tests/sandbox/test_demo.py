@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -10,13 +9,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 
 from evenkeel.model import Mode
 from evenkeel.registry import all_controls
-from evenkeel_cli import demo, demo_world, local
-from evenkeel_cli.demo_screen import Screen
-from evenkeel_cli.failure import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,19 +85,3 @@ def test_the_output_fits_a_readme(ran: tuple[subprocess.CompletedProcess[str], P
     # A folder's name may be long, and so a parameter's JSON, which stays whole.
     assert not [line for line in lines if len(line) > 100 and not line.lstrip().startswith(("files:", "'{"))]
     assert len(lines) <= 80
-
-
-def test_what_is_not_repaired_fails_the_demo_by_name(tmp_path: Path) -> None:
-    """The demo would celebrate a stack that repairs nothing."""
-    screen = Screen(Console(file=io.StringIO(), width=100))
-    with local.started(0, "eu-west-1", "123456789012", lambda _: None) as running:
-        local.calm(running)
-        world = demo_world.settle_in(running.sandbox, running.stack.outputs)
-        denied = "User is not authorized to perform this with an explicit deny in a service control policy"
-        running.sandbox.faults.add("kms", "EnableKeyRotation", code="AccessDeniedException", message=denied)
-        with pytest.raises(CommandError) as failed:
-            demo.perform(world, screen, tmp_path, SECONDS)
-    wrong = [each for each in entries(tmp_path) if each["outcome"] != "REMEDIATED"]
-    assert [(each["control"], each["outcome"]) for each in wrong] == [("kms-key-rotation", "DENIED")]
-    assert wrong[0]["resource"] in failed.value.message
-    assert failed.value.code == 1

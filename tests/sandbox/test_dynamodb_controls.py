@@ -8,29 +8,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel_cli import local
-from sandbox.settings import push
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on, strict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.sandbox.shared import Shared
 
 PROTECTION, RECOVERY, TAGS = "dynamodb-deletion-protection", "dynamodb-point-in-time-recovery", "tagging-required-tags"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack with protection enforced, on an engine whose tables take a second to be made or changed."""
-    with standing(table_seconds=1.0) as there:
-        document = local.settings()
-        document["controls"][PROTECTION]["mode"] = "enforce"
-        push(there.sandbox, there.stack, document)
-        yield there
+    return on(shared, strict())
 
 
 @pytest.fixture(scope="module")
-def alice(place: Place) -> Any:
+def alice(place: Place, shared: Shared) -> Any:
     """A DynamoDB client of an IAM user who may do everything."""
-    return place.sandbox.client("dynamodb", place.sandbox.create_user("alice"))
+    return place.sandbox.client("dynamodb", shared.user("alice"))
 
 
 def _table(alice: Any, name: str, **params: Any) -> str:

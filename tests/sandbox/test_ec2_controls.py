@@ -8,25 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel_cli import local
-from sandbox.settings import push
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on, strict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.sandbox.shared import Shared
 
 INGRESS, EBS = "ec2-security-group-open-ingress", "ec2-ebs-default-encryption"
 ANY = "0.0.0.0/0"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack, its EC2 controls enforced."""
-    with standing() as there:
-        document = local.settings()
-        enforced = {control: {"mode": "enforce"} for control in (INGRESS, EBS)}
-        push(there.sandbox, there.stack, {**document, "controls": {**document.get("controls", {}), **enforced}})
-        yield there
+    return on(shared, strict())
 
 
 @pytest.fixture

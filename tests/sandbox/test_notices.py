@@ -11,26 +11,28 @@ import pytest
 from evenkeel_cli import local
 from sandbox.settings import push
 from tests.sandbox import inbox
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.sandbox.shared import Shared
+
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Iterator[Place]:
     """The real stack, and a person who may do everything."""
-    with standing() as there:
-        yield there
+    yield on(shared, local.settings())
+    shared.forget_settings()
 
 
 @pytest.fixture(scope="module")
-def alerts(place: Place) -> str:
+def alerts(place: Place, shared: Shared) -> str:
     """The URL of a queue that hears the stack's alerts."""
-    return inbox.subscribe(place.sandbox, place.stack)
+    return shared.inbox(raw=False)
 
 
-def _alerts(place: Place, url: str, outcome: str) -> list[dict[str, Any]]:
+def alerts_of(place: Place, url: str, outcome: str) -> list[dict[str, Any]]:
     """Take all alerts that have come; return those of an outcome (the sandbox has its own repairs to tell of)."""
     found = [json.loads(each["Body"]) for each in inbox.take(place.sandbox, url)]
     return [alert for alert in found if f" {outcome} " in alert["Subject"]]
@@ -59,7 +61,7 @@ def test_an_exemption_that_ends_soon_is_announced_once(place: Place, alerts: str
         _round(place)
     assert place.ask(*wanted) == [record]
     assert (record["outcome"], record["before"]["expires"]) == ("EXPIRING", f"{last}")
-    (told,) = eventually(lambda: _alerts(place, alerts, "EXPIRING"), "the alert")
+    (told,) = eventually(lambda: alerts_of(place, alerts, "EXPIRING"), "the alert")
     assert told["MessageAttributes"]["record_id"]["Value"] == record["record_id"]
     assert f"its last day is {last} (UTC)" in told["Message"]
 
@@ -68,7 +70,7 @@ def test_an_exemption_that_ends_soon_is_announced_once(place: Place, alerts: str
     assert "a drill" in place.run("audit", "show", record["record_id"]).stdout
     assert place.ask("audit", "verify", "--resource", record["resource"])["ok"]
     assert place.run("undo", record["record_id"], "--yes").exit_code == 1
-    assert not _alerts(place, alerts, "EXPIRING")
+    assert not alerts_of(place, alerts, "EXPIRING")
 
 
 def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, alerts: str) -> None:
@@ -87,7 +89,7 @@ def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, al
     assert record["actor"]["principal"].endswith(":user/operator")
     assert record["before"]["message"] == dropped
     assert "its key is gone" in record["detail"]
-    (told,) = eventually(lambda: _alerts(place, alerts, "DROPPED"), "the alert")
+    (told,) = eventually(lambda: alerts_of(place, alerts, "DROPPED"), "the alert")
     assert "its key is gone" in told["Message"]
     assert place.ask("audit", "verify", "--resource", record["resource"])["ok"]
 
@@ -108,27 +110,3 @@ def test_who_may_not_invoke_the_clerk_drops_nothing(place: Place) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert "access denied by AWS at Invoke" in result.stderr
     assert letter in {each["id"] for each in place.ask("dlq", "list")}
-
-
-def test_alerts_that_failed_are_sent_from_the_stream(place: Place, alerts: str) -> None:
-    """If this fails, what was audited while the topic could not be reached is never announced."""
-    fault = place.sandbox.faults.add("sns", "Publish", code="InternalErrorException", status=500)
-    arn, record_id = place.repaired_key()
-
-    def dead() -> list[dict[str, Any]]:
-        letters: list[dict[str, Any]] = place.ask("dlq", "list")
-        return [each for each in letters if each["groups"] == ["notifier"]]
-
-    letter = eventually(dead, "the notifier's dead letter")[0]
-    assert letter["reason"] == "Lambda gave up on evenkeel-notifier: RetryAttemptsExhausted"
-    failed = place.run("dlq", "redrive", letter["id"], "--yes", "-o", "json")
-    assert failed.exit_code == 1
-    assert "failed again" in json.loads(failed.stdout)["kept"][0]["trouble"]
-
-    place.sandbox.faults.clear(fault)
-    for each in dead():
-        assert place.ask("dlq", "redrive", each["id"], "--yes")["sent"] == [{"id": each["id"], "group": "notifier"}]
-    told = eventually(lambda: _alerts(place, alerts, "REMEDIATED"), "the alert")
-    assert record_id in {alert["MessageAttributes"]["record_id"]["Value"] for alert in told}
-    assert arn in "".join(alert["Message"] for alert in told)
-    assert not dead()

@@ -7,36 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel_cli import local
-from sandbox.settings import push
 from tests.making import rds as making
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on, strict
 from tests.world import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.sandbox.shared import Shared
+
 PROTECTION, PUBLIC = "rds-deletion-protection", "rds-public-access"
 BOTH = (PROTECTION, PUBLIC)
-SLOW_SECONDS = 1.0
-"""How long a database is creating, and then modifying."""
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack with both controls enforced, on an engine whose databases take a second to be made or changed."""
-    with standing(table_seconds=SLOW_SECONDS) as there:
-        document = local.settings()
-        for control in BOTH:
-            document["controls"].setdefault(control, {})["mode"] = "enforce"
-        push(there.sandbox, there.stack, document)
-        yield there
+    return on(shared, strict())
 
 
 @pytest.fixture(scope="module")
-def alice(place: Place) -> Iterator[Any]:
+def alice(place: Place, shared: Shared) -> Iterator[Any]:
     """An RDS client of an IAM user who may do everything; what tests make is made by her."""
-    client = place.sandbox.client("rds", place.sandbox.create_user("alice"))
+    client = place.sandbox.client("rds", shared.user("alice"))
     with reaching(lambda _: client):
         yield client
 

@@ -10,27 +10,26 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.cases.s3_tls_only_policy import OURS, READER
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on, strict
 from tests.world import cloudtrail, sqs_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.sandbox.shared import Shared
 
 BLOCK, TLS, VERSIONS = "s3-bucket-public-access-block", "s3-tls-only-policy", "s3-versioning"
 OTHER = "210987654321"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack with the undo function."""
-    with standing(enforced=(TLS,)) as there:
-        yield there
+    return on(shared, strict())
 
 
 @pytest.fixture(scope="module")
-def alice(place: Place) -> Any:
+def alice(place: Place, shared: Shared) -> Any:
     """An S3 client of an IAM user who may do everything."""
-    return place.sandbox.client("s3", place.sandbox.create_user("alice"))
+    return place.sandbox.client("s3", shared.user("alice"))
 
 
 def _bucket(client: Any, name: str) -> str:
@@ -100,10 +99,8 @@ def test_statement_joins_the_owners_policy_and_leaves_it(place: Place, alice: An
     text = _put(alice, "reports", READER)
     both = [_about("reports", READER), _about("reports", OURS)]
     eventually(lambda: _statements(alice, "reports") == both, "our statement after the owner's")
-    found = eventually(
-        lambda: place.ask("audit", "list", "--resource", arn, "--control", TLS, "--outcome", "REMEDIATED")[:2], "repair"
-    )
-    newest = found[0]["record_id"]
+    eventually(lambda: len(place.listed(arn, "REMEDIATED", TLS)) == 2, "the record of the second repair")
+    newest = place.outcome(arn, control=TLS)["record_id"]
     _put(alice, "reports", READER, {**READER, "Sid": "Later"}, OURS)
     forced = place.run("undo", newest, "--yes", "--force")
     assert forced.exit_code != 0

@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.settings import push
 from tests.contract.registry import MATCHES
 from tests.sandbox.cli_stack import CONTROL, eventually
-from tests.sandbox.trust_stack import Place, evenkeels_roles, standing
+from tests.sandbox.trust_stack import Place, evenkeels_roles, on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.sandbox.shared import Shared
 
 [EXAMPLE] = [each for each in MATCHES if str(each) == f"{CONTROL}/match-security-hub"]
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Iterator[Place]:
     """The real stack, to which CloudTrail tells nothing of keys: only Security Hub does."""
-    with standing() as there:
-        push(there.sandbox, there.stack, {"schema_version": 1, "settle_seconds": 0})
-        there.sandbox.client("events").disable_rule(Name=f"{there.stack.name}-kms-ApiCall")
-        yield there
+    there = on(shared, {"schema_version": 1, "settle_seconds": 0})
+    rule = {"Name": f"{there.stack.name}-kms-ApiCall"}
+    there.sandbox.client("events").disable_rule(**rule)
+    yield there
+    there.sandbox.client("events").enable_rule(**rule)
 
 
 def _weak_key(place: Place) -> str:

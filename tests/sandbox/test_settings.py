@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel.settings_store import CACHE_SECONDS
 from sandbox import readback
 from sandbox.client import Sandbox
 from sandbox.deploy import Stack, deploy
@@ -33,20 +31,6 @@ def place() -> Iterator[tuple[Sandbox, Stack]]:
 def alice(place: tuple[Sandbox, Stack]) -> Any:
     """An IAM user who may do everything."""
     return place[0].create_user("alice")
-
-
-def _new_key(sandbox: Sandbox, session: Any) -> str:
-    return str(sandbox.client("kms", session).create_key()["KeyMetadata"]["Arn"])
-
-
-def _outcomes(sandbox: Sandbox, stack: Stack, key: str) -> list[str]:
-    found = sandbox.client("dynamodb").query(
-        TableName=stack.outputs["AuditTableName"],
-        KeyConditionExpression="#r = :r",
-        ExpressionAttributeNames={"#r": "resource"},
-        ExpressionAttributeValues={":r": {"S": key}},
-    )["Items"]
-    return [item["outcome"]["S"] for item in found if "outcome" in item and item["control"]["S"] == "kms-key-rotation"]
 
 
 def _session_of(sandbox: Sandbox, stack: Stack, session: Any) -> Any:
@@ -171,15 +155,3 @@ def test_without_the_grant_nothing_is_changed_and_the_message_waits(place: tuple
         QueueUrl=stack.outputs["LogsQueueUrl"], AttributeNames=["ApproximateNumberOfMessagesDelayed"]
     )
     assert int(waiting["Attributes"]["ApproximateNumberOfMessagesDelayed"]) >= 1
-
-
-def test_a_push_is_obeyed_within_a_minute(place: tuple[Sandbox, Stack], alice: Any) -> None:
-    """People would tell Evenkeel to leave something alone, and it would go on."""
-    sandbox, stack = place
-    first = _new_key(sandbox, alice)
-    eventually(lambda: _outcomes(sandbox, stack, first) == ["REMEDIATED"], "the repair before the push")
-    push(sandbox, stack, NOTIFY, alice)
-    time.sleep(CACHE_SECONDS + 1)
-    second = _new_key(sandbox, alice)
-    eventually(lambda: _outcomes(sandbox, stack, second) == ["ANNOUNCED"], "a key that is left alone")
-    assert not sandbox.client("kms").get_key_rotation_status(KeyId=second)["KeyRotationEnabled"]

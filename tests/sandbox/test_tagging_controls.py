@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,28 +11,27 @@ import pytest
 from evenkeel_cli.local import OWNER, TAG_VALUES
 from tagging.types import TYPES, Taggable
 from tests.making import BY_TYPE
-from tests.sandbox.cli_stack import Place, eventually, standing
+from tests.sandbox.cli_stack import Place, eventually, on, strict
 from tests.world import reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import boto3
+
+    from tests.sandbox.shared import Shared
 
 CONTROL = "tagging-required-tags"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(shared: Shared) -> Place:
     """The real stack, which knows values for three of the four tags."""
-    with standing() as there:
-        yield there
+    return on(shared, strict())
 
 
 @pytest.fixture(scope="module")
-def alice(place: Place) -> boto3.Session:
+def alice(place: Place, shared: Shared) -> boto3.Session:
     """An IAM user who may do everything."""
-    return place.sandbox.create_user("alice")
+    return shared.user("alice")
 
 
 def _tags(place: Place, arn: str) -> dict[str, str]:
@@ -43,8 +43,10 @@ def _tags(place: Place, arn: str) -> dict[str, str]:
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.cfn_type)
 def test_every_type_gets_its_tags_again_and_again(place: Place, alice: Any, kind: Taggable) -> None:
     """If this fails, a type is in the list and gets no owner, or nobody notices when its tags are taken off."""
+    make = BY_TYPE[kind.cfn_type]
+    named = {"name": "tagged"} if "name" in signature(make).parameters else {}
     with reaching(lambda service: place.sandbox.client(service, alice)):
-        arn = BY_TYPE[kind.cfn_type]()
+        arn = make(**named)
     wanted = {**TAG_VALUES, "Owner": "alice" if kind.proves_maker(place.sandbox.region) else OWNER}
     place.outcome(arn, control=CONTROL)
     assert _tags(place, arn) == wanted

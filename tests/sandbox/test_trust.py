@@ -4,58 +4,39 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.settings import push
 from tests.sandbox.cli_stack import CONTROL, eventually
-from tests.sandbox.trust_stack import Place, dev_key, standing
+from tests.sandbox.trust_stack import Place, dev_key, on
 from tests.world import cloudtrail, sqs_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.sandbox.shared import Shared
 
-RETENTION = "logs-group-retention"
 RECOVERY = "dynamodb-point-in-time-recovery"
-FROZEN = "/frozen"
 PARALLEL = 20
 
 
-def _document(thaws: datetime) -> dict[str, Any]:
-    begins = thaws - timedelta(hours=1)
-    return {
-        "schema_version": 1,
-        "settle_seconds": 0,
-        "controls": {
-            CONTROL: {"mode": "approve", "overrides": [{"tags": {"env": ["dev"]}, "mode": "enforce"}]},
-            "tagging-required-tags": {"mode": "off"},
-        },
-        "exemptions": [
-            {"controls": [RECOVERY], "resources": ["*:table/scratch-*"], "reason": "lab", "approver": "ciso",
-             "expires": "2099-01-01"}
-        ],
-        "freezes": [
-            {"name": "a release", "cron": f"{begins.minute} {begins.hour} * * *", "hours": 1, "controls": [RETENTION]}
-        ],
-    }  # fmt: skip
+DOCUMENT = {
+    "schema_version": 1,
+    "settle_seconds": 0,
+    "controls": {
+        CONTROL: {"mode": "approve", "overrides": [{"tags": {"env": ["dev"]}, "mode": "enforce"}]},
+        "tagging-required-tags": {"mode": "off"},
+    },
+    "exemptions": [
+        {"controls": [RECOVERY], "resources": ["*:table/scratch-*"], "reason": "lab", "approver": "ciso",
+         "expires": "2099-01-01"}
+    ],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """The real stack on a sandbox of its own."""
-    with standing() as there:
-        yield there
-
-
-@pytest.fixture(scope="module", autouse=True)
-def thaws(place: Place) -> datetime:
-    """Push the settings and make one log group in their freeze; return when that ends."""
-    ends = (datetime.now(UTC) + timedelta(seconds=100)).replace(second=0, microsecond=0)
-    push(place.sandbox, place.stack, _document(ends))
-    place.sandbox.client("logs", place.alice).create_log_group(logGroupName=FROZEN)
-    return ends
+def place(shared: Shared) -> Place:
+    """The real stack, which asks before it changes a key, but for those of developers."""
+    return on(shared, DOCUMENT)
 
 
 def test_approval_is_another_persons_and_counts_once(place: Place) -> None:
@@ -94,7 +75,7 @@ def test_what_is_exempt_is_left_alone_and_its_neighbour_is_not(place: Place) -> 
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )["TableDescription"]["TableArn"])
-        for name in ("scratch-1", "orders")
+        for name in ("scratch-1", "parcels")
     ]  # fmt: skip
     place.awaited(arns[1], "REMEDIATED", RECOVERY)
     line = eventually(
@@ -151,20 +132,3 @@ def test_parallel_equal_events_make_one_change(place: Place) -> None:
     assert place.outcomes(arn) == ["REMEDIATED"] * 2
     assert len(place.records(arn)) == 4
     assert place.chain_is_unbroken(arn)
-
-
-def test_what_came_up_in_a_freeze_is_repaired_when_it_ends(place: Place, thaws: datetime) -> None:
-    """A freeze would lose what came up in it, or end before its time."""
-    arn = f"arn:aws:logs:{place.sandbox.region}:{place.sandbox.account}:log-group:{FROZEN}"
-    held = place.awaited(arn, "HELD", RETENTION)
-    assert held["detail"] == f"frozen until {thaws:%Y-%m-%d %H:%M} UTC"
-    clerk = place.stack.outputs["ClerkFunctionName"]
-    if datetime.now(UTC) < thaws - timedelta(seconds=5):
-        place.invoke(clerk, {})
-        assert place.outcomes(arn, RETENTION) == ["HELD"]
-    time.sleep(max(0.0, (thaws - datetime.now(UTC)).total_seconds()) + 1)
-    assert place.invoke(clerk, {})["due"] >= 1
-    place.awaited(arn, "REMEDIATED", RETENTION)
-    (group,) = place.sandbox.client("logs").describe_log_groups(logGroupNamePrefix=FROZEN)["logGroups"]
-    assert group["retentionInDays"]
-    assert place.chain_is_unbroken(arn, RETENTION)

@@ -16,10 +16,12 @@ from evenkeel.state import unwire, wire
 from sandbox.client import Sandbox
 from sandbox.deploy import Stack, deploy
 from tests.sandbox import inbox
-from tests.sandbox.cli_stack import CONTROL, eventually
+from tests.sandbox.cli_stack import CONTROL, eventually, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.sandbox.shared import Shared
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,7 @@ class Place:
 
     def records(self, arn: str, control: str = CONTROL) -> list[dict[str, Any]]:
         """Return the records of a resource and control, oldest first."""
-        pages = (
-            self.sandbox.client("dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.stack.outputs["AuditTableName"],
-                KeyConditionExpression="#r = :r",
-                ExpressionAttributeNames={"#r": "resource"},
-                ExpressionAttributeValues={":r": {"S": arn}},
-            )
-        )
-        found = [unwire(item) for page in pages for item in page["Items"]]
+        found = [unwire(item) for item in written(self.sandbox, self.stack, arn)]
         return [record for record in found if record["control"] == control]
 
     def outcomes(self, arn: str, control: str = CONTROL) -> list[str]:
@@ -90,9 +82,15 @@ class Place:
         return inbox.take(self.sandbox, self.inbox)
 
 
+def on(shared: Shared, document: dict[str, Any]) -> Place:
+    """Return the shared stack under settings of a file's own."""
+    shared.under(document)
+    return Place(shared.sandbox, shared.stack, shared.user("alice"), shared.user("bob"), shared.inbox(raw=True))
+
+
 @contextmanager
 def standing() -> Iterator[Place]:
-    """Deploy the real stack with the defaults of its parameters."""
+    """Deploy the real stack with the defaults of its parameters to a sandbox of its own."""
     with Sandbox(table_seconds=0.0) as running:
         stack = deploy(running)
         alice, bob = running.create_user("alice"), running.create_user("bob")

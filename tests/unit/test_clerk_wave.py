@@ -47,14 +47,14 @@ def _slow(world: World, seconds: float) -> Context:
 
 def test_wave_costs_one_write_an_item_and_one_call_for_ten_messages(world: World) -> None:
     """If this fails, a wave of holds takes the clerk several calls an item, and more rounds than it needs."""
-    _wave(300)
+    _wave(100)
     world.wire.clear()
-    assert handler({}, Context())["due"] == 300
+    assert handler({}, Context())["due"] == 100
     names = world.wire.names()
-    assert names.count("dynamodb:UpdateItem") == 300
-    assert names.count("sqs:SendMessageBatch") == 300 // BATCH
+    assert names.count("dynamodb:UpdateItem") == 100
+    assert names.count("sqs:SendMessageBatch") == 100 // BATCH
     assert names.count("dynamodb:GetItem") + names.count("sqs:SendMessage") == 0
-    assert len({message["Body"] for message in world.messages(QUEUE_URL)}) == 300
+    assert len({message["Body"] for message in world.messages(QUEUE_URL)}) == 100
 
 
 def _looked(caplog: pytest.LogCaptureFixture, kind: str) -> list[tuple[int, int, bool]]:

@@ -17,20 +17,19 @@ from evenkeel_cli import local
 from tests.cli.running import evenkeel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from evenkeel_cli.local import Local
+    from tests.sandbox.shared import Shared
 
 SECONDS = 60
 """How long a repair may take on a busy machine; it usually takes one."""
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Local]:
-    """A sandbox with the stack deployed and set up."""
-    with local.started(0, "eu-west-1", "123456789012", lambda _: None) as running:
-        local.calm(running)
-        yield running
+def stack(shared: Shared) -> Shared:
+    """The stack, set up as a sandbox for people is."""
+    shared.under(local.settings())
+    return shared
 
 
 def variables(session: Any, endpoint: str) -> dict[str, str]:
@@ -54,10 +53,10 @@ def becomes_true(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def test_nothing_is_changed_while_paused_and_all_of_it_afterwards(stack: Local) -> None:
+def test_nothing_is_changed_while_paused_and_all_of_it_afterwards(stack: Shared) -> None:
     """A pause that does not stop the remediators, or loses the events meanwhile, is worse than none."""
-    operator = variables(stack.sandbox.create_user("operator"), stack.sandbox.endpoint)
-    kms: Any = stack.sandbox.client("kms", stack.sandbox.create_user("carol"))
+    operator = variables(stack.user("operator"), stack.sandbox.endpoint)
+    kms: Any = stack.sandbox.client("kms", stack.user("carol"))
 
     paused = evenkeel("pause", "--stack", "evenkeel", env=operator)
     assert paused.exit_code == 0
@@ -80,28 +79,28 @@ def test_nothing_is_changed_while_paused_and_all_of_it_afterwards(stack: Local) 
     assert becomes_true(lambda: bool(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]))
 
 
-def test_the_notifier_is_not_paused(stack: Local) -> None:
+def test_the_notifier_is_not_paused(stack: Shared) -> None:
     """What was changed just before a pause would be announced after it only, or never."""
-    operator = variables(stack.sandbox.create_user("operator-2"), stack.sandbox.endpoint)
+    operator = variables(stack.user("operator"), stack.sandbox.endpoint)
     report = json.loads(evenkeel("pause", "--stack", "evenkeel", "-o", "json", env=operator).stdout)
     evenkeel("resume", "--stack", "evenkeel", "-o", "json", env=operator)
     assert {each["state"] for each in report["sources"]} == {"Disabled"}
     assert stack.stack.outputs["NotifierSourceId"] not in {each["uuid"] for each in report["sources"]}
 
 
-def test_who_may_not_look_at_the_stack_is_told_which_permission_is_missing(stack: Local) -> None:
+def test_who_may_not_look_at_the_stack_is_told_which_permission_is_missing(stack: Shared) -> None:
     """Somebody without the permission would see a traceback, or believe that the stack is paused."""
     nothing = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    stranger = variables(stack.sandbox.create_user("stranger", nothing), stack.sandbox.endpoint)
+    stranger = variables(stack.sandbox.create_user("no-reader", nothing), stack.sandbox.endpoint)
     result = evenkeel("pause", "--stack", "evenkeel", env=stranger)
     assert result.exit_code == 1
     assert "access denied by AWS at ListStackResources" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_remediator_that_stays_on_is_named_and_the_others_are_off(stack: Local) -> None:
+def test_a_remediator_that_stays_on_is_named_and_the_others_are_off(stack: Shared) -> None:
     """In an emergency one refusal would keep everything running, or be called a success."""
-    operator = variables(stack.sandbox.create_user("operator-4"), stack.sandbox.endpoint)
+    operator = variables(stack.user("operator"), stack.sandbox.endpoint)
     fault = stack.sandbox.faults.add(
         "lambda", "UpdateEventSourceMapping", code="AccessDeniedException", message="not you", times=1
     )
@@ -115,9 +114,9 @@ def test_a_remediator_that_stays_on_is_named_and_the_others_are_off(stack: Local
     assert evenkeel("resume", "--stack", "evenkeel", "--yes", env=operator).exit_code == 0
 
 
-def test_a_misspelt_stack_is_answered_with_the_right_one(stack: Local) -> None:
+def test_a_misspelt_stack_is_answered_with_the_right_one(stack: Shared) -> None:
     """A typing error in an emergency would cost the time to look the name up."""
-    operator = variables(stack.sandbox.create_user("operator-3"), stack.sandbox.endpoint)
+    operator = variables(stack.user("operator"), stack.sandbox.endpoint)
     result = evenkeel("pause", "--stack", "evenkell", env=operator)
     assert result.exit_code == 2
     assert "there is no stack evenkell in eu-west-1" in result.stderr
