@@ -19,6 +19,7 @@ from evenkeel.caller import prove
 from evenkeel.due import Entry
 from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
 from evenkeel.events import decode
+from evenkeel.holds import HoldKind, Placed
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class Desk:
         now = self._clock()
         ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
         request = self._request(item, record)
-        sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME, request)
+        sealed = self._ledger.hold(ended, item, Placed(HoldKind.PERSON, now + policy.REJECTED_TIME), request)
         return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
     def _release_all(self, control: Control, after: Onward | None) -> Decided:
