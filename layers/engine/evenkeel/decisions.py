@@ -196,7 +196,10 @@ class Desk:
         control = self._control(record["control"])
         item = self._ledger.state(control.id, decision.resource)
         if item.hold_record != decision.name or not item.held(self._clock()):
-            raise ApprovalRefusedError(f"{decision.resource}: record {decision.name} was decided, or its time is over")
+            raise ApprovalRefusedError(
+                f"{decision.resource}: record {decision.name} was decided, or its time is over, "
+                "or another finding took its place"
+            )
         if item.head != record["hash"] or records.record_hash(record) != record["hash"]:
             raise ApprovalRefusedError(
                 f"{decision.resource}: record {decision.name} is not what was written; verify the audit"

@@ -180,7 +180,8 @@ class Repairer:
         command = f"evenkeel release {job.control.id} --stack {self._stack} --region {request.resource.region}"
         return (
             f"blast radius reached{reached}; all of {job.control.id} is held in account {request.resource.account} "
-            f"until {counted.held_until:%Y-%m-%d %H:%M} UTC; to end it, run: {command}, or raise the limit in the settings"
+            f"until {counted.held_until:%Y-%m-%d %H:%M} UTC; to end it, run: {command}, or raise "
+            "the limit in the settings"
         )
 
     def _call_failed(self, job: Job, plan: Record, call: Call, error: Exception) -> Result:
