@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.making import rds as making
 from tests.sandbox.cli_stack import CONTROL, Place, standing
+from tests.world import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+PUBLIC = "rds-public-access"
 EXEMPT = """schema_version: 1
 settle_seconds: 2
 exemptions:
@@ -75,13 +78,14 @@ def test_a_push_shows_the_difference_asks_and_is_live(place: Place, tmp_path: Pa
 
 def test_a_raised_mode_says_which_announced_findings_wait(place: Place, tmp_path: Path) -> None:
     """If this fails, what was announced stays weak under `enforce`, and nobody knows that it waits for an event."""
-    text = "schema_version: 1\nsettle_seconds: 2\ncontrols:\n  kms-key-rotation:\n    mode: {}\n"
-    assert place.run("settings", "push", written(tmp_path, text.format("notify")), "--yes", "--at-once").exit_code == 0
-    arn = place.sandbox.client("kms", place.sandbox.admin()).create_key()["KeyMetadata"]["Arn"]
-    place.outcome(arn, "ANNOUNCED")
-    pushed = place.run("settings", "push", written(tmp_path, text.format("enforce")), "--yes", "--at-once")
-    assert "1 announced finding of kms-key-rotation of the last 30 days waits for an event" in pushed.stdout
-    line = f"evenkeel run {CONTROL} --stack {place.stack.name} --region {place.sandbox.region} --all"
+    client = place.sandbox.client("rds", place.sandbox.admin())
+    with reaching(lambda _: client):
+        arn = making.instance(PubliclyAccessible=True)
+    place.outcome(arn, "ANNOUNCED", PUBLIC)
+    path = written(tmp_path, f"schema_version: 1\nsettle_seconds: 2\ncontrols:\n  {PUBLIC}: {{mode: enforce}}\n")
+    pushed = place.run("settings", "push", path, "--yes", "--at-once")
+    assert f"1 announced finding of {PUBLIC} of the last 30 days waits for an event" in pushed.stdout
+    line = f"evenkeel run {PUBLIC} --stack {place.stack.name} --region {place.sandbox.region} --all"
     assert line in pushed.stdout.splitlines()[-1]
     assert place.run(*line.split()[1:]).exit_code == 0
 
