@@ -124,7 +124,15 @@ class World:
     ) -> Pipeline:
         """Return the pipeline of one worker, which reaches AWS by ``connect``."""
         ledger = self.ledger(owner, connect)
-        return Pipeline(Aws(connect), ledger, scope=scope, retention_days=400, clock=self.clock, sleep=self.sleep)
+        return Pipeline(
+            Aws(connect),
+            ledger,
+            scope=scope,
+            retention_days=400,
+            clock=self.clock,
+            sleep=self.sleep,
+            stack="evenkeel-test",
+        )
 
     def decide(self, payload: dict[str, Any], who: str, *, document: dict[str, Any] | None = None) -> list[Result]:
         """Serve a person's decision; needs the fixture ``people``, which takes a caller's ARN for a proof."""

@@ -140,7 +140,8 @@ def triggers(control: Control) -> Iterator[str]:
     for trigger in control.all_triggers:
         if isinstance(trigger, CloudTrail):
             calls = ", ".join(f"`{name}`" for name in trigger.names)
-            said = "; ".join(filter(None, ("creates" if trigger.creates else "", waits(control, trigger))))
+            marks = ("creates" if trigger.creates else "", "can only weaken" if trigger.weakens else "")
+            said = "; ".join(filter(None, (*marks, waits(control, trigger))))
             yield f"- CloudTrail, `{trigger.source}`: {calls}{f' ({said})' if said else ''}"
         elif isinstance(trigger, Config):
             yield f"- AWS Config, `{trigger.resource_type}`: compliance change, item change"

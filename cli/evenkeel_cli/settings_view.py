@@ -11,26 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from evenkeel_cli import arns, asking, console, settings_diff, settings_file, stacks
+from evenkeel_cli import arns, asking, console, settings_diff, settings_file, settings_waiting, stacks
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.resource_tags import Tags
 from evenkeel_cli.settings_live import Live, busy, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from rich.console import Console
 
+    from evenkeel.settings import Settings
     from evenkeel_cli.settings_diff import Compared
     from evenkeel_cli.settings_live import Deployed
     from evenkeel_cli.stacks import Stack
 
 _LISTED = 20  # findings that a person is shown
-_ANNOUNCED_BEFORE = (
-    "What was announced before is not looked at again by that: evenkeel run ID --all does"
-    ' (docs/operations.md, "Bring existing resources in line").'
-)
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -137,7 +134,8 @@ def push(  # noqa: PLR0913 - the command's own options
     """
     there = stacks.find(stack, region, f"push {path} to stack {stack}")
     found = settings_file.read(path)
-    settings_file.check(found, start_mode=there.parameters.get("StartMode") or "recommended")
+    start_mode = there.parameters.get("StartMode") or "recommended"
+    new = settings_file.check(found, start_mode=start_mode)
     appconfig = Live(there)
     live, coming = appconfig.look()
     if coming and parsed(coming.content) != found.document:
@@ -154,10 +152,33 @@ def push(  # noqa: PLR0913 - the command's own options
         how = "at once, without a watch" if at_once else "a fifth of the functions at a time, then under watch"
         asking.confirm(f"Push this to {stack} ({how})?", "nothing was pushed", yes=yes)
         number = appconfig.start(found.text, at_once=at_once)
-    _follow(there, appconfig, number, as_json=as_json)
+    state = _follow(there, appconfig, number, as_json=as_json)
+    counts, uncounted = _waiting_findings(there, settings_diff.loaded(live.content, start_mode), new, as_json=as_json)
+    parts = {"announced_waiting": counts, **({"uncounted": uncounted} if uncounted else {})}
+    said = [f"{stack} has the new settings; every worker sees them within a minute."]
+    words = "\n".join([*said, *settings_waiting.sentences(there, counts), *filter(None, [uncounted])])
+    _told(stack, number, state, as_json=as_json, words=words, parts=parts)
 
 
-def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> None:
+def _waiting_findings(
+    there: Stack, old: Settings | None, new: Settings, *, as_json: bool
+) -> tuple[dict[str, int], str]:
+    """Count the announced findings that wait for an event under raised modes; or return why they are not counted."""
+    if old is None:
+        return {}, ""
+    try:
+        with _waiting("counting the announced findings that wait", show=not as_json):
+            return settings_waiting.waiting(there, old, new, datetime.now(UTC)), ""
+    except CommandError as error:
+        return {}, settings_waiting.uncounted(error)
+
+
+def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> str:
+    """Wait for a deployment; return its last state.
+
+    Raises:
+        CommandError: it did not come to its end.
+    """
     try:
         with _progress(show=not as_json) as tick:
             state = appconfig.follow(number, tick)
@@ -169,13 +190,15 @@ def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> Non
             f"{stack.name}: deployment {number} ended as {state}: {appconfig.why(number)}",
             "The settings before it are in force again. The functions' log groups say what was refused (settings: …).",
         )
-    words = f"{stack.name} has the new settings; every worker sees them within a minute.\n{_ANNOUNCED_BEFORE}"
-    _told(stack.name, number, state, as_json=as_json, words=words)
+    return state
 
 
-def _told(stack: str, number: int, state: str, *, as_json: bool, words: str) -> None:
+def _told(  # noqa: PLR0913 - what is said, and how
+    stack: str, number: int, state: str, *, as_json: bool, words: str, parts: Mapping[str, Any] | None = None
+) -> None:
     if as_json:
-        sys.stdout.write(json.dumps({"stack": stack, "deployment": number, "state": state}) + "\n")
+        body = {"stack": stack, "deployment": number, "state": state, **(parts or {})}
+        sys.stdout.write(json.dumps(body) + "\n")
     else:
         console.results().print(words, soft_wrap=True)
 

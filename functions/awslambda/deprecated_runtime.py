@@ -31,6 +31,7 @@ class DeprecatedRuntime(function.FunctionControl):
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    announces = True
     frameworks = Frameworks(
         security_hub=("Lambda.2",),
         nist_800_53=("CA-9(1)", "CM-2", "SI-2", "SI-2(2)", "SI-2(4)", "SI-2(5)"),

@@ -54,6 +54,7 @@ class Logging(Control):
 
     severity = Severity.CRITICAL
     default_mode = Mode.ENFORCE
+    announces = True
     resource_type = "AWS::CloudTrail::Trail"
     arn = "arn:{partition}:cloudtrail:{region}:{account}:trail/{id}"
     # Security Hub's CloudTrail.1 and CloudTrail.3 are about the account: their findings name no trail.
@@ -63,7 +64,7 @@ class Logging(Control):
         config_rule="cloudtrail-enabled",
     )
     triggers = (
-        CloudTrail(_SOURCE, ("StopLogging", "DeleteTrail"), at="requestParameters.name"),
+        CloudTrail(_SOURCE, ("StopLogging", "DeleteTrail"), at="requestParameters.name", weakens=True),
         CloudTrail(_SOURCE, ("PutEventSelectors",), at="responseElements.trailARN || requestParameters.trailName"),
         CloudTrail(_SOURCE, ("CreateTrail",), at="responseElements.trailARN || requestParameters.name", creates=True),
         Config("AWS::CloudTrail::Trail"),
@@ -116,14 +117,15 @@ class Logging(Control):
         error, deaf = state["LatestDeliveryError"], _DEAF if state.get("Telling") == [] else ""
         undelivered = f"log files cannot be delivered ({error}); mend the bucket or its policy" if error else ""
         for_people = "; ".join(filter(None, (deaf, undelivered)))
+        kind = " and ".join(name for name, found in (("deaf", deaf), ("undelivered", undelivered)) if found)
         if state["IsLogging"]:
-            return NonCompliant(for_people) if for_people else Compliant()
+            return NonCompliant(for_people, kind=kind) if for_people else Compliant()
         change = Change((_call("start_logging", context),), (_call("stop_logging", context),), _RESIDUE)
         if not state["HasLogged"]:
             caution = "the trail has never logged: starting it may cost its owner something new"
-            return NonCompliant("the trail was made and never started", change, caution, for_people)
+            return NonCompliant("the trail was made and never started", change, caution, for_people, f"new, {kind}")
         since = f" since {state['StoppedAt']}" if state["StoppedAt"] else ""
-        return NonCompliant(f"logging is off{since}", change, remains=for_people)
+        return NonCompliant(f"logging is off{since}", change, remains=for_people, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare whether it logs; None for one that is gone."""
@@ -145,7 +147,8 @@ def _gone(state: State) -> NotApplicable | NonCompliant:
         return NotApplicable(f"the trail is judged where it was made: {state['MadeElsewhere']}")
     heard = f"{', '.join(state['Telling'])} still tells of changes" if state["Telling"] else _DEAF
     return NonCompliant(
-        f"there is no such trail any more, and a deleted one cannot be restored: create it again and start it; {heard}"
+        f"there is no such trail any more, and a deleted one cannot be restored: create it again and start it; {heard}",
+        kind="" if state["Telling"] else "deaf",
     )
 
 

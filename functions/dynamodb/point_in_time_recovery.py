@@ -33,6 +33,7 @@ class PointInTimeRecovery(Control):
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
+    announces = True
     resource_type = table.RESOURCE_TYPE
     arn = table.ARN
     frameworks = Frameworks(
@@ -100,7 +101,8 @@ class PointInTimeRecovery(Control):
             residue="" if enabled else "the recovery history kept so far is lost when recovery is switched off",
         )
         reason = f"can be restored for {days} days, not {wanted}" if enabled else "point-in-time recovery is off"
-        return NonCompliant(reason, change, caution="" if enabled else _too_dear(state, context))
+        kind, caution = ("", "") if enabled else _too_dear(state, context)
+        return NonCompliant(reason, change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare whether it can be restored, and how far back where it can."""
@@ -118,17 +120,19 @@ def _recoverable(state: State, context: Context) -> bool:
     return state["PointInTimeRecoveryStatus"] == "ENABLED" and days >= wanted
 
 
-def _too_dear(state: State, context: Context) -> str:
-    """Say why the table's size forbids switching recovery on without being asked, or return an empty string."""
+def _too_dear(state: State, context: Context) -> tuple[str, str]:
+    """Return why its size forbids switching recovery on unasked, as a kind and a sentence; or two empty texts."""
     if state.get("Restored") and not state["TableSizeBytes"]:
         # The size is counted about every six hours (API reference, TableDescription).
-        return "the table was restored, and DynamoDB does not tell its size yet; once it does, use evenkeel run"
+        told = "the table was restored, and DynamoDB does not tell its size yet; once it does, use evenkeel run"
+        return "size unknown", told
     gib = state.get("TableSizeBytes", 0) / _GIB
     limit = context.parameters["max_table_gib"]
     if gib <= limit:
-        return ""
+        return "", ""
     dollars = gib * _DOLLARS_PER_GIB_MONTH
-    return f"the table holds {gib:,.0f} GiB: about ${dollars:,.0f} a month, above max_table_gib of {limit}"
+    told = f"the table holds {gib:,.0f} GiB: about ${dollars:,.0f} a month, above max_table_gib of {limit}"
+    return "too dear", told
 
 
 def _set(context: Context, *, enabled: bool, days: int) -> Call:

@@ -43,7 +43,7 @@ class EbsDefaultEncryption(Control):
         config_rule="ec2-ebs-encryption-by-default",
     )
     triggers = (
-        CloudTrail("ec2.amazonaws.com", ("DisableEbsEncryptionByDefault",), at="recipientAccountId"),
+        CloudTrail("ec2.amazonaws.com", ("DisableEbsEncryptionByDefault",), at="recipientAccountId", weakens=True),
         Config("AWS::::Account"),
     )
     permissions = (

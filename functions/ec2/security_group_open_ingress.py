@@ -47,6 +47,7 @@ class SecurityGroupOpenIngress(Control):
 
     severity = Severity.HIGH
     default_mode = Mode.NOTIFY
+    state_has_ids = True
     resource_type = "AWS::EC2::SecurityGroup"
     arn = "arn:{partition}:ec2:{region}:{account}:security-group/{id}"
     frameworks = Frameworks(
@@ -64,11 +65,13 @@ class SecurityGroupOpenIngress(Control):
             "ec2.amazonaws.com",
             ("AuthorizeSecurityGroupIngress",),
             at="requestParameters.groupId || responseElements.securityGroupRuleSet.items[].groupId",
+            weakens=True,
         ),
         CloudTrail(
             "ec2.amazonaws.com",
             ("ModifySecurityGroupRules",),
             at="requestParameters.ModifySecurityGroupRulesRequest.GroupId",
+            weakens=True,
         ),
         Config("AWS::EC2::SecurityGroup"),
     )

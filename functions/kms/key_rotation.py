@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from evenkeel.aws import Aws
 
+_AT = "resources[?type=='AWS::KMS::Key'].ARN || requestParameters.keyId"
 _PASSING = frozenset({"Creating", "Updating", "Unavailable", "PendingImport"})
 _ENDING = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
 _RESIDUE = "key material that rotated meanwhile is kept"
@@ -56,11 +57,8 @@ class KeyRotation(Control):
     )
     triggers = (
         CloudTrail("kms.amazonaws.com", ("CreateKey",), at="responseElements.keyMetadata.arn", creates=True),
-        CloudTrail(
-            "kms.amazonaws.com",
-            ("DisableKeyRotation", "EnableKeyRotation", "EnableKey", "UpdatePrimaryRegion"),
-            at="resources[?type=='AWS::KMS::Key'].ARN || requestParameters.keyId",
-        ),
+        CloudTrail("kms.amazonaws.com", ("DisableKeyRotation",), at=_AT, weakens=True),
+        CloudTrail("kms.amazonaws.com", ("EnableKeyRotation", "EnableKey", "UpdatePrimaryRegion"), at=_AT),
         CloudTrail("kms.amazonaws.com", ("CancelKeyDeletion",), at="responseElements.keyId || requestParameters.keyId"),
         Config("AWS::KMS::Key"),
     )

@@ -36,12 +36,13 @@ def age_days(state: State, context: Context) -> float:
     return (context.now.timestamp() - (state["creationTime"] or 0) / 1000) / 86_400
 
 
-def older_and_found(state: State, context: Context) -> str:
-    """Say that a group was only found as it is, and has been there for more than a day; empty where that is not so."""
+def older_and_found(state: State, context: Context) -> tuple[str, str]:
+    """Return that a group of more than a day was only found as it is, as a kind and a sentence; or two empty texts."""
     days = age_days(state, context)
     if days <= NEW_DAYS or not context.found:
-        return ""
-    return f"nobody changed the group just now, and it is {days:,.0f} days old; bring it in line with evenkeel run"
+        return "", ""
+    told = f"nobody changed the group just now, and it is {days:,.0f} days old; bring it in line with evenkeel run"
+    return "only found", told
 
 
 def read(aws: Aws, context: Context) -> State:

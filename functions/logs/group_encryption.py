@@ -42,6 +42,7 @@ class GroupEncryption(Control):
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
+    announces = True
     resource_type = group.RESOURCE_TYPE
     arn = group.ARN
     frameworks = Frameworks(
@@ -53,9 +54,16 @@ class GroupEncryption(Control):
         # With a resourceIdentifier these calls are about stored query results, not about a group.
         CloudTrail(
             "logs.amazonaws.com",
-            ("DisassociateKmsKey", "AssociateKmsKey"),
+            ("AssociateKmsKey",),
             at="requestParameters.logGroupName",
             unless="requestParameters.resourceIdentifier",
+        ),
+        CloudTrail(
+            "logs.amazonaws.com",
+            ("DisassociateKmsKey",),
+            at="requestParameters.logGroupName",
+            unless="requestParameters.resourceIdentifier",
+            weakens=True,
         ),
         Config(group.RESOURCE_TYPE),
     )
@@ -85,14 +93,15 @@ class GroupEncryption(Control):
             return NotApplicable("a group of class DELIVERY only passes logs on")
         key, name = context.parameters["key_arn"], group.name_of(context)
         if key.split(":")[3] != context.resource.region:
-            return NonCompliant(f"no customer managed key, and the settings' key is not in {context.resource.region}")
+            told = f"no customer managed key, and the settings' key is not in {context.resource.region}"
+            return NonCompliant(told, kind="key elsewhere")
         change = Change(
             calls=(Call("logs", "associate_kms_key", {"logGroupName": name, "kmsKeyId": key}),),
             undo=(Call("logs", "disassociate_kms_key", {"logGroupName": name}),),
             residue="events written meanwhile stay encrypted under the key",
         )
-        caution = group.older_and_found(state, context)
-        return NonCompliant("no customer managed key encrypts it", change, caution=caution)
+        kind, caution = group.older_and_found(state, context)
+        return NonCompliant("no customer managed key encrypts it", change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare the key."""

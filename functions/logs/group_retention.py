@@ -46,6 +46,7 @@ class GroupRetention(Control):
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
+    announces = True
     resource_type = group.RESOURCE_TYPE
     arn = group.ARN
     frameworks = Frameworks(
@@ -55,11 +56,8 @@ class GroupRetention(Control):
     )
     triggers = (
         CloudTrail("logs.amazonaws.com", ("CreateLogGroup",), at="requestParameters.logGroupName", creates=True),
-        CloudTrail(
-            "logs.amazonaws.com",
-            ("PutRetentionPolicy", "DeleteRetentionPolicy"),
-            at="requestParameters.logGroupName",
-        ),
+        CloudTrail("logs.amazonaws.com", ("PutRetentionPolicy",), at="requestParameters.logGroupName"),
+        CloudTrail("logs.amazonaws.com", ("DeleteRetentionPolicy",), at="requestParameters.logGroupName", weakens=True),
         Config(group.RESOURCE_TYPE),
     )
     permissions = (
@@ -89,10 +87,12 @@ class GroupRetention(Control):
         if days:
             undo = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": days})
             reason = f"keeps events for {days} days, not {wanted}"
-            return NonCompliant(reason, Change((put,), (undo,)), caution=group.older_and_found(state, context))
+            kind, caution = group.older_and_found(state, context)
+            return NonCompliant(reason, Change((put,), (undo,)), caution=caution, kind=kind)
         undo = Call("logs", "delete_retention_policy", {"logGroupName": name})
         change = Change((put,), (undo,), residue=f"events older than {wanted} days may be deleted meanwhile")
-        return NonCompliant("keeps events for ever", change, caution=_would_delete(state, context))
+        kind, caution = _would_delete(state, context)
+        return NonCompliant("keeps events for ever", change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare the retention."""
@@ -103,11 +103,9 @@ class GroupRetention(Control):
         return group.discover(aws, place)
 
 
-def _would_delete(state: State, context: Context) -> str:
-    """Say why a retention would delete history, or return an empty string for a new group."""
+def _would_delete(state: State, context: Context) -> tuple[str, str]:
+    """Return why a retention would delete history, as a kind and a sentence; two empty texts for a new group."""
     days = group.age_days(state, context)
-    return (
-        ""
-        if days <= group.NEW_DAYS
-        else f"the group is {days:,.0f} days old; a retention deletes its older events for good"
-    )
+    if days <= group.NEW_DAYS:
+        return "", ""
+    return "would delete", f"the group is {days:,.0f} days old; a retention deletes its older events for good"

@@ -23,6 +23,7 @@ class DeletionProtection(database.DatabaseControl):
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    announces = True
     setting = _SETTING
     frameworks = Frameworks(
         security_hub=("RDS.7", "RDS.8"),

@@ -22,6 +22,7 @@ class PublicAccess(database.DatabaseControl):
 
     severity = Severity.CRITICAL
     default_mode = Mode.NOTIFY
+    announces = True
     setting = _SETTING
     frameworks = Frameworks(
         security_hub=("RDS.2",),

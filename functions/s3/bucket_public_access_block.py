@@ -34,6 +34,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
 
     severity = Severity.HIGH
     default_mode = Mode.ENFORCE
+    announces = True
     frameworks = Frameworks(
         security_hub=("S3.8",),
         cis_3_0="2.1.4",
@@ -49,10 +50,11 @@ class BucketPublicAccessBlock(bucket.BucketControl):
             bucket.SOURCE,
             # CloudTrail's names of PutPublicAccessBlock and DeletePublicAccessBlock (S3 user guide, "Amazon S3
             # CloudTrail events").
-            ("PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock"),
+            ("PutBucketPublicAccessBlock",),
             at=bucket.AT,
             settles=True,
         ),
+        CloudTrail(bucket.SOURCE, ("DeleteBucketPublicAccessBlock",), at=bucket.AT, settles=True, weakens=True),
         # How a bucket without the block becomes public.
         CloudTrail(bucket.SOURCE, ("PutBucketAcl", "PutBucketPolicy"), at=bucket.AT),
         Config(bucket.BucketControl.resource_type),
@@ -96,7 +98,8 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         change = Change((_put(context, dict.fromkeys(_FLAGS, True)),), (back,))
         told = ", ".join(flag for flag in _FLAGS if flag in missing)
         reason = f"its block of public access lacks {told}" if former else "it has no block of public access"
-        return NonCompliant(reason, change, caution=_shut_out(state, context))
+        kind, caution = _shut_out(state, context)
+        return NonCompliant(reason, change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare the block; none is not the same as one with its four parts off."""
@@ -114,15 +117,17 @@ def _policy_is_public(aws: Aws, context: Context) -> bool:
     return found is not None and bool(found.get("PolicyStatus", {}).get("IsPublic", True))
 
 
-def _shut_out(state: State, context: Context) -> str:
-    """Say whom the block would shut out, or return an empty string."""
+def _shut_out(state: State, context: Context) -> tuple[str, str]:
+    """Return whom the block would shut out, as a kind and a sentence; or two empty texts."""
     if not context.parameters["spare_public"]:
-        return ""
+        return "", ""
     if state.get("PolicyIsPublic"):
-        return "its policy is public: whoever reads it as a stranger, such as a website's visitors, would be shut out"
+        told = "its policy is public: whoever reads it as a stranger, such as a website's visitors, would be shut out"
+        return "public policy", told
     if state.get("ObeysAcls"):
-        return "it obeys access control lists: objects may be public by their own, and would be shut off"
-    return ""
+        told = "it obeys access control lists: objects may be public by their own, and would be shut off"
+        return "obeys access control lists", told
+    return "", ""
 
 
 def _put(context: Context, block: dict[str, bool]) -> Call:

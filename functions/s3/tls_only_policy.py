@@ -30,6 +30,7 @@ class TlsOnlyPolicy(bucket.BucketControl):
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    announces = True
     frameworks = Frameworks(
         security_hub=("S3.5",),
         cis_3_0="2.1.1",
@@ -41,7 +42,8 @@ class TlsOnlyPolicy(bucket.BucketControl):
     )
     triggers = (
         bucket.CREATED,
-        CloudTrail(bucket.SOURCE, ("PutBucketPolicy", "DeleteBucketPolicy"), at=bucket.AT),
+        CloudTrail(bucket.SOURCE, ("PutBucketPolicy",), at=bucket.AT),
+        CloudTrail(bucket.SOURCE, ("DeleteBucketPolicy",), at=bucket.AT, weakens=True),
         Config(bucket.BucketControl.resource_type),
     )
     permissions = (
@@ -77,13 +79,18 @@ class TlsOnlyPolicy(bucket.BucketControl):
         wanted = policy.merged(former, context.resource.arn)
         size = len(wanted.encode())
         if size > policy.MAX_BYTES:
-            return NonCompliant(f"{reason}; with that it would have {size} bytes, and S3 takes {policy.MAX_BYTES}")
+            told = f"{reason}; with that it would have {size} bytes, and S3 takes {policy.MAX_BYTES}"
+            return NonCompliant(told, kind="too large")
         back = _put(context, former) if former else Call("s3", "delete_bucket_policy", bucket.named(context))
-        return NonCompliant(reason, Change((_put(context, wanted),), (back,)), caution=_cut_off(state))
+        kind, caution = _cut_off(state)
+        return NonCompliant(reason, Change((_put(context, wanted),), (back,)), caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare the policy as JSON, not as text."""
         return json.loads(state["Policy"]) if state["Policy"] else None
+
+    def fault(self, state: State) -> Any:
+        """Leave it to the finding's kind: what else a policy says is edited from day to day."""
 
 
 def _policy(aws: Aws, context: Context) -> State:
@@ -95,18 +102,21 @@ def _refuses_http(state: State, context: Context) -> bool:
     return bool(state["Policy"]) and policy.refuses_http(state["Policy"], context.resource.arn)
 
 
-def _cut_off(state: State) -> str:
-    """Say whom the statement would cut off, or return an empty string."""
+def _cut_off(state: State) -> tuple[str, str]:
+    """Return whom the statement would cut off, as a kind and a sentence; or two empty texts."""
     former = state["Policy"] or "{}"
     spared = policy.spares(former)
     if spared:
-        return f"its policy denies plain HTTP in {spared} and spares some callers: ask whoever wrote that"
+        told = f"its policy denies plain HTTP in {spared} and spares some callers: ask whoever wrote that"
+        return "spares some", told
     # A public policy is announced for a second reason: under BlockPublicPolicy S3 would refuse to take it again.
     if policy.lets_strangers_in(former):
-        return "its policy lets in callers who need not sign: they may speak plain HTTP, as a website's visitors do"
+        told = "its policy lets in callers who need not sign: they may speak plain HTTP, as a website's visitors do"
+        return "lets strangers in", told
     if state["ObeysAcls"]:
-        return "it obeys access control lists: strangers may read its objects over plain HTTP"
-    return ""
+        told = "it obeys access control lists: strangers may read its objects over plain HTTP"
+        return "obeys access control lists", told
+    return "", ""
 
 
 def _put(context: Context, text: str) -> Call:

@@ -29,6 +29,7 @@ class Versioning(bucket.BucketControl):
 
     severity = Severity.LOW
     default_mode = Mode.NOTIFY
+    announces = True
     frameworks = Frameworks(
         security_hub=("S3.14",),
         nist_800_53=("AU-9(2)", "CP-10", "CP-6", "CP-6(1)", "CP-6(2)", "CP-9", "SC-5(2)", "SI-12", "SI-13(5)"),

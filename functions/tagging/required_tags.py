@@ -72,6 +72,7 @@ class RequiredTags(Control):
 
     severity = Severity.LOW
     default_mode = Mode.ENFORCE
+    announces = True
     resource_type = "any type in functions/tagging/types.py"
     arn = ""
     frameworks = Frameworks(nist_800_53=("CM-8",), config_rule="required-tags")
@@ -148,14 +149,18 @@ class RequiredTags(Control):
         known = {key: value for key, value in known.items() if key not in tags}
         unknown = [key for key in missing if key not in known]
         remains = f"no value is known for {', '.join(unknown)}: tag it, or give the settings a value" if unknown else ""
+        lacks = f"lacks {', '.join(missing)}"
         if not known:
-            return NonCompliant(f"lacks {', '.join(missing)}", remains=remains)
+            return NonCompliant(lacks, remains=remains, kind=lacks)
         arns = [context.resource.arn]
         change = Change(
             calls=(Call(TAGGING, "tag_resources", {"ResourceARNList": arns, "Tags": known}),),
             undo=(Call(TAGGING, "untag_resources", {"ResourceARNList": arns, "TagKeys": sorted(known)}),),
         )
-        return NonCompliant(f"lacks {', '.join(missing)}", change, remains=remains)
+        return NonCompliant(lacks, change, remains=remains, kind=lacks)
+
+    def fault(self, state: State) -> Any:
+        """Leave it to the finding's kind, which names the keys: tags that are not required change from day to day."""
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """List the resources of every type; the tagging API would leave out those that were never tagged."""

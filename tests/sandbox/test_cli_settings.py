@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel_cli import local
+from tests.making import rds as making
 from tests.sandbox.cli_stack import CONTROL, Place, on
+from tests.world import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.sandbox.shared import Shared
 
+PUBLIC = "rds-public-access"
 EXEMPT = """schema_version: 1
 settle_seconds: 2
 exemptions:
@@ -65,7 +68,7 @@ def test_a_push_shows_the_difference_asks_and_is_live(place: Place, tmp_path: Pa
 
     pushed = place.run("settings", "push", path, "--yes")
     assert (pushed.exit_code, "has the new settings" in pushed.stdout) == (0, True)
-    assert "What was announced before is not looked at again" in pushed.stdout
+    assert "announced" not in pushed.stdout
     live = place.ask("settings", "show")
     assert live["settings"] == {"schema_version": 1, "settle_seconds": 3, "controls": {CONTROL: {"mode": "off"}}}
     assert live["coming"] is None
@@ -74,6 +77,20 @@ def test_a_push_shows_the_difference_asks_and_is_live(place: Place, tmp_path: Pa
     at_once = place.ask("settings", "push", back, "--yes", "--at-once")
     assert at_once["state"] == "COMPLETE"
     assert place.ask("settings", "show")["settings"] == {"schema_version": 1, "settle_seconds": 2}
+
+
+def test_a_raised_mode_says_which_announced_findings_wait(place: Place, tmp_path: Path) -> None:
+    """If this fails, what was announced stays weak under `enforce`, and nobody knows that it waits for an event."""
+    client = place.sandbox.client("rds", place.sandbox.admin())
+    with reaching(lambda _: client):
+        arn = making.instance(PubliclyAccessible=True)
+    place.outcome(arn, "ANNOUNCED", PUBLIC)
+    path = written(tmp_path, f"schema_version: 1\nsettle_seconds: 2\ncontrols:\n  {PUBLIC}: {{mode: enforce}}\n")
+    pushed = place.run("settings", "push", path, "--yes", "--at-once")
+    assert f"1 announced finding of {PUBLIC} of the last 30 days waits for an event" in pushed.stdout
+    line = f"evenkeel run {PUBLIC} --stack {place.stack.name} --region {place.sandbox.region} --all"
+    assert line in pushed.stdout.splitlines()[-1]
+    assert place.run(*line.split()[1:]).exit_code == 0
 
 
 def test_a_wrong_file_is_not_pushed(place: Place, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_each_kind_of_waiting_is_on_a_page() -> None:
     """If this fails, the pages say nothing of what makes a repair late, though every line was computed right."""
     text = {name: "\n".join(pages.triggers(control)) for name, control in all_controls().items()}
     assert "`CreateKey` (creates; after the settle time, if by infrastructure as code)" in text["kms-key-rotation"]
-    block = "`DeleteBucketPublicAccessBlock` (after the settle time, if by infrastructure as code)"
+    block = "`DeleteBucketPublicAccessBlock` (can only weaken; after the settle time, if by infrastructure as code)"
     assert block in text["s3-bucket-public-access-block"]
     assert "`CreateTrail` (creates; after the settle time)" in text["cloudtrail-logging"]
     assert "- Tag change, `kms` (after the settle time)" in text["tagging-required-tags"]

@@ -321,7 +321,7 @@ def test_full_blast_radius_holds_and_changes_nothing(world: World) -> None:
     results = [world.run(CONTROL, request(CONTROL, key, creates=True), document=document) for key in keys[:4]]
     assert [result.outcome for result in results] == ["REMEDIATED", "REMEDIATED", "HELD", "HELD"]
     assert (_changes(world), [_rotates(key) for key in keys]) == (0, [True, True, False, False, False])
-    assert "blast radius reached: 2 changes" in results[2].reason
+    assert "UTC: 2 changes in 60 s, limit 2; all of kms-key-rotation is held" in results[2].reason
     held = [record for record in world.records() if record.get("outcome") == "HELD"]
     assert [(record["severity"], record["announce"]) for record in held] == [("CRITICAL", True), ("MEDIUM", False)]
     world.now += timedelta(hours=23)  # many windows later: the whole control is held, for a day

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evenkeel import policy
+from evenkeel.holds import HoldKind
 from evenkeel.model import Actor, Call, Cause, Change, Mode, NonCompliant
 from evenkeel.policy import Announce, Apply, AwaitApproval, Circumstances, Hold, Skip
 from evenkeel.registry import all_controls
@@ -21,7 +22,7 @@ PLAIN, HOPELESS = NonCompliant("off", CHANGE), NonCompliant("off")
 CAREFUL = NonCompliant("off", CHANGE, caution="it costs")
 ALL = ("*",)
 LATER = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
-FROZEN = Hold("frozen until 2026-11-21 06:30 UTC", LATER)
+FROZEN = Hold("frozen until 2026-11-21 06:30 UTC", LATER, HoldKind.FREEZE)
 WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + timedelta(hours=72))
 
 

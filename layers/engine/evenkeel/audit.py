@@ -16,13 +16,13 @@ from botocore.exceptions import ClientError
 from evenkeel import due, marks, records
 from evenkeel.counters import Counters
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
-from evenkeel.model import Outcome
 from evenkeel.state import StateItem, unwire, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evenkeel.aws import Aws
+    from evenkeel.holds import Placed
     from evenkeel.model import Request
     from evenkeel.records import Record
 
@@ -86,10 +86,10 @@ class Ledger:
         found = [unwire(item) for page in pages for item in page["Items"]]
         return records.chained(found, self.state(control, arn).head, arn, self._clock())
 
-    def plan(self, record: Record, item: StateItem, *, hold_until: datetime | None = None) -> Record:
+    def plan(self, record: Record, item: StateItem, *, placed: Placed | None = None) -> Record:
         """Write a PLANNED record and take the lease; return the record as written.
 
-        ``hold_until`` places a hold in the same transaction, with the record's reason.
+        ``placed`` places a hold in the same transaction, with the record's reason.
 
         Raises:
             LeaseHeldError: another worker is at it.
@@ -97,7 +97,7 @@ class Ledger:
         """
         now = self._clock()
         sealed = records.seal(record, item.head, item.head_expires_at)
-        hold = marks.bare_hold(sealed, hold_until, record["reason"]) if hold_until else {}
+        hold = marks.bare_hold(sealed, placed, record["reason"], now) if placed else {}
         self._advance(
             item,
             sealed,
@@ -140,13 +140,15 @@ class Ledger:
         *,
         keep_open: bool = False,
         rounds: Sequence[dict[str, Any]] = (),
-        hold: tuple[datetime, Request] | None = None,
+        left: str = "",
+        hold: tuple[Placed, Request] | None = None,
         unhold: bool = False,
     ) -> Record:
         """Write an outcome and give the lease back; ``keep_open`` leaves the plan to be verified later.
 
-        ``rounds`` are the resource's last repairs, this one included; ``hold`` is until when it is left alone, and what
-        comes then; ``unhold`` ends a hold that the plan placed.
+        ``rounds`` are the resource's last repairs, this one included; ``left`` is the fingerprint of the finding that
+        only people can do something about now; ``hold`` is until when the resource is left alone, and what comes then;
+        ``unhold`` ends a hold that the plan placed.
 
         Raises:
             LeaseHeldError: the lease was lost to another worker.
@@ -156,35 +158,52 @@ class Ledger:
         changes: dict[str, Any] = {"rounds": list(rounds)} if rounds else {}
         if not keep_open:
             gone = (*gone, "plan", "plan_digest", "planned_at", *due.KEYS)
-        if record["outcome"] == Outcome.PARTIAL:
-            changes |= marks.announcement(record, self._clock())
+        if left:
+            changes |= marks.announcement(sealed, self._clock(), left)
         if hold:
-            changes |= marks.hold(sealed, *hold)
+            changes |= marks.hold(sealed, *hold, self._clock())
         elif unhold:
             gone = (*gone, *marks.HOLD)
         gone = tuple(name for name in gone if name not in changes)
         self._advance(StateItem(head=item_head), sealed, changes, gone)
         return sealed
 
-    def announce(self, record: Record, item: StateItem) -> Record:
+    def announce(self, record: Record, item: StateItem, held: tuple[str, ...] | None = None) -> Record:
         """Write an outcome that has no plan (ANNOUNCED, DENIED) and remember it, so that it is not said again at once.
+
+        It ends a hold, unless ``held`` is given: the findings that the hold is about from now on.
 
         Raises:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
         sealed = records.seal(record, item.head, item.head_expires_at)
-        self._advance(item, sealed, marks.announcement(record, self._clock()), (*marks.HOLD, *due.KEYS))
+        told = marks.announcement(sealed, self._clock())
+        if held is None:
+            self._advance(item, sealed, told, (*marks.HOLD, *due.KEYS))
+        else:
+            self._advance(item, sealed, {**told, "hold_findings": list(held)}, ())
         return sealed
 
-    def hold(self, record: Record, item: StateItem, until: datetime, request: Request) -> Record:
+    def forget(self, control: str, arn: str, item: StateItem, *, hold_too: bool) -> None:
+        """Forget what was announced of a resource that is compliant; ``hold_too``, and what its hold is about.
+
+        Raises:
+            LeaseHeldError: the state item is not ``item`` any more.
+        """
+        put: dict[str, Any] = {"hold_findings": []} if hold_too and item.hold_findings else {}
+        self._update_state(control, arn, put, marks.ANNOUNCEMENT, item.head)
+
+    def hold(self, record: Record, item: StateItem, placed: Placed, request: Request) -> Record:
         """Write an outcome that puts the resource on hold; ``request`` comes again when the hold is due or released.
 
         Raises:
             LeaseHeldError, StaleStateError: as for :meth:`plan`.
         """
         sealed = records.seal(record, item.head, item.head_expires_at)
-        told = marks.announcement(record, self._clock()) if record["announce"] else {}
-        self._advance(item, sealed, marks.hold(sealed, until, request) | told, ())
+        now = self._clock()
+        told = marks.announcement(sealed, now) if record["announce"] else {}
+        put = marks.hold(sealed, placed, request, now) | told
+        self._advance(item, sealed, put, tuple(name for name in marks.HOLD if name not in put))
         return sealed
 
     def held_by(self, control: str, after: due.Entry | None = None) -> Iterator[due.Entry]:

@@ -124,6 +124,13 @@ class Control(ABC):
     """Undo puts back a whole document that others write into, too: it cannot be forced once somebody changed that."""
     yields: ClassVar[bool] = True
     """Give in after a tug of war, and to a freeze; False where leaving the resource as it is would blind Evenkeel."""
+    state_has_ids: ClassVar[bool] = False
+    """A state holds ids that AWS assigns anew when the same weakness is made again."""
+    announces: ClassVar[bool] = False
+    """Some findings are announced whatever the mode: ``judge`` gives a caution, leaves something or changes nothing.
+
+    Then, and in ``notify``, the state item of a compliant resource is read, so that an announcement can be forgotten.
+    """
     busy_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "not ready yet" for this control's calls, beside the common ones."""
     gone_codes: ClassVar[frozenset[str]] = frozenset()
@@ -175,6 +182,13 @@ class Control(ABC):
     def essence(self, state: State) -> Any:
         """Return what of a state a person would call the same or not, without what AWS assigns or counts."""
         return state
+
+    def fault(self, state: State) -> Any:
+        """Return what of a weak state is wrong: by default its essence, less where that holds what others change daily.
+
+        Two findings with another fault, or of another kind, are two findings; see :mod:`evenkeel.fingerprint`.
+        """
+        return self.essence(state)
 
     @abstractmethod
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:

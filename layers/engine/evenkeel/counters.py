@@ -20,15 +20,33 @@ if TYPE_CHECKING:
 CONTROL_HOLD = timedelta(days=1)
 """How long a control that reached its blast radius changes nothing, unless people release it."""
 _ATTEMPTS = 5
-_FREE = "(attribute_not_exists(held_until) OR held_until < :now)"
+_HELD = ("held_until", "held_at", "held_limit", "held_changes", "held_window_seconds")
+_FREE = "(attribute_not_exists(held_until) OR held_until < :now OR held_changes < :limit)"
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What became of one more change: allowed, or held until a time. ``first`` is true for whoever hit the limit."""
+    """What became of one more change: allowed, or held until a time. ``first`` is true for whoever hit the limit.
+
+    Of a hold it says when the limit was reached, which, and after how many changes in how long a window; ``at`` is None
+    where an earlier version did not note that.
+    """
 
     held_until: datetime | None = None
     first: bool = False
+    at: datetime | None = None
+    limit: int = 0
+    changes: int = 0
+    window_seconds: int = 0
+
+    @classmethod
+    def of(cls, item: dict[str, Any], *, first: bool = False) -> Counted:
+        """Return the hold that a counter's item has."""
+        noted = {
+            name: int(item[f"held_{name}"]) for name in ("limit", "changes", "window_seconds") if "held_at" in item
+        }
+        at = datetime.fromtimestamp(item["held_at"], UTC) if noted else None
+        return cls(datetime.fromtimestamp(item["held_until"], UTC), first, at, **noted)
 
 
 class Counters:
@@ -45,16 +63,18 @@ class Counters:
 
         ``look_only`` counts nothing and only says whether the control is held.
 
-        The item holds the window, its count and, once the limit is hit, until when the control is held; so the one
-        conditional update that counts is also the look at the hold. A crash afterwards over-counts: the safe side.
+        The item holds the window, its count and, once the limit is hit, until when the control is held and after how
+        many changes; so the one conditional update that counts is also the look at the hold. A limit above that number
+        is not held: whoever raises it ends the hold. A crash afterwards over-counts: the safe side.
         """
         now = self._clock()
         moment = int(now.timestamp())
         if look_only:
-            held_until = self._read(f"radius#{name}").get("held_until", 0)
-            return Counted(datetime.fromtimestamp(held_until, UTC) if held_until >= moment else None)
+            item = self._read(f"radius#{name}")
+            return Counted.of(item) if _is_held(item, moment, radius.limit) else Counted()
         window = moment - moment % radius.window_seconds
-        common = {":now": moment, ":expires": moment + int(CONTROL_HOLD.total_seconds()) + 2 * radius.window_seconds}
+        expires = moment + int(CONTROL_HOLD.total_seconds()) + 2 * radius.window_seconds
+        common = {":now": moment, ":expires": expires, ":limit": radius.limit}
         one = {":one": 1}
         for _ in range(_ATTEMPTS):
             here = {**common, ":window": window}
@@ -62,14 +82,14 @@ class Counters:
                 f"radius#{name}",
                 "SET #window = :window, #count = if_not_exists(#count, :zero) + :one, expires_at = :expires",
                 f"(attribute_not_exists(#window) OR (#window = :window AND #count < :limit)) AND {_FREE}",
-                {**here, **one, ":zero": 0, ":limit": radius.limit},
+                {**here, **one, ":zero": 0},
             )
             if old is None:
                 return Counted()
-            if old.get("held_until", 0) >= moment:
-                return Counted(datetime.fromtimestamp(old["held_until"], UTC))
+            if _is_held(old, moment, radius.limit):
+                return Counted.of(old)
             if old.get("window", 0) < window:
-                begin = "SET #window = :window, #count = :one, expires_at = :expires REMOVE held_until"
+                begin = "SET #window = :window, #count = :one, expires_at = :expires"
                 fresh = f"#window < :window AND {_FREE}"
                 if self._update(f"radius#{name}", begin, fresh, {**here, **one}) is None:
                     return Counted()
@@ -77,15 +97,24 @@ class Counters:
             if old["window"] > window:  # another worker's clock is past the window's end already
                 window = old["window"]
                 continue
-            until = now + CONTROL_HOLD
-            full, hold = f"#window = :window AND {_FREE}", {**here, ":until": int(until.timestamp())}
-            if self._update(f"radius#{name}", "SET held_until = :until, expires_at = :expires", full, hold) is None:
-                return Counted(until, first=True)
+            hold = {
+                "held_until": int((now + CONTROL_HOLD).timestamp()),
+                "held_at": moment,
+                "held_limit": radius.limit,
+                "held_changes": old["count"],
+                "held_window_seconds": radius.window_seconds,
+            }
+            full = f"#window = :window AND #count = :held_changes AND {_FREE}"
+            put = ", ".join(f"{each} = :{each}" for each in hold)
+            values = {**here, **{f":{each}": value for each, value in hold.items()}}
+            if self._update(f"radius#{name}", f"SET {put}, expires_at = :expires", full, values) is None:
+                return Counted.of(hold, first=True)
         raise LeaseHeldError(f"{name}: its counter is busy")
 
     def release(self, name: str) -> None:
         """Let a control that reached its blast radius change resources again, with a full allowance."""
-        self._update(f"radius#{name}", "REMOVE held_until, #window, #count", "attribute_exists(pk)", {})
+        gone = f"REMOVE {', '.join(_HELD)}, #window, #count"
+        self._update(f"radius#{name}", gone, "attribute_exists(pk)", {})
 
     def first_today(self, name: str, owner: str) -> bool:
         """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
@@ -129,3 +158,8 @@ class Counters:
                 raise
             return unwire(error.response.get("Item", {}))  # type: ignore[arg-type] # the modelled shape lacks it
         return None
+
+
+def _is_held(item: dict[str, Any], moment: int, limit: int) -> bool:
+    """Return whether a counter's item holds those with a limit. An earlier version notes no number of changes."""
+    return bool(item.get("held_until", 0) >= moment and item.get("held_changes", limit) >= limit)

@@ -19,6 +19,7 @@ from evenkeel.caller import prove
 from evenkeel.due import Entry
 from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
 from evenkeel.events import decode
+from evenkeel.holds import HoldKind, Placed
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 
 if TYPE_CHECKING:
@@ -195,7 +196,10 @@ class Desk:
         control = self._control(record["control"])
         item = self._ledger.state(control.id, decision.resource)
         if item.hold_record != decision.name or not item.held(self._clock()):
-            raise ApprovalRefusedError(f"{decision.resource}: record {decision.name} was decided, or its time is over")
+            raise ApprovalRefusedError(
+                f"{decision.resource}: record {decision.name} was decided, or its time is over, "
+                "or another finding took its place"
+            )
         if item.head != record["hash"] or records.record_hash(record) != record["hash"]:
             raise ApprovalRefusedError(
                 f"{decision.resource}: record {decision.name} is not what was written; verify the audit"
@@ -224,7 +228,7 @@ class Desk:
         now = self._clock()
         ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
         request = self._request(item, record)
-        sealed = self._ledger.hold(ended, item, now + policy.REJECTED_TIME, request)
+        sealed = self._ledger.hold(ended, item, Placed(HoldKind.PERSON, now + policy.REJECTED_TIME), request)
         return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
     def _release_all(self, control: Control, after: Onward | None) -> Decided:

@@ -32,7 +32,7 @@ _QUALIFIED = re.compile(r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:]+):[^:]+")
 
 # What a request is made of, for reading one back from JSON; every other field is text.
 _PARTS: dict[str, Any] = {"resource": Resource, "cause": Cause, "actor": Actor}
-_NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool, "settles": bool}
+_NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool, "settles": bool, "weakens": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class _Sighting:
     """Overrides the control's ARN template."""
     creates: bool = False
     settles: bool = False
+    weakens: bool = False
 
 
 def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
@@ -132,6 +133,7 @@ def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: d
             actor=actor(payload["detail"]),
             creates=seen.creates,
             settles=seen.settles,
+            weakens=seen.weakens,
         )
         findings.requests.setdefault((control.id, arn), request)
     findings.matched = findings.matched or (_hits(trigger, payload, place) and not elsewhere)
@@ -152,7 +154,7 @@ def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place
         if kind == API_CALL and trigger.matches(detail):
             for found in find(trigger.at, detail):
                 value = found.lower() if trigger.lower_case else found
-                yield _Sighting(value, cause, trigger.arn, trigger.creates, trigger.settles)
+                yield _Sighting(value, cause, trigger.arn, trigger.creates, trigger.settles, trigger.weakens)
     elif isinstance(trigger, Config):
         yield from (_Sighting(value, cause, trigger.arn) for value in _config_ids(trigger, kind, detail))
     elif isinstance(trigger, SecurityHub) and kind == security_hub.FINDINGS:

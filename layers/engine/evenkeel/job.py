@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from evenkeel import records
 from evenkeel.control import Context
 from evenkeel.errors import ApprovalRefusedError
-from evenkeel.model import Call, Outcome, Result, Severity
+from evenkeel.fingerprint import fingerprint
+from evenkeel.model import Call, Mode, Outcome, Result, Severity
 from evenkeel.policy import Apply, AwaitApproval, Circumstances
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class Job:
         return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until, critical)
 
     @property
+    def announces(self) -> bool:
+        """Whether findings of the control may be announced without a change under its settings."""
+        return self.settings.mode is Mode.NOTIFY or self.control.announces
+
+    @property
     def per_account(self) -> str:
         """What is counted per control and account: the blast radius, the denials of a day."""
         return f"{self.control.id}#{self.request.resource.account}"
@@ -86,7 +92,7 @@ class Job:
 
     def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> Record:
         """Return what every record about this finding holds."""
-        return records.finding_record(
+        record = records.finding_record(
             self.control,
             self.request,
             now=now,
@@ -98,7 +104,9 @@ class Job:
             change=finding.change,
             remains=finding.remains,
             retention_days=retention_days,
-        ) | ({"approver": self.approval.approver} if self.approval else {})
+        )
+        record["fingerprint"] = fingerprint(self.control, state, finding)
+        return record | ({"approver": self.approval.approver} if self.approval else {})
 
     def recorded(
         self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int
@@ -108,7 +116,7 @@ class Job:
         told = records.too_large(record) if finding.change else ""
         if not told:
             return finding, record
-        finding = replace(finding, change=None, caution=told)
+        finding = replace(finding, change=None, caution=told, kind="too large")
         return finding, self.record(state, finding, now=now, retention_days=retention_days)
 
     def approved(self, state: State, finding: NonCompliant, decision: Decision) -> Decision:

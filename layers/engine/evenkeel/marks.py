@@ -1,4 +1,4 @@
-"""What acts leave on the state item: a hold, what was told last; pure."""
+"""What acts leave on the state item: a hold, what was announced last; pure."""
 
 from __future__ import annotations
 
@@ -7,36 +7,46 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import due, records
 from evenkeel.events import encode
-from evenkeel.model import Outcome
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from evenkeel.holds import Placed
     from evenkeel.model import Request
     from evenkeel.records import Record
 
 
-HOLD = ("hold_until", "hold_reason", "hold_record", "held_request")
+HOLD = ("hold_until", "hold_at", "hold_kind", "hold_findings", "hold_reason", "hold_record", "held_request")
 """The attributes of a hold."""
+ANNOUNCEMENT = ("announced", "announced_at", "announced_state", "announced_event", "announced_record")
+"""The attributes that say what was announced last."""
 
 
-def bare_hold(sealed: Record, until: datetime, reason: str) -> dict[str, Any]:
+def bare_hold(sealed: Record, placed: Placed, reason: str, now: datetime) -> dict[str, Any]:
     """Return the attributes of a hold at whose end nothing comes again."""
-    return {"hold_until": int(until.timestamp()), "hold_reason": reason, "hold_record": sealed["record_id"]}
+    own = sealed.get("fingerprint")
+    return {
+        "hold_until": int(placed.until.timestamp()),
+        "hold_at": int(now.timestamp()),
+        "hold_kind": str(placed.kind),
+        "hold_reason": reason,
+        "hold_record": sealed["record_id"],
+        **({"hold_findings": [each for each in placed.others if each != own] + [own]} if own else {}),
+    }
 
 
-def hold(sealed: Record, until: datetime, request: Request) -> dict[str, Any]:
+def hold(sealed: Record, placed: Placed, request: Request, now: datetime) -> dict[str, Any]:
     """Return the attributes of a hold, at whose end ``request`` comes again."""
-    kept = {"held_request": json.dumps(encode(request)), **due.keys("held", sealed, until)}
-    return bare_hold(sealed, until, sealed["detail"]) | kept
+    kept = {"held_request": json.dumps(encode(request)), **due.keys("held", sealed, placed.until)}
+    return bare_hold(sealed, placed, sealed["detail"], now) | kept
 
 
-def finding_digest(record: Record) -> str:
-    """Return what makes two announcements of one resource the same: what is wrong, and the calls still to be made."""
-    calls = [] if record.get("outcome") == Outcome.PARTIAL else record["calls"]
-    return records.digest([record["remains"] or record["reason"], calls])
-
-
-def announcement(record: Record, now: datetime) -> dict[str, Any]:
-    """Return the attributes that say what people were told last, and when."""
-    return {"announced": finding_digest(record), "announced_at": int(now.timestamp())}
+def announcement(sealed: Record, now: datetime, found: str = "") -> dict[str, Any]:
+    """Return the attributes that say what was announced last, and when: a record's finding, or what it left."""
+    return {
+        "announced": found or sealed.get("fingerprint", ""),
+        "announced_at": int(now.timestamp()),
+        "announced_state": records.digest(sealed["after"] if found else sealed["before"]),
+        "announced_event": sealed["cause"]["event_id"],
+        "announced_record": sealed["record_id"],
+    }

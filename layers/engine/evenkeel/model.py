@@ -137,12 +137,15 @@ class NonCompliant:
 
     ``change`` is None where only people can mend it. ``caution`` is a reason to announce even in ``enforce``: the
     change would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change.
+    ``kind`` is a word for what the control's ``fault`` does not hold: which caution, what remains. It never holds a
+    figure; see :mod:`evenkeel.fingerprint`.
     """
 
     reason: str
     change: Change | None = None
     caution: str = ""
     remains: str = ""
+    kind: str = ""
 
 
 Judgement: TypeAlias = Compliant | NotApplicable | NotReady | NonCompliant
@@ -228,6 +231,8 @@ class Request:
     """The event made the resource, or gave it this name, so it may not be settled or visible yet."""
     settles: bool = False
     """The event may be one step of several, as a creation's is; see :func:`evenkeel.policy.settle_delay`."""
+    weakens: bool = False
+    """The event can only have weakened the resource: a finding that was announced before is a new one."""
     dry_run: bool = False
     attempt: int = 0
     """How often it came back from the queue by plan (not by a crash)."""

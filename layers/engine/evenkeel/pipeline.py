@@ -9,8 +9,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evenkeel import policy, steps
+from evenkeel import holds, policy, steps
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
+from evenkeel.holds import Bearing
 from evenkeel.job import Job, returned
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
 from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
@@ -47,15 +48,19 @@ class Pipeline:
         retention_days: int,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
+        stack: str,
     ) -> None:
-        """Keep the doors to the world; ``aws`` serves the controls' calls, the ledger has its own."""
+        """Keep the doors to the world; ``aws`` serves the controls' calls, the ledger has its own.
+
+        ``stack`` is the stack's name, for the commands in records.
+        """
         self._aws = aws
         self._ledger = ledger
         self._scope = scope
         self._retention_days = retention_days
         self._clock = clock
         self._sleep = sleep
-        self._repairer = Repairer(ledger, clock)
+        self._repairer = Repairer(ledger, clock, stack)
         self._teller = Teller(ledger, self._repairer, retention_days, clock)
 
     def run(
@@ -135,7 +140,7 @@ class Pipeline:
             return (yield from self._found(job, state, judgement, item, looked_at))
         if isinstance(judgement, NotApplicable):
             return self._teller.leave(job, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
-        return self._teller.leave(job, Result(request, Outcome.COMPLIANT), state)
+        return self._teller.compliant(job, state, looked_at)
 
     def _tags(self, control: Control, request: Request, aws: Aws, settings: Settings) -> dict[str, str]:
         """Return the resource's tags where a rule depends on them; they are not read otherwise.
@@ -193,21 +198,33 @@ class Pipeline:
         if isinstance(decision, policy.Skip):
             return self._teller.leave(job, Result(job.request, Outcome.SKIPPED, decision.reason))
         if job.request.dry_run:
-            held = self._ledger.state(job.control.id, job.arn).held(self._clock())
-            return Result(job.request, Outcome.SKIPPED, held) if held else job.would(finding, decision)
+            item = self._ledger.state(job.control.id, job.arn)
+            decision = self._under_hold(job, record, item, decision)
+            skipped = isinstance(decision, policy.Skip)
+            return Result(job.request, Outcome.SKIPPED, decision.reason) if skipped else job.would(finding, decision)
         if item is None:
             item = self._ledger.state(job.control.id, job.arn)
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
                 raise StaleStateError(f"{job.arn}: repaired since it was looked at")
-        held = self._held(job, item)
-        if held:
-            return Result(job.request, Outcome.SKIPPED, held)
+        decision = self._under_hold(job, record, item, decision)
+        if isinstance(decision, policy.Skip):
+            return Result(job.request, Outcome.SKIPPED, decision.reason)
         return (yield from self._do(job, record, item, finding, decision))
 
-    def _held(self, job: Job, item: StateItem) -> str:
-        """Say why the resource must be left alone for now, or nothing; a person's yes opens the hold it is about."""
-        opened = job.approval is not None and job.approval.record["record_id"] == item.hold_record
-        return "" if opened else item.held(self._clock())
+    def _bearing(self, job: Job, record: Record, item: StateItem) -> Bearing:
+        """Return what the resource's hold means for a finding; a person's yes opens the hold that it is about."""
+        if job.approval is not None and job.approval.record["record_id"] == item.hold_record:
+            return Bearing.NONE
+        return holds.bearing(item, record, job.control, job.request, self._clock())
+
+    def _under_hold(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> policy.Decision:
+        """Return a decision as it is under the resource's hold, if it has one."""
+        bearing, held = self._bearing(job, record, item), item.held(self._clock())
+        if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, policy.Apply)):
+            return policy.Skip(held)
+        if bearing is Bearing.OTHER:
+            return policy.Announce(f"new since the resource is on hold, and not changed: {held}", held=True)
+        return decision
 
     def _do(
         self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: policy.Decision
@@ -221,10 +238,10 @@ class Pipeline:
             return (yield from self._repairer.repair(job, record, finding.change, item))
         except TooMuchError as error:
             item = self._ledger.state(job.control.id, job.arn)
-            held = self._held(job, item)
-            if held:
-                return Result(job.request, Outcome.SKIPPED, held)
-            return self._teller.hold(job, record, item, policy.Hold(str(error), error.until, critical=error.critical))
+            if self._bearing(job, record, item) is not Bearing.NONE:  # by whoever was faster, or since the radius holds
+                return Result(job.request, Outcome.SKIPPED, item.held(self._clock()))
+            hold = policy.Hold(str(error), error.until, error.kind, critical=error.critical)
+            return self._teller.hold(job, record, item, hold)
 
     def _unreadable(self, job: Job, error: Exception) -> Result:
         """Judge a read that AWS refused."""

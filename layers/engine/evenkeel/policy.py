@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evenkeel.arns import like
+from evenkeel.holds import HoldKind
 from evenkeel.identity import is_infrastructure_as_code
 from evenkeel.model import Mode, NonCompliant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from evenkeel.control import Control
     from evenkeel.model import Request
@@ -24,8 +25,9 @@ APPROVAL_TIME = timedelta(hours=72)
 """How long a planned change waits for somebody to approve it."""
 REJECTED_TIME = timedelta(days=30)
 """How long a resource whose change was rejected is left alone."""
-TUG_ROUNDS, TUG_WINDOW, TUG_HOLD = 3, timedelta(days=1), timedelta(days=1)
-"""So many repairs of one resource within the window are a tug of war; then it is held so long."""
+TUG_ROUNDS, TUG_REPAIRS, TUG_WINDOW, TUG_HOLD = 3, 10, timedelta(days=1), timedelta(days=1)
+"""So many repairs of the same finding within the window are a tug of war, or so many of one resource whatever was
+found; then it is held so long."""
 CREATION_WINDOW = timedelta(minutes=30)
 """How long a new resource may not be found by the call that changes it."""
 
@@ -39,9 +41,10 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Tell people what would be changed, and why it is not."""
+    """Tell people what would be changed, and why it is not. ``held`` keeps the hold that a person placed."""
 
     reason: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Hold:
 
     reason: str
     until: datetime
+    kind: HoldKind
     critical: bool = False
 
 
@@ -101,7 +105,7 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
         return Announce(finding.caution)
     if given.frozen_until:
         reason = f"frozen until {given.frozen_until:%Y-%m-%d %H:%M} UTC"
-        return Hold(reason, given.frozen_until, critical=given.critical)
+        return Hold(reason, given.frozen_until, HoldKind.FREEZE, critical=given.critical)
     if mode is Mode.APPROVE:
         until = given.now + APPROVAL_TIME
         return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)
@@ -132,6 +136,18 @@ def settle_delay(control: Control, request: Request, settle_seconds: int, now: d
     due = request.event_time(now) + timedelta(seconds=settle_seconds)
     remaining = (due - now).total_seconds()
     return max(0, min(settle_seconds, MAX_DELAY_SECONDS, -int(-remaining // 1)))
+
+
+def tug_of_war(rounds: Sequence[dict[str, Any]], found: str) -> Sequence[dict[str, Any]]:
+    """Return the repairs of a resource that make another one a tug of war; none where it may be repaired.
+
+    ``rounds`` are its repairs within the window, ``found`` is the finding's fingerprint. A repair by an earlier version
+    has none, and counts for every finding.
+    """
+    if len(rounds) >= TUG_REPAIRS:
+        return rounds
+    same = [each for each in rounds if each.get("fingerprint", found) == found]
+    return same if len(same) >= TUG_ROUNDS else ()
 
 
 def return_delay(attempt: int) -> int:

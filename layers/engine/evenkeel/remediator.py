@@ -90,6 +90,7 @@ class Remediator:
             scope=environment.scope,
             retention_days=environment.retention_days,
             clock=_now,
+            stack=environment.stack,
         )
 
     def place(self, context: LambdaContext) -> Place:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import policy, records
 from evenkeel.errors import AwsError, ErrorKind, EvenkeelError, LeaseHeldError
+from evenkeel.fingerprint import fingerprint
+from evenkeel.holds import HoldKind
 from evenkeel.job import returned
 from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
 from evenkeel.steps import Pause, Send
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.audit import Ledger
+    from evenkeel.counters import Counted
     from evenkeel.job import Job
     from evenkeel.model import Call, Change, Judgement, Result, State
     from evenkeel.records import Record
@@ -37,20 +40,22 @@ class NotGrantedError(EvenkeelError):
 class TooMuchError(EvenkeelError):
     """Changing this resource would go too far: the blast radius is reached, or somebody keeps setting it back."""
 
-    def __init__(self, message: str, until: datetime, *, critical: bool) -> None:
+    def __init__(self, message: str, until: datetime, kind: HoldKind, *, critical: bool) -> None:
         """Keep until when to hold it, and whether on-call has to know at once."""
         super().__init__(message)
         self.until = until
+        self.kind = kind
         self.critical = critical
 
 
 class Repairer:
     """Changes resources for one worker, never without a plan in the ledger."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], datetime]) -> None:
-        """Keep the doors to the world."""
+    def __init__(self, ledger: Ledger, clock: Callable[[], datetime], stack: str) -> None:
+        """Keep the doors to the world, and the stack's name for the commands in records."""
         self._ledger = ledger
         self._clock = clock
+        self._stack = stack
 
     def repair(self, job: Job, finding: Record, change: Change, item: StateItem) -> Steps[Result]:
         """Take a finding from plan to outcome.
@@ -140,32 +145,44 @@ class Repairer:
             detail = "interrupted; the resource needs another change by now"
             ended = job.outcome(open_plan, Outcome.FAILED, detail, now=self._clock(), announce=False)
             item = replace(item, head=self._ledger.close(item.head, ended)["hash"])
-        self._refuse_too_much(job, item)
+        self._refuse_too_much(job, item, finding["fingerprint"])
         return self._ledger.plan(records.planned(finding, self._clock()), item)
 
-    def _refuse_too_much(self, job: Job, item: StateItem) -> None:
+    def _refuse_too_much(self, job: Job, item: StateItem, found: str) -> None:
         """Raise where another change would go too far; else count it. Who releases one resource lets it be changed."""
         if job.released:
             return
         now = self._clock()
         rounds = item.recent_rounds(now)
-        if len(rounds) >= policy.TUG_ROUNDS and job.control.yields and not job.approval:
-            told = "; ".join(_side(each["principal"], each["event"], each["client"]) for each in rounds)
+        tug = policy.tug_of_war(rounds, found)
+        if tug and job.control.yields and not job.approval:
+            told = "; ".join(_side(each["principal"], each["event"], each["client"]) for each in tug)
             actor, event = job.request.actor, job.request.cause.event_name
             message = (
-                f"tug of war: repaired {len(rounds)} times within a day, and set back again by "
+                f"tug of war: repaired {len(tug)} times within a day, and set back again by "
                 f"{_side(actor.principal, event, actor.user_agent[:_CLIENT_LENGTH])}; before: {told}"
             )
-            raise TooMuchError(message, now + policy.TUG_HOLD, critical=True)
+            raise TooMuchError(message, now + policy.TUG_HOLD, HoldKind.TUG_OF_WAR, critical=True)
         since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
         # The radius is about resources, not about calls: one that is counted in this window is not counted again.
         again = any(each["at"] >= since for each in rounds)
         counted = self._ledger.counters.count(job.per_account, job.settings.radius, look_only=again)
         if counted.held_until:
-            radius = job.settings.radius
-            changes = f"{radius.limit} change{'s' if radius.limit > 1 else ''}"
-            message = f"blast radius reached: {changes} of {job.control.id} in {radius.window_seconds} s"
-            raise TooMuchError(message, counted.held_until, critical=counted.first)
+            message = self._radius_reached(job, counted)
+            raise TooMuchError(message, counted.held_until, HoldKind.BLAST_RADIUS, critical=counted.first)
+
+    def _radius_reached(self, job: Job, counted: Counted) -> str:
+        """Say which limit was reached, when and by how many changes, what is held until when, and what ends it."""
+        request, reached = job.request, ""
+        if counted.at:
+            changes = f"{counted.changes} change{'' if counted.changes == 1 else 's'} in {counted.window_seconds} s"
+            reached = f" at {counted.at:%Y-%m-%d %H:%M} UTC: {changes}, limit {counted.limit}"
+        command = f"evenkeel release {job.control.id} --stack {self._stack} --region {request.resource.region}"
+        return (
+            f"blast radius reached{reached}; all of {job.control.id} is held in account {request.resource.account} "
+            f"until {counted.held_until:%Y-%m-%d %H:%M} UTC; to end it, run: {command}, or raise "
+            "the limit in the settings"
+        )
 
     def _call_failed(self, job: Job, plan: Record, call: Call, error: Exception) -> Result:
         """Judge a call that AWS refused; the plan stays open where a later try may succeed."""
@@ -206,7 +223,9 @@ class Repairer:
             if _nothing_left(judgement):
                 remains = judgement.remains or judgement.reason if isinstance(judgement, NonCompliant) else ""
                 outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
-                return self._close(job, plan, outcome, remains, after=state, rounds=self._rounds(job, plan, item))
+                left = fingerprint(job.control, state, judgement) if isinstance(judgement, NonCompliant) else ""
+                rounds = self._rounds(job, plan, item)
+                return self._close(job, plan, outcome, remains, after=state, rounds=rounds, left=left)
         detail = "the change does not show yet; it is looked at again"
         applied = job.outcome(plan, Outcome.APPLIED, detail, now=self._clock())
         self._ledger.close(plan["hash"], applied, keep_open=True)
@@ -221,9 +240,10 @@ class Repairer:
             "principal": actor["principal"],
             "client": actor["user_agent"][:_CLIENT_LENGTH],
             "event": plan["cause"]["event_name"],
+            "fingerprint": plan.get("fingerprint", ""),
         }
         before = () if job.released else item.recent_rounds(now)
-        return (*before, this)[-policy.TUG_ROUNDS :]
+        return (*before, this)[-policy.TUG_REPAIRS :]
 
     def _prove_later(self, job: Job, finding: Record, item: StateItem) -> Result:
         """Judge a change that still does not show: wait on, or say that it did not hold."""
@@ -244,9 +264,10 @@ class Repairer:
         after: State | None = None,
         announce: bool = True,
         rounds: tuple[dict[str, Any], ...] = (),
+        left: str = "",
     ) -> Result:
         ended = job.outcome(plan, outcome, detail, now=self._clock(), after=after, announce=announce)
-        sealed = self._ledger.close(plan["hash"], ended, rounds=rounds)
+        sealed = self._ledger.close(plan["hash"], ended, rounds=rounds, left=left)
         return job.ended(outcome, detail or plan["reason"], sealed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from evenkeel import records
-from evenkeel.policy import TUG_ROUNDS, TUG_WINDOW
+from evenkeel.policy import TUG_REPAIRS, TUG_WINDOW
 
 _to_wire = TypeSerializer().serialize
 _from_wire = TypeDeserializer().deserialize
@@ -44,30 +44,44 @@ class StateItem:
     plan_digest: str = ""
     """Digest of that plan's calls."""
     announced: str = ""
-    """Digest of the finding last announced without a change."""
+    """Fingerprint of the finding last announced without a change."""
     announced_at: int = 0
     """Seconds since 1970."""
+    announced_state: str = ""
+    """Digest of the state that it was found in."""
+    announced_event: str = ""
+    """Id of the event that it was announced for."""
+    announced_record: str = ""
+    """Record id of the announcement."""
     hold_until: int = 0
-    """Seconds since 1970; until then nothing is changed or announced."""
+    """Seconds since 1970; until then the findings that the hold is about are left alone."""
+    hold_at: int = 0
+    """Seconds since 1970: when it was placed."""
+    hold_kind: str = ""
+    """A :class:`evenkeel.holds.HoldKind`; empty in items of earlier versions."""
+    hold_findings: tuple[str, ...] | None = None
+    """Fingerprints of the findings that the hold is about; None where that is not known."""
     hold_reason: str = ""
     hold_record: str = ""
     """Record id of what put it on hold."""
     held_request: str = ""
     """JSON of the request that comes again when the hold is due or released."""
     rounds: tuple[dict[str, Any], ...] = ()
-    """The last repairs: ``{"at" (milliseconds since 1970), "principal", "client", "event"}``."""
+    """The last repairs: ``{"at" (milliseconds since 1970), "principal", "client", "event",
+    "fingerprint"}``; those of earlier versions have no fingerprint."""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> StateItem:
         """Read an item of the state table (wire form)."""
         plain = unwire(item)
         known = {name: plain[name] for name in cls.__slots__ if name in plain}
-        return cls(**{**known, "rounds": tuple(known.get("rounds", ()))})
+        known |= {name: tuple(known[name]) for name in ("rounds", "hold_findings") if name in known}
+        return cls(**known)
 
     def recent_rounds(self, now: datetime) -> tuple[dict[str, Any], ...]:
         """Return the repairs that count towards a tug of war."""
         since = now - TUG_WINDOW
-        return tuple(each for each in self.rounds if each["at"] >= since.timestamp() * 1000)[-TUG_ROUNDS:]
+        return tuple(each for each in self.rounds if each["at"] >= since.timestamp() * 1000)[-TUG_REPAIRS:]
 
     def held(self, now: datetime) -> str:
         """Say why it must be left alone for now, or return an empty string."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evenkeel import policy
+from evenkeel import holds, policy
 from evenkeel.control import Radius
 from evenkeel.errors import LeaseHeldError, StaleStateError
+from evenkeel.fingerprint import announced_lately
+from evenkeel.holds import HoldKind
 from evenkeel.job import returned
-from evenkeel.marks import finding_digest
 from evenkeel.model import NonCompliant, Outcome, Result, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from evenkeel.audit import Ledger
     from evenkeel.job import Job
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from evenkeel.repair import Repairer
     from evenkeel.state import StateItem
 
-ANNOUNCE_AGAIN_SECONDS = 86_400
-"""The same finding on the same resource is not announced more often."""
 MOST = Radius(limit=100, window_seconds=86_400)
 """How many findings of one control in one account people are told of in a day (UTC), unless they are critical."""
 
@@ -54,16 +53,46 @@ class Teller:
             return returned(request, str(error), policy.return_delay(request.attempt))
         return result
 
+    def compliant(self, job: Job, state: State, looked_at: datetime) -> Result:
+        """Return that a resource is compliant; what was announced of it before is forgotten, so that it is news again.
+
+        Raises:
+            LeaseHeldError: somebody else is at the resource.
+        """
+        result = self.leave(job, Result(job.request, Outcome.COMPLIANT), state)
+        # Of a new resource nothing was announced: its creation makes any finding a new one.
+        if not job.announces or job.request.dry_run or job.request.creates:
+            return result
+        item = self._ledger.state(job.control.id, job.arn)
+        if item.announced_at > looked_at.timestamp():
+            return result  # somebody saw it later, and not compliant
+        person_or_critical = item.hold_kind == HoldKind.PERSON or job.control.severity is Severity.CRITICAL
+        hold_too = bool(item.hold_findings) and person_or_critical
+        if item.announced or hold_too:
+            self._ledger.forget(job.control.id, job.arn, item, hold_too=hold_too)
+        return result
+
     def announce(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:
-        """Tell people of a finding that is left as it is, once a day."""
-        item = self._without_plan(job, item, decision.reason)
-        if self._told_lately(item, record):
-            return self.leave(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
+        """Tell people of a finding that is left as it is, once a day while nothing changes; answer whoever asks."""
+        held = isinstance(decision, policy.Announce) and decision.held
+        if not held:  # under a person's hold the open plan is an undo's, which they have to ask for again
+            item = self._without_plan(job, item, decision.reason)
+        reason = f"{record['reason']}; {decision.reason}"
+        if announced_lately(item, record, job.request, self._clock(), has_ids=job.control.state_has_ids):
+            return self._announced_before(job, item, record, reason)
         told, detail = self._enough(job, decision.reason)
         before = record["before"]
         ended = job.outcome(record, Outcome.ANNOUNCED, detail, now=self._clock(), after=before, announce=told)
-        sealed = self._ledger.announce(ended, item)
-        return job.ended(Outcome.ANNOUNCED, f"{record['reason']}; {decision.reason}", sealed)
+        sealed = self._ledger.announce(ended, item, _still_held(job, item, record) if held else None)
+        return job.ended(Outcome.ANNOUNCED, reason, sealed)
+
+    def _announced_before(self, job: Job, item: StateItem, record: Record, reason: str) -> Result:
+        """Return a finding that was announced within a day: to a person, what it is; to an event, that it is known."""
+        if job.request.cause.origin != "manual":
+            return self.leave(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
+        since = datetime.fromtimestamp(item.announced_at, UTC)
+        reason = f"{reason} (announced on {since:%Y-%m-%d %H:%M} UTC)"
+        return self.leave(job, job.ended(Outcome.ANNOUNCED, reason, {**record, "record_id": item.announced_record}))
 
     def hold(self, job: Job, record: Record, item: StateItem, decision: policy.AwaitApproval | policy.Hold) -> Result:
         """Keep the request until the hold is due, somebody approves it, or it is released."""
@@ -72,20 +101,25 @@ class Teller:
         outcome = Outcome.AWAITING if asks else Outcome.HELD
         critical = isinstance(decision, policy.Hold) and decision.critical
         found = {**record, "severity": str(Severity.CRITICAL)} if critical else record
-        told, before = asks or critical, record["before"]
+        told, before = asks or critical or job.control.severity is Severity.CRITICAL, record["before"]
         ended = job.outcome(found, outcome, decision.reason, now=self._clock(), after=before, announce=told)
-        sealed = self._ledger.hold(ended, item, decision.until, replace(job.request, attempt=1, first_seen=""))
+        kind = HoldKind.APPROVAL if isinstance(decision, policy.AwaitApproval) else decision.kind
+        placed = holds.renewed(item, kind, decision.until, self._clock())
+        sealed = self._ledger.hold(ended, item, placed, replace(job.request, attempt=1, first_seen=""))
         return job.ended(outcome, decision.reason, sealed)
 
     def unread(self, job: Job, detail: str, outcome: Outcome) -> Result:
         """Audit a resource that its owner, or AWS, does not let us read, once a day."""
         now = self._clock()
-        record = job.record({}, NonCompliant("cannot be read"), now=now, retention_days=self._retention_days)
+        unread = NonCompliant("cannot be read", kind="unread")
+        record = job.record({}, unread, now=now, retention_days=self._retention_days)
         item = self._ledger.state(job.control.id, job.arn)
         held = item.held(now)
         if held:
             return Result(job.request, Outcome.SKIPPED, held)
-        if not item.plan and self._told_lately(item, record):
+        if not item.plan and announced_lately(item, record, job.request, now, has_ids=False):
+            if job.request.cause.origin == "manual":
+                return self.leave(job, Result(job.request, outcome, detail, record_id=item.announced_record))
             return self.leave(job, Result(job.request, Outcome.SKIPPED, "already told within a day"))
         try:
             first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
@@ -103,11 +137,6 @@ class Teller:
         self._repairer.end(job, item, Outcome.FAILED, f"interrupted; by now: {reason}", announce=False)
         return self._ledger.state(job.control.id, job.arn)
 
-    def _told_lately(self, item: StateItem, record: Record) -> bool:
-        """Say whether people were told of the same finding within a day."""
-        lately = self._clock().timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
-        return item.announced == finding_digest(record) and lately
-
     def _enough(self, job: Job, reason: str) -> tuple[bool, str]:
         """Say whether people are told of one more finding, and in which words: one beyond the day's most says so."""
         if job.control.severity is Severity.CRITICAL:
@@ -116,3 +145,11 @@ class Teller:
             return True, reason
         more = f"{reason}; more than {MOST.limit} such findings: those that follow today stand in the audit only"
         return self._ledger.counters.first_today(f"told#{job.per_account}", job.arn), more
+
+
+def _still_held(job: Job, item: StateItem, record: Record) -> tuple[str, ...]:
+    """Return what a person's hold is about once a finding was announced under it: that one, too, if not critical."""
+    known = item.hold_findings or ()
+    if job.control.severity is Severity.CRITICAL or record["fingerprint"] in known:
+        return known
+    return (*known, record["fingerprint"])[-holds.MOST_FINDINGS :]

@@ -46,6 +46,11 @@ class CloudTrail:
     arn: str = ""
     settles: bool = False
     """Infrastructure-as-code's call waits for the settle time, as its creations do: it is one step of several."""
+    weakens: bool = False
+    """The calls can only weaken the resource, never strengthen it: each makes a finding that was announced a new one.
+
+    It is needed where no trigger hears of the strengthening calls, so that nobody sees the resource compliant between.
+    """
     lower_case: bool = False
     """AWS keeps in lower case what the event has as the caller spelled it."""
 

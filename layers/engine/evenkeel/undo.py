@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from evenkeel import records
 from evenkeel.control import Context
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
+from evenkeel.holds import HoldKind, Placed
 from evenkeel.model import SCHEMA_VERSION, Actor, Call, Cause, NonCompliant, Outcome, Request, Resource, Step
 from evenkeel.repair import VERIFY_PAUSES
 
@@ -108,7 +109,7 @@ class Undoer:
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
         item = self._free(control, arn)
-        plan = self._ledger.plan(self._planned(undo), item, hold_until=self._clock() + HOLD)
+        plan = self._ledger.plan(self._planned(undo), item, placed=Placed(HoldKind.PERSON, self._clock() + HOLD))
         stop = self._call(control, undo)
         if stop:
             return self._end(undo, plan, Outcome.FAILED, stop.detail, hold=stop.hold)
@@ -182,7 +183,7 @@ class Undoer:
         if hold:
             resource = Resource(plan["resource"], plan["account"], plan["region"])
             later = Request(plan["control"], resource, Cause("verify", event_name="Undo", event_time=plan["at"]))
-            sealed = self._ledger.close(plan["hash"], ended, hold=(now + HOLD, later))
+            sealed = self._ledger.close(plan["hash"], ended, hold=(Placed(HoldKind.PERSON, now + HOLD), later))
         else:
             sealed = self._ledger.close(plan["hash"], ended, unhold=True)
         return Undo(undo.record, undo.calls, undo.drifted, str(outcome), sealed["record_id"])

@@ -1,0 +1,79 @@
+"""What a hold on a resource means for a finding: left alone, announced, or handled as if there were no hold; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from evenkeel.fingerprint import made_again
+from evenkeel.model import Severity
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evenkeel.control import Control
+    from evenkeel.model import Request
+    from evenkeel.records import Record
+    from evenkeel.state import StateItem
+
+MOST_FINDINGS = 10
+"""Findings that one hold is about; of more, the oldest is forgotten."""
+
+
+class HoldKind(StrEnum):
+    """Who or what placed a hold."""
+
+    PERSON = "person"
+    """Somebody undid, rejected or dropped a change: nothing of the resource is changed until the hold ends."""
+    APPROVAL = "approval"
+    FREEZE = "freeze"
+    TUG_OF_WAR = "tug of war"
+    BLAST_RADIUS = "blast radius"
+
+
+class Bearing(StrEnum):
+    """What a hold means for a finding."""
+
+    NONE = "none"
+    """There is no hold, or it is about another finding: decided as if there were none."""
+    HELD = "held"
+    """The hold is about this finding: left alone."""
+    OTHER = "other"
+    """A person holds the resource, and this is not what they decided about: announced, and not changed."""
+    COUNTED = "counted"
+    """The blast radius holds it: changed as soon as the control is not held any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A hold to be placed. ``others`` are the findings that it is about besides the one of its record."""
+
+    kind: HoldKind
+    until: datetime
+    others: tuple[str, ...] = ()
+
+
+def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime) -> Placed:
+    """Return a hold that goes on being about the findings of the one of its kind that is in force."""
+    goes_on = item.hold_kind == kind and item.held(now)
+    others = (item.hold_findings or ()) if goes_on else ()
+    return Placed(kind, until, others[1 - MOST_FINDINGS :])
+
+
+def bearing(item: StateItem, record: Record, control: Control, request: Request, now: datetime) -> Bearing:
+    """Return what the hold on a resource means for the finding of a record.
+
+    A hold of an earlier version does not say what it is about: it is obeyed, but hides no critical finding.
+    """
+    if not item.held(now):
+        return Bearing.NONE
+    if item.hold_findings is None or not item.hold_kind:
+        return Bearing.OTHER if control.severity is Severity.CRITICAL else Bearing.HELD
+    same = record["fingerprint"] in item.hold_findings
+    if item.hold_kind == HoldKind.PERSON:
+        weakened = request.weakens and made_again(item, record, request, now, has_ids=control.state_has_ids)
+        return Bearing.HELD if same and not weakened else Bearing.OTHER
+    if not same:
+        return Bearing.NONE
+    return Bearing.COUNTED if item.hold_kind == HoldKind.BLAST_RADIUS else Bearing.HELD
