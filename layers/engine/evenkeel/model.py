@@ -137,12 +137,14 @@ class NonCompliant:
 
     ``change`` is None where only people can mend it. ``caution`` is a reason to announce even in ``enforce``: the
     change would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change.
+    ``severity`` is the finding's where it is not the control's.
     """
 
     reason: str
     change: Change | None = None
     caution: str = ""
     remains: str = ""
+    severity: Severity | None = None
 
 
 Judgement: TypeAlias = Compliant | NotApplicable | NotReady | NonCompliant

@@ -59,7 +59,7 @@ class Teller:
         item = self._without_plan(job, item, decision.reason)
         if self._told_lately(item, record):
             return self.leave(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
-        told, detail = self._enough(job, decision.reason)
+        told, detail = self._enough(job, decision.reason, record["severity"])
         before = record["before"]
         ended = job.outcome(record, Outcome.ANNOUNCED, detail, now=self._clock(), after=before, announce=told)
         sealed = self._ledger.announce(ended, item)
@@ -108,9 +108,9 @@ class Teller:
         lately = self._clock().timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
         return item.announced == finding_digest(record) and lately
 
-    def _enough(self, job: Job, reason: str) -> tuple[bool, str]:
+    def _enough(self, job: Job, reason: str, severity: str) -> tuple[bool, str]:
         """Say whether people are told of one more finding, and in which words: one beyond the day's most says so."""
-        if job.control.severity is Severity.CRITICAL:
+        if severity == Severity.CRITICAL:
             return True, reason
         if self._ledger.counters.count(f"told#{job.per_account}", MOST).held_until is None:
             return True, reason
