@@ -102,8 +102,11 @@ def _cut_off(state: State) -> str:
     if spared:
         return f"its policy denies plain HTTP in {spared} and spares some callers: ask whoever wrote that"
     # A public policy is announced for a second reason: under BlockPublicPolicy S3 would refuse to take it again.
-    if policy.lets_strangers_in(former):
-        return "its policy lets in callers who need not sign: they may speak plain HTTP, as a website's visitors do"
+    strangers = policy.lets_strangers_in(former)
+    if strangers:
+        return (
+            f"its policy lets in {strangers} without a signature: they may speak plain HTTP, as a website's visitors do"
+        )
     if state["ObeysAcls"]:
         return "it obeys access control lists: strangers may read its objects over plain HTTP"
     return ""

@@ -46,6 +46,8 @@ class Case:
     creates: bool = False
     found: bool = False
     owner: str = ""
+    severity: str = ""
+    """The finding's, where it is not the control's."""
 
     def context(self, control: Control) -> Context:
         """Return the context of the look."""

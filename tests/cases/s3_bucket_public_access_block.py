@@ -38,6 +38,7 @@ HALF = {"BlockPublicAcls": False, "IgnorePublicAcls": False}
 MAKE = {"AWS::S3::Bucket": open_bucket}  # AWS's defaults block public access
 
 PUBLIC, OBEYING = {**OPEN, "PolicyIsPublic": True}, {**OPEN, "ObeysAcls": True}
+READABLE = {"AllUsers": ["READ"]}
 NOT_SPARED = {"spare_public": False}
 
 CASES = (
@@ -57,6 +58,16 @@ CASES = (
          DELETE, caution="access control lists"),
     Case("of two reasons the policy is told", {**PUBLIC, "ObeysAcls": True}, "NonCompliant", "no block", put(), DELETE,
          caution="policy is public"),
+    Case("what the access control list lets in is told, and critical", {**OBEYING, "OpenByAcl": READABLE},
+         "NonCompliant", "no block of public access, and its access control list grants READ to AllUsers", put(),
+         DELETE, caution="access control lists", severity="CRITICAL"),
+    Case("several groups and permissions are told", {**OBEYING, "OpenByAcl": {"AllUsers": ["READ", "WRITE"],
+         "AuthenticatedUsers": ["READ_ACP"]}}, "NonCompliant", "READ, WRITE to AllUsers and READ_ACP to Authent", put(),
+         DELETE, caution="access control lists", severity="CRITICAL"),
+    Case("a list that lets in nobody clears no object of being public", {**OBEYING, "OpenByAcl": {}}, "NonCompliant",
+         "no block", put(), DELETE, caution="objects may be public by their own"),
+    Case("what is open is critical even where it is closed at once", {**OBEYING, "OpenByAcl": READABLE}, "NonCompliant",
+         "READ to AllUsers", put(), DELETE, parameters=NOT_SPARED, severity="CRITICAL"),
     Case("the settings may want public buckets closed, too", {"PublicAccessBlock": None}, "NonCompliant", "no block",
          put(), DELETE, parameters=NOT_SPARED),
     Case("the settings count, not what was once asked", PUBLIC, "NonCompliant", "no block", put(), DELETE,
