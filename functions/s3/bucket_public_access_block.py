@@ -85,7 +85,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         if not missing:
             return state
         bucket.require_home(aws, context)
-        if missing & {*_OF_POLICIES} and context.parameters["spare_public"]:
+        if missing & {*_OF_POLICIES}:
             state["PolicyIsPublic"] = _policy_is_public(aws, context)
         if missing & {*_OF_ACLS}:
             state["ObeysAcls"] = bucket.obeys_acls(aws, context)

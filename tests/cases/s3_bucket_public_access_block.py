@@ -6,7 +6,7 @@ from typing import Any
 
 from evenkeel.model import Call
 from tests.cases.case import Case
-from tests.making.s3 import open_bucket
+from tests.making.s3 import obeying_bucket
 from tests.world import ACCOUNT
 
 OWN = {"Bucket": "orders", "ExpectedBucketOwner": ACCOUNT}
@@ -35,7 +35,7 @@ DELETE = (Call("s3", "delete_public_access_block", OWN),)
 HALF = {"BlockPublicAcls": False, "IgnorePublicAcls": False}
 
 
-MAKE = {"AWS::S3::Bucket": open_bucket}  # AWS's defaults block public access
+MAKE = {"AWS::S3::Bucket": obeying_bucket}  # so that every question is asked: AWS's defaults block public access
 
 PUBLIC, OBEYING = {**OPEN, "PolicyIsPublic": True}, {**OPEN, "ObeysAcls": True}
 READABLE = {"AllUsers": ["READ"]}
@@ -68,10 +68,13 @@ CASES = (
          "no block", put(), DELETE, caution="objects may be public by their own"),
     Case("what is open is critical even where it is closed at once", {**OBEYING, "OpenByAcl": READABLE}, "NonCompliant",
          "READ to AllUsers", put(), DELETE, parameters=NOT_SPARED, severity="CRITICAL"),
-    Case("the settings may want public buckets closed, too", {"PublicAccessBlock": None}, "NonCompliant", "no block",
-         put(), DELETE, parameters=NOT_SPARED),
-    Case("the settings count, not what was once asked", PUBLIC, "NonCompliant", "no block", put(), DELETE,
+    Case("the settings may want public buckets closed, too", PUBLIC, "NonCompliant", "no block", put(), DELETE,
+         parameters=NOT_SPARED),
+    Case("the settings may want objects closed, too", OBEYING, "NonCompliant", "no block", put(), DELETE,
          parameters=NOT_SPARED),
     Case("a new bucket is like any other", PUBLIC, "NonCompliant", "no block", put(), DELETE,
          caution="policy is public", creates=True),
 )  # fmt: skip
+
+SETTINGS = {"parameters": NOT_SPARED}
+"""With these, buckets that obey access control lists are changed, too."""

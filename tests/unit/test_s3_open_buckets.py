@@ -8,7 +8,7 @@ import pytest
 
 from evenkeel.registry import all_controls
 from evenkeel.telling import MOST
-from tests.making.s3 import open_bucket
+from tests.making.s3 import obeying_bucket
 from tests.unit.s3_running import BLOCK, run
 from tests.world import ACCOUNT, client, request
 
@@ -20,9 +20,7 @@ FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPu
 
 def _obeying(acl: str) -> str:
     """Make a bucket without a block that obeys its access control list; return its ARN."""
-    arn = open_bucket()
-    rules = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
-    client("s3").put_bucket_ownership_controls(Bucket="orders-open", OwnershipControls=rules)
+    arn = obeying_bucket()
     client("s3").put_bucket_acl(Bucket="orders-open", ACL=acl)
     return arn
 

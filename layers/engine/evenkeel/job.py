@@ -81,6 +81,7 @@ class Job:
             now,
             actor=request.actor,
             creates=request.creates,
+            event=request.cause.event_name,
             found=request.cause.origin in {"config", "securityhub"},
         )
         state = self.control.read(self.aws, context)
