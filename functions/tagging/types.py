@@ -222,7 +222,7 @@ TYPES = (
                   "(DeletedDate && 'the secret is being deleted')}", "secretsmanager:DescribeSecret"),
              unless="[responseElements.arn, responseElements.aRN, requestParameters.secretId][?@ && contains(@, '!')]",
              changed_by=("ReplicateSecretToRegions", "UntagResource"),
-             changed_at="responseElements.arn || responseElements.aRN || requestParameters.secretId",
+             changed_at="responseElements.arn || requestParameters.secretId",
              replicates=True),
     # Without the metadata only, it would want the key of an encrypted definition (API reference, DescribeStateMachine).
     Taggable("AWS::StepFunctions::StateMachine", "arn:{partition}:states:{region}:{account}:stateMachine:{id}",

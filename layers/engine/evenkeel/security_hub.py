@@ -29,7 +29,7 @@ _MAX_ID, _MAX_PRODUCT = 512, 2048  # characters; Security Hub API reference, Aws
 _ACCOUNT = "AWS::::Account:"  # what a finding about a whole account has for its resource's ARN
 # RDS's findings may name a database by its resource id, under a type that no ARN of RDS has: "dbcluster/cluster-AB12…",
 # "dbinstance:db-AB12…". The type is brought into the ARN's form; the control finds the name by the id.
-_RDS_ID = re.compile(r"(arn:[^:]+:rds:[^:]*:[^:]*):db(?:(cluster)|instance)[:/]((?:cluster|db)-[A-Z0-9]+)")
+_RDS_ID = re.compile(r"(arn:[^:]+:rds:[^:]*:[^:]*):db(?:(cluster)|instance)[:/]([A-Za-z0-9-]+)")
 
 
 def wanted(ids: Sequence[str], account: str, region: str) -> dict[str, Any]:
