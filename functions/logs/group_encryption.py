@@ -51,18 +51,19 @@ class GroupEncryption(Control):
     )
     triggers = (
         CloudTrail("logs.amazonaws.com", ("CreateLogGroup",), at="requestParameters.logGroupName", creates=True),
-        # With a resourceIdentifier these calls are about stored query results, not about a group.
+        # A resourceIdentifier is the ARN of a group, or of all stored query results (API reference, AssociateKmsKey and
+        # DisassociateKmsKey).
         CloudTrail(
             "logs.amazonaws.com",
             ("AssociateKmsKey",),
-            at="requestParameters.logGroupName",
-            unless="requestParameters.resourceIdentifier",
+            at="requestParameters.logGroupName || requestParameters.resourceIdentifier",
+            unless="contains(requestParameters.resourceIdentifier, ':query-result:') && 'query results'",
         ),
         CloudTrail(
             "logs.amazonaws.com",
             ("DisassociateKmsKey",),
-            at="requestParameters.logGroupName",
-            unless="requestParameters.resourceIdentifier",
+            at="requestParameters.logGroupName || requestParameters.resourceIdentifier",
+            unless="contains(requestParameters.resourceIdentifier, ':query-result:') && 'query results'",
             weakens=True,
         ),
         Config(group.RESOURCE_TYPE),

@@ -51,6 +51,7 @@ CREATED = (
         at=f"{_INSTANCE_AT} || requestParameters.targetDBInstanceIdentifier",
         creates=True,
         arn=INSTANCE,
+        lower_case=True,
     ),
     CloudTrail(
         _SOURCE,
@@ -58,10 +59,15 @@ CREATED = (
         at=_CLUSTER_AT,
         creates=True,
         arn=CLUSTER,
+        lower_case=True,
     ),
 )
-INSTANCE_CHANGED = CloudTrail(_SOURCE, ("ModifyDBInstance", "StartDBInstance"), at=_INSTANCE_AT, arn=INSTANCE)
-CLUSTER_CHANGED = CloudTrail(_SOURCE, ("ModifyDBCluster", "StartDBCluster"), at=_CLUSTER_AT, arn=CLUSTER)
+INSTANCE_CHANGED = CloudTrail(
+    _SOURCE, ("ModifyDBInstance", "StartDBInstance"), at=_INSTANCE_AT, arn=INSTANCE, lower_case=True
+)
+CLUSTER_CHANGED = CloudTrail(
+    _SOURCE, ("ModifyDBCluster", "StartDBCluster"), at=_CLUSTER_AT, arn=CLUSTER, lower_case=True
+)
 # A call may rename, too: both names are looked at, for one of them is not there. The new one is kept in lower case (API
 # reference, ModifyDBInstance and ModifyDBCluster). Where it comes in the maintenance window, the setting, which holds
 # at once, is seen under the old name.
@@ -69,7 +75,7 @@ INSTANCE_RENAMED = CloudTrail(
     _SOURCE,
     ("ModifyDBInstance",),
     at="requestParameters.newDBInstanceIdentifier",
-    unless="!requestParameters.newDBInstanceIdentifier && 'not renamed'",
+    unless="!(requestParameters.newDBInstanceIdentifier) && 'not renamed'",
     creates=True,
     arn=INSTANCE,
     lower_case=True,
@@ -78,10 +84,26 @@ CLUSTER_RENAMED = CloudTrail(
     _SOURCE,
     ("ModifyDBCluster",),
     at="requestParameters.newDBClusterIdentifier",
-    unless="!requestParameters.newDBClusterIdentifier && 'not renamed'",
+    unless="!(requestParameters.newDBClusterIdentifier) && 'not renamed'",
     creates=True,
     arn=CLUSTER,
     lower_case=True,
+)
+# A deployment's databases are named once they are there, at the latest by the call that switches over; until then only
+# the source is. The fields are those of the API's BlueGreenDeployment; that CloudTrail writes them without that name,
+# as it does for a DBInstance, is inferred, so both are read.
+_DEPLOYMENT = "responseElements.[@, blueGreenDeployment][]"
+_GREEN = f"{_DEPLOYMENT}.[target, switchoverDetails[].targetMember][][]"
+_BLUE = f"{_DEPLOYMENT}.[source, switchoverDetails[].sourceMember][][]"
+BLUE_GREEN = tuple(
+    trigger
+    for arn in (INSTANCE, CLUSTER)
+    for trigger in (
+        CloudTrail(
+            _SOURCE, ("CreateBlueGreenDeployment",), at=f"{_GREEN} || requestParameters.source", creates=True, arn=arn
+        ),
+        CloudTrail(_SOURCE, ("SwitchoverBlueGreenDeployment",), at=f"[{_GREEN}, {_BLUE}][]", arn=arn),
+    )
 )
 APPEARS_WITHIN = timedelta(minutes=30)
 """A new name takes about ten minutes (RDS user guide, "Renaming a DB instance")."""

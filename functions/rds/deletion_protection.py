@@ -13,6 +13,8 @@ class DeletionProtection(database.DatabaseControl):
     """RDS instances and DB clusters are protected against deletion.
 
     Why: a wrong script or stolen credentials cannot delete a database with one call; it takes a second, visible one.
+        Not heard: a blue/green deployment's green databases while they are made, since no call names them; they are
+        read when the deployment is switched over.
     Blast radius: none for clients; it holds at once, without a restart. Whatever deletes the database fails from then
         on until protection is switched off, as when a CloudFormation or Terraform stack is torn down.
     Cost: none of its own; a database that a teardown could not delete goes on being billed.
@@ -32,6 +34,7 @@ class DeletionProtection(database.DatabaseControl):
     )
     triggers = (
         *database.CREATED,
+        *database.BLUE_GREEN,
         *(database.INSTANCE_CHANGED, database.INSTANCE_RENAMED),
         *(database.CLUSTER_CHANGED, database.CLUSTER_RENAMED),
         *database.RECORDED,

@@ -12,7 +12,9 @@ _SETTING = "PubliclyAccessible"
 class PublicAccess(database.DatabaseControl):
     """RDS instances are not publicly accessible.
 
-    Why: a database with a public address is one wrong security group away from everybody.
+    Why: a database with a public address is one wrong security group away from everybody. Not heard: a
+        blue/green deployment's green databases while they are made, since no call names them; they are read when the
+        deployment is switched over.
     Blast radius: clients outside the VPC lose the database at once; those inside do not notice, nothing restarts.
         A Multi-AZ DB cluster is only ever announced: its public access is set when it is made.
     Cost: none.
@@ -33,7 +35,12 @@ class PublicAccess(database.DatabaseControl):
         ),
         config_rule="rds-instance-public-access-check",
     )
-    triggers = (*database.CREATED, database.INSTANCE_CHANGED, database.INSTANCE_RENAMED, *database.RECORDED)
+    triggers = (
+        *database.CREATED,
+        *database.BLUE_GREEN,
+        *(database.INSTANCE_CHANGED, database.INSTANCE_RENAMED),
+        *database.RECORDED,
+    )
     permissions = (
         *database.READ_GRANTS,
         Grant(Stage.APPLY, ("rds:ModifyDBInstance",), on=database.INSTANCES),

@@ -39,6 +39,11 @@ _ARN = re.compile(r"arn:[a-z0-9\-]+:s3:::[A-Za-z0-9._\-]{1,255}")
 # S3 user guide, "General purpose bucket naming rules": suffixes of directory and table buckets, and of aliases.
 _OTHER_KINDS = ("--x-s3", "--table-s3", "-s3alias", "--ol-s3", ".mrap")
 _MAYBE_FOREIGN = frozenset({"AccessDenied", "MethodNotAllowed"})
+# S3 user guide, "Access control list (ACL) overview", predefined groups: anybody, and anybody with an AWS account.
+_STRANGERS = {
+    "http://acs.amazonaws.com/groups/global/AllUsers": "AllUsers",
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers": "AuthenticatedUsers",
+}
 _PAGE = 1000  # an account with a raised quota must ask for pages (S3 user guide, "General purpose bucket quotas")
 
 
@@ -102,3 +107,14 @@ def obeys_acls(aws: Aws, context: Context) -> bool:
     found = ask(aws, context, "get_bucket_ownership_controls", absent="OwnershipControlsNotFoundError")
     rules = found["OwnershipControls"]["Rules"] if found else []
     return not any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in rules)
+
+
+def granted_to_strangers(aws: Aws, context: Context) -> dict[str, list[str]]:
+    """Return what the bucket's own access control list grants to ``AllUsers`` and ``AuthenticatedUsers``."""
+    found = ask(aws, context, "get_bucket_acl") or {}
+    granted: dict[str, list[str]] = {}
+    for grant in found.get("Grants", []):
+        group = _STRANGERS.get(grant["Grantee"].get("URI", ""))
+        if group:
+            granted[group] = sorted({*granted.get(group, []), grant["Permission"]})
+    return dict(sorted(granted.items()))

@@ -12,7 +12,8 @@ from s3 import bucket
 if TYPE_CHECKING:
     from evenkeel.aws import Aws
 
-_OF_ACLS = ("BlockPublicAcls", "IgnorePublicAcls")
+_IGNORE = "IgnorePublicAcls"
+_OF_ACLS = ("BlockPublicAcls", _IGNORE)
 _OF_POLICIES = ("BlockPublicPolicy", "RestrictPublicBuckets")
 _FLAGS = (*_OF_ACLS, *_OF_POLICIES)
 
@@ -22,6 +23,9 @@ class BucketPublicAccessBlock(bucket.BucketControl):
 
     Why: one wrong policy or access control list does not lay a bucket open. An account's or organization's own block
       covers its buckets, too, but does not replace the bucket's in the standards, and it can be lifted for all at once.
+      A bucket whose own access control list lets in AllUsers or AuthenticatedUsers is critical, since it is open now
+      unless such a wider block covers it. Not heard: access control lists of single objects (PutObjectAcl is a data
+      event); so a bucket that obeys such lists is never taken for closed.
     Blast radius: a bucket whose policy is public, or that obeys access control lists, may serve strangers on purpose;
       it is announced, not changed, while spare_public is true. Public policies of access points are not looked at.
     Cost: none.
@@ -62,7 +66,10 @@ class BucketPublicAccessBlock(bucket.BucketControl):
     permissions = (
         Grant(
             Stage.READ,
-            ("s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicyStatus", "s3:GetBucketOwnershipControls"),
+            (
+                *("s3:GetBucketPublicAccessBlock", "s3:GetBucketPolicyStatus"),
+                *("s3:GetBucketOwnershipControls", "s3:GetBucketAcl"),
+            ),
         ),
         bucket.HOME_GRANT,
         Grant(Stage.APPLY, ("s3:PutBucketPublicAccessBlock",)),
@@ -72,7 +79,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
     parameters = {"spare_public": True}
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask for the block; who would be shut out only where something is missing from it, and matters."""
+        """Ask for the block; what is open, and who would be shut out, only where something is missing from it."""
         found = bucket.ask(aws, context, "get_public_access_block", absent="NoSuchPublicAccessBlockConfiguration")
         block = found and {flag: bool(found["PublicAccessBlockConfiguration"].get(flag)) for flag in _FLAGS}
         state: State = {"PublicAccessBlock": block}
@@ -80,12 +87,12 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         if not missing:
             return state
         bucket.require_home(aws, context)
-        if not context.parameters["spare_public"]:
-            return state
         if missing & {*_OF_POLICIES}:
             state["PolicyIsPublic"] = _policy_is_public(aws, context)
-        if missing & {*_OF_ACLS} and not state.get("PolicyIsPublic"):
+        if missing & {*_OF_ACLS}:
             state["ObeysAcls"] = bucket.obeys_acls(aws, context)
+        if state.get("ObeysAcls") and _IGNORE in missing:
+            state["OpenByAcl"] = bucket.granted_to_strangers(aws, context)
         return state
 
     def judge(self, state: State, context: Context) -> Judgement:
@@ -98,12 +105,17 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         change = Change((_put(context, dict.fromkeys(_FLAGS, True)),), (back,))
         told = ", ".join(flag for flag in _FLAGS if flag in missing)
         reason = f"its block of public access lacks {told}" if former else "it has no block of public access"
+        strangers = state.get("OpenByAcl")
+        if strangers:
+            granted = " and ".join(f"{', '.join(strangers[group])} to {group}" for group in strangers)
+            reason = f"{reason}, and its access control list grants {granted}"
+        severity = Severity.CRITICAL if strangers else None
         kind, caution = _shut_out(state, context)
-        return NonCompliant(reason, change, caution=caution, kind=kind)
+        return NonCompliant(reason, change, caution=caution, kind=kind, severity=severity)
 
     def essence(self, state: State) -> Any:
-        """Compare the block; none is not the same as one with its four parts off."""
-        return state["PublicAccessBlock"]
+        """Compare the block and what is open; no block is not the same as one with its four parts off."""
+        return [state["PublicAccessBlock"], bool(state.get("PolicyIsPublic")), state.get("OpenByAcl") or {}]
 
 
 def _missing(state: State) -> set[str]:

@@ -6,6 +6,7 @@ A policy is the text that S3 keeps. Nothing in it is changed but by the statemen
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from evenkeel.arns import like
@@ -16,6 +17,19 @@ SID = "EvenkeelDenyInsecureTransport"
 _KEY = "aws:securetransport"  # keys of conditions are not case-sensitive (IAM user guide, "Condition")
 _OPERATORS = frozenset({"bool", "boolifexists"})
 _EVERYTHING = frozenset({"*", "s3:*"})
+# An operator that fails where the key is not in the request: no negation, no IfExists, no ForAllValues (IAM user guide,
+# "IAM JSON policy elements: Condition operators").
+_POSITIVE = re.compile(r"(foranyvalue:)?(stringequals|stringequalsignorecase|stringlike|arnequals|arnlike|ipaddress)")
+# Keys of signed requests (IAM user guide, "AWS global condition context keys"): of the caller's, or of the service's
+# that calls on somebody's behalf.
+_OF_SIGNERS = frozenset(
+    f"aws:{key}"
+    for key in (
+        *("principalaccount", "principalarn", "principalorgid", "principalorgpaths", "userid", "username"),
+        *("sourceaccount", "sourcearn", "sourceorgid", "sourceorgpaths"),
+    )
+) | {"kms:calleraccount"}
+_OF_NETWORKS = frozenset({"aws:sourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"})
 # Keys that only wildcards match, a short and a long one: a pattern that matches both matches every key.
 _ANY_KEYS = ("/\x00", "/\x00\x01\x02\x03")
 
@@ -37,10 +51,18 @@ def spares(policy: str) -> str:
     return ""
 
 
-def lets_strangers_in(policy: str) -> bool:
-    """Say whether a statement allows something to callers who need not sign, under whatever conditions."""
+def lets_strangers_in(policy: str) -> str:
+    """Return who may come in without a signature, by a statement that allows something; empty where nobody may.
+
+    A network is a bound, too, but does not make its callers sign.
+    """
     allowing = [each for each in _statements(policy) if each.get("Effect") == "Allow"]
-    return any("NotPrincipal" in each or _everybody(each.get("Principal"), any_kind=True) for each in allowing)
+    allowing = [each for each in allowing if "NotPrincipal" in each or _everybody(each.get("Principal"), any_kind=True)]
+    anonymous = [each for each in allowing if not _binds(each, _OF_SIGNERS)]
+    if not anonymous:
+        return ""
+    networks_only = all(_binds(each, _OF_NETWORKS) for each in anonymous)
+    return "callers of a network" if networks_only else "everybody"
 
 
 def merged(policy: str | None, bucket_arn: str) -> str:
@@ -97,6 +119,14 @@ def _tests(statement: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     ]
+
+
+def _binds(statement: dict[str, Any], keys: frozenset[str]) -> bool:
+    """Say whether one of a statement's conditions holds only for requests that have one of these keys."""
+    return any(
+        key in keys and _POSITIVE.fullmatch(operator) and not any(set(value) <= {"*", "?"} for value in values)
+        for operator, key, values in _tests(statement)
+    )
 
 
 def _http(tests: list[tuple[str, str, list[str]]]) -> bool:

@@ -110,8 +110,11 @@ def _cut_off(state: State) -> tuple[str, str]:
         told = f"its policy denies plain HTTP in {spared} and spares some callers: ask whoever wrote that"
         return "spares some", told
     # A public policy is announced for a second reason: under BlockPublicPolicy S3 would refuse to take it again.
-    if policy.lets_strangers_in(former):
-        told = "its policy lets in callers who need not sign: they may speak plain HTTP, as a website's visitors do"
+    strangers = policy.lets_strangers_in(former)
+    if strangers:
+        told = (
+            f"its policy lets in {strangers} without a signature: they may speak plain HTTP, as a website's visitors do"
+        )
         return "lets strangers in", told
     if state["ObeysAcls"]:
         told = "it obeys access control lists: strangers may read its objects over plain HTTP"

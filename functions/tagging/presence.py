@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jmespath
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     from evenkeel.model import Resource
     from tagging.types import Taggable
 
+_SUFFIXED = re.compile(r".+-[A-Za-z0-9]{6}")
 
-def spared(aws: Aws, kind: Taggable, resource: Resource) -> str:
-    """Say why a resource takes no tags here, in one call; nothing where it does.
+
+def obstacle(aws: Aws, kind: Taggable, resource: Resource) -> dict[str, str]:
+    """Return why a resource cannot be tagged here (``Spared``), or not yet (``Busy``), in one call; else nothing.
 
     GetResources leaves out what was never tagged, what is gone and what another region has, all alike.
 
@@ -33,9 +37,24 @@ def spared(aws: Aws, kind: Taggable, resource: Resource) -> str:
         if one and one["id"] and resource_arn(kind.arn, one["id"], place) == resource.arn:
             elsewhere = one.get("region") or resource.region
             if elsewhere != resource.region:
-                return f"it is in {elsewhere}; tags are read and set in a resource's own region only"
-            return one.get("spared") or ""
+                return {"Spared": f"it is in {elsewhere}; tags are read and set in a resource's own region only"}
+            return {key: one[name] for key, name in (("Spared", "spared"), ("Busy", "busy")) if one.get(name)}
     raise ResourceMissingError(f"{resource.arn}: {look.operation} of {kind.listing.service} answers without it")
+
+
+def own_name(aws: Aws, kind: Taggable, resource: Resource) -> Resource:
+    """Return a resource by its ARN. UntagResource may name a secret by its name, which is only part of its ARN.
+
+    An ARN ends in a hyphen and six characters that AWS adds (Secrets Manager API reference, CreateSecret, which advises
+    against names that end so).
+
+    Raises:
+        ClientError: as AWS answered.
+    """
+    name = kind.name(resource.arn)
+    if not kind.replicates or _SUFFIXED.fullmatch(name):
+        return resource
+    return replace(resource, arn=aws(kind.listing.service, kind.look.operation, SecretId=name)["ARN"])
 
 
 def _filled(params: Any, arn: str, name: str) -> Any:

@@ -18,19 +18,21 @@ from evenkeel.model import (
     Mode,
     NonCompliant,
     NotApplicable,
+    NotReady,
     Place,
     Severity,
     State,
 )
 from evenkeel.tags import TAGGING, read_tags
 from evenkeel.triggers import CloudTrail, Config, TagChange
-from tagging.presence import spared
+from tagging.presence import obstacle, own_name
 from tagging.types import TYPES, Listing, Taggable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from evenkeel.aws import Aws
+    from evenkeel.model import Resource
 
 _OWNER = "Owner"
 # AWS Batch user guide, "Tag restrictions", and so for every service: these characters, 50 tags, keys to 128 characters
@@ -63,7 +65,9 @@ def _look(kind: Taggable) -> Grant:
 class RequiredTags(Control):
     """Resources carry the required tags, and nobody's own tag is ever changed.
 
-    Why: an alert, a bill or a leaked resource can be brought to somebody.
+    Why: an alert, a bill or a leaked resource can be brought to somebody. Not heard: volumes that are made with
+        an instance or by CreateReplaceRootVolumeTask, since no event names them, and green databases of a blue/green
+        deployment; `evenkeel run` finds them. A replica of a secret is left alone: it gets its primary's tags.
     Blast radius: a tag may matter to tag-based permissions; only missing keys are added, only with known values.
     Cost: none.
     Undo: the keys that were added are taken off again.
@@ -85,8 +89,21 @@ class RequiredTags(Control):
                 creates=True,
                 unless=kind.unless,
                 arn=kind.arn,
+                lower_case=kind.lower_case,
             )
             for kind in TYPES
+        ),
+        *(
+            CloudTrail(
+                f"{kind.service}.amazonaws.com",
+                kind.changed_by,
+                at=kind.changed_at,
+                unless=kind.unless,
+                arn=kind.arn,
+                settles=True,
+            )
+            for kind in TYPES
+            if kind.changed_by
         ),
         *(TagChange(service) for service in sorted({kind.service for kind in TYPES})),
         *(Config(kind.cfn_type, arn=kind.arn) for kind in TYPES if kind.config),
@@ -130,34 +147,50 @@ class RequiredTags(Control):
         """Read the tags; where there are none, look whether the resource is there and takes any."""
         arn = context.resource.arn
         tags, kind = read_tags(aws, arn), _kind(arn)
-        reason = spared(aws, kind, context.resource) if kind and not tags else ""
-        return {"Tags": tags, "Spared": reason} if reason else {"Tags": tags}
+        lacks = any(not tags.get(key) for key in context.parameters["required"])
+        if kind and (not tags or (lacks and kind.replicates)):
+            return {"Tags": tags, **obstacle(aws, kind, context.resource)}
+        return {"Tags": tags}
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find required keys that are missing or empty; add those whose value is known."""
         if state.get("Spared"):
             return NotApplicable(state["Spared"])
-        tags, values = state["Tags"], context.parameters["values"]
-        missing = [key for key in context.parameters["required"] if not tags.get(key)]
-        if not missing:
+        tags, required = state["Tags"], context.parameters["required"]
+        missing = [key for key in required if key not in tags]
+        empty = [key for key in required if key in tags and not tags[key]]
+        if not missing and not empty:
             return Compliant()
-        known = {key: values[key] for key in missing if key in values}
-        owner = _maker(context)
-        if _OWNER in missing and _OWNER not in known and owner:
-            known[_OWNER] = owner
-        # A key that somebody set to nothing is somebody's own tag: it is announced, not overwritten.
-        known = {key: value for key, value in known.items() if key not in tags}
-        unknown = [key for key in missing if key not in known]
-        remains = f"no value is known for {', '.join(unknown)}: tag it, or give the settings a value" if unknown else ""
-        lacks = f"lacks {', '.join(missing)}"
+        if state.get("Busy"):
+            return NotReady(state["Busy"])
+        others = _spelled_otherwise(missing, tags, required)
+        known = _values(context, [key for key in missing if key not in others])
+        unknown = [key for key in missing if key not in known and key not in others]
+        remains = "; ".join(
+            (
+                *(f"{key} is empty; Evenkeel never overwrites: give it a value" for key in empty),
+                *(
+                    f"{other} is there instead of {key}: rename it, keys are case-sensitive"
+                    for key, other in others.items()
+                ),
+                *(
+                    [f"no value is known for {', '.join(unknown)}: tag it, or give the settings a value"]
+                    if unknown
+                    else []
+                ),
+            )
+        )
+        lacks = [f"lacks {', '.join(missing)}"] if missing else []
+        reason = "; ".join((*lacks, *(f"{key} is empty" for key in empty)))
+        kind = "; ".join((reason, *others.values()))
         if not known:
-            return NonCompliant(lacks, remains=remains, kind=lacks)
+            return NonCompliant(reason, remains=remains, kind=kind)
         arns = [context.resource.arn]
         change = Change(
             calls=(Call(TAGGING, "tag_resources", {"ResourceARNList": arns, "Tags": known}),),
             undo=(Call(TAGGING, "untag_resources", {"ResourceARNList": arns, "TagKeys": sorted(known)}),),
         )
-        return NonCompliant(lacks, change, remains=remains, kind=lacks)
+        return NonCompliant(reason, change, remains=remains, kind=kind)
 
     def fault(self, state: State) -> Any:
         """Leave it to the finding's kind, which names the keys: tags that are not required change from day to day."""
@@ -168,6 +201,11 @@ class RequiredTags(Control):
             for page in _pages(aws, kind.listing, place):
                 for value in jmespath.search(kind.listing.path, page) or []:
                     yield resource_arn(kind.arn, value, place)
+
+    def resolve(self, aws: Aws, resource: Resource) -> Resource:
+        """Return a secret by its ARN, where the event has its name."""
+        kind = _kind(resource.arn)
+        return own_name(aws, kind, resource) if kind else resource
 
     def applies_to(self, arn: str) -> bool:
         """Say whether one of the types has this ARN."""
@@ -207,6 +245,24 @@ def _is_key(key: Any) -> bool:
     if not isinstance(key, str) or len(key) > _LONGEST_KEY:
         return False
     return bool(key.strip()) and not _FORBIDDEN.search(key) and not key.lower().startswith("aws:")
+
+
+def _spelled_otherwise(missing: list[str], tags: Mapping[str, str], required: list[str]) -> dict[str, str]:
+    """Return missing keys that are there in other letters (``owner`` for ``Owner``), each with the key that is there.
+
+    A second key that differs in case only would be two answers to one question.
+    """
+    folded = {key.casefold(): key for key in tags if key not in required}
+    return {key: folded[key.casefold()] for key in missing if key.casefold() in folded}
+
+
+def _values(context: Context, missing: list[str]) -> dict[str, str]:
+    """Return the values that are known for missing keys: the settings' first, then who made it for the owner."""
+    known = {key: value for key, value in context.parameters["values"].items() if key in missing}
+    owner = _maker(context)
+    if _OWNER in missing and _OWNER not in known and owner:
+        known[_OWNER] = owner
+    return known
 
 
 def _maker(context: Context) -> str:

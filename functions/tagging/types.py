@@ -41,8 +41,8 @@ class Look:
     path: str
     """JMESPath to one or a list of ``{id}``: ARN, id, name or URL. What is being deleted for good is left out.
 
-    Beside it may stand ``region``, where the answer knows resources of others, and ``spared``: why a resource that is
-    there takes no tags.
+    Besides it there may be ``region``, where the answer knows resources of others; ``spared``: why a resource cannot be
+    tagged; and ``busy``: why it cannot be tagged yet.
     """
     action: str
     scoped: bool = True
@@ -64,6 +64,14 @@ class Taggable:
     look: Look
     unless: str = ""
     """JMESPath into CloudTrail's ``detail`` that finds something where what was created is not to be tagged."""
+    changed_by: tuple[str, ...] = ()
+    """Calls after which an existing resource is read again; who makes them is not its maker."""
+    changed_at: str = ""
+    """JMESPath as ``at``, for ``changed_by``."""
+    lower_case: bool = False
+    """AWS keeps the name in lower case, however the caller spelled it."""
+    replicates: bool = False
+    """A copy in another region gets its tags from its primary only."""
     config: bool = True
     """AWS Config's rules name the resource by something that is in its ARN."""
     repeats_in: str = ""
@@ -129,10 +137,13 @@ TYPES = (
                   "(contains(['PendingDeletion', 'PendingReplicaDeletion'], KeyState) && 'the key is being deleted')}",
                   "kms:DescribeKey")),
     Taggable("AWS::DynamoDB::Table", "arn:{partition}:dynamodb:{region}:{account}:table/{id}",
-             ("CreateTable",), "responseElements.tableDescription.tableArn || requestParameters.tableName",
+             ("CreateTable", "ImportTable", "RestoreTableFromBackup", "RestoreTableToPointInTime"),
+             "responseElements.[tableDescription.tableArn, importTableDescription.tableArn][] || "
+             "requestParameters.[tableName, targetTableName, tableCreationParameters.tableName]",
              Listing("dynamodb", "list_tables", "TableNames[]", "dynamodb:ListTables"),
              Look("describe_table", {"TableName": "{id}"},
-                  "[Table][?TableStatus != 'DELETING'].{id: TableArn}", "dynamodb:DescribeTable")),
+                  "[Table][?TableStatus != 'DELETING'].{id: TableArn, "
+                  "busy: TableStatus == 'CREATING' && 'the table is being created'}", "dynamodb:DescribeTable")),
     Taggable("AWS::Logs::LogGroup", "arn:{partition}:logs:{region}:{account}:log-group:{id}",
              ("CreateLogGroup",), "requestParameters.logGroupName",
              Listing("logs", "describe_log_groups", "logGroups[].logGroupName", "logs:DescribeLogGroups"),
@@ -163,7 +174,6 @@ TYPES = (
              Look("get_topic_attributes", {"TopicArn": "{arn}"}, "Attributes.{id: TopicArn}",
                   "sns:GetTopicAttributes"),
              repeats_in="*"),  # SNS API reference, CreateTopic: "this action is idempotent"
-    # Volumes that come to be with their instance show in no event of their own.
     Taggable("AWS::EC2::Instance", "arn:{partition}:ec2:{region}:{account}:instance/{id}",
              ("RunInstances",), "responseElements.instancesSet.items[].instanceId",
              Listing("ec2", "describe_instances", f"{_INSTANCES}.InstanceId", "ec2:DescribeInstances",
@@ -171,7 +181,8 @@ TYPES = (
              Look("describe_instances", {"InstanceIds": ["{id}"]}, f"{_INSTANCES}.{{id: InstanceId}}",
                   "ec2:DescribeInstances", scoped=False, gone="InvalidInstanceID.NotFound")),
     Taggable("AWS::EC2::Volume", "arn:{partition}:ec2:{region}:{account}:volume/{id}",
-             ("CreateVolume",), "responseElements.volumeId",
+             ("CreateVolume", "CopyVolumes"),
+             "responseElements.[@, CopyVolumesResponse.volumeSet.item, volumeSet.items][].volumeId",
              Listing("ec2", "describe_volumes", f"{_VOLUMES}.VolumeId", "ec2:DescribeVolumes", page=_PAGE_OF_EC2),
              Look("describe_volumes", {"VolumeIds": ["{id}"]}, f"{_VOLUMES}.{{id: VolumeId}}",
                   "ec2:DescribeVolumes", scoped=False, gone="InvalidVolume.NotFound")),
@@ -199,15 +210,20 @@ TYPES = (
                      "elasticfilesystem:DescribeFileSystems"),
              Look("describe_file_systems", {"FileSystemId": "{id}"}, f"{_FILE_SYSTEMS}.{{id: FileSystemArn}}",
                   "elasticfilesystem:DescribeFileSystems", gone="FileSystemNotFound")),
-    # Secrets that a service keeps for itself (rds!db-…) are that service's.
+    # Secrets that a service keeps for itself (rds!db-…) are that service's. A replica "can't be updated independently
+    # from its primary secret" (user guide, "Promote a replica secret"); the primary gives it its tags.
     Taggable("AWS::SecretsManager::Secret", "arn:{partition}:secretsmanager:{region}:{account}:secret:{id}",
              ("CreateSecret",), "responseElements.arn || responseElements.aRN",
              Listing("secretsmanager", "list_secrets", "SecretList[?!OwningService].ARN",
                      "secretsmanager:ListSecrets"),
              Look("describe_secret", {"SecretId": "{arn}"},
-                  "{id: ARN, spared: (OwningService && 'a service keeps the secret for itself') || "
+                  "{id: ARN, region: PrimaryRegion, spared: "
+                  "(OwningService && 'a service keeps the secret for itself') || "
                   "(DeletedDate && 'the secret is being deleted')}", "secretsmanager:DescribeSecret"),
-             unless="[responseElements.arn, responseElements.aRN][?@ && contains(@, '!')]"),
+             unless="[responseElements.arn, responseElements.aRN, requestParameters.secretId][?@ && contains(@, '!')]",
+             changed_by=("ReplicateSecretToRegions", "UntagResource"),
+             changed_at="responseElements.arn || requestParameters.secretId",
+             replicates=True),
     # Without the metadata only, it would want the key of an encrypted definition (API reference, DescribeStateMachine).
     Taggable("AWS::StepFunctions::StateMachine", "arn:{partition}:states:{region}:{account}:stateMachine:{id}",
              ("CreateStateMachine",), "responseElements.stateMachineArn",
@@ -220,17 +236,19 @@ TYPES = (
     # A rule of Config names a database by its resource id (db-AB12…), which is no part of the ARN.
     Taggable("AWS::RDS::DBInstance", "arn:{partition}:rds:{region}:{account}:db:{id}",
              ("CreateDBInstance", "CreateDBInstanceReadReplica", "RestoreDBInstanceFromDBSnapshot",
-              "RestoreDBInstanceToPointInTime"), "responseElements.dBInstanceArn",
+              "RestoreDBInstanceFromS3", "RestoreDBInstanceToPointInTime"),
+             "responseElements.dBInstanceArn || requestParameters.[dBInstanceIdentifier, targetDBInstanceIdentifier]",
              Listing("rds", "describe_db_instances", f"{_DB_INSTANCES}.DBInstanceArn", "rds:DescribeDBInstances"),
              Look("describe_db_instances", {"DBInstanceIdentifier": "{id}"}, f"{_DB_INSTANCES}.{{id: DBInstanceArn}}",
                   "rds:DescribeDBInstances", gone="DBInstanceNotFound"),
-             config=False),
+             lower_case=True, config=False),
     Taggable("AWS::RDS::DBCluster", "arn:{partition}:rds:{region}:{account}:cluster:{id}",
-             ("CreateDBCluster", "RestoreDBClusterFromSnapshot", "RestoreDBClusterToPointInTime"),
-             "responseElements.dBClusterArn",
+             ("CreateDBCluster", "RestoreDBClusterFromS3", "RestoreDBClusterFromSnapshot",
+              "RestoreDBClusterToPointInTime"),
+             "responseElements.dBClusterArn || requestParameters.dBClusterIdentifier",
              Listing("rds", "describe_db_clusters", f"{_DB_CLUSTERS}.DBClusterArn", "rds:DescribeDBClusters"),
              Look("describe_db_clusters", {"DBClusterIdentifier": "{id}"}, f"{_DB_CLUSTERS}.{{id: DBClusterArn}}",
                   "rds:DescribeDBClusters", gone="DBClusterNotFoundFault"),
-             config=False),
+             lower_case=True, config=False),
 )
 # fmt: on

@@ -44,8 +44,11 @@ class Case:
     arn: str = ""
     """The resource's; where it is empty, the one that the group's tables speak of."""
     creates: bool = False
+    event: str = ""
     found: bool = False
     owner: str = ""
+    severity: str = ""
+    """The finding's, where it is not the control's."""
 
     def context(self, control: Control) -> Context:
         """Return the context of the look."""
@@ -54,7 +57,13 @@ class Case:
         resource = Resource(self.arn or PLACE.arn(template, _NAMES.get(control.group, "orders")), ACCOUNT, REGION)
         actor = Actor(owner=self.owner)
         return Context(
-            resource, {**filled, **self.parameters}, NOW, actor=actor, creates=self.creates, found=self.found
+            resource,
+            {**filled, **self.parameters},
+            NOW,
+            actor=actor,
+            creates=self.creates,
+            event=self.event,
+            found=self.found,
         )
 
 

@@ -36,11 +36,17 @@ def stopped(*, logged: bool = True, since: str = "2026-11-20 08:59 UTC", error: 
     return {"IsLogging": False, "LatestDeliveryError": error, "HasLogged": logged, "StoppedAt": since}
 
 
+def others(*telling: str, tells: bool = True, unasked: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """Return what is read besides, where the trail itself may not be enough."""
+    return {"Tells": tells, "Telling": list(telling), "Unasked": list(unasked), "MadeElsewhere": "", **more}
+
+
 def gone(*telling: str, elsewhere: str = "") -> dict[str, Any]:
     """Return what is read of a trail that is not there, with the others that still tell of changes."""
     return {"IsLogging": None, "Telling": list(telling), "MadeElsewhere": elsewhere}
 
 
+NEVER = stopped(logged=False, since="")
 START, STOP = ((Call("cloudtrail", operation, {"Name": ARN}),) for operation in ("start_logging", "stop_logging"))
 
 CASES = (
@@ -52,14 +58,32 @@ CASES = (
     Case("when it was stopped need not be known", stopped(since=""), "NonCompliant", "logging is off", START, STOP,
          residue=True),
     Case("a stopped trail whose files cannot be delivered needs people beside", stopped(error="AccessDenied"),
-         "NonCompliant", "off since", START, STOP, residue=True, remains="(AccessDenied); mend the bucket"),
+         "NonCompliant", "off since", START, STOP, residue=True, remains="(AccessDenied); fix the bucket"),
     Case("a stopped trail that tells of no change either needs people beside",
          {**stopped(), "Telling": [], "MadeElsewhere": ""}, "NonCompliant", "off since", START, STOP, residue=True,
          remains="may hear of no change any more"),
-    Case("a trail that never logged is its maker's to start", stopped(logged=False, since=""), "NonCompliant",
+    Case("a stopped trail says that nothing else is heard", stopped() | others(), "NonCompliant",
+         "UTC; no trail here is known to log write management events: nothing is heard at all",
+         START, STOP, residue=True),
+    Case("a stopped trail says what else is heard", stopped() | others(OTHER), "NonCompliant",
+         f"UTC; {OTHER} still tells of changes", START, STOP, residue=True),
+    Case("the only trail that never logged is started, and the alert says why", NEVER | others(), "NonCompliant",
+         "never started; no trail here is known to log write management events: nothing is heard at all", START, STOP,
+         residue=True),
+    Case("a second trail that never logged is its maker's to start", NEVER | others(OTHER), "NonCompliant",
+         f"never started; {OTHER} still tells of changes", START, STOP, residue=True,
+         caution="cost its owner something new"),
+    Case("a trail that may be the second is its maker's to start", NEVER | others(unasked=(OTHER,)), "NonCompliant",
          "never started", START, STOP, residue=True, caution="cost its owner something new"),
-    Case("a trail that never logged may have a bad bucket, too", stopped(logged=False, since="", error="NoSuchBucket"),
+    Case("a trail of data events that never logged would not help", NEVER | others(tells=False), "NonCompliant",
+         "nothing is heard at all", START, STOP, residue=True, caution="never logged", remains="may hear of no change"),
+    Case("a finding of an earlier version is judged as it was", NEVER, "NonCompliant", "never started", START, STOP,
+         residue=True, caution="cost its owner something new"),
+    Case("a trail that never logged may have a bad bucket, too", {**NEVER, "LatestDeliveryError": "NoSuchBucket"},
          "NonCompliant", "never started", START, STOP, residue=True, caution="never logged", remains="NoSuchBucket"),
+    Case("a trail that was made single-Region is for people", logs(**others(OneRegion=True)), "NonCompliant",
+         "the trail covers eu-west-1 only, and no multi-Region trail is known to log"),
+    Case("another trail covers the regions", logs(**others(OTHER, OneRegion=False)), "Compliant"),
     Case("files that cannot be delivered are for people", logs(LatestDeliveryError="NoSuchBucket"), "NonCompliant",
          "cannot be delivered (NoSuchBucket)"),
     Case("management events that nobody logs are for people", logs(Telling=[], MadeElsewhere=""), "NonCompliant",

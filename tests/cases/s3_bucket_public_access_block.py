@@ -6,7 +6,7 @@ from typing import Any
 
 from evenkeel.model import Call
 from tests.cases.case import Case
-from tests.making.s3 import open_bucket
+from tests.making.s3 import obeying_bucket
 from tests.world import ACCOUNT
 
 OWN = {"Bucket": "orders", "ExpectedBucketOwner": ACCOUNT}
@@ -35,9 +35,10 @@ DELETE = (Call("s3", "delete_public_access_block", OWN),)
 HALF = {"BlockPublicAcls": False, "IgnorePublicAcls": False}
 
 
-MAKE = {"AWS::S3::Bucket": open_bucket}  # AWS's defaults block public access
+MAKE = {"AWS::S3::Bucket": obeying_bucket}  # so that every question is asked: AWS's defaults block public access
 
 PUBLIC, OBEYING = {**OPEN, "PolicyIsPublic": True}, {**OPEN, "ObeysAcls": True}
+READABLE = {"AllUsers": ["READ"]}
 NOT_SPARED = {"spare_public": False}
 
 CASES = (
@@ -57,10 +58,23 @@ CASES = (
          DELETE, caution="access control lists"),
     Case("of two reasons the policy is told", {**PUBLIC, "ObeysAcls": True}, "NonCompliant", "no block", put(), DELETE,
          caution="policy is public"),
-    Case("the settings may want public buckets closed, too", {"PublicAccessBlock": None}, "NonCompliant", "no block",
-         put(), DELETE, parameters=NOT_SPARED),
-    Case("the settings count, not what was once asked", PUBLIC, "NonCompliant", "no block", put(), DELETE,
+    Case("what the access control list lets in is told, and critical", {**OBEYING, "OpenByAcl": READABLE},
+         "NonCompliant", "no block of public access, and its access control list grants READ to AllUsers", put(),
+         DELETE, caution="access control lists", severity="CRITICAL"),
+    Case("several groups and permissions are told", {**OBEYING, "OpenByAcl": {"AllUsers": ["READ", "WRITE"],
+         "AuthenticatedUsers": ["READ_ACP"]}}, "NonCompliant", "READ, WRITE to AllUsers and READ_ACP to Authent", put(),
+         DELETE, caution="access control lists", severity="CRITICAL"),
+    Case("a list that lets in nobody clears no object of being public", {**OBEYING, "OpenByAcl": {}}, "NonCompliant",
+         "no block", put(), DELETE, caution="objects may be public by their own"),
+    Case("what is open is critical even where it is closed at once", {**OBEYING, "OpenByAcl": READABLE}, "NonCompliant",
+         "READ to AllUsers", put(), DELETE, parameters=NOT_SPARED, severity="CRITICAL"),
+    Case("the settings may want public buckets closed, too", PUBLIC, "NonCompliant", "no block", put(), DELETE,
+         parameters=NOT_SPARED),
+    Case("the settings may want objects closed, too", OBEYING, "NonCompliant", "no block", put(), DELETE,
          parameters=NOT_SPARED),
     Case("a new bucket is like any other", PUBLIC, "NonCompliant", "no block", put(), DELETE,
          caution="policy is public", creates=True),
 )  # fmt: skip
+
+SETTINGS = {"parameters": NOT_SPARED}
+"""With these, buckets that obey access control lists are changed, too."""

@@ -29,6 +29,11 @@ def deny(**differs: Any) -> dict[str, Any]:
     return {name: value for name, value in {**whole, **differs}.items() if value is not None}
 
 
+def everybody(**conditions: Any) -> dict[str, Any]:
+    """Return a statement that lets everybody read, under conditions."""
+    return {**READER, "Principal": "*", **({"Condition": conditions} if conditions else {})}
+
+
 OURS = deny(Sid="EvenkeelDenyInsecureTransport")
 
 
@@ -95,7 +100,7 @@ CASES = (
     weak("letters of any alphabet stay", READER, Id="für alle"),
     weak("a test that the key is there", deny(Condition={"Null": {"aws:SecureTransport": "false"}})),
     weak("another key", deny(Condition={"Bool": {"aws:ViaAWSService": "false"}})),
-    weak("an Allow in all else like it", deny(Effect="Allow"), caution="need not sign"),
+    weak("an Allow in all else like it", deny(Effect="Allow"), caution="lets in everybody without a signature"),
     weak("the bucket is left out", deny(Resource=f"{ARN}/*")),
     weak("the objects are left out", deny(Resource=ARN)),
     weak("some objects are left out", deny(Resource=[ARN, f"{ARN}/a*"])),
@@ -109,12 +114,30 @@ CASES = (
          deny(Principal=None, NotPrincipal={"AWS": "arn:aws:iam::210987654321:role/old"}), caution="Tls and spares"),
     weak("one network is spared on purpose", READER, deny(Sid=None, Condition={**HTTP, **ELSEWHERE}),
          caution="statement 2 and"),
-    weak("a website", {**READER, "Principal": "*"}, caution="need not sign"),
+    weak("a website", {**READER, "Principal": "*"}, caution="lets in everybody without a signature"),
     weak("a mirror behind an endpoint",
          {**READER, "Principal": {"AWS": "*"}, "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}},
-         caution="need not sign"),
+         caution="lets in callers of a network without a signature"),
+    weak("the organization's callers sign", everybody(StringEquals={"aws:PrincipalOrgID": "o-a1b2c3d4e5"})),
+    weak("keys and operators in any case", everybody(stringlike={"AWS:principalorgid": ["o-a1*"]})),
+    weak("an organization's part", everybody(**{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a/r-b/*"}})),
+    weak("what calls on an account's behalf signs", everybody(StringEquals={"aws:SourceAccount": "123456789012"})),
+    weak("a topic's deliveries are signed", everybody(ArnLike={"aws:SourceArn": "arn:aws:sns:*:123456789012:*"})),
+    weak("all but an organization's callers", everybody(StringNotEquals={"aws:PrincipalOrgID": "o-a1b2c3d4e5"}),
+         caution="lets in everybody"),
+    weak("who has no organization passes", everybody(StringEqualsIfExists={"aws:PrincipalOrgID": "o-a1b2c3d4e5"}),
+         caution="lets in everybody"),
+    weak("of no value, all are right", everybody(**{"ForAllValues:StringEquals": {"aws:PrincipalOrgPaths": "o-a/*"}}),
+         caution="lets in everybody"),
+    weak("a bound that binds nobody", everybody(StringLike={"aws:PrincipalAccount": "*"}), caution="lets in everybody"),
+    weak("another condition binds nobody", everybody(Bool={"aws:SecureTransport": "true"}),
+         caution="lets in everybody"),
+    weak("a network's callers need not sign", everybody(IpAddress={"aws:SourceIp": "203.0.113.0/24"}),
+         caution="lets in callers of a network"),
+    weak("one open statement is enough", everybody(StringEquals={"aws:PrincipalOrgID": "o-a1b2c3d4e5"}),
+         everybody(IpAddress={"aws:SourceIp": "203.0.113.0/24"}), everybody(), caution="lets in everybody"),
     weak("all but one may read", {**READER, "Principal": None, "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}},
-         caution="need not sign"),
+         caution="lets in everybody without a signature"),
     weak("objects may be public by their own", READER, acls=True, caution="access control lists"),
     Case("objects may be public without any policy", {**NO_POLICY, "ObeysAcls": True}, "NonCompliant", "no policy",
          put(OURS), DELETE, caution="access control lists"),

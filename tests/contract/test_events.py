@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
+ITEMS = [example for example in MATCHES if "configurationItem" in example.event["detail"]]
 CALLS = [example for example in MATCHES if example.event["detail-type"] == API_CALL]
 
 
@@ -103,6 +104,23 @@ def test_call_that_failed_reaches_nobody(example: Example) -> None:
     event["detail"]["errorCode"] = "AccessDenied"
     assert not passes(example.control.group, event)
     assert events.parse(event, [example.control], PLACE).irrelevant
+
+
+@pytest.mark.parametrize("example", ITEMS, ids=str)
+def test_item_too_large_for_a_message_is_read_by_its_summary(example: Example) -> None:
+    """If this fails, AWS Config's record of a large resource reaches nobody, or ends among the dead letters."""
+    event = deepcopy(example.event)
+    detail = event["detail"]
+    detail["configurationItemSummary"] = {
+        name: value for name, value in detail.pop("configurationItem").items() if not isinstance(value, dict | list)
+    }
+    detail["messageType"] = "OversizedConfigurationItemChangeNotification"
+    assert passes(example.control.group, event)
+    [request] = events.parse(event, [example.control], PLACE).requests
+    assert request.resource.arn == example.resources[0]
+    detail["configurationItemSummary"]["configurationItemStatus"] = "ResourceDeleted"
+    assert not passes(example.control.group, event)
+    assert not events.parse(event, [example.control], PLACE).requests
 
 
 IDENTITIES = {

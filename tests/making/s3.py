@@ -18,4 +18,12 @@ def open_bucket(name: str = "orders-open") -> str:
     return arn
 
 
+def obeying_bucket(name: str = "orders-open") -> str:
+    """Make a bucket without a block that obeys access control lists; return its ARN."""
+    arn = open_bucket(name)
+    rules = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    client("s3").put_bucket_ownership_controls(Bucket=name, OwnershipControls=rules)
+    return arn
+
+
 MAKERS = {"AWS::S3::Bucket": (bucket, "arn:aws:s3:::1")}

@@ -86,10 +86,28 @@ def test_website_stays_open(place: Place, alice: Any) -> None:
     alice.delete_public_access_block(Bucket="website")
     _put(alice, "website", {**READER, "Principal": "*"})
     assert place.run("resume").exit_code == 0
-    for control, says in ((BLOCK, "policy is public"), (TLS, "need not sign")):
+    for control, says in ((BLOCK, "policy is public"), (TLS, "everybody without a signature")):
         assert says in place.outcome(arn, "ANNOUNCED", control)["detail"]
     assert not _is_blocked(alice, "website")
     assert _statements(alice, "website") == [_about("website", {**READER, "Principal": "*"})]
+
+
+def test_bucket_that_an_access_control_list_opens_is_critical(place: Place, alice: Any) -> None:
+    """If this fails, a bucket that somebody makes public hides behind the alert that it may become so."""
+    arn = _bucket(alice, "photos")
+    alice.put_bucket_ownership_controls(
+        Bucket="photos", OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+    alice.delete_public_access_block(Bucket="photos")
+    assert place.outcome(arn, "ANNOUNCED", BLOCK)["severity"] == "HIGH"
+    alice.put_bucket_acl(Bucket="photos", ACL="public-read")
+
+    def told() -> list[str]:
+        records = place.ask("audit", "list", "--resource", arn, "--control", BLOCK)
+        return [record["reason"] for record in records if record["severity"] == "CRITICAL"]
+
+    eventually(lambda: bool(told()), "an alert about the open bucket")
+    assert "its access control list grants READ to AllUsers" in told()[0]
 
 
 def test_statement_joins_the_owners_policy_and_leaves_it(place: Place, alice: Any) -> None:

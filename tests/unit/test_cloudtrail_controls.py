@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from evenkeel import events
+from evenkeel.registry import all_controls, groups
 from tests.making import logging_trail, trail
-from tests.world import client, request
+from tests.world import PLACE, client, cloudtrail, request
 
 if TYPE_CHECKING:
+    from evenkeel.model import Request
     from tests.world import World
 
 LOGGING = "cloudtrail-logging"
@@ -37,14 +40,15 @@ def _controls_calls(world: World) -> list[str]:
     return [name for name in world.wire.names() if name.startswith("cloudtrail:")]
 
 
-def test_stopped_trail_logs_again_after_two_questions(world: World) -> None:
+def test_stopped_trail_logs_again_after_three_questions(world: World) -> None:
     """If this fails, a stopped trail stays stopped, or precious time goes into questions that change nothing."""
     arn = logging_trail()
     client("cloudtrail").stop_logging(Name=arn)
     assert world.run(LOGGING, request(LOGGING, arn)).outcome == "REMEDIATED"
-    assert _controls_calls(world) == [*LOOK, "cloudtrail:StartLogging", *LOOK]
+    assert _controls_calls(world) == [*LOOK, "cloudtrail:DescribeTrails", "cloudtrail:StartLogging", *LOOK]
     assert _logs(arn)
     assert "logging is off since 20" in world.records()[0]["reason"]
+    assert "nothing is heard at all" in world.records()[0]["reason"]
     assert world.records()[0]["severity"] == "CRITICAL"
     assert world.run(LOGGING, request(LOGGING, arn)).outcome == "COMPLIANT"
     assert _controls_calls(world) == LOOK
@@ -90,8 +94,67 @@ def test_new_trail_is_given_the_time_to_be_started_by_its_maker(world: World) ->
     assert world.records() == []
 
 
-def test_trail_that_nobody_started_is_announced_and_not_started(world: World) -> None:
+def test_stopped_trail_says_who_still_tells(world: World) -> None:
+    """If this fails, on-call cannot tell a stopped second trail from a blind account."""
+    other, arn = logging_trail("other"), logging_trail()
+    client("cloudtrail").stop_logging(Name=arn)
+    assert world.run(LOGGING, request(LOGGING, arn)).outcome == "REMEDIATED"
+    assert f"{other} still tells of changes" in world.records()[0]["reason"]
+
+
+def test_only_trail_that_nobody_started_is_started(world: World) -> None:
+    """If this fails, an account whose only trail never logged stays blind, for fear of a cost that there is not."""
+    arn = trail()
+    world.now += timedelta(minutes=5)
+    wish = request(LOGGING, arn, creates=True)
+    assert world.run(LOGGING, wish, document={"schema_version": 1, "settle_seconds": 0}).outcome == "REMEDIATED"
+    assert _logs(arn)
+    record = world.records()[0]
+    assert (record["severity"], "nothing is heard at all" in record["reason"]) == ("CRITICAL", True)
+
+
+def _updated(world: World, arn: str) -> Request:
+    """Return the request that UpdateTrail leads to."""
+    event = cloudtrail(
+        "cloudtrail.amazonaws.com", "UpdateTrail", world.now,
+        requestParameters={"name": "orders", "isMultiRegionTrail": False}, responseElements={"trailARN": arn},
+    )  # fmt: skip
+    [found] = events.parse(event, groups()["cloudtrail"], PLACE).requests
+    return found
+
+
+def test_trail_that_is_made_single_region_is_announced(world: World) -> None:
+    """If this fails, one UpdateTrail deafens every other region, and nobody is told."""
+    arn = logging_trail(IsMultiRegionTrail=True)
+    assert world.run(LOGGING, _updated(world, arn)).outcome == "COMPLIANT"
+    client("cloudtrail").update_trail(Name=arn, IsMultiRegionTrail=False)
+    assert world.run(LOGGING, request(LOGGING, arn)).outcome == "COMPLIANT"
+    result = world.run(LOGGING, _updated(world, arn))
+    assert (result.outcome, "covers eu-west-1 only" in result.reason) == ("ANNOUNCED", True)
+    assert world.records()[0]["severity"] == "CRITICAL"
+    logging_trail("other", IsMultiRegionTrail=True)
+    assert world.run(LOGGING, _updated(world, arn)).outcome == "COMPLIANT"
+
+
+def test_essence_of_a_trail_is_what_is_not_heard() -> None:
+    """If this fails, a trail that falls deaf hides behind an earlier alert, or another trail keeps its undo."""
+    essence = all_controls()[LOGGING].essence
+    whole = {"IsLogging": True, "LatestDeliveryError": ""}
+    asked = {"Telling": [], "Unasked": [], "MadeElsewhere": ""}
+    seen = [
+        essence(whole),
+        essence({**whole, **asked, "Tells": False}),
+        essence({**whole, **asked, "Tells": True, "OneRegion": True}),
+    ]
+    assert len({str(each) for each in seen}) == 3
+    assert essence({**whole, **asked, "Tells": True}) == essence(whole)
+    stopped = {**whole, "IsLogging": False}
+    assert essence({**stopped, **asked}) == essence({**stopped, **asked, "Telling": ["other"]}) == [False]
+
+
+def test_second_trail_that_nobody_started_is_announced_and_not_started(world: World) -> None:
     """If this fails, Evenkeel starts a trail that its owner never paid for, or keeps silent about it."""
+    logging_trail("other")
     arn = trail()
     world.now += timedelta(minutes=5)
     wish = request(LOGGING, arn, creates=True)
@@ -188,7 +251,7 @@ def test_trail_that_cannot_deliver_is_started_and_told(world: World) -> None:
     world.wire.answer("cloudtrail", "GetTrailStatus", {"IsLogging": False, **bad})
     world.wire.answer("cloudtrail", "GetTrailStatus", {"IsLogging": True, **bad}, times=9)
     result = world.run(LOGGING, request(LOGGING, arn))
-    assert (result.outcome, "(AccessDenied); mend the bucket" in result.reason) == ("PARTIAL", True)
+    assert (result.outcome, "(AccessDenied); fix the bucket" in result.reason) == ("PARTIAL", True)
     assert world.wire.params("StartLogging") == [{"Name": arn}]
 
 

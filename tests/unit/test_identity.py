@@ -19,6 +19,17 @@ def _role(name: str, session: str = "", **context: Any) -> dict[str, Any]:
     }
 
 
+def _federated(principal: str, **context: Any) -> dict[str, Any]:
+    """Return the identity of a session that GetFederationToken gave; its issuer is the IAM user who asked for it."""
+    return {
+        "type": "FederatedUser",
+        "principalId": principal,
+        "arn": "arn:aws:sts::123456789012:federated-user/from-arn",
+        "accountId": "123456789012",
+        "sessionContext": {"sessionIssuer": {"type": "IAMUser", "userName": "broker"}, **context},
+    }
+
+
 SSO = "AWSReservedSSO_Admin_0123456789abcdef"
 
 
@@ -36,6 +47,11 @@ SSO = "AWSReservedSSO_Admin_0123456789abcdef"
         (_role(SSO, "bob@example.com", sourceIdentity="carol"), "carol"),
         ({"type": "Root", "sessionContext": {"sourceIdentity": "carol"}}, "carol"),
         ({"type": "WebIdentityUser", "userName": "dave"}, "dave"),
+        (_federated("123456789012:erin"), "erin"),
+        (_federated("123456789012:erin@example.com"), "erin@example.com"),
+        (_federated("123456789012"), "from-arn"),
+        ({**_federated(""), "arn": None}, ""),
+        (_federated("123456789012:erin", sourceIdentity="carol"), "carol"),
         ({"type": "IdentityCenterUser", "onBehalfOf": {"userId": "u-1", "identityStoreArn": "x"}}, "u-1"),
         ({"type": "IdentityCenterUser", "onBehalfOf": {}}, ""),
         ({"type": "IdentityCenterUser", "onBehalfOf": "x", "invokedBy": "s"}, "aws:s"),

@@ -37,6 +37,7 @@ def test_judgement(control: Control, case: Case) -> None:
         assert case.caution in judged.caution
         assert bool(judged.remains) is bool(case.remains)
         assert case.remains in judged.remains
+        assert (judged.severity or "") == case.severity
 
 
 @pytest.mark.parametrize("control", all_controls().values(), ids=lambda control: control.id)

@@ -55,6 +55,7 @@ def test_types_of_config_make_two_patterns() -> None:
     """If this fails, Config's verdicts or items do not wake a control."""
     found = _patterns(Config("AWS::SQS::Queue"), Config("AWS::KMS::Key"), Config("AWS::KMS::Key"))
     types = ["AWS::KMS::Key", "AWS::SQS::Queue"]
+    item = {"resourceType": types, "configurationItemStatus": ["OK", "ResourceDiscovered"]}
     assert found == {
         "ConfigRule": {
             "source": ["aws.config"],
@@ -64,12 +65,7 @@ def test_types_of_config_make_two_patterns() -> None:
         "ConfigItem": {
             "source": ["aws.config"],
             "detail-type": ["Config Configuration Item Change"],
-            "detail": {
-                "configurationItem": {
-                    "resourceType": types,
-                    "configurationItemStatus": ["OK", "ResourceDiscovered"],
-                }
-            },
+            "detail": {"$or": [{"configurationItem": item}, {"configurationItemSummary": item}]},
         },
     }
 

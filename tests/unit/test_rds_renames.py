@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import events
 from evenkeel.registry import groups
+from rds import database
 from tests.making.rds import instance
 from tests.moto_gaps.rds import held
 from tests.world import PLACE, client, cloudtrail
@@ -75,3 +76,12 @@ def test_new_name_that_does_not_come_is_waited_for_half_an_hour(world: World) ->
         result = _again(world, result)
     assert result.outcome == "GONE"
     assert timedelta(minutes=30) <= world.now - began < timedelta(minutes=45)
+
+
+def test_change_without_a_new_name_is_no_rename() -> None:
+    """If this fails, every change of a database counts as a rename that names nothing."""
+    for trigger in (database.INSTANCE_RENAMED, database.CLUSTER_RENAMED):
+        plain = {"eventSource": trigger.source, "eventName": trigger.names[0], "requestParameters": {}}
+        new_name = trigger.at.rpartition(".")[2]
+        assert not trigger.matches(plain)
+        assert trigger.matches({**plain, "requestParameters": {new_name: "carts"}})

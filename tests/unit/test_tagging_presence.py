@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
 
+from evenkeel import events
 from evenkeel.aws import Aws
-from evenkeel.registry import all_controls
+from evenkeel.registry import all_controls, groups
 from tagging.types import TYPES, Taggable
 from tests import making
 from tests.contract.permissions import pascal
-from tests.world import ACCOUNT, PLACE, REGION, World, client, request
+from tests.moto_gaps.dynamodb import creating
+from tests.world import ACCOUNT, PLACE, REGION, World, client, cloudtrail, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,3 +197,61 @@ def test_what_makes_no_pages_by_itself_is_asked_for_pages(world: World) -> None:
              "DescribeVolumes": "MaxResults", "DescribeNatGateways": "MaxResults"}  # fmt: skip
     for operation, size in sizes.items():
         assert [0 < call[size] <= 1000 for call in world.wire.params(operation)] == [True]
+
+
+def test_table_that_is_being_restored_is_tagged_once_it_is_there(world: World) -> None:
+    """If this fails, a restored table, for minutes or hours in the making, is never tagged, or counts as failed."""
+    arn = making.BY_TYPE["AWS::DynamoDB::Table"]()
+    with creating(arn.rpartition("/")[2]):
+        first = _run(world, arn, creates=True)
+    assert (first.outcome, "the table is being created" in first.reason) == ("RETURNED", True)
+    assert world.run(TAGS, first.request.again(world.now), document=KNOWN).outcome == "REMEDIATED"
+
+
+def _secret_of(world: World, region: str, **tags: str) -> str:
+    """Return a secret whose primary is in a region; moto does not say where."""
+    arn: str = client("secretsmanager").create_secret(
+        Name="orders", SecretString="x", Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+    )["ARN"]
+    world.wire.answer("secretsmanager", "DescribeSecret", {"ARN": arn, "Name": "orders", "PrimaryRegion": region})
+    return arn
+
+
+@pytest.mark.parametrize("tags", [{}, {"team": "x"}])
+def test_replica_of_a_secret_is_left_to_its_primary(world: World, tags: dict[str, str]) -> None:
+    """If this fails, Evenkeel tries to tag a replica, which AWS refuses, and reports a failure."""
+    result = _run(world, _secret_of(world, FAR, **tags))
+    assert (result.outcome, f"it is in {FAR}" in result.reason) == ("NOT_APPLICABLE", True)
+    assert world.wire.changes() == []
+
+
+def test_primary_of_replicas_is_tagged(world: World) -> None:
+    """If this fails, a secret with replicas, and with it all of them, stays without an owner."""
+    assert _run(world, _secret_of(world, REGION, team="x")).outcome == "REMEDIATED"
+
+
+def test_secret_that_is_untagged_by_its_name_is_tagged_again(world: World) -> None:
+    """If this fails, tags are taken off a secret unseen by whoever writes its name instead of its ARN."""
+    arn = client("secretsmanager").create_secret(Name="orders/api", SecretString="x")["ARN"]
+    event = cloudtrail(
+        "secretsmanager.amazonaws.com", "UntagResource", world.now,
+        requestParameters={"secretId": "orders/api", "tagKeys": ["Project"]}, responseElements=None,
+    )  # fmt: skip
+    [asked] = events.parse(event, groups()["tagging"], PLACE).requests
+    result = world.run(TAGS, asked, document=KNOWN)
+    assert (result.outcome, result.request.resource.arn) == ("REMEDIATED", arn)
+    assert world.wire.names().count("secretsmanager:DescribeSecret") == 2
+    gone = replace(asked, resource=replace(asked.resource, arn=asked.resource.arn.replace("api", "gone")))
+    assert world.run(TAGS, gone, document=KNOWN).outcome == "SKIPPED"
+
+
+def test_dry_run_says_what_the_run_will_end_as(world: World) -> None:
+    """If this fails, a dry run promises a repair, and the run ends as PARTIAL."""
+    arn = making.BY_TYPE["AWS::DynamoDB::Table"]()
+    client("dynamodb").tag_resource(ResourceArn=arn, Tags=[{"Key": "Owner", "Value": ""}])
+    rules = {"required": ["Project", "Owner"], "values": {"Project": "shop"}}
+    document = {**KNOWN, "controls": {TAGS: {"parameters": rules}}}
+    dry = world.run(TAGS, request(TAGS, arn, dry_run=True), document=document)
+    told = "would end as PARTIAL: Owner is empty; Evenkeel never overwrites: give it a value"
+    assert (dry.outcome, dry.reason) == ("WOULD_APPLY", f"lacks Project; Owner is empty; {told}")
+    assert world.run(TAGS, request(TAGS, arn), document=document).outcome == "PARTIAL"

@@ -92,6 +92,8 @@ class Context:
     actor: Actor = field(default_factory=Actor)
     creates: bool = False
     """The resource was made, or got its name, by the event at hand. It tells the resource's age, nothing else."""
+    event: str = ""
+    """The name of the event at hand. It says which questions are worth asking, never what their answers are."""
     found: bool = False
     """AWS Config or Security Hub found it so: it may have been so for years, and nobody asked to have it changed."""
 

@@ -171,7 +171,9 @@ def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]
         verdict = find("newEvaluationResult.complianceType", detail)
         return find("resourceId", detail) if verdict == ["NON_COMPLIANT"] else []
     if kind == CONFIG_ITEM:
-        item = detail.get("configurationItem")
+        # An item larger than a message may be comes as a summary (AWS Config developer guide, "Example Oversized
+        # Configuration Item Change Notification").
+        item = detail.get("configurationItem") or detail.get("configurationItemSummary")
         if isinstance(item, dict) and item.get("resourceType") == trigger.resource_type:
             alive = item.get("configurationItemStatus") in ("OK", "ResourceDiscovered")  # a list where the event is odd
             return find("ARN || resourceId", item) if alive else []

@@ -26,7 +26,7 @@ ANNOUNCE_AGAIN_SECONDS = 86_400
 def fingerprint(control: Control, state: State, finding: NonCompliant) -> str:
     """Return the fingerprint of a finding: 64 hex digits. A state that could not be read is empty."""
     fault = control.fault(state) if state else None
-    return digest([fault, str(control.severity), finding.kind])
+    return digest([fault, str(finding.severity or control.severity), finding.kind])
 
 
 def announced_lately(item: StateItem, record: Record, request: Request, now: datetime, *, has_ids: bool) -> bool:

@@ -58,6 +58,9 @@ def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented orde
         if role.startswith("AWSReservedSSO_"):
             return session
         return "/".join(part for part in (role, session) if part)
+    if kind == "FederatedUser":  # of GetFederationToken: "account:name", and the issuer is the IAM user who asked
+        name = _text(identity.get("principalId")).partition(":")[2]
+        return name or _text(identity.get("arn")).partition(":federated-user/")[2]
     named = _text(identity.get("userName"))
     if named:
         return named

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from evenkeel.records import Record
 
 
+def _overrides(finding: NonCompliant, approval: Approval | None) -> Record:
+    """Return what a finding or an approval says otherwise than the control."""
+    severity = {"severity": str(finding.severity)} if finding.severity else {}
+    return severity | ({"approver": approval.approver} if approval else {})
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One request with the settings it is judged by."""
@@ -81,6 +87,7 @@ class Job:
             now,
             actor=request.actor,
             creates=request.creates,
+            event=request.cause.event_name,
             found=request.cause.origin in {"config", "securityhub"},
         )
         state = self.control.read(self.aws, context)
@@ -106,7 +113,7 @@ class Job:
             retention_days=retention_days,
         )
         record["fingerprint"] = fingerprint(self.control, state, finding)
-        return record | ({"approver": self.approval.approver} if self.approval else {})
+        return record | _overrides(finding, self.approval)
 
     def recorded(
         self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int
@@ -144,7 +151,8 @@ class Job:
         """Return what would have been done."""
         calls = finding.change.calls if finding.change else ()
         if isinstance(decision, Apply):
-            return Result(self.request, Outcome.WOULD_APPLY, finding.reason, calls)
+            rest = f"; would end as {Outcome.PARTIAL}: {finding.remains}" if finding.remains else ""
+            return Result(self.request, Outcome.WOULD_APPLY, f"{finding.reason}{rest}", calls)
         return Result(self.request, Outcome.WOULD_ANNOUNCE, f"{finding.reason}; {decision.reason}", calls)
 
     def outcome(  # noqa: PLR0913 - an outcome has these parts

@@ -139,6 +139,7 @@ class NonCompliant:
     change would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change.
     ``kind`` is a word for what the control's ``fault`` does not hold: which caution, what remains. It never holds a
     figure; see :mod:`evenkeel.fingerprint`.
+    ``severity`` is the finding's where it is not the control's.
     """
 
     reason: str
@@ -146,6 +147,7 @@ class NonCompliant:
     caution: str = ""
     remains: str = ""
     kind: str = ""
+    severity: Severity | None = None
 
 
 Judgement: TypeAlias = Compliant | NotApplicable | NotReady | NonCompliant

@@ -41,6 +41,7 @@ def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
         found["ApiCall" if number == 1 else f"ApiCall{number}"] = pattern
     types = sorted({trigger.resource_type for trigger in triggers if isinstance(trigger, Config)})
     if types:
+        item = {"resourceType": types, "configurationItemStatus": ["OK", "ResourceDiscovered"]}
         found["ConfigRule"] = {
             "source": ["aws.config"],
             "detail-type": [CONFIG_RULE],
@@ -49,12 +50,7 @@ def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
         found["ConfigItem"] = {
             "source": ["aws.config"],
             "detail-type": [CONFIG_ITEM],
-            "detail": {
-                "configurationItem": {
-                    "resourceType": types,
-                    "configurationItemStatus": ["OK", "ResourceDiscovered"],
-                },
-            },
+            "detail": {"$or": [{"configurationItem": item}, {"configurationItemSummary": item}]},
         }
     services = sorted({trigger.service for trigger in triggers if isinstance(trigger, TagChange)})
     if services:

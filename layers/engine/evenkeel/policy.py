@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from evenkeel.arns import like
 from evenkeel.holds import HoldKind
 from evenkeel.identity import is_infrastructure_as_code
-from evenkeel.model import Mode, NonCompliant
+from evenkeel.model import Mode, NonCompliant, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +105,8 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
         return Announce(finding.caution)
     if given.frozen_until:
         reason = f"frozen until {given.frozen_until:%Y-%m-%d %H:%M} UTC"
-        return Hold(reason, given.frozen_until, HoldKind.FREEZE, critical=given.critical)
+        critical = given.critical if finding.severity is None else finding.severity is Severity.CRITICAL
+        return Hold(reason, given.frozen_until, HoldKind.FREEZE, critical=critical)
     if mode is Mode.APPROVE:
         until = given.now + APPROVAL_TIME
         return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)

@@ -6,6 +6,7 @@ other Security Hub's "Findings Imported V2" events are of another format (OCSF) 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.errors import MalformedPayloadError
@@ -26,6 +27,9 @@ MAX_NOTE = 512
 """Characters of a note's text (Security Hub API reference, ``Note``)."""
 _MAX_ID, _MAX_PRODUCT = 512, 2048  # characters; Security Hub API reference, AwsSecurityFinding
 _ACCOUNT = "AWS::::Account:"  # what a finding about a whole account has for its resource's ARN
+# RDS's findings may name a database by its resource id, under a type that no ARN of RDS has: "dbcluster/cluster-AB12…",
+# "dbinstance:db-AB12…". The type is brought into the ARN's form; the control finds the name by the id.
+_RDS_ID = re.compile(r"(arn:[^:]+:rds:[^:]*:[^:]*):db(?:(cluster)|instance)[:/]([A-Za-z0-9-]+)")
 
 
 def wanted(ids: Sequence[str], account: str, region: str) -> dict[str, Any]:
@@ -87,10 +91,16 @@ def resources(finding: dict[str, Any], template: str, place: Place) -> list[str]
     """
     found = finding.get("Resources")
     names = [each.get("Id") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-    ids = [name for name in names if isinstance(name, str)]
+    ids = [_arn(name) for name in names if isinstance(name, str)]
     if template and "{id}" not in template:
         return [place.account for name in ids if name == f"{_ACCOUNT}{place.account}"]
     return [name for name in ids if not name.startswith(_ACCOUNT)]
+
+
+def _arn(name: str) -> str:
+    """Return a resource's ARN as its service writes it; any other name as it is."""
+    found = _RDS_ID.fullmatch(name)
+    return f"{found[1]}:{found[2] or 'db'}:{found[3]}" if found else name
 
 
 def others_note(finding: dict[str, Any]) -> str:

@@ -80,7 +80,7 @@ class Teller:
         reason = f"{record['reason']}; {decision.reason}"
         if announced_lately(item, record, job.request, self._clock(), has_ids=job.control.state_has_ids):
             return self._announced_before(job, item, record, reason)
-        told, detail = self._enough(job, decision.reason)
+        told, detail = self._enough(job, decision.reason, record["severity"])
         before = record["before"]
         ended = job.outcome(record, Outcome.ANNOUNCED, detail, now=self._clock(), after=before, announce=told)
         sealed = self._ledger.announce(ended, item, _still_held(job, item, record) if held else None)
@@ -137,9 +137,9 @@ class Teller:
         self._repairer.end(job, item, Outcome.FAILED, f"interrupted; by now: {reason}", announce=False)
         return self._ledger.state(job.control.id, job.arn)
 
-    def _enough(self, job: Job, reason: str) -> tuple[bool, str]:
+    def _enough(self, job: Job, reason: str, severity: str) -> tuple[bool, str]:
         """Say whether people are told of one more finding, and in which words: one beyond the day's most says so."""
-        if job.control.severity is Severity.CRITICAL:
+        if severity == Severity.CRITICAL:
             return True, reason
         if self._ledger.counters.count(f"told#{job.per_account}", MOST).held_until is None:
             return True, reason
