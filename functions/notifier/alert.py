@@ -23,7 +23,7 @@ EVENT_TEXTS = (
 EVENT_FIELDS = (
     *("schema_version", "record_id", "plan_id", "control", "resource", "account", "region", "outcome", "severity"),
     *("mode", "reason", "detail", "remains", "calls", "undo", "residue", "actor", "cause", "at", "settings_version"),
-    *("sent_with", "approver"),
+    *("sent_with", "approver", "run"),
 )
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
@@ -36,7 +36,7 @@ _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps 
 _MEND = "mend it there, too, or the next deployment sets it back."
 _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
 _TAG_LENGTH = 80  # a tag may have 384 characters
-ITS_OWN = frozenset({Outcome.EXPIRING, Outcome.DROPPED})
+ITS_OWN = frozenset({Outcome.EXPIRING, Outcome.DROPPED, Outcome.OPENED, Outcome.ENDED})
 """What is about Evenkeel itself: there is no resource whose tags could say anything."""
 _NOBODY = {
     "manual": "a person by hand (CloudTrail's data events of Lambda say who)",

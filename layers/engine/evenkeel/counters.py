@@ -87,6 +87,12 @@ class Counters:
         """Let a control that reached its blast radius change resources again, with a full allowance."""
         self._update(f"radius#{name}", "REMOVE held_until, #window, #count", "attribute_exists(pk)", {})
 
+    def take(self, name: str, limit: int, expires_at: datetime) -> bool:
+        """Take one of ``limit``; say whether there was one left. The count is forgotten after ``expires_at``."""
+        values = {":zero": 0, ":one": 1, ":limit": limit, ":expires": int(expires_at.timestamp())}
+        change = "SET #count = if_not_exists(#count, :zero) + :one, expires_at = :expires"
+        return self._update(name, change, "attribute_not_exists(#count) OR #count < :limit", values) is None
+
     def first_today(self, name: str, owner: str) -> bool:
         """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
 

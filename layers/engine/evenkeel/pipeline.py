@@ -13,7 +13,7 @@ from evenkeel import policy, steps
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
 from evenkeel.job import Job, returned
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
-from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
+from evenkeel.repair import AllowanceSpentError, NotGrantedError, Repairer, TooMuchError
 from evenkeel.rules import Subject
 from evenkeel.state import StateItem
 from evenkeel.tags import read_tags
@@ -219,6 +219,8 @@ class Pipeline:
             return self._teller.announce(job, record, item, decision)
         try:
             return (yield from self._repairer.repair(job, record, finding.change, item))
+        except AllowanceSpentError as error:
+            return Result(job.request, Outcome.SKIPPED, str(error))
         except TooMuchError as error:
             item = self._ledger.state(job.control.id, job.arn)
             held = self._held(job, item)
