@@ -165,7 +165,7 @@ def test_another_stacks_run_changes_nothing(
 
 
 def test_a_run_whose_record_was_changed_changes_nothing(world: World, ask: Ask, key: str) -> None:
-    """If this fails, whoever can put an item into the audit table widens a run, or names another person as its owner."""
+    """If this fails, whoever can put an item into the audit table widens a run, or changes who runs it."""
     run = opened(ask, CONTROL, [making.key()])
     (record,) = world.records()
     for change in (

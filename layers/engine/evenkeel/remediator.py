@@ -73,7 +73,7 @@ class Remediator:
     @cached_property
     def settings(self) -> SettingsStore:
         """The settings in force."""
-        return SettingsStore(self._engine_aws, self.environment, _now)
+        return SettingsStore(self._engine_aws, self.environment, _now, self.controls)
 
     @cached_property
     def queue(self) -> Queue:
