@@ -33,8 +33,12 @@ class Part:
 
 EXEMPTION = Part("evenkeel-exemption", "An exemption ends soon", Severity.MEDIUM)
 DEAD_LETTER = Part("evenkeel-dead-letter", "A person dropped a dead letter", Severity.MEDIUM)
+REDRIVE = Part("evenkeel-redrive", "A person sent dead letters back", Severity.LOW)
+PAUSE = Part("evenkeel-pause", "Somebody paused Evenkeel", Severity.HIGH)
+RESUME = Part("evenkeel-resume", "Somebody resumed Evenkeel", Severity.LOW)
+SETTINGS = Part("evenkeel-settings", "Somebody deployed settings, or stopped a deployment", Severity.MEDIUM)
 RUN = Part("evenkeel-run", "A person has controls run over existing resources", Severity.LOW)
-PARTS = (EXEMPTION, DEAD_LETTER, RUN)
+PARTS = (EXEMPTION, DEAD_LETTER, REDRIVE, PAUSE, RESUME, SETTINGS, RUN)
 
 
 @dataclass(frozen=True, slots=True)
