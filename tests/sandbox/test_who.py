@@ -48,7 +48,7 @@ def written(place: Place, outcome: str, count: int = 1) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = place.ask("audit", "list", "--outcome", outcome)
         return records if len(records) >= count else []
 
-    records: list[dict[str, Any]] = eventually(found, f"{count} × {outcome}")
+    records: list[dict[str, Any]] = eventually(found, f"{count} of {outcome}")
     return records
 
 
@@ -85,7 +85,7 @@ def test_pause_and_resume_name_who_whatever_the_client(place: Place, alerts: str
     before = len(place.ask("audit", "list", "--outcome", "PAUSED"))
     assert place.run("pause").exit_code == 0
     groups = len([name for name in place.stack.outputs if name.endswith("QueueUrl")]) - 1  # the dead letters
-    paused = [each for each in written(place, "PAUSED", before + groups)][:groups]
+    paused = written(place, "PAUSED", before + groups)[:groups]
     assert {each["actor"]["principal"] for each in paused} == {operator(place)}
     assert {each["resource"].split(":")[6].partition("/")[0] for each in paused} == {
         place.stack.outputs[name] for name in place.stack.outputs
@@ -93,17 +93,12 @@ def test_pause_and_resume_name_who_whatever_the_client(place: Place, alerts: str
     }  # fmt: skip
     source = place.sandbox.client("lambda")
     source.update_event_source_mapping(UUID=place.stack.outputs["KmsSourceId"], Enabled=True)
-    (resumed, *_) = [
-        each
-        for each in eventually(
-            lambda: [
-                each
-                for each in place.ask("audit", "list", "--outcome", "RESUMED")
-                if each["actor"]["principal"].endswith(":root")
-            ],
-            "RESUMED by root, without the command line",
-        )  # fmt: skip
-    ]
+
+    def by_root() -> list[dict[str, Any]]:
+        found = place.ask("audit", "list", "--outcome", "RESUMED")
+        return [each for each in found if each["actor"]["principal"].endswith(":root")]
+
+    (resumed,) = eventually(by_root, "the record of what root did without the command line")
     assert "kms controls was switched on" in heard(place, alerts, resumed["record_id"])
     assert place.run("resume", "--yes").exit_code == 0
 

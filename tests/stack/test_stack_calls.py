@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.switches import deployed, switched
-from tools.rendering import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tools.rendering import Stack
 
 APPLICATION = "<SettingsApplication>"
 DENIED = {"errorCode": "AccessDenied"}
