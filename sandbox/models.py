@@ -33,7 +33,7 @@ RECORDED = (
     "s3control",
     "appconfig",
 )
-"""The boto3 names of the services whose mutating management calls become events, because controls or the clerk need them."""
+"""The boto3 names of the services whose mutating management calls become events: controls or the clerk hear them."""
 
 SIGNING_NAMES = {
     "s3": ("s3control", "s3"),
