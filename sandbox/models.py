@@ -31,8 +31,9 @@ RECORDED = (
     "stepfunctions",
     "resourcegroupstaggingapi",
     "s3control",
+    "appconfig",
 )
-"""The boto3 names of the services whose mutating management calls become events, because controls need them."""
+"""The boto3 names of the services whose mutating management calls become events: controls or the clerk hear them."""
 
 SIGNING_NAMES = {
     "s3": ("s3control", "s3"),

@@ -126,7 +126,7 @@ VALID: dict[str, Any] = {
     "settle_seconds": 60,
     "controls": {
         control.id: {
-            "mode": "enforce",
+            "mode": "notify" if control.only_announces else "enforce",
             "blast_radius": {"limit": 5, "window_seconds": 60},
             "parameters": {n: value for n, value in control.parameters.items() if not isinstance(value, Env)},
             "overrides": [{"accounts": [ACCOUNT], "tags": {"env": ["dev"]}, "mode": "notify"}],

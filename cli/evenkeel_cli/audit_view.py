@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 STYLES = {
     "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
     "DENIED": "red", "FAILED": "bold red", "EXPIRING": "yellow", "DROPPED": "yellow",
+    "PAUSED": "bold red", "STOPPED": "yellow",
 }  # fmt: skip
 
 

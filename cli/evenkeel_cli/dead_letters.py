@@ -107,10 +107,8 @@ class DeadLetters:
             answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return max(int(answer["Attributes"][name]) - self._box.held, 0)
 
-    def send(self, letter: Letter, group: str) -> None:
-        """Send a letter to a group's queue, then delete it; a crash in between sends it twice, which is harmless.
-
-        What a letter of the notifier's names is announced.
+    def announce(self, letter: Letter) -> None:
+        """Have announced what a letter of the notifier's names, then delete it.
 
         Raises:
             CommandError: it could not be; the letter is kept.
@@ -120,7 +118,3 @@ class DeadLetters:
             stream_letters.announce(self._stack, batch)
             with reaching(f"delete dead letter {letter.id}"):
                 self._box.delete(letter)
-            return
-        with reaching(f"send message {letter.id} to the {group} queue"):
-            self._sqs.send_message(QueueUrl=self._stack.queues[group], MessageBody=letter.body)
-            self._box.delete(letter)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
 
 BODY_START = 160
+_BUSY = "somebody else is reading it, or there was no time left: run the command again in a few minutes"
 
 
 def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
@@ -74,7 +75,7 @@ def _origin(letter: Letter, stack: Stack) -> str:
 def redrive(  # noqa: PLR0913 - the command's own options
     stack: str, region: str | None, wanted: Sequence[str], to: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Send dead letters back to their queues: those wanted, or all where none is named.
+    """Have the clerk audit the request and send dead letters back: those wanted, or all where none is named.
 
     Raises:
         CommandError: one could not be sent, or it is not known where to; it stays where it is.
@@ -92,15 +93,21 @@ def redrive(  # noqa: PLR0913 - the command's own options
         asking.confirm(question, "nothing was sent", yes=False)
     sent: list[dict[str, str]] = []
     kept: list[dict[str, str]] = []
+    groups: dict[str, str] = {}
+
+    def ended(letter: str, group: str, trouble: str) -> None:
+        (kept if trouble else sent).append({"id": letter, **({"trouble": trouble} if trouble else {"group": group})})
+        _line(letter, "KEPT" if trouble else "SENT", trouble or f"to {group}", as_json=as_json)
+
     with DeadLetters(there) as queue:
         for letter in _chosen(queue, wanted):
-            group, trouble = _sent(queue, letter, there, to, ask=not yes and not as_json)
-            if trouble:
-                kept.append({"id": letter.id, "trouble": trouble})
-                _line(letter, "KEPT", trouble, as_json=as_json)
+            group, trouble = _group_of(queue, letter, there, to, ask=not yes and not as_json)
+            if trouble or group == STREAM:
+                ended(letter.id, group, trouble)
             else:
-                sent.append({"id": letter.id, "group": group})
-                _line(letter, "SENT", f"to {group}", as_json=as_json)
+                groups[letter.id] = group
+    for each in _have_sent(there, groups, console.teller(show=not as_json)):
+        ended(*each)
     missing = [each for each in wanted if each not in {letter["id"] for letter in (*sent, *kept)}]
     _sum(stack, sent, kept, missing, as_json=as_json)
     _check_missing(missing, stack)
@@ -129,19 +136,34 @@ def _sum(
         console.results().print(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
 
 
-def _sent(queue: DeadLetters, letter: Letter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
-    """Send a letter; return the group it went to, and why it was kept where it was."""
+def _group_of(queue: DeadLetters, letter: Letter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
+    """Return the group a letter goes to, and why it is kept where it is; one of the notifier's is announced at once."""
     possible = meant(letter, stack)
     group = STREAM if possible == [STREAM] else to or _group(letter, possible, ask=ask)
     if not group:
         return "", _unknown(possible)
-    try:
-        queue.send(letter, group)
-    except CommandError as error:
-        if group != STREAM:
-            raise
-        return group, f"{error}. {error.next_step}"  # what the notifier cannot announce must not keep the others
+    if group == STREAM:
+        try:
+            queue.announce(letter)
+        except CommandError as error:
+            return group, f"{error}. {error.next_step}"  # what the notifier cannot announce must not keep the others
     return group, ""
+
+
+def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None]) -> Iterator[tuple[str, str, str]]:
+    """Have the clerk send letters to their groups, in the person's name; yield id, group and why one was not sent."""
+    ids = list(groups)
+    for start in range(0, len(ids), dead_letters.MOST):
+        wanted: dict[str, list[str]] = {}
+        for each in ids[start : start + dead_letters.MOST]:
+            wanted.setdefault(groups[each], []).append(each)
+        next_step = f"See what is left: evenkeel dlq list --stack {stack.name} --region {stack.region}."
+        clerk, what = stack.output("ClerkFunctionName"), "send dead letters back"
+        said = proved.ask(stack, clerk, {"redrive": wanted}, what, next_step, say=say)
+        if "sent" not in said:
+            raise CommandError(f"the clerk of stack {stack.name} is older than this command", "Deploy the stack again.")
+        yield from ((each, groups[each], "") for each in said["sent"])
+        yield from ((each, groups[each], _BUSY) for each in said["missing"])
 
 
 def _group(letter: Letter, possible: Sequence[str], *, ask: bool) -> str:
@@ -227,10 +249,10 @@ def _check_missing(missing: Sequence[str], stack: str) -> None:
         )
 
 
-def _line(letter: Letter, word: str, what: str, *, as_json: bool) -> None:
+def _line(letter: str, word: str, what: str, *, as_json: bool) -> None:
     if not as_json:
         style = "green" if word == "SENT" else "yellow"
-        console.results().print(Text.assemble((word, style), f"  {letter.id}  {what}"), soft_wrap=True)
+        console.results().print(Text.assemble((word, style), f"  {letter}  {what}"), soft_wrap=True)
 
 
 def _messages(number: int) -> str:

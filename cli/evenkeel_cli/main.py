@@ -196,6 +196,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
     resource: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A resource; may be repeated.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All resources of the control's type.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Change them; without it nothing is changed.")] = False,
+    at_most: Annotated[int | None, typer.Option(min=1, metavar="N", help="Change at most so many resources.")] = None,
     after: Annotated[str, typer.Option(metavar="ARN", help="Go on where an interrupted run came to.")] = "",
     all_outcomes: Annotated[bool, typer.Option("--all-outcomes", help="List what is in line, too.")] = False,
     yes: Yes = False,
@@ -206,7 +207,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import run_command, run_rounds  # noqa: PLC0415 - as above
 
-        wish = run_rounds.Wish(control, tuple(resource or ()), after)
+        wish = run_rounds.Wish(control, tuple(resource or ()), after, at_most or 0)
         wish.check(everything=all_)
         run_command.run(
             stack, region, wish, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)

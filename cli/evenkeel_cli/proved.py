@@ -26,12 +26,32 @@ def ask(  # noqa: PLR0913 - as functions.invoke
     next_step: str,
     *,
     say: Callable[[str], None],
+    harmless: bool = False,
 ) -> dict[str, Any]:
     """Invoke a function with a payload and the proof of who asks; return its answer.
+
+    What is ``harmless`` to do twice is asked for again, with a new proof, where the answer was lost.
 
     Raises:
         CommandError: as :func:`functions.invoke`.
     """
+    for pause in functions.PAUSES if harmless else ():
+        try:
+            return _once(stack, function, payload, what, next_step, say=say)
+        except functions.UnansweredError as error:
+            functions.wait(error, pause, say)
+    return _once(stack, function, payload, what, next_step, say=say)
+
+
+def _once(  # noqa: PLR0913 - as above
+    stack: Stack,
+    function: str,
+    payload: dict[str, Any],
+    what: str,
+    next_step: str,
+    *,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
     cloud = stack.cloud
     with reaching(what):
         caller = sign(cloud.session, cloud("sts").meta.endpoint_url, stack.name, payload)

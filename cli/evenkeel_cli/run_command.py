@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel_cli import asking, functions, run_view, stacks
+from evenkeel_cli import asking, console, functions, run_record, run_view, stacks
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.run_rounds import Rounds
 
@@ -49,7 +49,11 @@ def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
         asking.confirm(_question(there, look), "nothing was changed", yes=False)
         about = len(look.results)
     rounds = Rounds(there, wish, dry_run=not how.apply)
-    _go(rounds, how, about)
+    if how.apply:
+        with run_record.opened(there, wish, console.teller(show=not how.as_json)) as rounds.run:
+            _go(rounds, how, about)
+    else:
+        _go(rounds, how, about)
     _tell(rounds, how)
     _conclude(rounds)
 

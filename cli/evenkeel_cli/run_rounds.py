@@ -35,6 +35,8 @@ class Wish:
     resources: tuple[str, ...] = ()
     after: str = ""
     """Where to go on: the ARN up to which an earlier run came."""
+    at_most: int = 0
+    """How many resources may be changed; 0 for no limit but the blast radius."""
 
     def check(self, *, everything: bool) -> None:
         """Refuse what cannot be meant, before AWS is asked.
@@ -60,7 +62,9 @@ class Wish:
         words = ["evenkeel", "run", self.control, "--stack", stack.name, "--region", stack.region]
         for arn in self.resources:
             words += ["--resource", arn]
-        words += ["--all"] * (not self.resources) + ["--apply"] * apply + (["--after", after] if after else [])
+        words += ["--all"] * (not self.resources) + ["--apply"] * apply
+        words += ["--at-most", f"{self.at_most}"] if self.at_most else []
+        words += ["--after", after] if after else []
         return shlex.join(words)
 
 
@@ -77,6 +81,8 @@ class Rounds:
     """The function's answers about single resources, in its order (``evenkeel.manual.described``)."""
     after: str | None = ""
     """ARN up to which the function came, empty before the first answer; None when all is done."""
+    run: str = ""
+    """Id of the run record that lets the function change resources; a dry run needs none."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,6 +107,7 @@ class Rounds:
         what, next_step = f"run {self.wish.control}", f"The log group of function {function} says more."
         payload = {
             "control": self.wish.control, "resources": list(self.wish.resources) or "all", "dry_run": self.dry_run,
+            **({"run": self.run} if self.run else {}),
         }  # fmt: skip
         while self.after is not None:
             asked = {**payload, "after": self.after or self.wish.after}

@@ -51,6 +51,7 @@ def as_json(run: Rounds) -> None:
     body = {
         "stack": run.stack.name, "control": run.wish.control, "dry_run": run.dry_run,
         "ok": run.after is None and not run.bad, "counts": run.counts, "results": run.results, "next": run.after,
+        "run": run.run or None,
     }  # fmt: skip
     sys.stdout.write(json.dumps(body) + "\n")
 

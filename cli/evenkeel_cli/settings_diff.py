@@ -149,6 +149,6 @@ def _others(control: Control, parameters: dict[str, Any]) -> Iterable[tuple[str,
 def loaded(content: str, start_mode: str) -> Settings | None:
     """Return deployed settings, or None where this version of Evenkeel cannot read them."""
     try:
-        return settings_file.engine_check(content, start_mode)
+        return settings_file.engine_check(content, start_mode, in_force=True)
     except SettingsError:
         return None

@@ -176,13 +176,13 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
         raise refused(found.path, [_located(found, problem) for problem in error.problems]) from error
 
 
-def engine_check(document: str, start_mode: str, today: date | None = None) -> Settings:
-    """Check a document with the engine, as if in a function of the stack.
+def engine_check(document: str, start_mode: str, today: date | None = None, *, in_force: bool = False) -> Settings:
+    """Check a document with the engine, as if in a function of the stack; one ``in_force`` as what is live already.
 
     Raises:
         SettingsError: as the engine words it.
     """
-    return settings.check(document, all_controls().values(), start_mode, PROVIDED, today)
+    return settings.check(document, all_controls().values(), start_mode, PROVIDED, today, in_force=in_force)
 
 
 def _located(found: SettingsFile, problem: str) -> Problem:

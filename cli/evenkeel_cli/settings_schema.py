@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Env
+from evenkeel.layered import CHANGING
 from evenkeel.model import SCHEMA_VERSION, Mode
 from evenkeel.registry import all_controls
 from evenkeel.settings import DEFAULT_SETTLE_SECONDS
@@ -77,8 +78,9 @@ def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _control(control: Control) -> dict[str, Any]:
+    modes = [str(mode) for mode in Mode if not (control.only_announces and mode in CHANGING)]
     settings = {
-        "mode": {"enum": [str(mode) for mode in Mode], "default": str(control.default_mode)},
+        "mode": {"enum": modes, "default": str(control.default_mode)},
         "parameters": _object({name: _parameter(default) for name, default in control.parameters.items()}),
         "blast_radius": _object(
             {

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 HIDDEN_SECONDS = 60
 """How long what is read stays hidden should the clerk die: its own time limit."""
-_STOP_AT_MILLISECONDS = 10_000
-"""Time that must be left to go on; what is not dropped by then is said to be missing, and stays."""
+STOP_AT_MILLISECONDS = 10_000
+"""Time that must be left to go on; what is not dealt with by then is said to be missing, and stays."""
 
 
 class Dropper:
@@ -55,7 +55,7 @@ class Dropper:
                 if letter.id in missing:
                     self._drop(letter, wish.because)
                     missing.remove(letter.id)
-                if not missing or remaining_milliseconds() < _STOP_AT_MILLISECONDS:
+                if not missing or remaining_milliseconds() < STOP_AT_MILLISECONDS:
                     break
         finally:
             self._box.give_back()

@@ -1,7 +1,7 @@
 """The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue.
 
-It also watches whether the stack's rules are on, announces exemptions that end soon, keeps the daily digest, and drops
-dead letters for people who prove who they are.
+It also watches whether the stack's rules are on, announces exemptions that end soon, keeps the daily digest, records
+who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove who they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from clerk import notices, watch
 from clerk.digest import Digests
 from clerk.drops import Dropper
+from clerk.redrives import Redriver
+from clerk.stack_calls import RULE, StackCalls, is_one
 from clerk.waking import Waker
 from evenkeel import dead_letters
 from evenkeel.audit import Ledger
@@ -64,10 +66,7 @@ def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
     """
     wish = dead_letters.parse(payload)
-    environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
-    ledger = _ledger(environment, context)
-    endpoint = _aws().client("sts").meta.endpoint_url
-    caller = prove(payload, endpoint, environment.stack, place.account, ledger, _now)
+    environment, place, ledger, caller = _asked(payload, context)
     done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=_now()).run(
         wish, context.get_remaining_time_in_millis
     )
@@ -75,13 +74,57 @@ def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return done
 
 
+def redrive(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Serve a person's wish to send dead letters back; raises as :func:`drop`."""
+    wish = dead_letters.parse_redrive(payload)
+    environment, place, ledger, caller = _asked(payload, context)
+    redriver = Redriver(_aws(), ledger, environment, _queues(), place=place, caller=caller, now=_now())
+    done = redriver.run(wish, context.get_remaining_time_in_millis)
+    logger.info("redriven", caller=caller, **done)
+    return done
+
+
+def _asked(payload: dict[str, Any], context: LambdaContext) -> tuple[Environment, Place, Ledger, str]:
+    """Return where a person's wish is to be served, and who they are.
+
+    Raises:
+        UnprovedCallerError: they do not prove it.
+    """
+    environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
+    ledger = _ledger(environment, context)
+    endpoint = _aws().client("sts").meta.endpoint_url
+    return environment, place, ledger, prove(payload, endpoint, environment.stack, place.account, ledger, _now)
+
+
+def _queues() -> dict[str, str]:
+    """Return the URLs of the enabled groups' queues."""
+    found: dict[str, str] = json.loads(os.environ["EVENKEEL_QUEUE_URLS"])
+    return found
+
+
+def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Write down a call on the stack's own switches; see :mod:`clerk.stack_calls`.
+
+    Raises:
+        Exception: it could not be written; Lambda brings the event again, then makes it a dead letter.
+    """
+    environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
+    calls = StackCalls(_ledger(environment, context), environment, place, _queues().keys(), _now())
+    record = calls.tell(event)
+    if record:
+        logger.info(record["outcome"], resource=record["resource"], record_id=record["record_id"])
+    return {"record_id": record["record_id"] if record else ""}
+
+
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve the schedule, or a person's wish; what is due stands in the state table."""
-    if not isinstance(event, dict) or "drop" in event:
+    """Serve the schedule, an event of the rule, or a person's wish; what is due stands in the state table."""
+    if isinstance(event, dict) and is_one(event):
+        return stack_call(event, context)
+    if not isinstance(event, dict) or "drop" in event or "redrive" in event:
         try:
-            return drop(event, context)
+            return redrive(event, context) if isinstance(event, dict) and "redrive" in event else drop(event, context)
         except EvenkeelError as error:
             logger.warning("refused", error=str(error), kind=type(error).__name__)
             return {"error": f"{type(error).__name__}: {error}"}
@@ -119,7 +162,7 @@ class Round:
         return {"due": sum(each.due for each in self._woken), "stuck": sum(each.stuck for each in self._woken)}
 
     def _watch(self) -> None:
-        rules = os.environ["EVENKEEL_RULES"].split(",")
+        rules = [*os.environ["EVENKEEL_RULES"].split(","), RULE]
         off = watch.switched_off(_aws(), self._environment.stack, rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
         if off is not None:
             metrics.add_metric("SwitchedOff", COUNT, off)
@@ -143,7 +186,7 @@ class Round:
         waker = Waker(
             _aws(),
             self._environment,
-            json.loads(os.environ["EVENKEEL_QUEUE_URLS"]),
+            _queues(),
             account=self._place.account,
             now=_now(),
             remaining_milliseconds=self._context.get_remaining_time_in_millis,

@@ -72,10 +72,10 @@ def arn(exemption: Exemption, settings_name: str, place: Place) -> str:
     chosen = exemption.selector
     parts = (exemption.controls, chosen.resources, chosen.accounts)
     name = records.digest([[sorted(part) for part in parts], dict(chosen.tags), f"{exemption.expires}"])[:16]
-    return f"{_configuration(settings_name, place)}/exemption/{name}"
+    return f"{configuration(settings_name, place)}/exemption/{name}"
 
 
-def _configuration(settings_name: str, place: Place) -> str:
+def configuration(settings_name: str, place: Place) -> str:
     """Return the ARN of the settings (service authorization reference, AWS AppConfig, ``configuration``)."""
     kinds = ("application", "environment", "configuration")
     path = "/".join(f"{kind}/{part}" for kind, part in zip(kinds, settings_name.split("/"), strict=True))

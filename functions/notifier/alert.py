@@ -23,7 +23,7 @@ EVENT_TEXTS = (
 EVENT_FIELDS = (
     *("schema_version", "record_id", "plan_id", "control", "resource", "account", "region", "outcome", "severity"),
     *("mode", "reason", "detail", "remains", "calls", "undo", "residue", "actor", "cause", "at", "settings_version"),
-    *("sent_with", "approver"),
+    *("sent_with", "approver", "run"),
 )
 """What of a record goes to the bus; the states stay in the audit table."""
 _SUBJECT_LENGTH = 100  # SNS API reference, Publish: ASCII, fewer than 100 characters
@@ -36,7 +36,10 @@ _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps 
 _MEND = "mend it there, too, or the next deployment sets it back."
 _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
 _TAG_LENGTH = 80  # a tag may have 384 characters
-ITS_OWN = frozenset({Outcome.EXPIRING, Outcome.DROPPED})
+ITS_OWN = frozenset({
+    *(Outcome.EXPIRING, Outcome.DROPPED, Outcome.REDRIVEN, Outcome.PAUSED, Outcome.RESUMED, Outcome.PUSHED),
+    *(Outcome.STOPPED, Outcome.OPENED, Outcome.ENDED),
+})  # fmt: skip
 """What is about Evenkeel itself: there is no resource whose tags could say anything."""
 _NOBODY = {
     "manual": "a person by hand (CloudTrail's data events of Lambda say who)",
@@ -90,7 +93,7 @@ def outcome(record: Record, tags: Mapping[str, str] | None = None, unread: str =
         *([_line("Decided by", record["approver"])] if "approver" in record else []),
         *([_line("Client", _cut(actor["user_agent"]))] if actor["user_agent"] else []),
         *([_line("Next", _next(ended, record))] if ended in _NEXT else []),
-        *([_line("Template", maker + _MEND)] if (maker := _maker(Actor(**actor), tags or {})) else []),
+        *([_line("Template", maker + _MEND)] if (maker := _maker(Actor(**actor), tags or {}, ended)) else []),
         *([_line("Tags", f"cannot be read ({unread}); they could say whether a template made it.")] if unread else []),
         _line("Record", _record(record)),
     ]
@@ -111,11 +114,13 @@ def _next(ended: Outcome, record: Record) -> str:
     return "Nothing was changed. Mend it by hand." if by_hand else _NEXT[ended]
 
 
-def _maker(actor: Actor, tags: Mapping[str, str]) -> str:
+def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
     """Say which template made the resource, by its tags or its client; empty where nothing says that one did.
 
     CloudFormation (and CDK with it) marks what it makes; for other tools a tag that names them is a custom.
     """
+    if ended in ITS_OWN:
+        return ""
     if _STACK in tags:
         return f"The CloudFormation stack {tags[_STACK]} made it: "
     named = (f"{key}={value}" for key, value in tags.items() if value.lower() not in {"false", "no"})

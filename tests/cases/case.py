@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context
 from evenkeel.model import Actor, Call, NonCompliant, Resource
+from evenkeel.registry import all_controls
 from tests.making import BY_TYPE
 from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION
 
@@ -94,8 +95,12 @@ def changes_type(control: Control, kind: str) -> bool:
 
 
 def enforcing(control_id: str) -> dict[str, Any]:
-    """Return the settings under which a control changes a weak resource, whoever asks; ``SETTINGS`` of its module."""
-    return {"mode": "enforce", **getattr(_module(control_id), "SETTINGS", {})}
+    """Return the settings under which a control changes a weak resource, whoever asks; ``SETTINGS`` of its module.
+
+    A control that only announces has no such mode: it keeps its own.
+    """
+    mode = {} if all_controls()[control_id].only_announces else {"mode": "enforce"}
+    return {**mode, **getattr(_module(control_id), "SETTINGS", {})}
 
 
 def _module(control_id: str) -> ModuleType:

@@ -12,7 +12,7 @@ from botocore import exceptions as raised
 from botocore.exceptions import ClientError
 
 from evenkeel.state import wire
-from evenkeel_cli import functions, stacks, undo_command
+from evenkeel_cli import functions, proved, stacks, undo_command
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
 
@@ -79,6 +79,7 @@ class Account:
         self.meta = SimpleNamespace(region_name="eu-west-1", endpoint_url="https://sts")
         monkeypatch.setattr(stacks, "find", lambda name, *_: Stack(name, cast("Any", self), OUTPUTS, {}))
         monkeypatch.setattr(undo_command, "sign", self.sign)
+        monkeypatch.setattr(proved, "sign", self.sign)
         monkeypatch.setattr(functions.time, "sleep", self.waited.append)
 
     def __call__(self, _: str) -> Any:
@@ -146,13 +147,18 @@ ALL_DONE = {
     "dry_run": False, "next": None,
     "results": [{"resource": KEY, "outcome": "REMEDIATED", "reason": "", "calls": [], "record_id": name_of(1)}],
 }  # fmt: skip
+OPENED = {"run": name_of(7), "expires_at": "2026-11-20T21:00:00.000+00:00"}
+ENDED = {"run": name_of(7), "ended": True}
 
 
 @pytest.mark.parametrize("trouble", [THROTTLED, AWAY, LOST, CUT, BROKEN], ids=lambda each: type(each).__name__)
 def test_a_run_waits_and_goes_on(account: Account, trouble: Any) -> None:
     """If this fails, one throttled invocation ends a run over ten thousand resources."""
-    result = account.run(trouble, trouble, ALL_DONE)
-    assert (result.exit_code, account.waited) == (0, list(functions.PAUSES[:2]))
+    result = account.run(trouble, OPENED, trouble, trouble, ALL_DONE, ENDED)
+    assert (result.exit_code, account.waited) == (0, [functions.PAUSES[0], *functions.PAUSES[:2]])
+    opening = [each["caller"]["proof"] for each in account.asked if "open_run" in each]
+    taken = trouble in {THROTTLED, AWAY}
+    assert opening == (["1", "1"] if taken else ["1", "2"])  # what Lambda took has used its proof up
     assert "1 REMEDIATED" in result.stdout
     assert "cannot run kms-key-rotation: " in result.stderr
     assert "trying again in 1 s\n" in result.stderr
@@ -172,7 +178,7 @@ def test_a_run_does_not_wait_for_ever(account: Account, trouble: Any, told: str)
 
 def test_a_run_for_machines_waits_without_a_word(account: Account) -> None:
     """If this fails, stderr is neither empty nor the one JSON document that scripts expect there."""
-    result = account.run(THROTTLED, ALL_DONE, output="json")
+    result = account.run(THROTTLED, OPENED, THROTTLED, ALL_DONE, ENDED, output="json")
     assert (result.exit_code, result.stderr, json.loads(result.stdout)["ok"]) == (0, "", True)
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from evenkeel_cli import asking, stacks
+from evenkeel_cli import asking, proved, stacks
+from evenkeel_cli.failure import CommandError
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
 
 if TYPE_CHECKING:
     from click.testing import Result
 
+RUN = "01a1f8a02e04-ff902f20115493f0"
 LAMBDA_CONTROL = "lambda-xray-tracing"
 OUTPUTS = {
     "LambdaFunctionName": "evenkeel-lambda", "LambdaQueueUrl": "https://sqs/lambda",
@@ -48,7 +50,10 @@ class Account:
         """Stand where the command looks for its stack."""
         self.answers: list[dict[str, Any] | BaseException] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.meta = SimpleNamespace(region_name="eu-west-1")
+        self.runs: list[dict[str, Any]] = []
+        self.session = None
+        self.meta = SimpleNamespace(region_name="eu-west-1", endpoint_url="https://sts")
+        monkeypatch.setattr(proved, "sign", lambda *_: {"proof": "a person's"})
         monkeypatch.setattr(stacks, "find", lambda name, *_: Stack(name, cast("Any", self), OUTPUTS, {}))
 
     def __call__(self, _: str) -> Any:
@@ -60,18 +65,26 @@ class Account:
         return self
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Answer."""
-        self.asked.append((FunctionName, json.loads(Payload)))
+        """Answer; a run is opened and ended as it is asked for."""
+        payload = json.loads(Payload)
+        if {"open_run", "end_run"} & set(payload):
+            self.runs.append(payload)
+            return _body({"run": RUN, "expires_at": "2026-11-20T21:00:00.000+00:00"})
+        self.asked.append((FunctionName, payload))
         said = self.answers.pop(0)
         if isinstance(said, BaseException):
             raise said
         error = {"FunctionError": "Unhandled"} if "errorType" in said else {}
-        return {"Payload": io.BytesIO(json.dumps(said).encode()), **error}
+        return _body(said) | error
 
     def run(self, *arguments: str, answers: list[dict[str, Any] | BaseException] | None = None) -> Result:
         """Run the command on the key rotation of this stack."""
         self.answers = answers or []
         return evenkeel("run", "kms-key-rotation", "--stack", "prod", *arguments)
+
+
+def _body(said: dict[str, Any]) -> dict[str, Any]:
+    return {"Payload": io.BytesIO(json.dumps(said).encode())}
 
 
 @pytest.fixture
@@ -122,9 +135,52 @@ def test_machines_get_one_document(account: Account) -> None:
     assert json.loads(result.stdout) == {
         "stack": "prod", "control": "kms-key-rotation", "dry_run": False, "ok": False,
         "counts": {"REMEDIATED": 1, "FAILED": 1}, "results": found, "next": None,
+        "run": RUN,
     }  # fmt: skip
     assert "1 resource not brought in line: 1 FAILED" in json.loads(result.stderr)["error"]["message"]
     assert [payload["dry_run"] for _, payload in account.asked] == [False]
+
+
+def test_a_run_is_opened_in_the_persons_name_named_in_each_round_and_ended(account: Account) -> None:
+    """If this fails, a page of changes has no name to it, or a run stays open when the command is over."""
+    rounds: list[Any] = [answer(one(1, "REMEDIATED"), next_=arn(1)), answer(one(2, "REMEDIATED"))]
+    named = ("--resource", arn(1), "--resource", arn(2), "--apply", "--yes", "--at-most", "5")
+    assert account.run(*named, answers=rounds).exit_code == 0
+    terms = {"controls": ["kms-key-rotation"], "resources": [arn(1), arn(2)], "dry_run": False, "allowance": 5}
+    proof = {"caller": {"proof": "a person's"}}
+    assert account.runs == [{"open_run": terms, **proof}, {"end_run": RUN, **proof}]
+    assert [payload["run"] for _, payload in account.asked] == [RUN, RUN]
+
+
+def test_a_dry_run_needs_no_run(account: Account) -> None:
+    """If this fails, whoever may only look has to prove who they are, and leaves records that say nothing."""
+    account.run("--all", answers=[answer(one(1, "WOULD_APPLY"))])
+    assert (account.runs, "run" in account.asked[0][1]) == ([], False)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), {"errorType": "OutOfMemory", "errorMessage": "killed"}])
+def test_an_interrupted_run_is_ended(account: Account, stop: Any) -> None:
+    """If this fails, what somebody stopped can go on in their name for hours."""
+    account.run("--all", "--apply", "--yes", answers=[stop])
+    assert [next(iter(each)) for each in account.runs] == ["open_run", "end_run"]
+
+
+def test_a_run_that_cannot_be_ended_is_told_and_the_result_is_kept(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails, an error at the very end hides what a run of hours has done."""
+    asks = proved.ask
+
+    def ask(*given: Any, **more: Any) -> dict[str, Any]:
+        if "end_run" in given[2]:
+            raise CommandError("cannot end it", "")
+        return asks(*given, **more)
+
+    monkeypatch.setattr(proved, "ask", ask)
+    result = account.run("--all", "--apply", "--yes", answers=[answer(one(1, "REMEDIATED"))])
+    assert (result.exit_code, "1 REMEDIATED" in result.stdout) == (0, True)
+    assert f"run {RUN} stays open until 2026-11-20T21:00:00.000+00:00" in result.stderr
+    assert "cannot end it" in result.stderr
 
 
 def test_a_no_changes_nothing(account: Account, person: list[str]) -> None:

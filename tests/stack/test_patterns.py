@@ -30,6 +30,8 @@ def test_patterns_refuse_failed_calls_and_our_own_roles(anywhere: Stack) -> None
     for name, pattern in api_call_patterns(anywhere).items():
         detail = pattern["detail"]
         assert detail["errorCode"] == [{"exists": False}], name
+        if name == "StackCallsRule":
+            continue  # it changes nothing, and no role of ours may make such a call
         issuers = [choice["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] for choice in detail["$or"]]
         assert issuers == [[others], [nobody]], name
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clerk import stack_calls
 from tests.stack.test_iam import attached, listed
 from tools.names import stem
 from tools.rendering import ACCOUNT, Stack, source
@@ -31,7 +32,7 @@ def test_every_rule_of_the_enabled_groups_is_watched(chosen: str) -> None:
     """If this fails, a rule that is switched off is not missed, or the clerk misses the rule of a group that is off."""
     stack = Stack(parameters={"EnabledGroups": chosen})
     rules = {rule["Name"] for name, rule in stack.of_type("AWS::Events::Rule").items() if name != "ClerkSchedule"}
-    watched = [f"evenkeel-{name}" for name in variables(stack)["EVENKEEL_RULES"].split(",")]
+    watched = [f"evenkeel-{name}" for name in (*variables(stack)["EVENKEEL_RULES"].split(","), stack_calls.RULE)]
     assert len(watched) == len(set(watched))
     assert set(watched) == rules
 

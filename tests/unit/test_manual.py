@@ -35,8 +35,8 @@ def test_wish_becomes_requests() -> None:
     assert wish.request(other) == Request(
         "kms-key-rotation",
         Resource(other, ACCOUNT, REGION),
-        Cause("manual", "invocation-1", "Invoke", NOW.isoformat()),
-        dry_run=False,
+        Cause("manual", "invocation-1", "Run", NOW.isoformat()),
+        dry_run=True,  # until the run is found that covers it
     )
 
 
@@ -55,10 +55,11 @@ GOOD = {"control": "kms-key-rotation", "resources": [KEY]}
         (None, 'send {"control": …, "resources": [ARNs] or "all", "dry_run": true}'),
         ([], 'send {"control": …, "resources": [ARNs] or "all", "dry_run": true}'),
         ({"resources": "all"}, 'send {"control": …, "resources": [ARNs] or "all", "dry_run": true}'),
-        ({**GOOD, "dryrun": False}, "unknown key 'dryrun'; known are after, control, dry_run, resources"),
+        ({**GOOD, "dryrun": False}, "unknown key 'dryrun'; known are after, control, dry_run, resources, run"),
         ({**GOOD, "control": "x"}, "control 'x' is not in this function; it has kms-key-rotation"),
         ({**GOOD, "dry_run": "false"}, "dry_run: 'false'; write true or false"),
         ({**GOOD, "dry_run": 0}, "dry_run: 0; write true or false"),
+        ({**GOOD, "run": 5}, 'run: write the id that "open_run" answered'),
         ({**GOOD, "after": 5}, 'after: write the "next" of the answer before'),
         ({**GOOD, "resources": []}, 'resources: write a list of ARNs or ids, or "all"'),
         ({**GOOD, "resources": "every"}, 'resources: write a list of ARNs or ids, or "all"'),

@@ -62,7 +62,7 @@ def test_any_spoiled_event_is_served_or_refused(payload: Any) -> None:
 
 
 VARIABLES = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"}
-PLACES = re.compile(r"(settings|controls|exemptions|freezes)\b[^ ]*: ")
+PLACES = re.compile(r"(settings|controls|exemptions|freezes)\b.*?: ", re.DOTALL)  # a tag's key may hold spaces
 """How a refusal begins: with the place in the document."""
 SUBJECTS = st.builds(
     Subject,

@@ -11,6 +11,8 @@ import pytest
 from evenkeel import events
 from evenkeel.remediator import MAX_RECEIVES, remediator
 from evenkeel.state import unwire
+from tests.runs import opened
+from tests.sts import signed
 from tests.wire import Crash
 from tests.world import ACCOUNT, PLACE, QUEUE_URL, REGION, Context, client, cloudtrail, metrics, request, sqs_event
 
@@ -48,6 +50,12 @@ def key(world: World) -> str:
 
 def _created(arn: str, **detail: Any) -> dict[str, Any]:
     return cloudtrail("kms.amazonaws.com", "CreateKey", **{"responseElements": {"keyMetadata": {"arn": arn}}, **detail})
+
+
+def _run(url: str, handler: Handler) -> dict[str, Any]:
+    """Open a run of the key rotation; return what a payload that changes keys names."""
+    run = opened(lambda payload: handler(signed(url, payload), Context()), "kms-key-rotation")
+    return {"control": "kms-key-rotation", "dry_run": False, "run": run}
 
 
 def _returned(world: World) -> list[Request]:
@@ -313,7 +321,8 @@ def test_payload_of_256_kilobytes_is_served(world: World, kms: Handler, key: str
     assert world.outcomes() == ["PLANNED", "REMEDIATED"]
 
 
-def test_person_gets_a_dry_run_unless_told_otherwise(world: World, kms: Handler, key: str) -> None:
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_person_gets_a_dry_run_unless_told_otherwise(world: World, sts: str, kms: Handler, key: str) -> None:
     """If this fails, a person who only looks changes something."""
     world.wire.clear()
     answer = kms({"control": "kms-key-rotation", "resources": [key]}, Context())
@@ -324,15 +333,16 @@ def test_person_gets_a_dry_run_unless_told_otherwise(world: World, kms: Handler,
     assert found["calls"] == [
         f"aws kms enable-key-rotation --key-id {key.rpartition('/')[2]} --rotation-period-in-days 365 --region {REGION}"
     ]
-    answer = kms({"control": "kms-key-rotation", "resources": "all", "dry_run": False}, Context())
+    answer = kms({**_run(sts, kms), "resources": "all"}, Context())
     assert [result["outcome"] for result in answer["results"]] == ["REMEDIATED"]
     assert world.records()[-1]["cause"]["origin"] == "manual"
 
 
-def test_person_is_told_of_a_return_and_it_comes_back(world: World, kms: Handler, key: str) -> None:
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_person_is_told_of_a_return_and_it_comes_back(world: World, sts: str, kms: Handler, key: str) -> None:
     """If this fails, a throttled backfill loses resources."""
     world.wire.fail("kms", "EnableKeyRotation", "ThrottlingException")
-    answer = kms({"control": "kms-key-rotation", "resources": [key], "dry_run": False}, Context())
+    answer = kms({**_run(sts, kms), "resources": [key]}, Context())
     assert answer["results"][0]["outcome"] == "RETURNED"
     assert [back.cause.origin for back in _returned(world)] == ["manual"]
 
@@ -356,5 +366,5 @@ def test_person_is_told_what_is_wrong(world: World, kms: Handler, payload: Any) 
 def test_person_is_told_of_bad_settings(world: World, kms: Handler, key: str) -> None:
     """If this fails, a person acts on settings that are not valid."""
     world.settings("{}")
-    answer = kms({"control": "kms-key-rotation", "resources": [key], "dry_run": False}, Context())
+    answer = kms({"control": "kms-key-rotation", "resources": [key]}, Context())
     assert "schema_version" in answer["error"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
+from clerk import stack_calls
 from clerk.handler import handler
 from clerk.watch import READING
 from tests.making.awslambda import function
@@ -34,7 +35,12 @@ def put(*names: str) -> None:
 @pytest.fixture
 def source(world: World, variables: pytest.MonkeyPatch, digest_key: str) -> str:
     """Make all that the clerk watches, and rules of others; return the UUID of the alerts' event source."""
-    put(*(f"{STACK}-{rule}" for rule in RULES), f"{STACK}-2-kms-ApiCall", f"{STACK}-rds-ApiCall", f"{STACK}-clerk")
+    put(
+        *(f"{STACK}-{rule}" for rule in (*RULES, stack_calls.RULE)),
+        f"{STACK}-2-kms-ApiCall",
+        f"{STACK}-rds-ApiCall",
+        f"{STACK}-clerk",
+    )
     client("events").disable_rule(Name=f"{STACK}-2-kms-ApiCall")
     client("events").disable_rule(Name=f"{STACK}-rds-ApiCall")
     queue = client("sqs").get_queue_attributes(QueueUrl=QUEUE_URL, AttributeNames=["QueueArn"])["Attributes"]
@@ -92,7 +98,8 @@ def test_rules_on_later_pages_are_seen(world: World, told: Told) -> None:
         {"Rules": [{"Name": f"{STACK}-{RULES[0]}", "State": "ENABLED"}], "NextToken": "next"},
         {"Rules": [{"Name": f"{STACK}-{RULES[1]}", "State": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"}],
          "NextToken": "last"},
-        {"Rules": [{"Name": f"{STACK}-{RULES[2]}", "State": "DISABLED"}]},
+        {"Rules": [{"Name": f"{STACK}-{RULES[2]}", "State": "DISABLED"},
+                   {"Name": f"{STACK}-{stack_calls.RULE}", "State": "ENABLED"}]},
     ]  # fmt: skip
     for page in pages:
         world.wire.answer("events", "ListRules", page)

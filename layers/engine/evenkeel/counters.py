@@ -116,6 +116,12 @@ class Counters:
         gone = f"REMOVE {', '.join(_HELD)}, #window, #count"
         self._update(f"radius#{name}", gone, "attribute_exists(pk)", {})
 
+    def take(self, name: str, limit: int, expires_at: datetime) -> bool:
+        """Take one of ``limit``; say whether there was one left. The count is forgotten after ``expires_at``."""
+        values = {":zero": 0, ":one": 1, ":limit": limit, ":expires": int(expires_at.timestamp())}
+        change = "SET #count = if_not_exists(#count, :zero) + :one, expires_at = :expires"
+        return self._update(name, change, "attribute_not_exists(#count) OR #count < :limit", values) is None
+
     def first_today(self, name: str, owner: str) -> bool:
         """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
 
@@ -126,6 +132,23 @@ class Counters:
         first = "attribute_not_exists(pk) OR told_by = :told"
         change = "SET expires_at = :expires, told_by = :told"
         return self._update(f"once#{name}#{now:%Y-%m-%d}", change, first, values) is None
+
+    def turned(self, name: str, to: str, owner: str, quiet: timedelta) -> bool:
+        """Say whether it is news that ``name`` is turned ``to`` something: last it was something else, or so long ago.
+
+        Asked again, the same owner gets the same answer, until another's is news.
+        """
+        now = self._clock()
+        values = {
+            ":to": to,
+            ":by": owner,
+            ":now": int(now.timestamp()),
+            ":since": int((now - quiet).timestamp()),
+            ":expires": int((now + timedelta(days=2)).timestamp()),
+        }
+        news = "attribute_not_exists(pk) OR turned_to <> :to OR turned_at < :since OR turned_by = :by"
+        change = "SET turned_to = :to, turned_at = :now, turned_by = :by, expires_at = :expires"
+        return self._update(f"turned#{name}", change, news, values) is None
 
     def first_use(self, name: str, expires_at: datetime) -> bool:
         """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""

@@ -1,7 +1,7 @@
-"""The dead-letter queue and its letters, and a person's wish to drop some.
+"""The dead-letter queue and its letters, and a person's wish to drop some or to send them back.
 
-The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}``. See
-:mod:`evenkeel.caller`.
+The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}`` or ``{"redrive":
+{group: [message ids]}, "caller": {…}}``. See :mod:`evenkeel.caller`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 100
 """Messages that one wish may name: what a minute is enough for."""
+_ID = 100  # characters; SQS's message ids have 36
 _BATCH = 10  # messages that one call takes (SQS API reference, ReceiveMessage)
 _EVENT = ("eventID", "eventName", "eventSource", "eventTime")
 
@@ -164,6 +165,44 @@ class Drop:
 
     messages: tuple[str, ...]
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """A checked wish to send letters back: the group of each message."""
+
+    messages: Mapping[str, str]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The messages of each group."""
+        groups = dict.fromkeys(self.messages.values())
+        return {group: [each for each, its in self.messages.items() if its == group] for group in groups}
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what the audit record keeps."""
+        return {"messages": self.groups}
+
+
+def parse_redrive(payload: Any) -> Redrive:
+    """Check a person's payload.
+
+    Raises:
+        MalformedPayloadError: says which part is wrong and what to write.
+    """
+    if not isinstance(payload, dict) or set(payload) != {"redrive", "caller"}:
+        raise MalformedPayloadError('redrive: send {"redrive": {group: [message ids]}, "caller": {…}}')
+    wanted = payload["redrive"]
+    if not isinstance(wanted, dict) or not all(_ids(each) for each in wanted.values()):
+        raise MalformedPayloadError("redrive: write a list of message ids for each group")
+    messages = {each: str(group) for group, ids in wanted.items() for each in ids}
+    if not 0 < len(messages) <= MOST or len(messages) != sum(map(len, wanted.values())):
+        raise MalformedPayloadError(f"redrive: write 1 to {MOST} messages at a time, each once")
+    return Redrive(messages)
+
+
+def _ids(raw: Any) -> bool:
+    return isinstance(raw, list) and bool(raw) and all(isinstance(each, str) and 0 < len(each) <= _ID for each in raw)
 
 
 def parse(payload: Any) -> Drop:

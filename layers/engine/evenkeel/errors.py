@@ -55,6 +55,10 @@ class ApprovalRefusedError(EvenkeelError):
     """A kept change cannot be approved, rejected or released so; the message says why and what to do."""
 
 
+class RunRefusedError(EvenkeelError):
+    """A run is not open, or does not cover what is asked for; nothing was changed."""
+
+
 class LeaseHeldError(EvenkeelError):
     """Another worker is busy with the same control and resource; come back later."""
 

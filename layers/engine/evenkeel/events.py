@@ -32,7 +32,9 @@ _QUALIFIED = re.compile(r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:]+):[^:]+")
 
 # What a request is made of, for reading one back from JSON; every other field is text.
 _PARTS: dict[str, Any] = {"resource": Resource, "cause": Cause, "actor": Actor}
-_NOT_TEXT: dict[str, type] = {"attempt": int, "creates": bool, "dry_run": bool, "settles": bool, "weakens": bool}
+_NOT_TEXT: dict[str, type] = {
+    "allowance": int, "attempt": int, "creates": bool, "dry_run": bool, "settles": bool, "weakens": bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

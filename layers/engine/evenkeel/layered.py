@@ -12,6 +12,9 @@ from evenkeel.model import Mode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+CHANGING = (Mode.ENFORCE, Mode.APPROVE)
+"""Modes without effect for a control that only announces. Such a mode is refused when pushed, and counts as notify
+where it is in force already: what was valid yesterday never stops a running stack."""
 _LARGEST = 1_000_000
 
 Layer: TypeAlias = "tuple[Mapping[str, Any], str]"
@@ -39,6 +42,8 @@ def layered(
     for given, where in layers:
         mode = _mode(given["mode"], where, mistakes) if "mode" in given else mode
         radius = _radius(given, where, radius, mistakes)
+    if control.only_announces and mode in CHANGING:
+        mode = Mode.NOTIFY
     told = len(mistakes.told)
     parameters: dict[str, Any] = {}
     for given, where in layers:

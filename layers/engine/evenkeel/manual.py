@@ -1,18 +1,20 @@
 """A person's own payload: ``{"control": id, "resources": [ARN or id, …] or "all", "dry_run": true, "after": ARN}``.
 
-It obeys modes, scope and blast radius like any event, and is a dry run unless told otherwise.
+It obeys modes, scope and blast radius like any event, and is a dry run unless told otherwise. One that changes
+resources also names an open ``"run"`` that covers it; see :mod:`evenkeel.runs`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel.errors import EvenkeelError, MalformedPayloadError
+from evenkeel import records
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, RunRefusedError
 from evenkeel.events import resource_arn
-from evenkeel.model import Cause, Request, Resource
+from evenkeel.model import RUN_EVENT, Actor, Cause, Request, Resource
 from evenkeel.render import cli_line
 
 if TYPE_CHECKING:
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
     from evenkeel.aws import Aws
     from evenkeel.control import Control
     from evenkeel.model import Place, Result
+    from evenkeel.runs import Run, Runs
 
 _STOP_AT_MILLISECONDS = 20_000
 """Time that must be left to begin another resource; what is left over is named in ``next``."""
-_KEYS = frozenset({"control", "resources", "dry_run", "after"})
+_KEYS = frozenset({"control", "resources", "dry_run", "after", "run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,47 @@ class Wish:
     after: str
     cause: Cause
     place: Place
+    named: str = ""
+    """Id of the run that the payload names."""
+    run: Run | None = None
+    """That run, once it was found to be open and to cover this; without one nothing can be changed."""
 
     def request(self, arn: str) -> Request:
         """Return the request for one resource."""
         resource = Resource(arn, self.place.account, self.place.region)
-        return Request(self.control.id, resource, self.cause, dry_run=self.dry_run)
+        if self.run is None:
+            return Request(self.control.id, resource, self.cause, dry_run=True)
+        return Request(
+            self.control.id,
+            resource,
+            self.cause,
+            Actor(principal=self.run.caller),
+            dry_run=self.dry_run,
+            run=self.run.id,
+            allowance=self.run.terms.allowance,
+        )
+
+    def covered(self, runs: Runs) -> Wish:
+        """Return the wish with the run that it names.
+
+        Raises:
+            RunRefusedError: that run is not open, or does not cover the wish; or none is named and one is needed.
+        """
+        if not self.named:
+            if self.dry_run:
+                return self
+            raise RunRefusedError("changing resources needs an open run: use evenkeel run … --apply, or send a dry run")
+        run = runs.find(self.named)
+        if run.terms.dry_run and not self.dry_run:
+            raise RunRefusedError(f"run {run.id} is a dry run; it changes nothing")
+        if self.control.id not in run.terms.controls:
+            raise RunRefusedError(f"run {run.id} does not cover {self.control.id}")
+        if run.terms.resources is not None:
+            within = {resource_arn(self.control.arn, each, self.place) for each in run.terms.resources}
+            outside = [arn for arn in self.arns or () if arn not in within]
+            if self.arns is None or outside:
+                raise RunRefusedError(f"run {run.id} does not cover {outside[0] if outside else 'all resources'}")
+        return replace(self, run=run)
 
 
 def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: str, now: datetime) -> Wish:
@@ -66,8 +105,11 @@ def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: s
     after = payload.get("after") or ""
     if not isinstance(after, str):
         raise MalformedPayloadError('after: write the "next" of the answer before')
+    named = payload.get("run") or ""
+    if not isinstance(named, str) or len(named) > records.MAX_WORDS:
+        raise MalformedPayloadError('run: write the id that "open_run" answered')
     arns = _arns(payload.get("resources"), control, place)
-    return Wish(control, arns, dry_run, after, Cause("manual", invocation, "Invoke", now.isoformat()), place)
+    return Wish(control, arns, dry_run, after, Cause("manual", invocation, RUN_EVENT, now.isoformat()), place, named)
 
 
 def _arns(resources: Any, control: Control, place: Place) -> tuple[str, ...] | None:

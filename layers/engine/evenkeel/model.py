@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 SCHEMA_VERSION = 1
 """Version of every document Evenkeel writes: records, returned requests, settings."""
 
+RUN_EVENT = "Run"
+"""The event name of a cause that is a person's run over existing resources."""
+
 State: TypeAlias = dict[str, Any]
 """What a control read: a small JSON-able dict, kept in the audit record as evidence."""
 
@@ -71,6 +74,20 @@ class Outcome(StrEnum):
     """About the settings: an exemption ends soon, and nothing was changed."""
     DROPPED = "DROPPED"
     """About the stack's own queue: a person had a dead letter deleted, so it is not served any more."""
+    REDRIVEN = "REDRIVEN"
+    """About the stack's own queue: a person had dead letters sent back to their groups' queues."""
+    PAUSED = "PAUSED"
+    """About the stack itself: somebody switched an event source off, so what it brings waits."""
+    RESUMED = "RESUMED"
+    """About the stack itself: somebody switched an event source on again."""
+    PUSHED = "PUSHED"
+    """About the settings: somebody began to deploy a version of them."""
+    STOPPED = "STOPPED"
+    """About the settings: somebody stopped a deployment of them."""
+    OPENED = "OPENED"
+    """About a run: a person proved who they are; its changes have records of their own."""
+    ENDED = "ENDED"
+    """About a run: a person ended it; nothing more is changed in its name."""
 
     COMPLIANT = "COMPLIANT"
     NOT_APPLICABLE = "NOT_APPLICABLE"
@@ -242,6 +259,10 @@ class Request:
     """ISO 8601 time of the first attempt, where ``attempt`` is above 0."""
     plan: str = ""
     """Record id of a plan whose outcome this request is to establish (a verify-only request)."""
+    run: str = ""
+    """Id of the run that asks for it; see :mod:`evenkeel.runs`."""
+    allowance: int = 0
+    """How many resources that run may change in all; 0 for no limit but the blast radius."""
 
     def event_time(self, default: datetime) -> datetime:
         """Return when the cause happened, or ``default`` where the cause does not say."""

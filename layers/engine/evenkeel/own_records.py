@@ -1,8 +1,7 @@
-"""Audit records about the stack's own parts, which no control looks after: an exemption, a dead letter.
+"""Audit records about the stack's own parts, which no control looks after: an exemption, a dead letter, a run.
 
-Each part has a name of ours beneath the ARN of what holds it, and so a chain of its own, which begins with the one
-record there will ever be of it. That chain's head is what makes it one: the transaction that writes the record does not
-go through where a head exists.
+Each part has a name of ours beneath the ARN of what holds it, and so a chain of its own. Of most parts there is one
+record only: the transaction that writes it does not go through where the chain has a head. A run has a second one.
 """
 
 from __future__ import annotations
@@ -34,7 +33,12 @@ class Part:
 
 EXEMPTION = Part("evenkeel-exemption", "An exemption ends soon", Severity.MEDIUM)
 DEAD_LETTER = Part("evenkeel-dead-letter", "A person dropped a dead letter", Severity.MEDIUM)
-PARTS = (EXEMPTION, DEAD_LETTER)
+REDRIVE = Part("evenkeel-redrive", "A person sent dead letters back", Severity.LOW)
+PAUSE = Part("evenkeel-pause", "Somebody paused Evenkeel", Severity.HIGH)
+RESUME = Part("evenkeel-resume", "Somebody resumed Evenkeel", Severity.LOW)
+SETTINGS = Part("evenkeel-settings", "Somebody deployed settings, or stopped a deployment", Severity.MEDIUM)
+RUN = Part("evenkeel-run", "A person has controls run over existing resources", Severity.LOW)
+PARTS = (EXEMPTION, DEAD_LETTER, REDRIVE, PAUSE, RESUME, SETTINGS, RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Note:
     detail: str
     evidence: State
     settings_version: str = ""
+    announce: bool = True
 
 
 def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -> Record | None:
@@ -58,6 +63,19 @@ def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -
     """
     if ledger.state(note.part.id, note.request.resource.arn).head:
         return None
+    try:
+        return write(ledger, note, StateItem(), retention_days, now)
+    except StaleStateError:
+        return None  # another worker was faster
+
+
+def write(ledger: Ledger, note: Note, item: StateItem, retention_days: int, now: datetime) -> Record:
+    """Write the next record of a part whose state item is ``item``.
+
+    Raises:
+        StaleStateError: another record was written since ``item`` was read.
+        LeaseHeldError: the tables are busy with it; ask again.
+    """
     found = records.finding_record(
         note.part,
         note.request,
@@ -71,7 +89,5 @@ def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -
         remains="",
         retention_days=retention_days,
     )
-    try:
-        return ledger.announce(records.ended(found, note.outcome, now=now, detail=note.detail), StateItem())
-    except StaleStateError:
-        return None  # another worker was faster
+    ended = records.ended(found, note.outcome, now=now, detail=note.detail, announce=note.announce)
+    return ledger.announce(ended, item)

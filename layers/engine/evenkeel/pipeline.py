@@ -14,7 +14,7 @@ from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
 from evenkeel.holds import Bearing
 from evenkeel.job import Job, returned
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
-from evenkeel.repair import NotGrantedError, Repairer, TooMuchError
+from evenkeel.repair import AllowanceSpentError, NotGrantedError, Repairer, TooMuchError
 from evenkeel.rules import Subject
 from evenkeel.state import StateItem
 from evenkeel.tags import read_tags
@@ -236,6 +236,8 @@ class Pipeline:
             return self._teller.announce(job, record, item, decision)
         try:
             return (yield from self._repairer.repair(job, record, finding.change, item))
+        except AllowanceSpentError as error:
+            return Result(job.request, Outcome.SKIPPED, str(error))
         except TooMuchError as error:
             item = self._ledger.state(job.control.id, job.arn)
             if self._bearing(job, record, item) is not Bearing.NONE:  # by whoever was faster, or since the radius holds

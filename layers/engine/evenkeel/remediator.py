@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import batch, decisions, events, manual, policy, steps
+from evenkeel import batch, decisions, events, manual, policy, runs, steps
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.environment import Environment
@@ -73,7 +73,7 @@ class Remediator:
     @cached_property
     def settings(self) -> SettingsStore:
         """The settings in force."""
-        return SettingsStore(self._engine_aws, self.environment, _now)
+        return SettingsStore(self._engine_aws, self.environment, _now, self.controls)
 
     @cached_property
     def queue(self) -> Queue:
@@ -225,13 +225,24 @@ class Remediator:
         onward = str(decided.onward) if decided.onward else None
         return {"results": [manual.described(result) for result in decided.results], "next": onward}
 
+    def opened(self, context: LambdaContext) -> runs.Runs:
+        """Return the stack's runs, for one invocation."""
+        environment, owner = self.environment, context.aws_request_id
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        client = self._engine_aws.client
+        return runs.Runs(ledger, environment, self.place(context), lambda: client("sts").meta.endpoint_url, _now)
+
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.manual`."""
+        opened = self.opened(context)
         wish = manual.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
+        wish = wish.covered(opened)
         run = self.pipeline(context.aws_request_id).run
         loaded = self.settings.load()
 
         def one(request: Request) -> Result:
+            if wish.run:
+                opened.must_be_open(wish.run)  # asked again for each: whoever ends a run stops it within seconds
             result = run(wish.control, request, loaded)
             if request.dry_run:
                 self._tell(result)
@@ -268,6 +279,8 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
         try:
             if isinstance(event, dict) and any(verb in event for verb in decisions.VERBS):
                 return worker.decided(event, context)
+            if isinstance(event, dict) and any(verb in event for verb in runs.VERBS):
+                return worker.opened(context).serve(event)
             return worker.by_hand(event, context)
         except EvenkeelError as error:
             if isinstance(error, SettingsError):

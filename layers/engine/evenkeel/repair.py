@@ -11,7 +11,7 @@ from evenkeel.errors import AwsError, ErrorKind, EvenkeelError, LeaseHeldError
 from evenkeel.fingerprint import fingerprint
 from evenkeel.holds import HoldKind
 from evenkeel.job import returned
-from evenkeel.model import Compliant, NonCompliant, NotApplicable, Outcome
+from evenkeel.model import RUN_EVENT, Compliant, NonCompliant, NotApplicable, Outcome
 from evenkeel.steps import Pause, Send
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
 """Seconds to wait before each look after a change; about ten in all, then the proof is left to a later request."""
 VERIFY_WITHIN = timedelta(minutes=15)
 """How long AWS may take to show a change before it counts as not having held."""
+ALLOWANCE_KEPT = timedelta(days=2)
+"""How long a run's count is kept: longer than a run is open and its requests may return."""
 _CLIENT_LENGTH = 60  # what follows in a user agent is the client's libraries; the records keep it whole
 _PROOF_ATTEMPT = 4  # a proof that is late comes late: begin at this attempt's delay (32 s)
 
@@ -48,6 +50,10 @@ class TooMuchError(EvenkeelError):
         self.critical = critical
 
 
+class AllowanceSpentError(EvenkeelError):
+    """The run that asks for it has made all the changes that it may; nothing was changed."""
+
+
 class Repairer:
     """Changes resources for one worker, never without a plan in the ledger."""
 
@@ -63,6 +69,7 @@ class Repairer:
         Raises:
             LeaseHeldError, StaleStateError: somebody else was faster; nothing was changed.
             TooMuchError: the resource has to be held; nothing was changed.
+            AllowanceSpentError: the run may change no more; nothing was changed.
             NotGrantedError: our role lacks a permission.
         """
         if item.leased_to_other(self._ledger.owner, self._clock()):
@@ -163,6 +170,9 @@ class Repairer:
                 f"{_side(actor.principal, event, actor.user_agent[:_CLIENT_LENGTH])}; before: {told}"
             )
             raise TooMuchError(message, now + policy.TUG_HOLD, HoldKind.TUG_OF_WAR, critical=True)
+        run, allowance = job.request.run, job.request.allowance
+        if allowance and not self._ledger.counters.take(f"run#{run}", allowance, now + ALLOWANCE_KEPT):
+            raise AllowanceSpentError(f"run {run} has changed {allowance:,} resources, as many as it may")
         since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
         # The radius is about resources, not about calls: one that is counted in this window is not counted again.
         again = any(each["at"] >= since for each in rounds)
@@ -273,6 +283,8 @@ class Repairer:
 
 def _side(principal: str, event: str, client: str) -> str:
     """Name one side of a tug of war: who, with which call, from which client."""
+    if event == RUN_EVENT:  # who runs a control over resources is not who weakened them
+        return "somebody (found by a run)"
     return f"{principal or 'somebody'} with {event}{f' ({client})' if client else ''}"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import arns, rules
 from evenkeel.errors import SettingsError
-from evenkeel.layered import layered
+from evenkeel.layered import CHANGING, layered
 from evenkeel.mistakes import Mistakes, gathered, kind
 from evenkeel.model import SCHEMA_VERSION
 
@@ -71,6 +71,18 @@ class Settings:
         for layer in (self._base(control, mistakes), *rules_given):
             layered(control, [layer], self.start_mode, variables, mistakes)
 
+    def without_effect(self, controls: Iterable[Control]) -> Iterator[tuple[str, str]]:
+        """Yield the place of each mode that a control which only announces cannot have, and what to write."""
+        for control in controls:
+            if not control.only_announces:
+                continue
+            layers = [(self.controls.get(control.id, {}), f"controls.{control.id}")]
+            layers += [(rule.given, rule.where) for rule in self.overrides.get(control.id, ())]
+            for given, where in layers:
+                if given.get("mode") in CHANGING:
+                    told = f"{given['mode']!r} can have no effect: {control.id} only announces; write notify or off"
+                    yield f"{where}.mode", told
+
     def _base(self, control: Control, mistakes: Mistakes) -> Layer:
         """Return what is given for all of a control's resources."""
         where = f"controls.{control.id}"
@@ -106,14 +118,18 @@ class Settings:
         return max(ends, default=None)
 
 
-def check(
+def check(  # noqa: PLR0913 - all that a document is held against
     document: str | bytes,
     controls: Iterable[Control],
     start_mode: str = "recommended",
     variables: Mapping[str, str] = os.environ,
     today: date | None = None,
+    *,
+    in_force: bool = False,
 ) -> Settings:
     """Check a settings document down to every parameter of every control; needs all controls that there are.
+
+    One that is ``in_force`` is not held against rules that came later: they are for what is pushed now.
 
     ``variables`` are what the stack gives its functions as defaults of parameters. An exemption that expired before
     ``today`` (UTC) is a mistake; functions take it as absent, so that time alone makes no document wrong.
@@ -128,6 +144,8 @@ def check(
         _tell_aimless(settings, known, mistakes)
         for control in known.values():
             settings.tell_mistakes(control, variables, mistakes)
+        for where, told in () if in_force else settings.without_effect(known.values()):
+            mistakes.tell(where, told)
         for each in settings.exemptions if today else ():
             if today and each.expires < today:
                 told = f"{each.expires} has passed; write a later day, or remove the exemption"

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from evenkeel import settings
 from evenkeel.errors import SettingsUnreadError
-from evenkeel.telemetry import count_for_stack
+from evenkeel.telemetry import count_for_stack, telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 
     from evenkeel.aws import Aws
+    from evenkeel.control import Control
     from evenkeel.environment import Environment
     from evenkeel.errors import SettingsError
     from evenkeel.settings import Settings
+
+logger, _ = telemetry()
 
 CACHE_SECONDS = 60
 """How long a document is good without asking AppConfig again."""
@@ -36,8 +39,11 @@ class SettingsStore:
     ``changes`` counts the documents seen, good and bad: it tells a document pushed again from one still in force.
     """
 
-    def __init__(self, aws: Aws, environment: Environment, clock: Callable[[], datetime]) -> None:
-        """Reach AppConfig at the first :meth:`load`."""
+    def __init__(
+        self, aws: Aws, environment: Environment, clock: Callable[[], datetime], controls: Iterable[Control] = ()
+    ) -> None:
+        """Reach AppConfig at the first :meth:`load`; ``controls`` are those whose modes without effect are logged."""
+        self._controls = tuple(controls)
         self._aws = aws
         self._environment = environment
         self._clock = clock
@@ -65,7 +71,10 @@ class SettingsStore:
         if document != self._document:
             self._document, self._good = document, None
             self.changes += 1
-        self._good = self._good or settings.parse(document, self._environment.start_mode)
+        if self._good is None:
+            self._good = settings.parse(document, self._environment.start_mode)
+            for where, told in self._good.without_effect(self._controls):
+                logger.warning("a mode counts as notify", where=where, reason=told)
         self._good_until = self._clock() + TRUST
         return self._good
 

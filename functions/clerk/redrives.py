@@ -1,0 +1,88 @@
+"""Dead letters that a person sends back to their groups' queues: one record of the request first, then each letter.
+
+The clerk reads the letters from the queue itself; of the payload it takes ids and groups only. A crash on the way
+leaves the letters that were not sent; one may be sent twice, which is harmless.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clerk.drops import HIDDEN_SECONDS, STOP_AT_MILLISECONDS
+from evenkeel import own_records
+from evenkeel.dead_letters import Box
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.model import Actor, Cause, Outcome, Request, Resource
+from evenkeel.own_records import REDRIVE, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from evenkeel.audit import Ledger
+    from evenkeel.aws import Aws
+    from evenkeel.dead_letters import Redrive
+    from evenkeel.environment import Environment
+    from evenkeel.model import Place
+
+
+class Redriver:
+    """Sends dead letters back in one person's name; ``queues`` are the URLs of the enabled groups' queues."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the clerk it needs
+        self,
+        aws: Aws,
+        ledger: Ledger,
+        environment: Environment,
+        queues: Mapping[str, str],
+        *,
+        place: Place,
+        caller: str,
+        now: datetime,
+    ) -> None:
+        """Keep the parts."""
+        self._sqs = aws.client("sqs")
+        self._box = Box(self._sqs, environment.dlq_url, HIDDEN_SECONDS)
+        self._ledger = ledger
+        self._environment = environment
+        self._queues = queues
+        self._place = place
+        self._caller = caller
+        self._now = now
+
+    def run(self, wish: Redrive, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
+        """Send what is asked for; return ``{"sent": [message ids], "missing": [message ids]}``.
+
+        Raises:
+            MalformedPayloadError: a group is not enabled; nothing was sent.
+            ClientError, LeaseHeldError: AWS refused; what was sent by then is in its queue.
+        """
+        for group in wish.groups:
+            if group not in self._queues:
+                raise MalformedPayloadError(f"redrive: no group {group!r}; there are {', '.join(sorted(self._queues))}")
+        own_records.write_once(self._ledger, self._note(wish), self._environment.retention_days, self._now)
+        missing = dict(wish.messages)
+        try:
+            for letter in self._box.letters():
+                if letter.id in missing:
+                    url = self._queues[missing.pop(letter.id)]
+                    self._sqs.send_message(QueueUrl=url, MessageBody=letter.body)
+                    self._box.delete(letter)
+                if not missing or remaining_milliseconds() < STOP_AT_MILLISECONDS:
+                    break
+        finally:
+            self._box.give_back()
+        return {"sent": [each for each in wish.messages if each not in missing], "missing": list(missing)}
+
+    def _note(self, wish: Redrive) -> Note:
+        place, queue = self._place, self._environment.dlq_url.rpartition("/")[2]
+        arn = f"arn:{place.partition}:sqs:{place.region}:{place.account}:{queue}/redrive/{self._ledger.owner}"
+        request = Request(
+            REDRIVE.id,
+            Resource(arn, place.account, place.region),
+            Cause("manual", event_name="Redrive", event_time=self._now.isoformat()),
+            Actor(principal=self._caller),
+        )
+        counted = ", ".join(f"{len(ids)} to {group}" for group, ids in wish.groups.items())
+        reason = f"dead letters sent back to their queues: {counted}; Evenkeel acts on them at once"
+        return Note(REDRIVE, request, Outcome.REDRIVEN, reason, f"sent back by {self._caller}", wish.evidence())

@@ -1,0 +1,137 @@
+"""Calls on the stack's own switches, as CloudTrail tells of them: pause, resume, and deployments of the settings.
+
+So it does not matter by which client it is done: whoever pauses Evenkeel in the console is named like who uses the
+command line. An event is written once, however often it comes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from clerk.notices import configuration
+from evenkeel import identity, own_records
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.events import API_CALL
+from evenkeel.model import Cause, Outcome, Request, Resource
+from evenkeel.own_records import PAUSE, RESUME, SETTINGS, Note
+from evenkeel.telemetry import telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from evenkeel.audit import Ledger
+    from evenkeel.environment import Environment
+    from evenkeel.model import Place
+    from evenkeel.own_records import Part
+    from evenkeel.records import Record
+
+logger, _ = telemetry()
+
+RULE = "stack-calls"
+"""The name of the rule that brings these events, after ``<stack>-``."""
+TOGETHER = timedelta(minutes=10)
+"""What one person switches within this time is announced once: ``evenkeel pause`` switches a source for each group."""
+NOTIFIER = "notifier"
+
+
+def is_one(event: dict[str, Any]) -> bool:
+    """Say whether a payload of the clerk's is an event of the rule."""
+    return event.get("detail-type") == API_CALL
+
+
+class StackCalls:
+    """Writes what people do to one stack's switches; ``groups`` are the enabled groups of controls."""
+
+    def __init__(
+        self, ledger: Ledger, environment: Environment, place: Place, groups: Collection[str], now: datetime
+    ) -> None:
+        """Keep the parts."""
+        self._ledger = ledger
+        self._environment = environment
+        self._place = place
+        self._groups = groups
+        self._now = now
+
+    def tell(self, event: dict[str, Any]) -> Record | None:
+        """Audit one event; return its record, or None where it is of another stack or was written before.
+
+        Raises:
+            MalformedPayloadError: it is not of the form that AWS documents.
+            ClientError, LeaseHeldError: a table refused; Lambda brings the event again.
+        """
+        detail = event.get("detail")
+        if not isinstance(detail, dict) or not _text(detail.get("eventID")):
+            raise MalformedPayloadError("an event without an id")
+        if detail.get("recipientAccountId") != self._place.account:
+            return None
+        switched = _text(detail.get("eventName")).startswith("UpdateEventSourceMapping")
+        note = self._switch(detail) if switched else self._settings(detail)
+        if note is None:
+            return None
+        return own_records.write_once(self._ledger, note, self._environment.retention_days, self._now)
+
+    def _switch(self, detail: dict[str, Any]) -> Note | None:
+        """Return what to write of an event source that was switched; None where it is another's."""
+        function = _text(_part(detail, "responseElements").get("functionArn"))
+        enabled = _part(detail, "requestParameters").get("enabled")
+        name = function.rpartition(":function:")[2].removeprefix(f"{self._environment.stack}-")
+        if name not in {*self._groups, NOTIFIER} or not isinstance(enabled, bool):
+            logger.info("not a switch of this stack", function=function)
+            return None
+        part, outcome = (RESUME, Outcome.RESUMED) if enabled else (PAUSE, Outcome.PAUSED)
+        alerts = name == NOTIFIER
+        what = "alerts" if alerts else f"{name} controls"
+        reason, then = f"the event source of the {what} was switched on: what waited is served now", ""
+        if not enabled:
+            so = "people hear of nothing" if alerts else "nothing of theirs is repaired"
+            reason = f"the event source of the {what} was switched off: {so} until it is on again"
+            then = "" if alerts else f"; to go on: evenkeel resume {self._stack}"
+        request = self._request(part, f"{function}/event/{detail['eventID']}", detail)
+        who = request.actor.principal or request.actor.owner or "somebody"
+        rest = f"what they switch within {TOGETHER.seconds // 60} minutes is in the audit, and not announced again"
+        switch = NOTIFIER if alerts else "groups"
+        first = self._ledger.counters.turned(switch, f"{outcome} by {who}", detail["eventID"], TOGETHER)
+        return Note(part, request, outcome, reason, f"by {who}; {rest}{then}", _evidence(detail), announce=first)
+
+    def _settings(self, detail: dict[str, Any]) -> Note | None:
+        """Return what to write of a deployment of the settings; None where it is another application's."""
+        asked, answer = _part(detail, "requestParameters"), _part(detail, "responseElements")
+        if _text(asked.get("applicationId")) != self._environment.settings_name.partition("/")[0]:
+            logger.info("not the settings of this stack", application=asked.get("applicationId"))
+            return None
+        number = answer.get("deploymentNumber", asked.get("deploymentNumber", "?"))
+        version = asked.get("configurationVersion", "?")
+        outcome = Outcome.STOPPED if detail.get("eventName") == "StopDeployment" else Outcome.PUSHED
+        reason = f"version {version} of the settings is being deployed (deployment {number})"
+        if outcome is Outcome.STOPPED:
+            reason = f"deployment {number} of the settings was stopped; what was in force before it holds"
+        where = configuration(self._environment.settings_name, self._place)
+        request = self._request(SETTINGS, f"{where}/event/{detail['eventID']}", detail)
+        who = request.actor.principal or request.actor.owner or "somebody"
+        told = f"by {who}; what is live: evenkeel settings show {self._stack}"
+        return Note(SETTINGS, request, outcome, reason, told, _evidence(detail))
+
+    @property
+    def _stack(self) -> str:
+        """The options of a command that name this stack."""
+        return f"--stack {self._environment.stack} --region {self._place.region}"
+
+    def _request(self, part: Part, arn: str, detail: dict[str, Any]) -> Request:
+        names = (_text(detail.get(name)) for name in ("eventID", "eventName", "eventTime"))
+        resource = Resource(arn, self._place.account, self._place.region)
+        return Request(part.id, resource, Cause("cloudtrail", *names), identity.actor(detail))
+
+
+def _evidence(detail: dict[str, Any]) -> dict[str, Any]:
+    return {"event": detail.get("eventName"), "requestParameters": _part(detail, "requestParameters")}
+
+
+def _part(detail: dict[str, Any], name: str) -> dict[str, Any]:
+    part = detail.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
