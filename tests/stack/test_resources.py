@@ -223,11 +223,13 @@ def test_the_environment_is_as_the_engine_reads_it(stack: Stack, group_names: li
         "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME",
     }  # fmt: skip
     own = {
-        "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME", "EVENKEEL_DIGEST_KEY_ARN"},
+        "notifier": {
+            "EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME", "EVENKEEL_DIGEST_KEY_ARN", "EVENKEEL_UNDO_ENABLED",
+        },
         "clerk": {"EVENKEEL_QUEUE_URLS", "EVENKEEL_DIGEST_KEY_ARN", "EVENKEEL_RULES", "EVENKEEL_NOTIFIER_SOURCE"},
         "settings-validator": set(),
         **{group: {"EVENKEEL_QUEUE_URL"} for group in group_names},
-    }
+    }  # fmt: skip
     seen = {}
     for function in stack.of_type("AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
