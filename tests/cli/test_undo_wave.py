@@ -44,9 +44,9 @@ def test_what_was_overtaken_is_told_as_skipped(account: Account) -> None:
     """If this fails, a person looks for a change that the wave seems to have forgotten."""
     account.records = [repair(1, KEY), repair(2, KEY)]
     result = account.wave(done(2))
-    assert "1 taken back, 0 refused, 1 skipped (1 overtaken by a newer repair)." in result.stdout
+    assert "1 undone, 0 refused, 1 skipped (1 overtaken by a newer repair)." in result.stdout
     account.records.append({**undone(2, ME), "resource": KEY})
-    assert "Nothing to take back: 1 taken back already, 1 overtaken by a newer repair." in account.wave().stdout
+    assert "Nothing to undo: 1 undone already, 1 overtaken by a newer repair." in account.wave().stdout
 
 
 def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
@@ -64,7 +64,7 @@ def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monke
     account.answers = [plan, {**plan, **done(1)}]
     result = evenkeel("undo", name_of(1), "--stack", "prod", "--yes")
     assert result.exit_code == 0
-    again = f"evenkeel release kms-key-rotation --resource {KEY} --stack prod --region eu-west-1\n"
+    again = f"evenkeel release kms-key-rotation --stack prod --region eu-west-1 --resource {KEY}\n"
     assert again in result.stdout
 
 
@@ -73,4 +73,5 @@ def test_a_record_that_is_not_found_says_the_whole_command(account: Account) -> 
     account.records = []
     result = evenkeel("audit", "show", name_of(9), "--stack", "prod")
     assert result.exit_code == 2
-    assert f"a PLANNED record: evenkeel audit show {name_of(9)} --stack prod --resource ARN." in result.stderr
+    assert "A PLANNED record needs --resource." in result.stderr
+    assert result.stderr.endswith("evenkeel audit list --stack prod --region eu-west-1 --since 2026-11-20\n")

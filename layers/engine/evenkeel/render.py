@@ -59,15 +59,19 @@ def cli_line(call: Call, region: str = "") -> str:
     return shlex.join(words)
 
 
-def own_line(stack: str, region: str, *words: str, **options: str | bool) -> str:
-    """Return e.g. ``evenkeel undo RECORD --stack prod --region eu-west-1``, quoted for a shell.
+def own_line(stack: str, region: str, *words: str, **options: str | bool | tuple[str, ...]) -> str:
+    """Return e.g. ``evenkeel undo RECORD --stack prod --region eu-west-1 --force``, quoted for a shell.
 
-    An option is left out where its value is empty or False, and has no value where it is True.
+    An option is left out where its value is empty or False, has no value where it is True, and is repeated for each
+    member of a tuple.
     """
-    line = ["evenkeel", *words]
-    for name, value in {**options, "stack": stack, "region": region}.items():
+    line = ["evenkeel", *words, "--stack", stack, "--region", region]
+    for name, value in options.items():
         flag = "--" + name.replace("_", "-")
-        line += [flag, value] if isinstance(value, str) and value else [flag] if value is True else []
+        if value is True:
+            line.append(flag)
+        elif value:
+            line += [word for each in (value if isinstance(value, tuple) else (value,)) for word in (flag, each)]
     return shlex.join(line)
 
 
