@@ -1,6 +1,6 @@
 """The terminal: results go to stdout, progress and errors to stderr.
 
-What people copy stays in one piece: no word is ever broken or cut, and in a file or pipe no line is either.
+What people copy stays in one piece: no word is ever broken or cut, and only tables at a terminal break lines.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class _Plain(Console):
     """A console on which no text moves the cursor, names the window or colours itself: records hold others' words.
 
-    At a terminal it breaks lines between words only; elsewhere it breaks none.
+    It breaks and cuts no line: a terminal does that by itself, and what is copied from it is in one piece.
     """
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print as Rich does, without breaking or cutting a word."""
-        super().print(*objects, **{"overflow": "ignore", "crop": False, "no_wrap": not self.is_terminal, **how})
+        """Print as Rich does, each line as it is."""
+        super().print(*objects, **{"overflow": "ignore", "no_wrap": True, "crop": False, **how})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the segments to write, their control characters replaced."""
@@ -84,9 +84,21 @@ def _lines(out: Console, text: Text, width: int) -> Iterator[Text]:
     """
     for line in text.split("\n", allow_blank=True):
         if out.is_terminal and width >= _LEAST and not text.no_wrap:
-            yield from line.wrap(out, width, overflow="ignore")
+            for part in line.divide(_breaks(line.plain, width)):
+                part.rstrip()
+                yield part
         else:
             yield line
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Return where to break a text between words, so that no line but one of a single long word is wider."""
+    found, start = [], 0
+    for word in re.finditer(r"\S+", text):
+        if word.end() - start > width and word.start() > start:
+            found.append(word.start())
+            start = word.start()
+    return found
 
 
 def _console(*, stderr: bool) -> Console:

@@ -122,7 +122,7 @@ def _too_dear(state: State, context: Context) -> str:
     """Say why the table's size forbids switching recovery on without being asked, or return an empty string."""
     if state.get("Restored") and not state["TableSizeBytes"]:
         # The size is counted about every six hours (API reference, TableDescription).
-        return "the table was restored, and DynamoDB does not tell its size yet; once it does, use evenkeel run"
+        return "the table was restored, and DynamoDB does not tell its size yet; once it does, run the control by hand"
     gib = state.get("TableSizeBytes", 0) / _GIB
     limit = context.parameters["max_table_gib"]
     if gib <= limit:

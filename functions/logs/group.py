@@ -41,7 +41,7 @@ def older_and_found(state: State, context: Context) -> str:
     days = age_days(state, context)
     if days <= NEW_DAYS or not context.found:
         return ""
-    return f"nobody changed the group just now, and it is {days:,.0f} days old; bring it in line with evenkeel run"
+    return f"nobody changed the group just now, and it is {days:,.0f} days old; run the control by hand to change it"
 
 
 def read(aws: Aws, context: Context) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -55,6 +56,34 @@ def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
     result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run", "-o", "json")
     report = json.loads(result.stdout)
     assert (report["dry_run"], report["done"], report["would"]) == (True, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"drifted": True, "calls": []}, "it changed since; --force undoes it all the same"),
+        ({"error": f"UndoRefusedError: {KEY}: record is too large"}, "record is too large"),
+    ],
+)
+def test_a_dry_run_that_finds_a_refusal_is_done(account: Account, answer: dict[str, Any], told: str) -> None:
+    """If this fails, a dry run ends red and says that changes were not undone, though nobody asked to undo them."""
+    account.answers = [answer, {"drifted": False, "calls": []}]
+    result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert "1 would be undone, 1 would be refused, 0 skipped." in result.stdout
+    assert ("WOULD_REFUSE" in result.stdout, told in result.stdout) == (True, True)
+    assert "not undone" not in result.stdout + result.stderr
+
+
+def test_a_dry_run_that_could_not_look_is_not_done(account: Account) -> None:
+    """If this fails, a dry run is green though the function crashed, and the wave behind it stops half way."""
+    account.answers = [{"drifted": False, "calls": []}, {"errorType": "Crash"}]
+    crash = {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "Crash"}')}
+    invoke = account.invoke
+    account.invoke = lambda **how: invoke(**how) if len(account.answers) > 1 else crash  # type: ignore[method-assign]
+    result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run")
+    assert result.exit_code == 1
+    assert "of 1 of 2 changes it is not known whether they would be undone" in result.stderr
 
 
 def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ def test_a_wave_is_taken_back_newest_first_and_can_be_gone_on_with(place: Place)
     arguments = ("undo", "--since", since, "--control", CONTROL)
 
     looked = place.run(*arguments, "--dry-run")
-    assert looked.exit_code == 1
+    assert looked.exit_code == 0
     assert [place.rotates(arn) for arn, _ in wave] == [True, False, True]
     assert "1 would be undone, 1 would be refused, 1 skipped" in looked.stdout
 
