@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from notifier.next_steps import Home
 from tools.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
@@ -246,3 +247,12 @@ def test_rate_of_the_clerk_and_its_retries_do_not_overlap(stack: Stack) -> None:
     (invoke,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = [target["RetryPolicy"]["MaximumEventAgeInSeconds"], invoke["MaximumEventAgeInSeconds"], 5 * 60]
     assert all(earlier <= later for earlier, later in pairwise(ages))
+
+
+@pytest.mark.parametrize("undo", ["true", "false"])
+def test_the_notifier_knows_whether_there_is_an_undo_function(undo: str) -> None:
+    """Fails when an alert names an undo that the stack does not have, or suggests an exemption where it has one."""
+    stack = Stack(parameters={"EnableUndo": undo})
+    variables = stack.resources["NotifierFunction"]["Properties"]["Environment"]["Variables"]
+    home = Home.read({**variables, "AWS_REGION": "eu-west-1"})
+    assert (home.stack, home.undo) == ("evenkeel", "UndoFunction" in stack.resources)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evenkeel import settings
+from evenkeel.model import Actor, Cause
 from evenkeel.registry import all_controls
 from evenkeel.rules import Subject
 from evenkeel_cli import settings_file
 from notifier import alert, event
 from notifier.next_steps import Home
+from tests import making
+from tests.world import request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from notifier.alert import Alert
+    from tests.world import World
 
 RECORD: dict[str, Any] = {
     "schema_version": 1,
@@ -370,3 +374,16 @@ def test_words_of_others_are_no_lines_of_ours() -> None:
     text = told({**RECORD, "reason": forged, "actor": actor}, tags).text
     assert len(text.splitlines()) == len(told(RECORD, {"made-by": "terraform"}).text.splitlines())
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_event_has_the_fields_that_the_docs_promise(world: World) -> None:
+    """If this fails, a rule on the bus waits for a field that no event has, or for another type."""
+    world.run("kms-key-rotation", request("kms-key-rotation", making.key(), creates=True))
+    found = json.loads(event.detail(world.records()[-1]))
+    for name, field in event.FIELDS.items():
+        assert (name in found) or not field.always
+        assert type(found.get(name, field.kind())) is field.kind
+    assert found.keys() <= event.FIELDS.keys()
+    assert found["actor"].keys() == {each.name for each in fields(Actor)}
+    for part, kind in (("actor", Actor), ("cause", Cause)):
+        assert all(f"`{each.name}`" in event.FIELDS[part].meaning for each in fields(kind))
