@@ -50,6 +50,7 @@ VARIABLES = {
     "EVENKEEL_SETTINGS": "app-1/env-1/profile-1",
     "EVENKEEL_STACK": "evenkeel-test",
     "EVENKEEL_STATE_TABLE": "state",
+    "EVENKEEL_UNDO_ENABLED": "true",
 }
 
 

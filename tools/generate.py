@@ -17,6 +17,7 @@ for _folder in ("functions", "layers/engine", "cli"):
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
+from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
@@ -30,6 +31,7 @@ TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
 README = Path("README.md")
 OPERATIONS = Path("docs/operations.md")
+ALERTS = Path("docs/alerts.md")
 SCHEMA = Path("docs/settings.schema.json")
 
 
@@ -52,6 +54,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     return {
         TEMPLATE: template,
         OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
+        ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         SCHEMA: settings_schema.text(controls),
         PAGES / "README.md": index(controls),

@@ -101,7 +101,7 @@ def frameworks(control: Control) -> list[str]:
 
 def listed(readme: str, controls: Sequence[Control]) -> str:
     """Return the README with its list of controls."""
-    return _between(
+    return between(
         readme, "controls", [f"- [`{each.id}`](docs/controls/{each.id}.md): {each.title}" for each in controls]
     )
 
@@ -118,10 +118,10 @@ def with_parameters(text: str, template: str) -> str:
         )
         for name, each in parameters.items()
     ]
-    return _between(text, "parameters", ["", "| parameter | default | what it is |", "| --- | --- | --- |", *rows, ""])
+    return between(text, "parameters", ["", "| parameter | default | what it is |", "| --- | --- | --- |", *rows, ""])
 
 
-def _between(text: str, name: str, lines: Sequence[str]) -> str:
+def between(text: str, name: str, lines: Sequence[str]) -> str:
     """Return a page with other lines between its markers of a name.
 
     Raises:

@@ -19,13 +19,19 @@ OfResource = Annotated[str, typer.Option("--resource", metavar="ARN", help="Only
 
 @app.command("list")
 def list_(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
-    resource: OfResource = "",
+    stack: StackName = "",
+    resource: Annotated[
+        str, typer.Option(metavar="ARN|NAME", help="Only the records of one resource; a part of its name will do.")
+    ] = "",
     control: Annotated[str, typer.Option(metavar="ID", help="Only those of one control.")] = "",
+    actor: Annotated[str, typer.Option(metavar="NAME", help="Only those with this in the name of who did it.")] = "",
     outcome: Annotated[
-        list[str] | None, typer.Option(metavar="X", help="Only this outcome; may be given several times.")
+        list[str] | None,
+        typer.Option(metavar="X", help="Only this outcome; may be repeated. AWAITING: what waits now."),
     ] = None,
-    since: Annotated[str, typer.Option(help="How far to look back: 90m, 24h, 7d or a date (UTC).")] = "24h",
+    since: Annotated[
+        str, typer.Option(help="How far to look back: 90m, 24h, 7d or a date (UTC).", show_default="24h")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
@@ -34,14 +40,14 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import audit_view  # noqa: PLC0415 - keeps --help quick
 
-        asked = audit_view.wanted(resource, control, outcome or [], since, datetime.now(UTC))
+        asked = audit_view.wanted(resource, control, outcome or [], since, datetime.now(UTC), actor)
         audit_view.listing(stack, region, asked, limit, as_json=output is Output.JSON)
 
 
 @app.command()
 def show(
     record: Annotated[str, typer.Argument(metavar="RECORD", help="The record's id.")],
-    stack: StackName,
+    stack: StackName = "",
     resource: OfResource = "",
     region: Region = None,
     output: OutputFormat = Output.TABLE,
@@ -55,7 +61,7 @@ def show(
 
 @app.command()
 def verify(
-    stack: StackName,
+    stack: StackName = "",
     resource: OfResource = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the last run was interrupted.")] = False,
     region: Region = None,

@@ -31,6 +31,7 @@ KINDS = (*(each.value for each in takewhile(lambda each: each is not Outcome.COM
 """What a record may be called in a listing: an outcome's, or the step of one without."""
 _BATCH = 100  # keys that one BatchGetItem takes
 _BATCH_TRIES = 8
+_SHOWN = 10  # resources that could be meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,21 @@ class Wanted:
     control: str = ""
     outcomes: tuple[str, ...] = ()
     resource: str = ""
+    """An ARN; in a listing also a part of one, see :meth:`Reader.named`."""
+    actor: str = ""
+    """Part of a name: of whoever caused it, or decided about it."""
 
     def admits(self, record: Record) -> bool:
         """Say whether a record is asked for."""
         if self.control and record.get("control") != self.control:
             return False
         return not self.outcomes or kind(record) in self.outcomes
+
+    def concerns(self, record: Record) -> bool:
+        """Say whether the actor asked for has to do with a whole record."""
+        actor = record.get("actor") or {}
+        names = (actor.get("principal"), actor.get("owner"), record.get("approver"))
+        return any(self.actor.lower() in (name or "").lower() for name in names)
 
 
 def kind(record: Record) -> str:
@@ -74,6 +84,37 @@ class Reader:
             while day >= wanted.since.date():
                 yield from self._of_day(f"{day}", wanted)
                 day -= timedelta(days=1)
+
+    def chosen(self, wanted: Wanted, now: datetime) -> Iterator[Record]:
+        """Yield the whole records that are asked for, newest first; of those ``AWAITING`` only what still waits."""
+        found = self.newest(wanted, now)
+        while some := list(islice(found, _BATCH)):
+            for record in self.whole(some):
+                if wanted.concerns(record) and (wanted.outcomes != (Outcome.AWAITING,) or self.holds(record, now)):
+                    yield record
+
+    def holds(self, record: Record, now: datetime) -> bool:
+        """Say whether a resource is still held by a record: the one of an approval's wait, of an undo, and so on."""
+        arn, control = str(record["resource"]), str(record.get("control", ""))
+        item = self.heads(arn, [control]).get((control, arn), {})
+        return bool(item.get("hold_record") == record["record_id"] and item["hold_until"] > now.timestamp())
+
+    def named(self, part: str, since: datetime, now: datetime) -> str:
+        """Return the ARN of the one resource with an outcome since then whose name is, or holds, a text.
+
+        Raises:
+            CommandError: there is none, or there are several.
+        """
+        found = sorted({str(each["resource"]) for each in self.newest(Wanted(since), now)})
+        exact = [arn for arn in found if part in {arn.split(":", 5)[-1], re.split("[:/]", arn)[-1]}]
+        some = exact or [arn for arn in found if part.lower() in arn.lower()]
+        if len(some) == 1:
+            return some[0]
+        if not some:
+            message = f"--resource {part}: no resource of this name has an outcome since {times.shown(since)} UTC"
+            raise CommandError(message, "Look further back with --since, or give the whole ARN.", Exit.USAGE)
+        shown = ", ".join(some[:_SHOWN]) + (f" and {len(some) - _SHOWN:,} more" if len(some) > _SHOWN else "")
+        raise CommandError(f"--resource {part}: it could be {shown}", "Give more of it, or the whole ARN.", Exit.USAGE)
 
     def _of_resource(self, wanted: Wanted) -> Iterator[Record]:
         for record in self._query(
@@ -140,11 +181,10 @@ class Reader:
         if "Item" not in answer:
             where = f"resource {resource}" if resource else f"stack {self._stack.name}"
             day = f"{times.of_record(record_id):%Y-%m-%d}"
-            with_resource = f"evenkeel audit show {record_id} --stack {self._stack.name} --resource ARN"
+            planned = "" if resource else "A PLANNED record needs --resource. "
             raise CommandError(
                 f"{where} has no record {record_id}" + ("" if resource else f" among the outcomes of {day}"),
-                f"List what there is: evenkeel audit list --stack {self._stack.name} --since {day}"
-                + (f" --resource {resource}." if resource else f"; a PLANNED record: {with_resource}."),
+                f"{planned}List what there is: {self._stack.line('audit', 'list', since=day, resource=resource)}",
                 Exit.USAGE,
             )
         return unwire(answer["Item"])

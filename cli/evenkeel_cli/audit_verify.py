@@ -13,6 +13,7 @@ from rich.text import Text
 from evenkeel.digests import RESOURCE
 from evenkeel_cli import arns, console, stacks
 from evenkeel_cli.checkpoint import Checkpoint
+from evenkeel_cli.cloud import named
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.verifier import Progress, Verifier
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from evenkeel_cli.anchors import Digests
     from evenkeel_cli.chains import Finding
+    from evenkeel_cli.stacks import Stack
 
 _SHOWN_AT_ONCE = 500  # records between two updates of the progress line
 _MISSED_SHOWN = 10
@@ -41,18 +43,19 @@ def verify(stack: str, region: str | None, resource: str, *, resume: bool, as_js
         message = "--resume and --resource are given: one resource is soon read"
         raise CommandError(message, "Leave one of them out.", Exit.USAGE)
     now = datetime.now(UTC)
-    verifier = Verifier(stacks.find(stack, region, f"verify the audit of stack {stack}"), now)
+    there = stacks.find(stack, region, f"verify the audit of {named(stack)}")
+    verifier = Verifier(there, now)
     if resource:
         progress = Progress()
         verifier.of(resource, progress)
     else:
-        progress = _whole(verifier, stack, Checkpoint(verifier.table, now), resume=resume, show=not as_json)
+        progress = _whole(verifier, there, Checkpoint(verifier.table, now), resume=resume, show=not as_json)
     findings = [*verifier.digests.findings, *progress.findings]
-    _tell(stack, progress, verifier.digests, findings, as_json=as_json)
-    _conclude(stack, verifier.digests, findings)
+    _tell(there.name, progress, verifier.digests, findings, as_json=as_json)
+    _conclude(there.name, verifier.digests, findings)
 
 
-def _whole(verifier: Verifier, stack: str, checkpoint: Checkpoint, *, resume: bool, show: bool) -> Progress:
+def _whole(verifier: Verifier, stack: Stack, checkpoint: Checkpoint, *, resume: bool, show: bool) -> Progress:
     """Verify all chains; when interrupted, keep how far it came and say how to go on."""
     progress = checkpoint.load() if resume else Progress()
     try:
@@ -69,7 +72,7 @@ def _whole(verifier: Verifier, stack: str, checkpoint: Checkpoint, *, resume: bo
         checkpoint.keep(progress)
         why = f"; {error.message}" if isinstance(error, CommandError) else ""
         message = f"the verification stopped after {_count(progress.records, 'record')}{why}"
-        raise CommandError(message, f"To go on: evenkeel audit verify --stack {stack} --resume.") from error
+        raise CommandError(message, f"To go on: {stack.line('audit', 'verify', resume=True)}") from error
     checkpoint.forget()
     return progress
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from evenkeel.errors import BrokenChainError
-from evenkeel.model import Call
+from evenkeel.model import Call, Outcome
 from evenkeel.own_records import PARTS
 from evenkeel.records import chained
 from evenkeel.registry import all_controls
 from evenkeel.render import back, cli_line, companions, done
 from evenkeel_cli import arns, console, stacks, times
 from evenkeel_cli.audit_reader import KINDS, Reader, Wanted, kind
+from evenkeel_cli.cloud import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evenkeel.records import Record
+    from evenkeel_cli.stacks import Stack
 
+UNDOABLE = ("REMEDIATED", "PARTIAL")
+"""Outcomes of changes that can be undone."""
 STYLES = {
     "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
     "DENIED": "red", "FAILED": "bold red", "EXPIRING": "yellow", "DROPPED": "yellow",
@@ -35,28 +38,44 @@ STYLES = {
 }  # fmt: skip
 
 
-def wanted(resource: str, control: str, outcomes: Sequence[str], since: str, now: datetime) -> Wanted:
+DEFAULT_SINCE = "24h"
+WAITING_SINCE = "30d"
+"""How far a listing looks back: of what waits for a person, longer than it may wait."""
+
+
+def wanted(  # noqa: PLR0913, PLR0917 - the options of a listing
+    resource: str, control: str, outcomes: Sequence[str], since: str, now: datetime, actor: str = ""
+) -> Wanted:
     """Check what a person asks for.
 
     Raises:
         CommandError: a control, outcome, ARN or time that cannot be.
     """
-    if resource:
+    if resource.startswith("arn:"):
         arns.check(resource)
     if control:
         arns.check_one_of("--control", control, [*all_controls(), *(part.id for part in PARTS)])
     for outcome in outcomes:
         arns.check_one_of("--outcome", outcome.upper(), list(KINDS))
-    return Wanted(times.since(since, now), control, tuple(each.upper() for each in outcomes), resource)
+    named = tuple(each.upper() for each in outcomes)
+    default = WAITING_SINCE if named == (Outcome.AWAITING,) else DEFAULT_SINCE
+    return Wanted(times.since(since or default, now), control, named, resource, actor)
 
 
 def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_json: bool) -> None:
-    """Print the newest records that are asked for, at most ``limit``; JSON has the whole records."""
-    reader = Reader(stacks.find(stack, region, f"list the audit records of stack {stack}"))
-    found = list(islice(reader.newest(asked, datetime.now(UTC)), limit + 1))
+    """Print the newest records that are asked for, at most ``limit``; JSON has the whole records.
+
+    Raises:
+        CommandError: ``asked.resource`` is no ARN, and names none or several.
+    """
+    reader = Reader(stacks.find(stack, region, f"list the audit records of {named(stack)}"))
+    now = datetime.now(UTC)
+    if asked.resource and not asked.resource.startswith("arn:"):
+        asked = replace(asked, resource=reader.named(asked.resource, asked.since, now))
+    found = list(islice(reader.chosen(asked, now), limit + 1))
     more, found = len(found) > limit, found[:limit]
     if as_json:
-        sys.stdout.write(json.dumps(reader.whole(found), indent=2) + "\n")
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
         _table(console.results(), found)
     if more:
@@ -68,19 +87,25 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
 def _table(out: Console, found: Sequence[Record]) -> None:
     if not found:
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("time (UTC)", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("what", overflow="fold", ratio=1)
-    for record in found:
-        what = Text.assemble(
-            (str(record.get("control")), "bold"), f"  {arns.short(record['resource'])}\n{record.get('reason', '')}\n",
-            (f"record {record['record_id']}", "dim"),
-        )  # fmt: skip
-        outcome = kind(record)
-        at = times.shown(times.of_record(record["record_id"]))
-        table.add_row(at, Text(outcome, style=STYLES.get(outcome, "")), what)
-    out.print(table)
+    rows = [
+        (
+            times.shown(times.of_record(record["record_id"])),
+            Text(kind(record), style=STYLES.get(kind(record), "")),
+            Text(str(record["record_id"]), style="dim"),
+            Text(str(record.get("control")), style="bold"),
+            arns.short(record["resource"]),
+            _name(record.get("actor") or {}),
+            " ".join(str(record.get("reason", "")).split()),
+        )
+        for record in found
+    ]
+    console.table(out, ("time (UTC)", "outcome", "record", "control", "resource", "who", "reason"), rows)
+
+
+def _name(actor: dict[str, str]) -> str:
+    """Return who caused it, in one word: what follows the account in the ARN, else the owner."""
+    principal = actor.get("principal") or actor.get("owner") or "-"
+    return principal.rpartition(":")[2]
 
 
 def show(stack: str, region: str | None, record_id: str, resource: str, *, as_json: bool) -> None:
@@ -91,13 +116,14 @@ def show(stack: str, region: str | None, record_id: str, resource: str, *, as_js
     """
     if resource:
         arns.check(resource)
-    reader = Reader(stacks.find(stack, region, f"show an audit record of stack {stack}"))
+    there = stacks.find(stack, region, f"show an audit record of {named(stack)}")
+    reader = Reader(there)
     record = reader.record(record_id, resource)
     place = _place(reader, record)
     if as_json:
         sys.stdout.write(json.dumps({**record, "chain": place}, indent=2) + "\n")
     else:
-        _whole(console.results(), record, place)
+        _whole(console.results(), record, place, there)
 
 
 def _place(reader: Reader, record: Record) -> dict[str, Any]:
@@ -115,7 +141,7 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
     return {"position": position, "length": len(order), "trouble": trouble}
 
 
-def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
+def _whole(out: Console, record: Record, place: dict[str, Any], stack: Stack) -> None:
     outcome = kind(record)
     out.print(
         Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record.get('control')}")
@@ -140,18 +166,14 @@ def _whole(out: Console, record: Record, place: dict[str, Any]) -> None:
         "settings": record.get("settings_version", ""),
         "chain": _chain(place),
     }
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        if value:
-            table.add_row(name, value)
-    out.print(Padding(table, (0, 0, 0, 2)))
+    console.table(out, (), [(Text(f"  {name}", style="dim"), value) for name, value in facts.items() if value])
+    if outcome in UNDOABLE and record.get("undo") and "UndoFunctionName" in stack.outputs:
+        commands(out, "undo, and keep it so for 30 days", [stack.line("undo", record["record_id"])])
     parts = [(done(outcome), "calls"), *([] if record.get("undoes") else [(back(outcome), "undo")])]
     for title, name in parts:
         lines = [cli_line(Call(**call), record.get("region", "")) for call in record.get(name) or []]
         if lines:
-            commands(out, title.lower(), lines)
+            commands(out, f"{title[0].lower()}{title[1:]}", lines)
 
 
 def _who(actor: dict[str, str]) -> str:
@@ -176,7 +198,7 @@ def commands(out: Console, title: str, lines: Sequence[str]) -> None:
 def difference(before: Any, after: Any) -> Text:
     """Return a state, a line each part: what changed in two; the proof may have read less than the finding."""
     one, two = (value if isinstance(value, dict) else {} for value in (before, after))
-    text = Text()
+    text = Text(no_wrap=True)
     for name in sorted({*one, *two}):
         was, now = (json.dumps(state.get(name), sort_keys=True, ensure_ascii=False) for state in (one, two))
         if name not in one or name not in two or was == now:

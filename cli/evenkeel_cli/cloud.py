@@ -70,6 +70,11 @@ class Cloud:
         return self._session.client(service, config=config)
 
 
+def named(stack: str) -> str:
+    """Return what to call a stack whose name may not have been given."""
+    return f"stack {stack}" if stack else "the stack"
+
+
 @contextmanager
 def reaching(what: str) -> Iterator[None]:
     """Turn AWS's refusals into :class:`CommandError`; ``what`` is what was being done, e.g. ``pause stack prod``."""

@@ -1,27 +1,40 @@
-"""The terminal: results go to stdout, progress and errors to stderr."""
+"""The terminal: results go to stdout, progress and errors to stderr.
+
+What people copy stays in one piece: no word is ever broken or cut, and only tables at a terminal break lines.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.segment import Segment
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import ConsoleOptions, RenderableType
 
 WIDTH = 100
-"""Columns that output is laid out for where nobody looks at a terminal: files, pipes, recordings."""
+"""Columns that the demo is laid out for where nobody looks at a terminal: files, pipes, recordings."""
+_LEAST = 20  # columns that are worth being filled
+_GAP = 2  # spaces between two columns
 
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _Plain(Console):
-    """A console on which no text moves the cursor, names the window or colours itself: records hold others' words."""
+    """A console on which no text moves the cursor, names the window or colours itself: records hold others' words.
+
+    It breaks and cuts no line: a terminal does that by itself, and what is copied from it is in one piece.
+    """
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as Rich does, each line as it is."""
+        super().print(*objects, **{"overflow": "ignore", "no_wrap": True, "crop": False, **how})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the segments to write, their control characters replaced."""
@@ -42,6 +55,50 @@ def errors() -> Console:
 def teller(*, show: bool) -> Callable[[str], None]:
     """Return what tells of progress on stderr, a line each; silent without ``show``, where stderr is for machines."""
     return (lambda words: errors().print(words, style="yellow", soft_wrap=True)) if show else (lambda _: None)
+
+
+def table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[Text | str]]) -> None:
+    """Print rows in columns as wide as their contents, below ``heads`` (none where empty).
+
+    Only the last column may have several lines; at a terminal they are broken between words, and go on in its column.
+    """
+    cells = [[each if isinstance(each, Text) else Text(each) for each in row] for row in rows]
+    titles = [[Text(head, style="dim") for head in heads]] if heads else []
+    columns = zip(*(row[:-1] for row in titles + cells), strict=True)
+    widths = [max(cell.cell_len for cell in column) + _GAP for column in columns]
+    indent = sum(widths)
+    for row in titles + cells:
+        first = Text()
+        for cell, width in zip(row, widths, strict=False):
+            first.append_text(cell).append(" " * (width - cell.cell_len))
+        for number, line in enumerate(_lines(out, row[-1], out.width - indent)):
+            whole = Text.assemble(Text(" " * indent) if number else first, line)
+            whole.rstrip()
+            out.print(whole, soft_wrap=True)
+
+
+def _lines(out: Console, text: Text, width: int) -> Iterator[Text]:
+    """Yield a cell's lines; at a terminal broken between words.
+
+    A cell that says ``no_wrap`` (JSON, calls) is not broken, nor is any where there is hardly room.
+    """
+    for line in text.split("\n", allow_blank=True):
+        if out.is_terminal and width >= _LEAST and not text.no_wrap:
+            for part in line.divide(_breaks(line.plain, width)):
+                part.rstrip()
+                yield part
+        else:
+            yield line
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Return where to break a text between words, so that no line but one of a single long word is wider."""
+    found, start = [], 0
+    for word in re.finditer(r"\S+", text):
+        if word.end() - start > width and word.start() > start:
+            found.append(word.start())
+            start = word.start()
+    return found
 
 
 def _console(*, stderr: bool) -> Console:

@@ -71,8 +71,7 @@ def drop(  # noqa: PLR0913 - a command's options
     """Give up what is held of one resource, with a reason; it is left alone for 30 days."""
     arns.check_one_of("control", control, list(all_controls()))
     if not resource:
-        held = f"evenkeel audit list --stack {stack} --control {control} --outcome HELD"
-        next_step = f"Give --resource ARN; what is held: {held}."
+        next_step = "Give --resource ARN; evenkeel audit list shows with --outcome HELD what is held."
         raise CommandError("--drop needs --resource: it gives up one resource", next_step, Exit.USAGE)
     if not because.strip():
         raise CommandError("--drop needs --because: say why", 'E.g. --because "the key is deleted".', Exit.USAGE)
@@ -89,7 +88,7 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
     if kind(record) != Outcome.AWAITING:
         raise CommandError(
             f"cannot {verb} record {record_id} of {record['resource']}: it is {kind(record)} and does not wait",
-            f"What waits for approval: evenkeel audit list --stack {stack} --outcome AWAITING.",
+            f"What waits for approval: {there.line('audit', 'list', outcome=Outcome.AWAITING.value)}",
             Exit.USAGE,
         )
     return there, record
@@ -99,8 +98,8 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) 
     """Invoke the control's function in the person's own name, round after round, and say what became of it."""
     verb = next(iter(payload))
     what = f"{verb} {payload[verb]}"
-    about = f"--control {control}" if payload["resource"] == "all" else f"--resource {payload['resource']}"
-    next_step = f"See the records: evenkeel audit list --stack {stack.name} {about} --since 30d."
+    about = {"control": control} if payload["resource"] == "all" else {"resource": payload["resource"]}
+    next_step = f"See the records: {stack.line('audit', 'list', since='30d', **about)}"
     results: list[dict[str, Any]] = []
     sent = payload["resource"] == "all"  # one resource is looked at here, or not at all
     try:
@@ -119,6 +118,18 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) 
     done = _DONE | ({"RETURNED"} if sent else set()) | ({"AWAITING"} if verb == "release" else set())
     if any(result["outcome"] not in done for result in results):
         raise CommandError(f"{what}: not everything was done", "The outcomes above say what was not, and why.")
+
+
+def ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> list[dict[str, Any]]:
+    """Have one resource released in the person's own name; return what became of it.
+
+    Raises:
+        CommandError: the function refused, or did not answer.
+    """
+    next_step = f"See the records: {stack.line('audit', 'list', since='30d', resource=payload['resource'])}"
+    what = f"release {payload['release']} on {payload['resource']}"
+    rounds = _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json))
+    return [each for found in rounds for each in found]
 
 
 def _nothing_held(stop: BaseException) -> bool:
@@ -142,10 +153,14 @@ def _rounds(  # noqa: PLR0913 - as functions.invoke
 
 
 def _show(stack: Stack, results: list[dict[str, Any]], *, sent: bool, as_json: bool) -> None:
-    """Tell the outcomes; ``sent`` where what is returned went to the queue by the person's own wish."""
     if as_json:
         sys.stdout.write(json.dumps(results) + "\n")
-        return
+    else:
+        show(stack, results, sent=sent)
+
+
+def show(stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
+    """Print the outcomes; ``sent`` where what is returned went to the queue by the person's own request."""
     out = console.results()
     for result in results:
         released = sent and result["outcome"] == "RETURNED"
@@ -158,9 +173,11 @@ def _show(stack: Stack, results: list[dict[str, Any]], *, sent: bool, as_json: b
             reason = f"{reason}; it is looked at again within seconds"
         out.print(f"  {reason}", style="dim", soft_wrap=True)
         if outcome == "AWAITING":
-            of = f"{result['record_id']} --stack {stack.name} --resource {result['resource']}"
-            out.print(f"  next, somebody else: evenkeel approve {of}", style="dim", soft_wrap=True)
+            approve = stack.line("approve", result["record_id"], resource=result["resource"])
+            out.print(f"  next, somebody else: {approve}", style="dim", soft_wrap=True)
     if not results:
         out.print(
-            "Nothing was held (what was undone or rejected is released one by one, with --resource).", soft_wrap=True
+            "Nothing was held (what was undone is released with --undone-since or --resource, what was rejected with"
+            " --resource).",
+            soft_wrap=True,
         )

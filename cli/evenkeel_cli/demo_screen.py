@@ -31,23 +31,22 @@ WIDEST = 120
 ROOMY = 96
 """Columns from which on a row has room for the control's id, too."""
 _MANY = 4
-ALERT_LABEL = 12
-"""Width of an alert's labels, under which a long value is continued."""
 _WORDS = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 
 
-def wrapped(command: str, width: int) -> list[str]:
+def wrapped(command: str, width: int, prompt: str = "$ ") -> list[str]:
     """Return a shell command on lines of a width, each but the last ending in a backslash, so that it can be pasted.
 
     A quoted word stays whole, even where it is longer than the width.
     """
-    lines, line = [], "$"
+    lines: list[str] = []
+    line = prompt
     for word in _WORDS.findall(command):
-        if len(line) + len(word) + 3 > width and line.strip(" $"):
-            lines.append(f"{line} \\")
-            line = "   "
-        line = f"{line} {word}"
-    return [*lines, line]
+        if len(line) + len(word) + 2 > width and line.strip() not in {"", prompt.strip()}:
+            lines.append(f"{line}\\")
+            line = "    "
+        line = f"{line}{word} "
+    return [*lines, line.rstrip()]
 
 
 def _likeness(call: dict[str, Any], arn: str) -> str:
@@ -132,25 +131,32 @@ class Screen:
             (f"{took or ('nothing' if case.trouble else 'untouched'):>{TIME}}", "bold" if took else "dim"),
             "  ",
             f"{case.deed.name:<{NAME}} ",
-            (f"{case.control:<{LABEL}} " if self.width >= ROOMY else "", "dim"),
-            said,
         )
-        row.truncate(self.width, overflow="ellipsis")
-        return row
+        if self.width >= ROOMY:
+            label = max(min(LABEL, self.width - row.cell_len - len(said) - 1), len(case.control))
+            row.append(f"{case.control:<{label}} ", style="dim")  # narrower where the sentence needs its room
+        return row.append(said)
 
     def alert(self, alert: Alert, number: int) -> None:
-        """Show one alert to the letter."""
+        """Show one alert, without the AWS calls at its end."""
         self._end_live()
         self.out.print(Text(f"\nWhat on-call reads (one of {number} alerts)\n", style="bold"))
         self._quoted(alert.subject, "bold")
-        self._quoted("", "")
-        for line in alert.text.splitlines():
+        *blocks, calls = alert.text.split("\n\n")
+        for line in "\n\n".join(blocks or [calls]).splitlines():
             self._quoted(line, "")
+        if blocks:
+            self._quoted("… and the AWS calls that were made, and those that undo them: see alerts.txt", "dim")
 
     def _quoted(self, line: str, style: str) -> None:
-        """Print a line behind a bar; a longer one goes on under its own value."""
-        hanging = " " * ALERT_LABEL if line[ALERT_LABEL - 1 : ALERT_LABEL] == " " else ""
-        cut = textwrap.wrap(line, self.width - 2, subsequent_indent=hanging, break_on_hyphens=False)
+        """Print a line behind a bar; a longer one goes on below, a command so that it can be pasted."""
+        room = self.width - 2
+        is_command = line.startswith(("aws ", "evenkeel "))
+        cut = (
+            wrapped(line, room, prompt="")
+            if is_command
+            else textwrap.wrap(line, room, break_on_hyphens=False, break_long_words=False)
+        )
         for part in cut or [""]:
             self.out.print(Text.assemble(("│ ", "dim"), (part, style)), soft_wrap=True)
 
@@ -187,8 +193,7 @@ class Screen:
             self.out.print(f"  weakened: verified {middle} after the event (median of {len(weakened)})")
         if new:
             self.out.print(
-                f"  new:      {new[0]:,} to {new[-1]:,} ms, waits included (cold start; 2 s for the maker's\n"
-                "            own tags; a new table is CREATING for a while, as in AWS)"
+                f"  new:      {new[0]:,} to {new[-1]:,} ms, with cold starts and 2 s for the maker's own tags"
             )
 
     def _end_live(self) -> None:

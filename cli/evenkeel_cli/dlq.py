@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from evenkeel import dead_letters
 from evenkeel_cli import asking, console, proved, stacks, times
+from evenkeel_cli.cloud import named
 from evenkeel_cli.dead_letters import DeadLetters, described, meant, queue_of
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.stream_letters import GROUP as STREAM
@@ -31,7 +31,7 @@ _BUSY = "somebody else is reading it, or there was no time left: run the command
 
 def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
     """List the dead letters; each stays where it is."""
-    there = stacks.find(stack, region, f"list the dead letters of stack {stack}")
+    there = stacks.find(stack, region, f"list the dead letters of {named(stack)}")
     now = datetime.now(UTC)
     with DeadLetters(there) as queue:
         found = list(islice(queue.letters(), limit + 1))
@@ -47,22 +47,19 @@ def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
     if others:
         err.print(f"{others:,} more are being read by somebody else; they show again within minutes.")
     if found and not as_json:
-        err.print(f"next:  mend the cause, then evenkeel dlq redrive --all --stack {stack}", style="dim")
+        err.print(f"next:  fix the cause, then: {there.line('dlq', 'redrive', all=True)}", style="dim", soft_wrap=True)
 
 
 def _table(out: Console, found: Sequence[Letter], stack: Stack, now: datetime) -> None:
     if not found:
         out.print("No dead letters.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("age", no_wrap=True, justify="right")
-    table.add_column("from", no_wrap=True)
-    table.add_column("what", overflow="fold", ratio=1)
+    rows = []
     for letter in found:
         start = letter.body[:BODY_START] + ("…" if len(letter.body) > BODY_START else "")
-        what = Text.assemble((letter.reason, "bold"), f"\n{start}\n", (f"message {letter.id}", "dim"))
-        table.add_row(times.age(now.timestamp() - letter.sent_at), _origin(letter, stack), what)
-    out.print(table)
+        what = Text.assemble((letter.reason, "bold"), f"\n{start}\n", (f"message {letter.id}", "dim"), no_wrap=True)
+        rows.append((times.age(now.timestamp() - letter.sent_at), _origin(letter, stack), what))
+    console.table(out, ("age", "from", "what"), rows)
 
 
 def _origin(letter: Letter, stack: Stack) -> str:
@@ -80,16 +77,16 @@ def redrive(  # noqa: PLR0913 - the command's own options
     Raises:
         CommandError: one could not be sent, or it is not known where to; it stays where it is.
     """
-    there = stacks.find(stack, region, f"send the dead letters of stack {stack} back")
+    there = stacks.find(stack, region, f"send the dead letters of {named(stack)} back")
     if to and to not in there.queues:
         raise CommandError(
             f"--to {to}: no such group here", f"Known are {', '.join(sorted(there.queues))}.", Exit.USAGE
         )
     if not wanted and not yes:
         if _is_empty(there):
-            _sum(stack, [], [], [], as_json=as_json)
+            _sum(there.name, [], [], [], as_json=as_json)
             return
-        question = f"Send all dead letters of {stack} back? Evenkeel acts on them at once."
+        question = f"Send all dead letters of {there.name} back? Evenkeel acts on them at once."
         asking.confirm(question, "nothing was sent", yes=False)
     sent: list[dict[str, str]] = []
     kept: list[dict[str, str]] = []
@@ -109,8 +106,8 @@ def redrive(  # noqa: PLR0913 - the command's own options
     for each in _have_sent(there, groups, console.teller(show=not as_json)):
         ended(*each)
     missing = [each for each in wanted if each not in {letter["id"] for letter in (*sent, *kept)}]
-    _sum(stack, sent, kept, missing, as_json=as_json)
-    _check_missing(missing, stack)
+    _sum(there.name, sent, kept, missing, as_json=as_json)
+    _check_missing(missing, there)
     if kept:
         raise CommandError(
             f"{_messages(len(kept))} kept, for the reasons above",
@@ -195,11 +192,11 @@ def drop(  # noqa: PLR0913 - the command's own options
     """
     if not because.strip():
         raise CommandError("--because: say why", 'Write a reason: --because "the table is gone".', Exit.USAGE)
-    there = stacks.find(stack, region, f"drop dead letters of stack {stack}")
+    there = stacks.find(stack, region, f"drop dead letters of {named(stack)}")
     now = datetime.now(UTC)
     with DeadLetters(there) as queue:
         found = list(_chosen(queue, wanted))
-    _check_missing([each for each in wanted if each not in {letter.id for letter in found}], stack)
+    _check_missing([each for each in wanted if each not in {letter.id for letter in found}], there)
     if not as_json:
         _table(console.errors(), found, there, now)
     asking.confirm(f"Delete {_messages(len(found))} for good?", "nothing was dropped", yes=yes)
@@ -219,7 +216,7 @@ def drop(  # noqa: PLR0913 - the command's own options
 
 def _have_dropped(stack: Stack, messages: list[str], because: str, say: Callable[[str], None]) -> dict[str, list[str]]:
     payload = {"drop": messages, "because": because}
-    next_step = f"See what is left: evenkeel dlq list --stack {stack.name}."
+    next_step = f"See what is left: {stack.line('dlq', 'list')}"
     said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, "drop dead letters", next_step, say=say)
     if "dropped" not in said:
         raise CommandError(f"the clerk of stack {stack.name} is older than this command", "Deploy the stack again.")
@@ -239,12 +236,12 @@ def _chosen(queue: DeadLetters, wanted: Sequence[str]) -> Iterator[Letter]:
             return
 
 
-def _check_missing(missing: Sequence[str], stack: str) -> None:
+def _check_missing(missing: Sequence[str], stack: Stack) -> None:
     if missing:
         raise CommandError(
             f"there is no dead letter {', '.join(missing)}",
-            f"List what there is: evenkeel dlq list --stack {stack}. One that somebody else is reading shows again"
-            " within minutes.",
+            "One that somebody else is reading shows again within minutes. List what there is:"
+            f" {stack.line('dlq', 'list')}",
             Exit.USAGE,
         )
 

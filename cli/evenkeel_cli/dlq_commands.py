@@ -14,7 +14,7 @@ app = typer.Typer(help="Dead letters: list them, send them back, drop them.", no
 
 @app.command("list")
 def list_(
-    stack: StackName,
+    stack: StackName = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
@@ -28,7 +28,7 @@ def list_(
 
 @app.command()
 def redrive(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
+    stack: StackName = "",
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Messages by id.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All that are there now.")] = False,
     to: Annotated[
@@ -51,9 +51,9 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
 
 @app.command()
 def drop(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Messages by id.")],
     because: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is written into the audit.")],
+    stack: StackName = "",
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,

@@ -7,7 +7,6 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.table import Table
 from rich.text import Text
 
 from evenkeel import settings
@@ -15,6 +14,7 @@ from evenkeel.errors import SettingsError
 from evenkeel.rules import SOON, TagsUnknownError
 from evenkeel_cli import arns, console, resource_tags, settings_diff, stacks
 from evenkeel_cli.audit_reader import Reader
+from evenkeel_cli.cloud import named
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.settings_live import Live
 
@@ -41,14 +41,14 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
     Raises:
         CommandError: the live settings are not valid.
     """
-    there = stacks.find(stack, region, f"list the exemptions of stack {stack}")
+    there = stacks.find(stack, region, f"list the exemptions of {named(stack)}")
     live, _ = Live(there).look()
     try:
         found = settings.parse(live.content).exemptions
     except SettingsError as error:
         raise CommandError(
-            f"the live settings of {stack} (version {live.version}) are not valid: {error}",
-            f"Push settings that are: evenkeel settings push FILE --stack {stack}.",
+            f"the live settings of {there.name} (version {live.version}) are not valid: {error}",
+            f"Push settings that are: {there.line('settings', 'push', 'settings.yaml')}",
         ) from error
     now = datetime.now(UTC)
     hidden, tags = _hidden(there, [each for each in found if each.in_force(now)], now)
@@ -102,13 +102,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         out.print("No exemptions.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("until", no_wrap=True)
-    table.add_column("left", no_wrap=True)
-    table.add_column("what", overflow="fold", ratio=1)
-    for row in rows:
-        table.add_row(row["expires"], _left(row), _what(row))
-    out.print(table)
+    console.table(out, ("until", "left", "what"), [(row["expires"], _left(row), _what(row)) for row in rows])
 
 
 def _left(row: dict[str, Any]) -> Text:

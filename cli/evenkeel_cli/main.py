@@ -89,7 +89,11 @@ def sandbox(
 
 
 @app.command()
-def pause(stack: StackName, region: Region = None, output: OutputFormat = Output.TABLE) -> None:
+def pause(
+    stack: StackName = "",
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
     """Stop all acting of a stack within seconds. Never asks; events wait in their queues."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import pause as switch  # noqa: PLC0415 - as above
@@ -99,7 +103,7 @@ def pause(stack: StackName, region: Region = None, output: OutputFormat = Output
 
 @app.command()
 def resume(
-    stack: StackName,
+    stack: StackName = "",
     region: Region = None,
     output: OutputFormat = Output.TABLE,
     yes: Yes = False,
@@ -113,7 +117,7 @@ def resume(
 
 @app.command()
 def undo(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
+    stack: StackName = "",
     record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record to take back.")] = "",
     resource: Annotated[str, typer.Option(metavar="ARN", help="The record's resource, where it is known.")] = "",
     since: Annotated[str, typer.Option(help="In place of a record: all changes since then (1h, a date in UTC).")] = "",
@@ -137,8 +141,8 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
 
 @app.command()
 def approve(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
     record: Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record that waits for approval.")],
+    stack: StackName = "",
     resource: Resource = "",
     yes: Yes = False,
     region: Region = None,
@@ -153,9 +157,9 @@ def approve(  # noqa: PLR0913, PLR0917 - a command's options
 
 @app.command()
 def reject(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
     record: Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record that waits for approval.")],
     because: Because,
+    stack: StackName = "",
     resource: Resource = "",
     region: Region = None,
     output: OutputFormat = Output.TABLE,
@@ -169,9 +173,13 @@ def reject(  # noqa: PLR0913, PLR0917 - a command's options
 
 @app.command()
 def release(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
-    control: Annotated[str, typer.Argument(metavar="CONTROL_ID", help="The control that holds something.")],
+    control: Annotated[str, typer.Argument(metavar="[CONTROL_ID]", help="The control that holds something.")] = "",
+    stack: StackName = "",
     resource: Resource = "",
+    undone_since: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="What was undone since then (1h, a date in UTC), of all controls or one."),
+    ] = "",
     drop: Annotated[bool, typer.Option("--drop", help="Give it up instead; needs --resource and --because.")] = False,
     because: Annotated[str, typer.Option(help="With --drop: why.")] = "",
     yes: Yes = False,
@@ -180,10 +188,13 @@ def release(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Have what a control holds (blast radius, freeze, tug of war) looked at again: one resource, or all."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import deciding  # noqa: PLC0415 - as above
+        from evenkeel_cli import deciding, release_wave  # noqa: PLC0415 - as above
 
         as_json = output is Output.JSON
-        if drop:
+        release_wave.check(control, resource, undone_since)
+        if undone_since:
+            release_wave.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
+        elif drop:
             deciding.drop(stack, region, control, resource, because, as_json=as_json)
         else:
             deciding.release(stack, region, control, resource, yes=yes, as_json=as_json)
@@ -191,8 +202,8 @@ def release(  # noqa: PLR0913, PLR0917 - a command's options
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - a command's options
-    stack: StackName,
     control: Annotated[str, typer.Argument(metavar="CONTROL_ID", help="The control to bring resources in line with.")],
+    stack: StackName = "",
     resource: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A resource; may be repeated.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All resources of the control's type.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Change them; without it nothing is changed.")] = False,
@@ -215,7 +226,11 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 @app.command()
-def exemptions(stack: StackName, region: Region = None, output: OutputFormat = Output.TABLE) -> None:
+def exemptions(
+    stack: StackName = "",
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
     """List what is exempt: until when, why, by whose word, and which findings of the last month it hides."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import exemptions as listing  # noqa: PLC0415 - as above

@@ -16,7 +16,10 @@ class Output(StrEnum):
 
 
 StackName = Annotated[
-    str, typer.Option("--stack", "-s", envvar="EVENKEEL_STACK", help="Name of the CloudFormation stack.")
+    str,
+    typer.Option(
+        "--stack", "-s", envvar="EVENKEEL_STACK", help="The CloudFormation stack; else the only one in the region."
+    ),
 ]
 Region = Annotated[str | None, typer.Option(help="AWS region; else the one of your AWS configuration.")]
 OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="table for people, json for machines.")]

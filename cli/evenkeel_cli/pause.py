@@ -7,11 +7,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
+from evenkeel.render import own_line
 from evenkeel_cli import console, sources
-from evenkeel_cli.cloud import Cloud, reaching
+from evenkeel_cli.cloud import Cloud, named, reaching
 from evenkeel_cli.failure import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def pause(stack: str, region: str | None, *, as_json: bool) -> None:
     Raises:
         CommandError: a source could not be disabled; the others are.
     """
-    cloud = _cloud("pause", stack, region)
+    cloud, stack = _reached("pause", stack, region)
     found = sources.find(cloud, stack)
     began = time.monotonic()
     done = _switch(cloud, found, enabled=False, as_json=as_json)
@@ -43,7 +43,7 @@ def pause(stack: str, region: str | None, *, as_json: bool) -> None:
         out = console.results()
         out.print(Text.assemble((words, "bold"), " Nothing is changed any more; what was already running finishes."))
         out.print(f"Events keep arriving; each waits in its queue for up to {days} days.")
-        out.print(f"next:  evenkeel resume --stack {stack}", style="dim")
+        out.print(f"next:  {own_line(stack, _region(cloud), 'resume')}", style="dim", soft_wrap=True)
 
 
 def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
@@ -52,11 +52,11 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
     Raises:
         CommandError: a source could not be enabled, or the person said no.
     """
-    cloud = _cloud("resume", stack, region)
+    cloud, stack = _reached("resume", stack, region)
     found = [sources.count(cloud, each) for each in sources.find(cloud, stack)]
     waiting = sum(each.waiting or 0 for each in found)
     if waiting and not yes and not as_json and sys.stdin.isatty():
-        _ask(stack, waiting)
+        _ask(cloud, stack, waiting)
     done = _switch(cloud, found, enabled=True, as_json=as_json)
     _tell("resume", stack, done, as_json=as_json)
     _check("resumed", stack, done)
@@ -68,16 +68,23 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
         out.print(Text.assemble((words, "bold"), waited))
 
 
-def _cloud(action: str, stack: str, region: str | None) -> Cloud:
-    with reaching(f"{action} stack {stack}"):
-        return Cloud(region)
+def _reached(action: str, stack: str, region: str | None) -> tuple[Cloud, str]:
+    """Return the clients of a region and the stack's name, of the only one there where none is given."""
+    with reaching(f"{action} {named(stack)}"):
+        cloud = Cloud(region)
+        return cloud, stack or sources.only(cloud)
 
 
-def _ask(stack: str, waiting: int) -> None:
+def _region(cloud: Cloud) -> str:
+    return str(cloud("cloudformation").meta.region_name)
+
+
+def _ask(cloud: Cloud, stack: str, waiting: int) -> None:
     import typer  # noqa: PLC0415 - only where a person is asked
 
     if not typer.confirm(f"{_messages(waiting)} waited: {stack} will act on them at once. Resume?"):
-        raise CommandError(f"{stack} is left as it is", f"evenkeel resume --stack {stack} --yes", Exit.FAILED)
+        again = own_line(stack, _region(cloud), "resume", yes=True)
+        raise CommandError(f"{stack} is left as it is", f"Without a question: {again}", Exit.FAILED)
 
 
 def _messages(number: int) -> str:
@@ -103,14 +110,16 @@ def _tell(action: str, stack: str, done: list[Source], *, as_json: bool) -> None
                 "sources": [_described(each) for each in done]}  # fmt: skip
         sys.stdout.write(json.dumps(body) + "\n")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("function", "was", "is", "waiting"):
-        table.add_column(name, justify="right" if name == "waiting" else "left", overflow="fold")
-    for each in done:
-        count = "unknown" if each.waiting is None else f"{each.waiting:,}"
-        state = Text(each.trouble or each.state, style="red" if each.trouble else "green")
-        table.add_row(each.function, each.before, state, count)
-    console.results().print(table)
+    rows = [
+        (
+            each.function,
+            each.before,
+            "unknown" if each.waiting is None else f"{each.waiting:,}",
+            Text(each.trouble or each.state, style="red" if each.trouble else "green"),
+        )
+        for each in done
+    ]
+    console.table(console.results(), ("function", "was", "waiting", "is"), rows)
 
 
 def _described(source: Source) -> dict[str, Any]:

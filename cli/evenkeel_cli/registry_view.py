@@ -7,8 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from evenkeel.control import Env, Stage
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.triggers import Trigger
 
-ROOMY = 96
-"""Columns from which on the table has room for the standards, too."""
 _KEYS = {"why": "Why", "impact": "Blast radius", "cost": "Cost", "undo": "Undo", "mode_why": "Mode"}
 """What JSON calls the sections of a control's docstring."""
 _STAGES = {
@@ -108,21 +104,16 @@ def _trigger(trigger: Trigger) -> dict[str, Any]:
 
 
 def _all(out: Console, controls: list[Control]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    roomy = out.width >= ROOMY
-    for name in ("control", "severity", "mode", "desired state", *(["standards"] if roomy else [])):
-        table.add_column(name, no_wrap=name in {"control", "severity", "mode"})
+    rows = []
     for control in sorted(controls, key=lambda each: each.id):
         names = control.frameworks
         standards = [*names.security_hub, f"CIS {names.cis_3_0}" if names.cis_3_0 else ""]
-        table.add_row(
-            Text(control.id, style="bold"),
-            _severity(str(control.severity)),
-            str(control.default_mode),
-            control.title,
-            *([", ".join(filter(None, standards)) or "NIST" * bool(names.nist_800_53)] if roomy else []),
+        called = ", ".join(filter(None, standards)) or "NIST" * bool(names.nist_800_53)
+        title = Text.assemble(control.title, (f" ({called})", "dim") if called else "")
+        rows.append(
+            (Text(control.id, style="bold"), _severity(str(control.severity)), str(control.default_mode), title)
         )
-    out.print(table)
+    console.table(out, ("control", "severity", "mode", "desired state"), rows)
     out.print(f"\n{len(controls)} controls. evenkeel controls ID tells triggers, permissions and cost.", style="dim")
 
 
@@ -135,9 +126,6 @@ def _one(out: Console, control: dict[str, Any]) -> None:
     """Print one control in full."""
     out.print(Text(control["id"], style="bold"))
     out.print(f"{control['title']}.\n")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
     radius = control["blast_radius"]
     facts = {
         "group": control["group"],
@@ -154,10 +142,7 @@ def _one(out: Console, control: dict[str, Any]) -> None:
         "permissions": _lines(_permissions(control["permissions"])),
         "parameters": _lines(f"{name} = {json.dumps(value)}" for name, value in control["parameters"].items()),
     }
-    for name, value in facts.items():
-        if value:
-            table.add_row(name, value)
-    out.print(Padding(table, (0, 0, 0, 2)))
+    console.table(out, (), [(Text(f"  {name}", style="dim"), value) for name, value in facts.items() if value])
 
 
 def _lines(lines: Any) -> str:

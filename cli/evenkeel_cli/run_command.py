@@ -121,10 +121,9 @@ def _conclude(rounds: Rounds) -> None:
 def _next_step(rounds: Rounds) -> str:
     """Say what to do about the first of what is not in line: what is held, what comes again by itself, what failed."""
     if "HELD" in rounds.bad:
-        of = f"{rounds.wish.control} --stack {rounds.stack.name}"
         return (
             "What is held is kept, and looked at again when its hold is over; sooner, once you know why there is so"
-            f" much of it: evenkeel release {of}."
+            f" much of it: {rounds.stack.line('release', rounds.wish.control)}"
         )
     if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
         return "It waits in its queue and is looked at again by itself, within minutes."

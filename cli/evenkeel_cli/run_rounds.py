@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ class Wish:
         arns.check_one_of("control", self.control, list(all_controls()))
         if bool(self.resources) == everything:
             message = "run: on which resources? Give --resource or --all, not both"
-            raise CommandError(message, f"All it finds: evenkeel run {self.control} --all.", Exit.USAGE)
+            raise CommandError(message, f"All it finds: evenkeel run {self.control} --all", Exit.USAGE)
         for arn in self.resources:
             arns.check(arn)
         if not self.after:
@@ -59,13 +58,15 @@ class Wish:
 
     def command(self, stack: Stack, *, apply: bool, after: str = "") -> str:
         """Return the command line that asks for this, to copy."""
-        words = ["evenkeel", "run", self.control, "--stack", stack.name, "--region", stack.region]
-        for arn in self.resources:
-            words += ["--resource", arn]
-        words += ["--all"] * (not self.resources) + ["--apply"] * apply
-        words += ["--at-most", f"{self.at_most}"] if self.at_most else []
-        words += ["--after", after] if after else []
-        return shlex.join(words)
+        return stack.line(
+            "run",
+            self.control,
+            resource=self.resources,
+            all=not self.resources,
+            apply=apply,
+            at_most=f"{self.at_most or ''}",
+            after=after,
+        )
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from evenkeel_cli import arns, audit_view, console
@@ -61,13 +60,15 @@ def as_table(run: Rounds, *, all_outcomes: bool) -> None:
     out = console.results()
     shown = [each for each in run.results if all_outcomes or each["outcome"] not in _ONLY_COUNTED]
     if shown:
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-        for name in ("resource", "outcome", "why"):
-            table.add_column(name, overflow="fold", no_wrap=name == "outcome")
-        for each in shown:
-            style = "green" if each["outcome"] in DONE else "red"
-            table.add_row(arns.short(each["resource"]), Text(each["outcome"], style=style), Text(each["reason"]))
-        out.print(table)
+        rows = [
+            (
+                arns.short(each["resource"]),
+                Text(each["outcome"], style="green" if each["outcome"] in DONE else "red"),
+                each["reason"],
+            )
+            for each in shown
+        ]
+        console.table(out, ("resource", "outcome", "why"), rows)
     _calls(out, run)
     out.print(_summary(run))
     if run.dry_run and run.after is None and "WOULD_APPLY" in run.counts:

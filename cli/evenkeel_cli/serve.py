@@ -93,6 +93,7 @@ def _announce(line: dict[str, object]) -> None:
         ("AWS_DEFAULT_REGION", "region"),
         ("AWS_ACCESS_KEY_ID", "access_key_id"),
         ("AWS_SECRET_ACCESS_KEY", "secret_access_key"),
+        ("EVENKEEL_STACK", "stack"),
     ):
         err.print(f"  export {name}={line[key]}", soft_wrap=True)
     err.print("\n  aws logs create-log-group --log-group-name /my/first")

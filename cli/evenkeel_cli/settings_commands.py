@@ -26,7 +26,11 @@ def validate(file: File, output: OutputFormat = Output.TABLE) -> None:
 
 
 @app.command()
-def show(stack: StackName, region: Region = None, output: OutputFormat = Output.TABLE) -> None:
+def show(
+    stack: StackName = "",
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
     """Print what is live, as YAML."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import settings_view  # noqa: PLC0415 - as above
@@ -35,7 +39,12 @@ def show(stack: StackName, region: Region = None, output: OutputFormat = Output.
 
 
 @app.command()
-def diff(file: File, stack: StackName, region: Region = None, output: OutputFormat = Output.TABLE) -> None:
+def diff(
+    file: File,
+    stack: StackName = "",
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
     """Compare a file with what is live, and say which of the last month's findings would be decided otherwise."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import settings_view  # noqa: PLC0415 - as above
@@ -46,7 +55,7 @@ def diff(file: File, stack: StackName, region: Region = None, output: OutputForm
 @app.command()
 def push(  # noqa: PLR0913, PLR0917 - a command's options
     file: File,
-    stack: StackName,
+    stack: StackName = "",
     at_once: Annotated[bool, typer.Option("--at-once", help="To all functions at once, without a watch.")] = False,
     yes: Yes = False,
     region: Region = None,

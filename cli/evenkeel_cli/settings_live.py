@@ -101,7 +101,7 @@ class Live:
                 )
             except ClientError as error:
                 if code(error) == "ConflictException":
-                    raise busy(self._stack.name, str(error.response["Error"].get("Message", ""))) from error
+                    raise busy(self._stack, str(error.response["Error"].get("Message", ""))) from error
                 if code(error) != "BadRequestException":
                     raise
                 raise self._invalid(error) from error
@@ -148,11 +148,11 @@ class Live:
         return next(filter(None, told), "AppConfig gives no reason")
 
 
-def busy(stack: str, detail: str) -> CommandError:
+def busy(stack: Stack, detail: str) -> CommandError:
     """Return the error for a push while another one is under way."""
     return CommandError(
-        f"stack {stack}: another deployment of settings is under way ({detail})",
-        f"Wait for it (evenkeel settings show --stack {stack}), or stop it: aws appconfig stop-deployment.",
+        f"stack {stack.name}: another deployment of settings is under way ({detail})",
+        f"Wait for it, or stop it in AppConfig. How far it is: {stack.line('settings', 'show')}",
     )
 
 

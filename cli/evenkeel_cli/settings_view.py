@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel_cli import arns, asking, console, settings_diff, settings_file, settings_waiting, stacks
+from evenkeel_cli.cloud import named
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.resource_tags import Tags
 from evenkeel_cli.settings_live import Live, busy, parsed
@@ -51,12 +52,13 @@ def validate(path: Path, *, as_json: bool) -> None:
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
     """Print what is live."""
-    live, coming = Live(stacks.find(stack, region, f"show the settings of stack {stack}")).look()
+    there = stacks.find(stack, region, f"show the settings of {named(stack)}")
+    live, coming = Live(there).look()
     if as_json:
-        body = {"stack": stack, **_described(live), "coming": _described(coming) if coming else None}
+        body = {"stack": there.name, **_described(live), "coming": _described(coming) if coming else None}
         sys.stdout.write(json.dumps(body, indent=2) + "\n")
         return
-    console.errors().print(f"# {stack}: version {live.version}, in records {_version(live)}", style="dim")
+    console.errors().print(f"# {there.name}: version {live.version}, in records {_version(live)}", style="dim")
     if coming:
         console.errors().print(f"# version {coming.version} is {coming.state}, {coming.percent:.0f} %", style="yellow")
     sys.stdout.write(settings_diff.as_yaml(parsed(live.content)))
@@ -76,7 +78,7 @@ def _version(deployed: Deployed) -> str:
 
 def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     """Compare a file with what is live, and say which findings of the last month would be decided otherwise."""
-    there = stacks.find(stack, region, f"compare {path} with the settings of stack {stack}")
+    there = stacks.find(stack, region, f"compare {path} with the settings of {named(stack)}")
     found = settings_file.read(path)
     start_mode = there.parameters.get("StartMode") or "recommended"
     new = settings_file.check(found, start_mode=start_mode)
@@ -88,7 +90,7 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
         with _waiting("looking through the last month's findings", show=not as_json):
             compared = settings_diff.decisions(there, old, new, datetime.now(UTC))
     if as_json:
-        body = {"stack": stack, "live": live.version, "diff": changes, "findings": compared.findings,
+        body = {"stack": there.name, "live": live.version, "diff": changes, "findings": compared.findings,
                 "decided_otherwise": [each.described() for each in compared.changed],
                 "tags_unread": compared.tags.unread}  # fmt: skip
         sys.stdout.write(json.dumps(body, indent=2) + "\n")
@@ -132,14 +134,14 @@ def push(  # noqa: PLR0913 - the command's own options
     Raises:
         CommandError: the file is wrong, the push was refused or taken back, or the person said no.
     """
-    there = stacks.find(stack, region, f"push {path} to stack {stack}")
+    there = stacks.find(stack, region, f"push {path} to {named(stack)}")
     found = settings_file.read(path)
     start_mode = there.parameters.get("StartMode") or "recommended"
     new = settings_file.check(found, start_mode=start_mode)
     appconfig = Live(there)
     live, coming = appconfig.look()
     if coming and parsed(coming.content) != found.document:
-        raise busy(stack, f"version {coming.version} is {coming.state}, {coming.percent:.0f} %")
+        raise busy(there, f"version {coming.version} is {coming.state}, {coming.percent:.0f} %")
     if coming:
         number = coming.number
     else:
@@ -147,17 +149,18 @@ def push(  # noqa: PLR0913 - the command's own options
         if not as_json:
             _print_diff(console.errors(), changes)
         if not changes:
-            _told(stack, live.number, "COMPLETE", as_json=as_json, words=f"{stack} has these settings already.")
+            words = f"{there.name} has these settings already."
+            _told(there.name, live.number, "COMPLETE", as_json=as_json, words=words)
             return
         how = "at once, without a watch" if at_once else "a fifth of the functions at a time, then under watch"
-        asking.confirm(f"Push this to {stack} ({how})?", "nothing was pushed", yes=yes)
+        asking.confirm(f"Push this to {there.name} ({how})?", "nothing was pushed", yes=yes)
         number = appconfig.start(found.text, at_once=at_once)
     state = _follow(there, appconfig, number, as_json=as_json)
     counts, uncounted = _waiting_findings(there, settings_diff.loaded(live.content, start_mode), new, as_json=as_json)
     parts = {"announced_waiting": counts, **({"uncounted": uncounted} if uncounted else {})}
-    said = [f"{stack} has the new settings; every worker sees them within a minute."]
+    said = [f"{there.name} has the new settings; every worker sees them within a minute."]
     words = "\n".join([*said, *settings_waiting.sentences(there, counts), *filter(None, [uncounted])])
-    _told(stack, number, state, as_json=as_json, words=words, parts=parts)
+    _told(there.name, number, state, as_json=as_json, words=words, parts=parts)
 
 
 def _waiting_findings(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel.errors import code
+from evenkeel.errors import DENIED_CODES, code
 from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
 
@@ -102,18 +102,47 @@ def no_stack(cloud: Cloud, stack: str, error: ClientError) -> CommandError:
     return CommandError(f"there is no stack {stack} in {region}", suggestion(cloud), Exit.USAGE)
 
 
+def only(cloud: Cloud) -> str:
+    """Return the name of the only stack of Evenkeel's in the region.
+
+    Raises:
+        CommandError: there is none, or there are several.
+        ClientError: the caller may not list stacks.
+    """
+    try:
+        names = _names(cloud)
+    except ClientError as error:
+        if code(error) not in DENIED_CODES:
+            raise
+        raise CommandError(
+            "no stack is named, and AWS does not let you list them", "Give --stack, or set EVENKEEL_STACK.", Exit.USAGE
+        ) from error
+    if len(names) == 1:
+        return names[0]
+    region = cloud("cloudformation").meta.region_name
+    if not names:
+        message = f"no stack is named, and {region} has none of Evenkeel's"
+        raise CommandError(message, "Give --region, or --stack.", Exit.USAGE)
+    message = f"which stack? {region} has {len(names)} of Evenkeel's: {', '.join(names)}"
+    raise CommandError(message, f"Give one: --stack {names[0]}", Exit.USAGE)
+
+
+def _names(cloud: Cloud) -> list[str]:
+    """Return the names of Evenkeel's stacks in the region; one inside another is none of them."""
+    pages = cloud("cloudformation").get_paginator("describe_stacks").paginate()
+    found = [each for page in pages for each in page["Stacks"] if not each.get("ParentId")]
+    return sorted(each["StackName"] for each in found if each.get("Description", "").startswith(DESCRIPTION_START))
+
+
 def suggestion(cloud: Cloud) -> str:
     """Name the stacks that could be meant."""
-    names: list[str] = []
     try:
-        for page in cloud("cloudformation").get_paginator("describe_stacks").paginate():
-            found = [each for each in page["Stacks"] if each.get("Description", "").startswith(DESCRIPTION_START)]
-            names += [each["StackName"] for each in found]
+        names = _names(cloud)
     except ClientError:
         # A hint only: who may not list stacks is still told what is wrong.
         names = []
     if names:
-        return f"Evenkeel's stacks here: {', '.join(sorted(names))}."
+        return f"Evenkeel's stacks here: {', '.join(names)}."
     return "Check the stack's name, the account and the region (--region, AWS_REGION, AWS_PROFILE)."
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from evenkeel.errors import code
+from evenkeel.render import own_line
 from evenkeel_cli import sources
 from evenkeel_cli.cloud import Cloud, reaching
 from evenkeel_cli.failure import CommandError, Exit
@@ -38,6 +39,10 @@ class Stack:
             name.removesuffix("QueueUrl").lower(): url for name, url in found.items() if name != "DeadLetterQueueUrl"
         }
 
+    def line(self, *words: str, **options: str | bool | tuple[str, ...]) -> str:
+        """Return a command line of ours that names this stack, to be pasted; see :func:`evenkeel.render.own_line`."""
+        return own_line(self.name, self.region, *words, **options)
+
     def output(self, name: str) -> str:
         """Return one of the outputs that every stack has.
 
@@ -54,11 +59,14 @@ class Stack:
 def find(name: str, region: str | None, what: str) -> Stack:
     """Return a stack; ``what`` is what is being done, e.g. ``list the audit records of stack prod``.
 
+    Without a name it is the only one of Evenkeel's in the region.
+
     Raises:
-        CommandError: there is no such stack, it is none of Evenkeel's, or AWS refused.
+        CommandError: there is no such stack, it is none of Evenkeel's, there are several, or AWS refused.
     """
     with reaching(what):
         cloud = Cloud(region)
+        name = name or sources.only(cloud)
         try:
             described = cloud("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:

@@ -91,7 +91,7 @@ def _records(stack: Stack, batch: Batch) -> Iterator[dict[str, Any]]:
             raise
         raise CommandError(
             "the audit table's stream keeps records for a day, and these are gone from it",
-            f"See what was done then (evenkeel audit list --stack {stack.name} --since …), then drop the letter.",
+            f"Drop the letter. What was done since then: {stack.line('audit', 'list', since='7d')}",
         ) from error
     while iterator:
         page = client.get_records(ShardIterator=iterator)

@@ -40,8 +40,8 @@ class How:
 class Undoing:
     """The undo function of a stack, asked in the person's own name."""
 
-    def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
-        """Find the function; ``say`` hears why something takes longer.
+    def __init__(self, stack: Stack, say: Callable[[str], None], record: str = "RECORD") -> None:
+        """Find the function; ``say`` hears why something takes longer, ``record`` is the one that is meant.
 
         Raises:
             CommandError: the stack has none.
@@ -49,10 +49,11 @@ class Undoing:
         if "UndoFunctionName" not in stack.outputs:
             raise CommandError(
                 f"stack {stack.name} has no undo function, so nothing can be taken back through it",
-                "Deploy it with EnableUndo=true, or type the calls that evenkeel audit show names to take it back.",
+                "Deploy it with EnableUndo=true; or exempt the resource, then undo the change by hand with these calls:"
+                f" {stack.line('audit', 'show', record)}",
                 Exit.USAGE,
             )
-        self._stack = stack
+        self.stack = stack
         self._say = say
         self.function = stack.outputs["UndoFunctionName"]
 
@@ -88,10 +89,10 @@ class Undoing:
         raise lost or AssertionError("the last attempt returns or raises")
 
     def _run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
-        cloud = self._stack.cloud
+        cloud = self.stack.cloud
         payload = {"resource": resource, "record": record, "dry_run": False, "force": force}
         with reaching(f"take record {record} back"):
-            caller = sign(cloud.session, cloud("sts").meta.endpoint_url, self._stack.name, payload)
+            caller = sign(cloud.session, cloud("sts").meta.endpoint_url, self.stack.name, payload)
         return self._ask({**payload, "caller": caller}, f"take record {record} back")
 
     def _done(self, resource: str, record: str, refused: functions.RefusedError) -> dict[str, Any]:
@@ -101,8 +102,8 @@ class Undoing:
             UnansweredError: the audit does not say that this caller had it done.
         """
         with reaching("ask who you are"):
-            caller = self._stack.cloud("sts").get_caller_identity()["Arn"]
-        for found in Reader(self._stack).all_of(resource):
+            caller = self.stack.cloud("sts").get_caller_identity()["Arn"]
+        for found in Reader(self.stack).all_of(resource):
             if found.get("undoes") == record and kind(found) == "UNDONE" and found["actor"]["principal"] == caller:
                 calls = [cli_line(Call(**call), found["region"]) for call in found["calls"]]
                 return {
@@ -114,25 +115,25 @@ class Undoing:
 
     def _ask(self, payload: dict[str, Any], what: str) -> dict[str, Any]:
         log = (
-            f"Its log group says more; then see what was done: evenkeel audit list --stack {self._stack.name}"
-            f" --resource {payload['resource']}."
+            "Its log group says more; then see what was done:"
+            f" {self.stack.line('audit', 'list', resource=payload['resource'])}"
         )
         harmless = bool(payload["dry_run"])
         try:
-            return functions.invoke(self._stack, self.function, payload, what, log, say=self._say, harmless=harmless)
+            return functions.invoke(self.stack, self.function, payload, what, log, say=self._say, harmless=harmless)
         except functions.RefusedError as refused:
             next_step = self._next_step(refused.kind, payload)
             raise functions.RefusedError(refused.kind, refused.message, next_step) from refused
 
     def _next_step(self, kind: str, payload: dict[str, Any]) -> str:
-        of = f"--stack {self._stack.name} --resource {payload['resource']}"
+        arn = payload["resource"]
         if kind == "BrokenChainError":
-            return f"Find out which record was altered: evenkeel audit verify {of}."
+            return f"Find out which record was altered: {self.stack.line('audit', 'verify', resource=arn)}"
         if kind in _BUSY:
             return "Run the command again in a minute."
         if kind == "UnprovedCallerError":
             return proved.WHO
-        return f"See its records: evenkeel audit list {of} --since 30d."
+        return f"See its records: {self.stack.line('audit', 'list', resource=arn, since='30d')}"
 
 
 def one(stack: str, region: str | None, record_id: str, resource: str, how: How) -> None:
@@ -144,7 +145,7 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"take record {record_id} back")
-    undoing = Undoing(there, console.teller(show=not how.as_json))
+    undoing = Undoing(there, console.teller(show=not how.as_json), record_id)
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
@@ -156,10 +157,10 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
         return
     if plan["drifted"] and not how.force:
         raise CommandError(
-            f"{arn} changed since record {record_id}, so taking it back might undo somebody's work",
-            f"Look at it, then add --force: evenkeel undo {record_id} --stack {stack} --force.",
+            f"{arn} changed since record {record_id}, so undoing it might undo somebody else's work, too",
+            f"Look at it, then add --force: {there.line('undo', record_id, force=True)}",
         )
-    asking.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was taken back", yes=how.yes)
+    asking.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was undone", yes=how.yes)
     done = undoing.run(arn, record_id, force=how.force)
     if how.as_json:
         sys.stdout.write(json.dumps(done) + "\n")
@@ -167,16 +168,16 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
         out = console.results()
         out.print(Text.assemble(("UNDONE", "bold green"), f"  {plan['control']} on {arn}"), soft_wrap=True)
         out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
-        again = f"evenkeel release {plan['control']} --resource {arn} --stack {stack} --region {there.region}"
+        again = there.line("release", plan["control"], resource=arn)
         out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
-    _check(done, stack)
+    _check(done, there)
 
 
-def _check(done: dict[str, Any], stack: str) -> None:
+def _check(done: dict[str, Any], stack: Stack) -> None:
     if done["outcome"] != "UNDONE":
         raise CommandError(
             f"{done['resource']}: it is not proved to be as it was before ({done['outcome']})",
-            f"See how far it came: evenkeel audit show {done['record_id']} --stack {stack}.",
+            f"See how far it came: {stack.line('audit', 'show', done['record_id'])}",
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from evenkeel.model import Call
 from evenkeel.render import cli_line
 from evenkeel_cli import arns, asking, audit_view, console, functions, stacks
 from evenkeel_cli.audit_reader import Reader, Wanted, kind
+from evenkeel_cli.audit_view import UNDOABLE
+from evenkeel_cli.cloud import named
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.undo_command import Undoing
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from evenkeel_cli.stacks import Stack
     from evenkeel_cli.undo_command import How
 
-UNDOABLE = ("REMEDIATED", "PARTIAL")
 _PREVIEWED = 10  # changes that are shown before the question
 
 
@@ -38,8 +38,8 @@ class Ended:
 
     record: Record
     outcome: str
-    """``UNDONE``, ``WOULD_UNDO``, ``FAILED``, ``REFUSED``, ``OVERTAKEN`` (there is a newer repair), or ``UNKNOWN``: the
-    function's answer was lost."""
+    """``UNDONE``, ``FAILED``, ``REFUSED``, ``OVERTAKEN`` (there is a newer repair), or ``UNKNOWN``: the function's
+    answer was lost. Of a dry run: ``WOULD_UNDO`` or ``WOULD_REFUSE``."""
     record_id: str = ""
     trouble: str = ""
 
@@ -66,7 +66,7 @@ class Wave:
     def skipped(self) -> str:
         """What is left out, in words; empty where nothing is."""
         parts = (
-            f"{self.already:,} taken back already" if self.already else "",
+            f"{self.already:,} undone already" if self.already else "",
             f"{len(self.overtaken):,} overtaken by a newer repair" if self.overtaken else "",
         )
         return ", ".join(filter(None, parts))
@@ -93,20 +93,22 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
     Raises:
         CommandError: one of them was refused or failed; the others were taken back.
     """
+    if resource:
+        arns.check(resource)
     now = datetime.now(UTC)
     asked = audit_view.wanted(resource, control, (), since, now)
-    there = stacks.find(stack, region, f"take changes of stack {stack} back")
+    there = stacks.find(stack, region, f"undo changes of {named(stack)}")
     undoing = Undoing(there, console.teller(show=not how.as_json))
     wave = _wave(Reader(there), asked, now, force=how.force)
     left = wave.left
     out, err = console.results(), console.errors()
     if not left:
-        _tell(stack, [], wave, how)
+        _tell(there, [], wave, how)
         return
     if not how.as_json:
         _preview(err, wave)
     if not how.dry_run:
-        asking.confirm(_question(stack, left), "nothing was taken back", yes=how.yes)
+        asking.confirm(_question(there.name, left), "nothing was undone", yes=how.yes)
     ended: list[Ended] = []
     try:
         for number, record in enumerate(left, 1):
@@ -117,31 +119,35 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
         if isinstance(stop, CommandError) and not ended:
             raise
         if ended:
-            _tell(stack, ended, wave, how)
+            _tell(there, ended, wave, how)
         raise _stopped(there, asked, len(ended), len(left), stop) from None
-    _tell(stack, ended, wave, how)
-    _conclude(ended)
+    _tell(there, ended, wave, how)
+    _conclude(ended, dry_run=how.dry_run)
 
 
 def _stopped(stack: Stack, asked: Wanted, ended: int, number: int, stop: BaseException) -> CommandError:
     """Return the error for a wave that was interrupted, by a person or by AWS."""
     why = f": {stop.message}. {stop.next_step}" if isinstance(stop, CommandError) else ""
-    words = ["evenkeel", "undo", "--stack", stack.name, "--region", stack.region]
-    words += ["--since", f"{asked.since:%Y-%m-%dT%H:%M:%SZ}"]
-    words += ["--control", asked.control] if asked.control else []
-    words += ["--resource", asked.resource] if asked.resource else []
-    message = f"stopped after {ended} of {number}; what was taken back stays so{why}"
-    return CommandError(message, f"To go on: {shlex.join(words)}")
+    since = f"{asked.since:%Y-%m-%dT%H:%M:%SZ}"
+    again = stack.line("undo", since=since, control=asked.control, resource=asked.resource)
+    message = f"stopped after {ended} of {number}; what was undone stays so{why}"
+    return CommandError(message, f"To go on: {again}")
 
 
-def _conclude(ended: Sequence[Ended]) -> None:
+def _conclude(ended: Sequence[Ended], *, dry_run: bool) -> None:
     bad = sum(bool(each.trouble) for each in ended)
+    if dry_run:
+        unseen = sum(each.outcome in {"UNKNOWN", "REFUSED"} for each in ended)
+        if unseen:
+            message = f"of {unseen} of {len(ended)} changes it is not known whether they would be undone"
+            raise CommandError(message, "See why above, then run the command again.")
+        return
     known = "" if all(each.outcome != "UNKNOWN" for each in ended) else ", as far as is known"
     if bad:
         raise CommandError(
-            f"{bad} of {len(ended)} changes were not taken back{known}",
-            "See why above; mend that, or add --force for what changed since, and run the command again: what was"
-            " taken back is skipped.",
+            f"{bad} of {len(ended)} changes were not undone{known}",
+            "See why above; fix that, or add --force for what changed since, and run the command again: what was"
+            " undone is skipped.",
         )
 
 
@@ -168,14 +174,18 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
     try:
         if dry_run:
             plan = undoing.look(arn, record_id)
-            trouble = "it changed since; --force takes it back all the same" if plan["drifted"] and not force else ""
-            return Ended(record, "WOULD_UNDO", trouble=trouble)
+            drifted = plan["drifted"] and not force
+            trouble = "it changed since; --force undoes it all the same" if drifted else ""
+            return Ended(record, "WOULD_REFUSE" if drifted else "WOULD_UNDO", trouble=trouble)
         done = undoing.run(arn, record_id, force=force)
     except functions.UnansweredError as error:
         return Ended(record, "UNKNOWN", trouble=error.message)
-    except (functions.RefusedError, functions.CrashedError) as error:
+    except functions.CrashedError as error:
         return Ended(record, "REFUSED", trouble=error.message)
-    failed = "" if done["outcome"] == "UNDONE" else f"see how far it came: evenkeel audit show {done['record_id']}"
+    except functions.RefusedError as error:
+        return Ended(record, "WOULD_REFUSE" if dry_run else "REFUSED", trouble=error.message)
+    show = undoing.stack.line("audit", "show", str(done["record_id"]))
+    failed = "" if done["outcome"] == "UNDONE" else f"see how far it came: {show}"
     return Ended(record, str(done["outcome"]), str(done["record_id"]), failed)
 
 
@@ -198,13 +208,13 @@ def _question(stack: str, left: Sequence[Record]) -> str:
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     changes = "1 change" if len(left) == 1 else f"{len(left):,} changes"
     on = "1 resource" if resources == 1 else f"{resources:,} resources"
-    return f"Take {changes} on {on} back in {stack} ({told})?"
+    return f"Undo {changes} on {on} in {stack} ({told})?"
 
 
 def _line(out: Console, ended: Ended, number: int, total: int) -> None:
     style = "red" if ended.trouble else "green"
     words = (
-        (f"{number:>{len(str(total))}}/{total} ", "dim"), (f"{ended.outcome:<10}", style), " ",
+        (f"{number:>{len(str(total))}}/{total} ", "dim"), (f"{ended.outcome:<12}", style), " ",
         (str(ended.record["control"]), "bold"), f"  {arns.short(ended.record['resource'])}",
     )  # fmt: skip
     out.print(Text.assemble(*words), soft_wrap=True)
@@ -212,7 +222,7 @@ def _line(out: Console, ended: Ended, number: int, total: int) -> None:
         out.print(Text(f"    {ended.trouble}", style="red"), soft_wrap=True)
 
 
-def _tell(stack: str, ended: Sequence[Ended], wave: Wave, how: How) -> None:
+def _tell(stack: Stack, ended: Sequence[Ended], wave: Wave, how: How) -> None:
     bad, unknown = sum(bool(each.trouble) for each in ended), sum(each.outcome == "UNKNOWN" for each in ended)
     good = len(ended) - bad
     done, would = (0, good) if how.dry_run else (good, 0)
@@ -220,15 +230,15 @@ def _tell(stack: str, ended: Sequence[Ended], wave: Wave, how: How) -> None:
         counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
                   "already": wave.already, "overtaken": len(wave.overtaken)}  # fmt: skip
         results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in wave.overtaken))]
-        body = {"stack": stack, "dry_run": how.dry_run, **counts, "results": results}
+        body = {"stack": stack.name, "dry_run": how.dry_run, **counts, "results": results}
         sys.stdout.write(json.dumps(body) + "\n")
         return
     if not ended:
-        console.results().print(f"Nothing to take back{f': {wave.skipped}' if wave.skipped else ''}.")
+        console.results().print(f"Nothing to undo{f': {wave.skipped}' if wave.skipped else ''}.")
         return
-    verb = "would be taken back" if how.dry_run else "taken back"
+    verb, refused = ("would be undone", "would be refused") if how.dry_run else ("undone", "refused")
     doubt = f"{unknown:,} not known, " if unknown else ""
     overtaken = f" ({len(wave.overtaken):,} overtaken by a newer repair)" if wave.overtaken else ""
     skipped = f"{wave.already + len(wave.overtaken):,} skipped{overtaken}"
-    told = f"{good:,} {verb}, {bad - unknown:,} refused, {doubt}{skipped}."
+    told = f"{good:,} {verb}, {bad - unknown:,} {refused}, {doubt}{skipped}."
     console.results().print(Text(told, style="bold red" if bad else "bold"))

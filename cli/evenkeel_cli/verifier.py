@@ -97,7 +97,7 @@ class Verifier:
         keys = {*found, *states, *(key for key in self.digests.anchors if key[1] == resource)}
         if not keys:
             message = f"{resource}: the audit table has no record of it"
-            raise CommandError(message, f"See what there is: evenkeel audit list --stack {self._stack.name}.")
+            raise CommandError(message, f"See what there is: {self._stack.line('audit', 'list')}")
         for key in sorted(keys):
             self._chain(key, found.get(key, []), states.get(key), progress)
         progress.records = sum(map(len, found.values()))

@@ -124,7 +124,7 @@ def _too_dear(state: State, context: Context) -> tuple[str, str]:
     """Return why its size forbids switching recovery on unasked, as a kind and a sentence; or two empty texts."""
     if state.get("Restored") and not state["TableSizeBytes"]:
         # The size is counted about every six hours (API reference, TableDescription).
-        told = "the table was restored, and DynamoDB does not tell its size yet; once it does, use evenkeel run"
+        told = "the table was restored, and DynamoDB does not tell its size yet; once it does, run the control by hand"
         return "size unknown", told
     gib = state.get("TableSizeBytes", 0) / _GIB
     limit = context.parameters["max_table_gib"]

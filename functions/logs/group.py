@@ -41,7 +41,7 @@ def older_and_found(state: State, context: Context) -> tuple[str, str]:
     days = age_days(state, context)
     if days <= NEW_DAYS or not context.found:
         return "", ""
-    told = f"nobody changed the group just now, and it is {days:,.0f} days old; bring it in line with evenkeel run"
+    told = f"nobody changed the group just now, and it is {days:,.0f} days old; run the control by hand to change it"
     return "only found", told
 
 

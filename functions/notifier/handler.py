@@ -22,6 +22,8 @@ from evenkeel.tags import read_tags
 from evenkeel.telemetry import COUNT, telemetry
 from notifier import alert, chain, digest_mac, finding_note
 from notifier.aside import Aside, UnansweredError
+from notifier.event import DETAIL_TYPES, SOURCE, UNANNOUNCED, detail
+from notifier.next_steps import Home
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,12 +37,22 @@ logger, metrics = telemetry()
 _NOT_TAGGABLE = "InvalidParameterException"
 # What a text made of a record of another shape than ours raises.
 _UNTELLABLE = (AttributeError, LookupError, TypeError, ValueError)
+_TEXTS = (
+    *("record_id", "step", "control", "title", "resource", "account", "region", "severity", "mode", "reason"),
+    *("remains", "residue", "at", "settings_version", "previous"),
+)
+"""What every record holds as text."""
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
 @lru_cache(maxsize=1)
 def _aws() -> Aws:
     return connect(os.environ["AWS_REGION"])[0]
+
+
+@lru_cache(maxsize=1)
+def _home() -> Home:
+    return Home.read(os.environ)
 
 
 @lru_cache(maxsize=1)
@@ -74,12 +86,12 @@ def _tampering(raw: batch.Record, new: Record) -> None:
     logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
     keys = {name: str(next(iter(value.values()))) for name, value in images["Keys"].items()}
     old = {**(chain.read(images.get("OldImage", {})) or {}), **keys}
-    _send(alert.tampering(raw["eventName"], old, new), old)
+    _send(alert.tampering(raw["eventName"], old, new, _home()), old)
 
 
 def _is_record(record: Record) -> bool:
     """Say whether it has the shape that the engine writes, and the hash of what it says."""
-    kinds = {**dict.fromkeys(alert.EVENT_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
+    kinds = {**dict.fromkeys(_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
     known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
     if not known or not isinstance(record.get("sent_with", {}), dict) or record.get("hash") != record_hash(record):
         return False
@@ -98,10 +110,10 @@ def _has_texts(part: dict[str, Any], kind: type[Actor | Cause]) -> bool:
 def _outcome(raw: batch.Record, record: Record) -> None:
     outcome = Outcome(record["outcome"])
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
-    if record["announce"] and outcome is not Outcome.APPLIED:
+    if record["announce"] and outcome not in UNANNOUNCED:
         tags, unread = ({}, "") if outcome in alert.ITS_OWN else _tags(record)
         try:
-            message = alert.outcome(record, tags, unread)
+            message = alert.outcome(record, _home(), tags, unread)
         except _UNTELLABLE:  # told as what it is, instead of blocking all alerts behind it
             logger.exception("no alert can be made of it", record_id=record["record_id"])
             _tampering(raw, record)
@@ -153,9 +165,9 @@ def _send(message: Alert, record: Record) -> None:
         MessageAttributes=attributes,
     )
     entry = {
-        "Source": "evenkeel",
-        "DetailType": f"Evenkeel {message.attributes['kind']}",
-        "Detail": alert.event(record),
+        "Source": SOURCE,
+        "DetailType": DETAIL_TYPES[message.attributes["kind"]],
+        "Detail": detail(record),
         "Resources": [record["resource"]],
         "EventBusName": os.environ["EVENKEEL_BUS_NAME"],
     }

@@ -38,7 +38,7 @@ CASES = (
     Case("a group without a key gets the stack's", group(), "NonCompliant", "no customer managed key encrypts it",
          associate(LOG_KEY), TAKE_OFF, residue=True),
     Case("an older group that AWS Config only found is told to people", group(), "NonCompliant", "no customer",
-         associate(LOG_KEY), TAKE_OFF, residue=True, found=True, caution="evenkeel run"),
+         associate(LOG_KEY), TAKE_OFF, residue=True, found=True, caution="run the control by hand"),
     Case("a new group that AWS Config found gets the stack's", group(creationTime=int(NOW.timestamp() * 1000)),
          "NonCompliant", "no customer", associate(LOG_KEY), TAKE_OFF, residue=True, found=True),
     Case("an empty key is no key", group(kmsKeyId=""), "NonCompliant", "no customer", associate(LOG_KEY), TAKE_OFF,

@@ -35,7 +35,7 @@ CASES = (
          "30 days, not 365", put(365), put(30)),
     Case("what AWS Config only found on an older group is announced: it may cost much",
          group(retentionInDays=30), "NonCompliant", "30 days, not 365", put(365), put(30), found=True,
-         caution="evenkeel run"),
+         caution="run the control by hand"),
     Case("what it found on a new group is raised", group(retentionInDays=30, creationTime=MILLISECONDS - DAY),
          "NonCompliant", "30 days", put(365), put(30), found=True),
     Case("one step too short is too short", group(retentionInDays=180), "NonCompliant", "180 days", put(365), put(180)),

@@ -207,7 +207,7 @@ def test_interrupted_verification_goes_on_where_it_stopped(place: Place, monkeyp
     stopped = _interrupted(place, monkeypatch)
     assert stopped.exit_code == 1
     assert "stopped after 2 records" in stopped.stderr
-    assert "evenkeel audit verify --stack evenkeel --resume" in stopped.stderr.replace("\n", " ")
+    assert "evenkeel audit verify --stack evenkeel --region eu-west-1 --resume" in stopped.stderr.replace("\n", " ")
     place.world.wire.clear()
     report = place.ask("--resume", code=1)
     assert (report["records"], report["chains"]) == (6, 3)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.text import Text
 
 from evenkeel_cli import console
 
 if TYPE_CHECKING:
-    import pytest
+    from rich.console import Console
 
 
 def test_words_of_others_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,3 +22,49 @@ def test_words_of_others_cannot_steer_the_terminal(capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     assert all(char.isprintable() or char == "\n" for char in captured.out + captured.err)
     assert "]0;owned" in captured.out
+
+
+ARN = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/a-name-that-is-longer-than-any-terminal-is-wide"
+JSON = '{"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true}'
+SENTENCE = "a sentence of many short words that goes on for longer than a narrow terminal has room for it to go"
+
+
+def _on(console_width: int | None) -> tuple[Console, io.StringIO]:
+    """Return a console of ours on a terminal of a width, or in a pipe, and what it writes to."""
+    target = io.StringIO()
+    terminal = console_width is not None
+    return console._Plain(
+        file=target, force_terminal=terminal, width=console_width or console.WIDTH, color_system=None, markup=False
+    ), target
+
+
+@pytest.mark.parametrize("width", [40, 80, None])
+def test_what_people_copy_stays_in_one_piece(width: int | None) -> None:
+    """If this fails, an ARN, an id or JSON is broken in the middle of a word and cannot be copied."""
+    out, written = _on(width)
+    out.print(f"{SENTENCE} {ARN}")
+    console.table(out, ("id", "what"), [(ARN, f"{SENTENCE} {ARN}"), ("b", Text(JSON, no_wrap=True))])
+    assert written.getvalue().count(ARN) == 3
+    assert JSON in written.getvalue()
+    assert "…" not in written.getvalue()
+
+
+def test_in_a_pipe_no_line_is_broken_and_none_ends_in_spaces() -> None:
+    """If this fails, grep finds half a sentence, and a file holds lines of a hundred blanks."""
+    out, written = _on(None)
+    out.print(SENTENCE)
+    console.table(out, ("a", "b"), [("x", SENTENCE * 9), ("long" * 9, "y")])
+    lines = written.getvalue().splitlines()
+    assert lines[0] == SENTENCE
+    assert lines[2].endswith(SENTENCE * 9)
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_at_a_terminal_sentences_are_broken_between_words_below_their_column() -> None:
+    """If this fails, a table's sentences run into its first column at a terminal."""
+    out, written = _on(60)
+    console.table(out, ("id", "what"), [("a", SENTENCE)])
+    lines = written.getvalue().splitlines()
+    assert [line[:4].strip() for line in lines] == ["id", "a", ""]
+    assert " ".join(line[4:].strip() for line in lines[1:]) == SENTENCE
+    assert max(map(len, lines)) <= 60

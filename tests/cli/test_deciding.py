@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evenkeel.render import SET_BACK
 from evenkeel_cli import audit_view, deciding, functions, proved, stacks
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.stacks import Stack
@@ -51,8 +52,8 @@ def test_refusal_says_where_the_resources_records_are(monkeypatch: pytest.Monkey
     for about in (("--resource", ARN), ()):
         assert evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", *about).exit_code == 0
     one, many = hints
-    assert f"--resource {ARN} --since" in one
-    assert f"--control {CONTROL} --since" in many
+    assert f"--since 30d --resource {ARN}" in one
+    assert f"--since 30d --control {CONTROL}" in many
 
 
 def _answers(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> list[dict[str, Any]]:
@@ -142,7 +143,10 @@ def test_release_into_an_approval_is_done_and_says_who_goes_on(monkeypatch: pyte
     _answers(monkeypatch, {"results": [result]})
     said = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN, "--yes")
     assert (said.exit_code, said.stderr) == (0, "")
-    assert f"next, somebody else: evenkeel approve {RECORD} --stack evenkeel --resource {ARN}\n" in said.stdout
+    assert (
+        f"next, somebody else: evenkeel approve {RECORD} --stack evenkeel --region eu-west-1 --resource {ARN}\n"
+        in said.stdout
+    )
 
 
 @pytest.mark.parametrize("about", [(), ("--resource", ARN)])
@@ -154,7 +158,7 @@ def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about
         _answers(monkeypatch, refused if about else {"results": []})
         said.append(evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", "-o", output, *about))
     assert [(each.exit_code, each.stderr) for each in said] == [(0, "")] * 2
-    assert "Nothing was held (what was undone or rejected is released one by one, with --resource)." in said[0].stdout
+    assert "Nothing was held (what was undone is released with --undone-since" in said[0].stdout
     assert said[1].stdout == "[]\n"
 
 
@@ -167,7 +171,7 @@ def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about
         (
             [CONTROL, "--drop", "--because", "b"],
             "--drop needs --resource",
-            f"--stack evenkeel --control {CONTROL} --outcome HELD",
+            "evenkeel audit list shows with --outcome HELD what is held",
         ),
         ([CONTROL, "--drop", "--resource", ARN], "--drop needs --because", "--because"),
         ([CONTROL, "--resource", "1"], "--resource 1: not an ARN", "whole ARN"),
@@ -188,7 +192,7 @@ def test_what_cannot_be_released_is_told_before_anybody_is_asked(arguments: list
         (
             "ApprovalRefusedError",
             f"{ARN}: it waits for approval; approve or reject record {RECORD}",
-            f"audit list --stack evenkeel --resource {ARN}",
+            f"audit list --stack evenkeel --region eu-west-1 --since 30d --resource {ARN}",
         ),
         ("MalformedPayloadError", "because: write a text", "the stack is older than this command"),
     ],
@@ -201,7 +205,7 @@ def test_each_refusal_says_what_to_do_about_it(
     def invoke(**_: Any) -> dict[str, Any]:
         return {"Payload": io.BytesIO(json.dumps({"error": f"{kind}: {message}"}).encode())}
 
-    clients: Any = lambda _: SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://sts"))  # noqa: E731 - as above
+    clients: Any = lambda _: SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://sts", region_name="eu-west-1"))  # noqa: E731 - as above
     clients.session, clients.client = None, lambda *_, **__: SimpleNamespace(invoke=invoke)
     outputs = {"KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://queue"}
     monkeypatch.setattr(stacks, "find", lambda *_: Stack("evenkeel", clients, outputs, {}))
@@ -222,7 +226,7 @@ def test_what_does_not_wait_is_told_before_anybody_is_asked(
     result = evenkeel(verb, RECORD, "--stack", "evenkeel", *options)
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"cannot {verb} record {RECORD} of {ARN}: it is REMEDIATED and does not wait" in result.stderr
-    assert "evenkeel audit list --stack evenkeel --outcome AWAITING" in result.stderr
+    assert "evenkeel audit list --stack evenkeel --region eu-west-1 --outcome AWAITING" in result.stderr
 
 
 class _Reader:
@@ -248,13 +252,13 @@ class _Reader:
 @pytest.mark.parametrize(
     ("differs", "calls", "back"),
     [
-        ({"outcome": "REMEDIATED"}, "changed", "take back"),
-        ({"outcome": "FAILED"}, "tried", "take back"),
-        ({"outcome": "ANNOUNCED"}, "would call", "would take back"),
-        ({"outcome": "AWAITING"}, "would call", "would take back"),
-        ({"outcome": "HELD"}, "would call", "would take back"),
-        ({"outcome": "REJECTED"}, "not called", "would take back"),
-        ({"step": "PLANNED"}, "calls", "take back"),
+        ({"outcome": "REMEDIATED"}, "changed", f"undo by hand ({SET_BACK})"),
+        ({"outcome": "FAILED"}, "tried", f"undo by hand ({SET_BACK})"),
+        ({"outcome": "ANNOUNCED"}, "would call", "would undo"),
+        ({"outcome": "AWAITING"}, "would call", "would undo"),
+        ({"outcome": "HELD"}, "would call", "would undo"),
+        ({"outcome": "REJECTED"}, "not called", "would undo"),
+        ({"step": "PLANNED"}, "calls", f"undo by hand ({SET_BACK})"),
     ],
 )
 def test_calls_that_were_never_made_are_not_shown_as_made(

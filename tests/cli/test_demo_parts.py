@@ -90,7 +90,7 @@ def shown(width: int, *cases: Case) -> str:
     screen = Screen(Console(file=target, width=width, markup=False))
     for each in cases:
         screen.ended(each)
-    screen.alert(Alert("r", "subject", f"Changed     {'long ' * 60}"), 1)
+    screen.alert(Alert("r", "subject", f"Changed: {'long ' * 60}"), 1)
     screen.end(cases, "summary.json in [build]/demo")
     return target.getvalue()
 

@@ -193,7 +193,7 @@ def test_a_throttled_undo_is_asked_for_again(account: Account) -> None:
     """If this fails, one throttled invocation leaves a change of a wave behind."""
     result = account.wave(THROTTLED, done(2), THROTTLED, done(1))
     assert (result.exit_code, account.waited) == (0, [1.0, 1.0])
-    assert "2 taken back, 0 refused, 0 skipped." in result.stdout
+    assert "2 undone, 0 refused, 0 skipped." in result.stdout
     assert "Lambda throttles function evenkeel-undo (TooManyRequestsException); trying again in 1 s" in result.stderr
 
 
@@ -201,8 +201,8 @@ def test_a_wave_that_lambda_never_takes_stops_and_says_how_to_go_on(account: Acc
     """If this fails, a wave waits half a minute for each of a thousand changes, and calls them all refused."""
     result = account.wave(done(2), *[THROTTLED] * 99)
     assert (result.exit_code, account.waited) == (1, list(functions.PAUSES))
-    assert "1 taken back, 0 refused" in result.stdout
-    assert "stopped after 1 of 2; what was taken back stays so: cannot take record" in result.stderr
+    assert "1 undone, 0 refused" in result.stdout
+    assert "stopped after 1 of 2; what was undone stays so: cannot take record" in result.stderr
     assert "To go on: evenkeel undo --stack prod --region eu-west-1 --since 20" in result.stderr
 
 
@@ -218,7 +218,7 @@ def test_a_wave_that_nobody_may_begin_ends_with_aws_own_words(account: Account) 
 def test_an_undo_whose_answer_was_lost_is_asked_for_with_a_new_proof(account: Account, trouble: Any) -> None:
     """If this fails, a cut connection leaves a change behind, or the repeat is refused since its proof was used."""
     result = account.wave(trouble, done(2), done(1))
-    assert (result.exit_code, "2 taken back, 0 refused" in result.stdout) == (0, True)
+    assert (result.exit_code, "2 undone, 0 refused" in result.stdout) == (0, True)
     assert [payload["caller"]["proof"] for payload in account.asked] == ["1", "2", "3"]
 
 
@@ -244,13 +244,13 @@ def test_what_nobody_knows_is_told_as_unknown(
     assert report["results"][0]["outcome"] == "UNKNOWN"
     assert "it changed since; that was the second try: the answer to the first was lost" in result.stdout
     told = json.loads(result.stderr)["error"]["message"]
-    assert told == "1 of 1 changes were not taken back, as far as is known"
+    assert told == "1 of 1 changes were not undone, as far as is known"
 
 
 def test_an_answer_that_is_always_lost_is_unknown_and_the_wave_goes_on(account: Account) -> None:
     """If this fails, one resource that AWS is slow with ends a wave."""
     result = account.wave(*[LOST] * (len(functions.PAUSES) + 1), done(1))
-    assert (result.exit_code, "1 taken back, 0 refused, 1 not known, 0 skipped." in result.stdout) == (1, True)
+    assert (result.exit_code, "1 undone, 0 refused, 1 not known, 0 skipped." in result.stdout) == (1, True)
 
 
 def test_a_first_try_that_is_still_at_it_is_waited_for(account: Account) -> None:
@@ -266,4 +266,4 @@ def test_a_look_whose_answer_was_lost_is_taken_again(account: Account) -> None:
     plan = {"drifted": False, "calls": []}
     account.answers = [LOST, plan, THROTTLED, plan]
     result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run")
-    assert (result.exit_code, "2 would be taken back, 0 refused" in result.stdout, account.proofs) == (0, True, 0)
+    assert (result.exit_code, "2 would be undone, 0 would be refused" in result.stdout, account.proofs) == (0, True, 0)

@@ -31,6 +31,7 @@ class AppConfig:
         self.deployments = deployments
         self.states = states or []
         self.refuses = refuses
+        self.meta = SimpleNamespace(region_name="eu-west-1")
 
     def __call__(self, service: str) -> Any:
         """Return itself as the one client."""

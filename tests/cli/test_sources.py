@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from evenkeel_cli import sources
 from evenkeel_cli.failure import CommandError, Exit
-from tests.cli.fake_cloud import FakeCloud, Mapping
+from tests.cli.fake_cloud import FakeCloud, Mapping, refusal
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:{}"
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/audit/stream/2026-01-01T00:00:00.000"
@@ -98,3 +100,48 @@ def test_a_mapping_on_its_way_to_the_other_state_is_turned_back() -> None:
     done = switched(cloud(under_way), enabled=False)
     assert done["kms"].state == under_way.state == "Disabled"
     assert under_way.wanted == "Disabled"
+
+
+@pytest.mark.parametrize(
+    ("names", "ended"),
+    [
+        (["prod"], "prod"),
+        (["prod", "dev"], "which stack? eu-west-1 has 2 of Evenkeel's: dev, prod"),
+        ([], "no stack is named, and eu-west-1 has none of Evenkeel's"),
+    ],
+)
+def test_the_only_stack_of_a_region_is_the_default(names: list[str], ended: str) -> None:
+    """If this fails, a command acts on one of several stacks, or asks for a name that could only be one."""
+    stacks = [{"StackName": name, "Description": "Evenkeel: keeps accounts upright"} for name in names]
+    stacks += [{"StackName": "shop", "Description": "A shop"}]
+    stacks += [{"StackName": "prod-Kms-1", "Description": "Evenkeel's group", "ParentId": "arn:…"}]
+    there = _listing(stacks)
+    if len(names) == 1:
+        assert sources.only(there) == ended
+        return
+    with pytest.raises(CommandError) as refused:
+        sources.only(there)
+    assert (refused.value.message, refused.value.code) == (ended, Exit.USAGE)
+
+
+def test_whoever_may_not_list_stacks_is_asked_for_a_name() -> None:
+    """If this fails, a role that may act on one stack only is shown a refusal of AWS's in place of what to do."""
+    with pytest.raises(CommandError, match="no stack is named") as refused:
+        sources.only(_listing(refusal("AccessDenied")))
+    assert "--stack" in refused.value.next_step
+    with pytest.raises(ClientError):
+        sources.only(_listing(refusal("Throttling")))
+
+
+def _listing(stacks: Any) -> Any:
+    """Return a cloud that lists these stacks, or refuses to."""
+
+    def paginate() -> Any:
+        if isinstance(stacks, ClientError):
+            raise stacks
+        return [{"Stacks": stacks}]
+
+    client = SimpleNamespace(
+        get_paginator=lambda _: SimpleNamespace(paginate=paginate), meta=SimpleNamespace(region_name="eu-west-1")
+    )
+    return lambda _: client

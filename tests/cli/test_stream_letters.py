@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,7 @@ class Cloud:
         self._numbers = list(numbers)
         self._answer = answer or {"batchItemFailures": []}
         self._refuses = refuses
+        self.meta = SimpleNamespace(region_name="eu-west-1")
         self.invoked: list[dict[str, Any]] = []
 
     def __call__(self, _: str) -> Any:

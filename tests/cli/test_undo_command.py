@@ -25,7 +25,7 @@ class Function:
         """Keep the answers."""
         self.answers = list(answers)
         self.session = None
-        self.meta = SimpleNamespace(endpoint_url="https://sts")
+        self.meta = SimpleNamespace(endpoint_url="https://sts", region_name="eu-west-1")
 
     def __call__(self, _: str) -> Any:
         """Return itself as any client."""
@@ -76,9 +76,9 @@ def test_whoever_stays_busy_is_not_waited_for_for_ever(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("kind", "advice"),
     [
-        ("BrokenChainError", f"evenkeel audit verify --stack evenkeel --resource {ARN}"),
+        ("BrokenChainError", f"evenkeel audit verify --stack evenkeel --region eu-west-1 --resource {ARN}"),
         ("UnprovedCallerError", "clock"),
-        ("UndoRefusedError", f"evenkeel audit list --stack evenkeel --resource {ARN}"),
+        ("UndoRefusedError", f"evenkeel audit list --stack evenkeel --region eu-west-1 --resource {ARN}"),
     ],
 )
 def test_a_refusal_is_final_and_says_what_to_do(kind: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -44,9 +45,9 @@ def test_what_was_overtaken_is_told_as_skipped(account: Account) -> None:
     """If this fails, a person looks for a change that the wave seems to have forgotten."""
     account.records = [repair(1, KEY), repair(2, KEY)]
     result = account.wave(done(2))
-    assert "1 taken back, 0 refused, 1 skipped (1 overtaken by a newer repair)." in result.stdout
+    assert "1 undone, 0 refused, 1 skipped (1 overtaken by a newer repair)." in result.stdout
     account.records.append({**undone(2, ME), "resource": KEY})
-    assert "Nothing to take back: 1 taken back already, 1 overtaken by a newer repair." in account.wave().stdout
+    assert "Nothing to undo: 1 undone already, 1 overtaken by a newer repair." in account.wave().stdout
 
 
 def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
@@ -57,6 +58,34 @@ def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
     assert (report["dry_run"], report["done"], report["would"]) == (True, 0, 2)
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"drifted": True, "calls": []}, "it changed since; --force undoes it all the same"),
+        ({"error": f"UndoRefusedError: {KEY}: record is too large"}, "record is too large"),
+    ],
+)
+def test_a_dry_run_that_finds_a_refusal_is_done(account: Account, answer: dict[str, Any], told: str) -> None:
+    """If this fails, a dry run ends red and says that changes were not undone, though nobody asked to undo them."""
+    account.answers = [answer, {"drifted": False, "calls": []}]
+    result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert "1 would be undone, 1 would be refused, 0 skipped." in result.stdout
+    assert ("WOULD_REFUSE" in result.stdout, told in result.stdout) == (True, True)
+    assert "not undone" not in result.stdout + result.stderr
+
+
+def test_a_dry_run_that_could_not_look_is_not_done(account: Account) -> None:
+    """If this fails, a dry run is green though the function crashed, and the wave behind it stops half way."""
+    account.answers = [{"drifted": False, "calls": []}, {"errorType": "Crash"}]
+    crash = {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "Crash"}')}
+    invoke = account.invoke
+    account.invoke = lambda **how: invoke(**how) if len(account.answers) > 1 else crash  # type: ignore[method-assign]
+    result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run")
+    assert result.exit_code == 1
+    assert "of 1 of 2 changes it is not known whether they would be undone" in result.stderr
+
+
 def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, who undid too much releases the whole control, which leaves undone resources on hold."""
     monkeypatch.setattr(undo_command.Reader, "record", lambda *_: repair(1))
@@ -64,7 +93,7 @@ def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monke
     account.answers = [plan, {**plan, **done(1)}]
     result = evenkeel("undo", name_of(1), "--stack", "prod", "--yes")
     assert result.exit_code == 0
-    again = f"evenkeel release kms-key-rotation --resource {KEY} --stack prod --region eu-west-1\n"
+    again = f"evenkeel release kms-key-rotation --stack prod --region eu-west-1 --resource {KEY}\n"
     assert again in result.stdout
 
 
@@ -73,4 +102,5 @@ def test_a_record_that_is_not_found_says_the_whole_command(account: Account) -> 
     account.records = []
     result = evenkeel("audit", "show", name_of(9), "--stack", "prod")
     assert result.exit_code == 2
-    assert f"a PLANNED record: evenkeel audit show {name_of(9)} --stack prod --resource ARN." in result.stderr
+    assert "A PLANNED record needs --resource." in result.stderr
+    assert result.stderr.endswith("evenkeel audit list --stack prod --region eu-west-1 --since 2026-11-20\n")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
-from evenkeel_cli.usage import wants_json
+from evenkeel_cli.usage import show_on_any_terminal, wants_json
 from tests.cli.running import evenkeel
 
 NO_STACK = {"EVENKEEL_STACK": None}
@@ -17,7 +20,6 @@ NO_STACK = {"EVENKEEL_STACK": None}
 @pytest.mark.parametrize(
     ("arguments", "message", "command"),
     [
-        (("pause", "-o", "json"), "Missing option '--stack'", "evenkeel pause"),
         (("pause", "--stack", "s", "--output=json", "--forse"), "No such option: --forse", "evenkeel pause"),
         (("--output", "json", "pause"), "No such option: --output", "evenkeel"),
         (("puase", "--output", "json"), "No such command 'puase'. Did you mean 'pause'?", "evenkeel"),
@@ -42,6 +44,36 @@ def test_a_wrong_command_line_is_json_where_json_was_asked_for(
     assert message in told["message"]
     assert told["next"].startswith(f"See {command}")
     assert told["next"].endswith(" --help.")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("freeze", "pause"), ("unpause", "resume"), ("revert", "undo"), ("exemption", "exemptions")]
+)
+def test_a_word_that_is_no_command_never_leads_to_the_opposite(typed: str, meant: str) -> None:
+    """If this fails, who wants everything frozen is offered to release what is held."""
+    result = evenkeel(typed, "-o", "json")
+    told = json.loads(result.stderr)["error"]["message"]
+    assert (result.exit_code, told) == (2, f"No such command {typed!r}. Did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("controls",), ("controls", "kms-key-rotation"), ("pausee",)])
+def test_a_terminal_that_has_ascii_only_is_served(arguments: tuple[str, ...]) -> None:
+    """If this fails, a command ends in a traceback where the locale is not set, as in many containers."""
+    code = "from evenkeel_cli.main import app; app()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True, env=environment)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (2 if arguments == ("pausee",) else 0, False)
+    assert (ended.stdout + ended.stderr).isascii()
+
+
+def test_what_ascii_lacks_is_written_in_simpler_characters() -> None:
+    """If this fails, the demo's marks are lost, or half of a UTF-16 pair in a record stops the listing."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with mock.patch.object(sys, "stdout", stream):
+        show_on_any_terminal()
+        sys.stdout.write("✓ done → next … é \ud800")
+        sys.stdout.flush()
+    assert stream.buffer.getvalue() == b"+ done -> next ... ? ?"  # type: ignore[attr-defined] # it is a BytesIO
 
 
 def test_it_is_words_where_words_were_asked_for() -> None:

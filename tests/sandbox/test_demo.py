@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -65,9 +66,10 @@ def test_what_on_call_reads_is_shown_with_its_cause_and_the_way_back(
 ) -> None:
     """On-call's text would be missing from the demo, or name neither who did it nor how to take the repair back."""
     shown = ran[0].stdout
-    assert "[MEDIUM] REMEDIATED kms-key-rotation in 123456789012 eu-west-1" in shown
+    assert re.search(r"\[MEDIUM\] REMEDIATED kms-key-rotation \S+ 123456789012 eu-west-1", shown)
     assert "user/bob with DisableKeyRotation" in shown
-    assert "aws kms disable-key-rotation" in shown
+    assert re.search(r"evenkeel undo \S+ --stack evenkeel --region eu-west-1", shown)
+    assert "Change: KeyRotationEnabled: false -> true" in shown
     assert (ran[1] / "alerts.txt").read_text(encoding="utf-8").count("REMEDIATED ") >= len(entries(ran[1]))
 
 
@@ -82,6 +84,7 @@ def test_near_misses_are_left_alone(ran: tuple[subprocess.CompletedProcess[str],
 def test_the_output_fits_a_readme(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """A recording in the README would need a scroll bar."""
     lines = ran[0].stdout.splitlines()
+    assert not [line for line in lines if line.startswith(("✓", "·")) and "…" in line]
     # A folder's name may be long, and so a parameter's JSON, which stays whole.
     assert not [line for line in lines if len(line) > 100 and not line.lstrip().startswith(("files:", "'{"))]
     assert len(lines) <= 80

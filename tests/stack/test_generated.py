@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.control import SECTIONS, Grant, Stage
+from evenkeel.model import Outcome
 from evenkeel.registry import groups
-from tools import generate, limits, pages, statements, template_blocks
+from notifier.event import ATTRIBUTES, FIELDS
+from tools import alert_pages, generate, limits, pages, statements, template_blocks
 from tools.cfn import Fn, Star, to_yaml
 from tools.names import stem
 from tools.rendering import ROOT
@@ -27,7 +29,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "template.yaml", tmp_path)
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
-    for path in (generate.SCHEMA, generate.OPERATIONS):
+    for path in (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
@@ -166,3 +168,12 @@ def test_yaml_keeps_the_reason_on_the_stars_line() -> None:
 def test_logical_ids_are_letters_and_digits(group: str, expected: str) -> None:
     """Fails when CloudFormation would refuse a logical id made from a group's name."""
     assert stem(group) == expected
+
+
+def test_the_table_of_outcomes_says_something_of_each() -> None:
+    """Fails when a reader of an alert finds an outcome that the docs do not explain, or a filter that cannot match."""
+    text = (ROOT / generate.ALERTS).read_text(encoding="utf-8")
+    for outcome in Outcome:
+        assert f"| `{outcome}` | {alert_pages.meanings()[outcome.name]} |" in text
+    for name in (*ATTRIBUTES, *FIELDS):
+        assert f"| `{name}` |" in text

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from notifier.next_steps import Home
 from tools.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
@@ -223,11 +224,13 @@ def test_the_environment_is_as_the_engine_reads_it(stack: Stack, group_names: li
         "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME",
     }  # fmt: skip
     own = {
-        "notifier": {"EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME", "EVENKEEL_DIGEST_KEY_ARN"},
+        "notifier": {
+            "EVENKEEL_TOPIC_ARN", "EVENKEEL_BUS_NAME", "EVENKEEL_DIGEST_KEY_ARN", "EVENKEEL_UNDO_ENABLED",
+        },
         "clerk": {"EVENKEEL_QUEUE_URLS", "EVENKEEL_DIGEST_KEY_ARN", "EVENKEEL_RULES", "EVENKEEL_NOTIFIER_SOURCE"},
         "settings-validator": set(),
         **{group: {"EVENKEEL_QUEUE_URL"} for group in group_names},
-    }
+    }  # fmt: skip
     seen = {}
     for function in stack.of_type("AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
@@ -244,3 +247,12 @@ def test_rate_of_the_clerk_and_its_retries_do_not_overlap(stack: Stack) -> None:
     (invoke,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = [target["RetryPolicy"]["MaximumEventAgeInSeconds"], invoke["MaximumEventAgeInSeconds"], 5 * 60]
     assert all(earlier <= later for earlier, later in pairwise(ages))
+
+
+@pytest.mark.parametrize("undo", ["true", "false"])
+def test_the_notifier_knows_whether_there_is_an_undo_function(undo: str) -> None:
+    """Fails when an alert names an undo that the stack does not have, or suggests an exemption where it has one."""
+    stack = Stack(parameters={"EnableUndo": undo})
+    variables = stack.resources["NotifierFunction"]["Properties"]["Environment"]["Variables"]
+    home = Home.read({**variables, "AWS_REGION": "eu-west-1"})
+    assert (home.stack, home.undo) == ("evenkeel", "UndoFunction" in stack.resources)

@@ -11,6 +11,7 @@ import pytest
 from clerk import handler as clerk
 from notifier import alert
 from tests.sts import CALLER, signed
+from tests.unit.test_alert import HOME
 from tests.wire import Crash
 from tests.world import DLQ_URL, QUEUE_URL, Context, client
 
@@ -72,8 +73,8 @@ def test_what_is_dropped_is_audited_and_gone_and_the_rest_stays(world: World, st
 def test_the_alert_names_who_why_and_what(world: World, sts: str) -> None:
     """If this fails, whoever wants an event forgotten can have it forgotten quietly."""
     _drop(sts, _letter())
-    text = alert.outcome(world.records()[0]).text
-    for told in (f"Caused by   {CALLER} with Drop", "Crashed: KeyError", BECAUSE):
+    text = alert.outcome(world.records()[0], HOME).text
+    for told in (f"Caused by: {CALLER} with Drop", "Crashed: KeyError", BECAUSE):
         assert told in text
 
 

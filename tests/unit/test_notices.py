@@ -10,6 +10,7 @@ import pytest
 from clerk import handler as clerk
 from evenkeel.records import record_hash
 from notifier import alert
+from tests.unit.test_alert import HOME
 from tests.wire import Crash
 from tests.world import Context, metrics
 
@@ -71,13 +72,14 @@ def test_the_record_is_whole_and_its_alert_says_what_to_do(world: World) -> None
     assert world.chains() == 1
     what = "kms-key-rotation on arn:aws:kms:*:*:key/mrk-*, Environment=dev|test"
     assert record["reason"] == f"{what}: replicated by hand (approved by alice@example.com)"
-    told = alert.outcome(record)
-    assert told.subject == "[MEDIUM] EXPIRING evenkeel-exemption in 123456789012 eu-west-1"
-    assert told.text.splitlines()[2:5] == [
-        f"Exemption   {record['reason']}",
-        f"Outcome     EXPIRING: ends in 5 days; its last day is {last} (UTC)",
-        "Next        Prolong it in the settings, or let it end: the controls then act on what it exempts.",
+    told = alert.outcome(record, HOME)
+    assert told.subject == "[MEDIUM] EXPIRING evenkeel-exemption 123456789012 eu-west-1"
+    lines = told.text.splitlines()
+    assert lines[2:4] == [
+        f"Exemption: {record['reason']}",
+        f"Done: EXPIRING, nothing was changed: ends in 5 days; its last day is {last} (UTC)",
     ]
+    assert lines[-1] == "evenkeel exemptions --stack evenkeel-prod --region eu-west-1"
 
 
 def test_an_unchanged_exemption_is_announced_once(world: World) -> None:

@@ -93,7 +93,7 @@ def test_tags_of_the_resource_say_which_template_is_to_be_mended(world: World, i
     world.wire.answer("resourcegroupstaggingapi", "GetResources", found)
     assert handler({"Records": [written(OUTCOME)]}, Context()) == FINE
     [message] = world.messages(inbox)
-    assert "Template    The CloudFormation stack shop made it: mend it there, too" in message["Body"]
+    assert "Template: The CloudFormation stack shop made it: fix it there, too" in message["Body"]
     assert world.wire.params("GetResources") == [{"ResourceARNList": [RECORD["resource"]]}]
 
 
@@ -103,7 +103,7 @@ def test_alert_goes_out_without_the_tags(world: World, inbox: str, code: str) ->
     world.wire.fail("resourcegroupstaggingapi", "GetResources", code, times=9)
     assert handler({"Records": [written(OUTCOME)]}, Context()) == FINE
     [message] = world.messages(inbox)
-    assert f"Tags        cannot be read ({code})" in message["Body"]
+    assert f"Tags: cannot be read ({code})" in message["Body"]
 
 
 def test_what_cannot_be_tagged_needs_no_tags(world: World, inbox: str) -> None:

@@ -20,6 +20,7 @@ from tests.cases.case import NOW
 from tests.cases.s3_tls_only_policy import HTTP, OURS, READER, deny
 from tests.making.s3 import bucket, open_bucket
 from tests.unit.s3_running import BLOCK, TLS, VERSIONS, run
+from tests.unit.test_alert import HOME
 from tests.world import ACCOUNT, client, request
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def test_policy_without_room_is_announced_before_s3_refuses(world: World) -> Non
     assert "S3 takes 20480" in world.records()[-1]["reason"]
     _put_policy({**READER, "Resource": f"arn:aws:s3:::orders/{'a' * 19_000}/*"})
     assert run(world, TLS, arn).outcome == "REMEDIATED"
-    shown = alert.outcome(world.records()[-1]).text
+    shown = alert.outcome(world.records()[-1], HOME).text
     assert len(shown) < 6000
     assert "the record has it whole" in shown
 

@@ -143,4 +143,4 @@ def test_a_refusal_of_a_thousand_mistakes_stays_short_and_counts_them() -> None:
         settings.parse(json.dumps(wrong))
     assert len(refused.value.problems) == 1000
     assert len(str(refused.value)) < SettingsError.LONGEST + 100
-    assert str(refused.value).endswith("… and more (1000 in all): evenkeel settings validate tells each")
+    assert str(refused.value).endswith("… and more (1000 in all): evenkeel settings validate FILE names each")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from evenkeel.state import wire
 from evenkeel.undo import HOLD, Undoer
 from tests import making
 from tests.sts import CALLER, signed
+from tests.unit.deciding import APPROVE, BOB, approve
 from tests.wire import Crash
 from tests.world import Context, client, request
 from undo.handler import handler
@@ -70,6 +72,19 @@ def test_undo_is_audited_and_holds_the_event_path_off(world: World, repaired: tu
     assert world.run(CONTROL, request(CONTROL, arn), document=notify).outcome == "SKIPPED"
     world.now += HOLD + timedelta(seconds=1)
     assert world.run(CONTROL, request(CONTROL, arn)).outcome == "REMEDIATED"
+
+
+@pytest.mark.usefixtures("people")
+def test_undo_of_an_approved_repair_is_laid_to_the_one_who_undid_it_alone(world: World) -> None:
+    """If this fails, record and alert name the approver of the repair as the one who decided about its undo."""
+    arn = making.key()
+    waits = world.run(CONTROL, request(CONTROL, arn, creates=True), document=APPROVE)
+    repair = approve(world, (arn, waits.record_id), BOB)
+    assert world.records()[-1]["approver"] == BOB
+    _undoer(world).run(KMS, arn, repair.record_id)
+    for record in world.records()[-2:]:
+        assert (record["actor"]["principal"], record["actor"]["owner"]) == (CALLER, CALLER)
+        assert BOB not in json.dumps(record)
 
 
 def test_undo_happens_once(world: World, repaired: tuple[str, str]) -> None:

@@ -31,7 +31,7 @@ class SettingsError(EvenkeelError):
         """Keep the problems, one at least."""
         self.problems = problems
         told = "; ".join(problems)
-        rest = f"… and more ({len(problems)} in all): evenkeel settings validate tells each"
+        rest = f"… and more ({len(problems)} in all): evenkeel settings validate FILE names each"
         super().__init__(told if len(told) <= self.LONGEST else told[: self.LONGEST] + rest)
 
 

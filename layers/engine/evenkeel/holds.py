@@ -69,7 +69,7 @@ def bearing(item: StateItem, record: Record, control: Control, request: Request,
     if not item.held(now):
         return Bearing.NONE
     if item.hold_findings is None or not item.hold_kind:
-        return Bearing.OTHER if control.severity is Severity.CRITICAL else Bearing.HELD
+        return Bearing.OTHER if record["severity"] == Severity.CRITICAL else Bearing.HELD
     same = record["fingerprint"] in item.hold_findings
     if item.hold_kind == HoldKind.PERSON:
         weakened = request.weakens and made_again(item, record, request, now, has_ids=control.state_has_ids)

@@ -1,4 +1,4 @@
-"""How people are shown calls: as AWS CLI lines that they could type, and what became of them."""
+"""How people are shown calls and changes: as command lines that can be pasted, and as what was before and after."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from botocore import xform_name
 from evenkeel.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import date
 
     from evenkeel.model import Call
 
@@ -26,6 +27,9 @@ _DONE: dict[str, str] = {
     Outcome.FAILED: "Tried",
     Outcome.UNDONE: "Taken back",
 }
+SET_BACK = "Evenkeel sets this back unless exempt"
+"""What is said of calls that weaken a resource again: made by hand, they are repaired away within seconds."""
+_LONGEST_VALUE = 160
 _NEVER_CALLED: frozenset[str] = frozenset({Outcome.ANNOUNCED, Outcome.AWAITING, Outcome.HELD, Outcome.REJECTED})
 _CLI_NAMES = {"s3": "s3api"}  # the CLI's own ``s3`` is a set of high-level commands
 
@@ -36,8 +40,8 @@ def done(outcome: str) -> str:
 
 
 def back(outcome: str) -> str:
-    """Return the title above the calls that take an outcome's calls back."""
-    return "Would take back" if outcome in _NEVER_CALLED else "Take back"
+    """Return the title above the calls that undo an outcome's calls."""
+    return "Would undo" if outcome in _NEVER_CALLED else f"Undo by hand ({SET_BACK})"
 
 
 def companions(record: Mapping[str, Any]) -> str:
@@ -53,6 +57,65 @@ def cli_line(call: Call, region: str = "") -> str:
     if region:
         words += ["--region", region]
     return shlex.join(words)
+
+
+def own_line(stack: str, region: str, *words: str, **options: str | bool | tuple[str, ...]) -> str:
+    """Return e.g. ``evenkeel undo RECORD --stack prod --region eu-west-1 --force``, quoted for a shell.
+
+    An option is left out where its value is empty or False, has no value where it is True, and is repeated for each
+    member of a tuple.
+    """
+    line = ["evenkeel", *words, "--stack", stack, "--region", region]
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            line.append(flag)
+        elif value:
+            line += [word for each in (value if isinstance(value, tuple) else (value,)) for word in (flag, each)]
+    return shlex.join(line)
+
+
+def exemption(control: str, arn: str, until: date) -> list[str]:
+    """Return the lines of YAML that exempt one resource from one control, for the settings file."""
+    return [
+        "exemptions:",
+        f"  - controls: [{control}]",
+        f"    resources: [{json.dumps(arn)}]",
+        '    reason: "say why"',
+        '    approver: "say who approved it"',
+        f"    expires: {until}",
+    ]
+
+
+def changes(before: Any, after: Any) -> list[str]:
+    """Return what differs between two states of a resource, e.g. ``KeyRotationEnabled: false -> true``, a line each.
+
+    Of a list only the members that came or went are shown. A part that one of the reads left out is not compared: the
+    proof may read less than the finding.
+    """
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return []
+    both = [name for name in sorted(before) if name in after and before[name] != after[name]]
+    return [line for name in both for line in _differences(name, before[name], after[name])]
+
+
+def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in sorted({*was, *now}, key=str):
+            if was.get(key) != now.get(key):
+                yield from _differences(f"{name}.{key}", was.get(key), now.get(key))
+    elif isinstance(was, list) and isinstance(now, list):
+        moved = [f"removed {_shown(each)}" for each in was if each not in now]
+        moved += [f"added {_shown(each)}" for each in now if each not in was]
+        yield f"{name}: {', '.join(moved) or 'in another order'}"
+    else:
+        yield f"{name}: {_shown(was)} -> {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as short JSON; ``none`` where there is none."""
+    text = "none" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… (cut)"
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -8,7 +8,7 @@ that the event path does not repair it again.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,19 @@ from evenkeel import records
 from evenkeel.control import Context
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
 from evenkeel.holds import HoldKind, Placed
-from evenkeel.model import SCHEMA_VERSION, Actor, Call, Cause, NonCompliant, Outcome, Request, Resource, Step
+from evenkeel.model import (
+    SCHEMA_VERSION,
+    Actor,
+    Call,
+    Cause,
+    Change,
+    Mode,
+    NonCompliant,
+    Outcome,
+    Request,
+    Resource,
+    Step,
+)
 from evenkeel.repair import VERIFY_PAUSES
 
 if TYPE_CHECKING:
@@ -109,7 +121,8 @@ class Undoer:
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
         item = self._free(control, arn)
-        plan = self._ledger.plan(self._planned(undo), item, placed=Placed(HoldKind.PERSON, self._clock() + HOLD))
+        placed = Placed(HoldKind.PERSON, self._clock() + HOLD)
+        plan = self._ledger.plan(self._planned(control, undo), item, placed=placed)
         stop = self._call(control, undo)
         if stop:
             return self._end(undo, plan, Outcome.FAILED, stop.detail, hold=stop.hold)
@@ -207,28 +220,34 @@ class Undoer:
             raise UndoRefusedError(f"{arn}: record {record_id} was taken back already")
         return record
 
-    def _planned(self, undo: Undo) -> Record:
-        """Return the PLANNED record of an undo: the calls and the way back change places."""
-        kept, now = undo.record, self._clock()
-        dropped = {
-            *("record_id", "step", "outcome", "plan_id", "detail", "after", "aws_calls", "sent_with"),
-            *("announce", "at", "day_shard", "hash", "previous"),
-        }
-        return {
-            **{name: value for name, value in kept.items() if name not in dropped},
-            "reason": f"{self._caller} asked to take record {kept['record_id']} back",
-            "remains": "",
-            "before": kept["after"],
-            "calls": kept["undo"],
-            "undo": kept["calls"],
-            "actor": {**dict.fromkeys(kept["actor"], ""), "principal": self._caller, "owner": self._caller},
-            "cause": asdict(Cause("undo", event_name="Undo", event_time=records.timestamp(now))),
-            "undoes": kept["record_id"],
-            "expires_at": int((now + timedelta(days=self._retention_days)).timestamp()),
-            "record_id": records.new_id(now),
-            "step": str(Step.PLANNED),
-            "at": records.timestamp(now),
-        }
+    def _planned(self, control: Control, undo: Undo) -> Record:
+        """Return the PLANNED record of an undo: the calls and those that take them back change places.
+
+        It is made as every finding's record is, so that nothing of the old one that this caller did not do comes along.
+        """
+        old, now = undo.record, self._clock()
+        request = Request(
+            control.id,
+            Resource(old["resource"], old["account"], old["region"]),
+            Cause("undo", event_name="Undo", event_time=records.timestamp(now)),
+            Actor(principal=self._caller, owner=self._caller),
+            creates=old["creates"],
+        )
+        finding = records.finding_record(
+            control,
+            request,
+            now=now,
+            mode=Mode(old["mode"]),
+            settings_version=old["settings_version"],
+            parameters=old["parameters"],
+            reason=f"{self._caller} asked to take record {old['record_id']} back",
+            before=old["after"],
+            change=Change(undo.calls, tuple(Call(**call) for call in old["calls"]), old["residue"]),
+            remains="",
+            retention_days=self._retention_days,
+        )
+        found = {"fingerprint": old["fingerprint"]} if "fingerprint" in old else {}
+        return {**records.planned(finding, now), **found, "undoes": old["record_id"]}
 
     def _state_after(self, control: Control, record: Record) -> tuple[State, bool]:
         """Read until the state is as it was before the change, as long as a repair is given.

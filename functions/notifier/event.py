@@ -1,0 +1,93 @@
+"""What machines get of a record: the attributes of the SNS message and the event on the bus; pure.
+
+``docs/alerts.md`` is generated from these tables.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from evenkeel.model import Outcome
+
+if TYPE_CHECKING:
+    from evenkeel.records import Record
+
+ATTRIBUTES = {
+    "kind": "`Outcome`; `Tampering` where an audit record was changed, removed or planted",
+    "severity": "`LOW`, `MEDIUM`, `HIGH` or `CRITICAL`; of tampering always `CRITICAL`",
+    "record_id": "the audit record's id; a repeated alert has the same one",
+    "control": "the control's id, e.g. `kms-key-rotation`; not of tampering",
+    "outcome": "one of the outcomes below that are announced; not of tampering",
+    "account": "the resource's account; not of tampering",
+    "region": "the resource's region; not of tampering",
+}
+"""Attributes of an alert, for subscriptions' filter policies, and what each holds."""
+
+
+class Field(NamedTuple):
+    """A field of the event on the bus."""
+
+    kind: type
+    """Of its value in JSON: ``str``, ``int``, ``list`` or ``dict``."""
+    meaning: str
+    always: bool = True
+    """Every outcome has it; an event of tampering may lack any."""
+
+
+FIELDS = {
+    "schema_version": Field(int, "version of this schema: 1"),
+    "record_id": Field(str, "the audit record's id; an event that comes twice has the same one"),
+    "plan_id": Field(str, "the record that was written before the first call; empty where nothing was called"),
+    "control": Field(str, "the control's id, e.g. `kms-key-rotation`"),
+    "resource": Field(str, "the resource's ARN"),
+    "account": Field(str, "its account"),
+    "region": Field(str, "its region"),
+    "outcome": Field(str, "one of the outcomes below that are announced"),
+    "severity": Field(str, "`LOW`, `MEDIUM`, `HIGH` or `CRITICAL`"),
+    "mode": Field(str, "the control's mode for this resource: `notify`, `approve` or `enforce`"),
+    "reason": Field(str, "what was wrong"),
+    "detail": Field(str, "why it ended so; may be empty"),
+    "remains": Field(str, "what is still wrong afterwards; may be empty"),
+    "calls": Field(list, "the API calls: `service`, `operation` (boto3's names) and `params`"),
+    "undo": Field(list, "the API calls that undo them, in the same form"),
+    "residue": Field(str, "what undo cannot restore; may be empty"),
+    "actor": Field(dict, "who caused it: `principal`, `kind`, `owner`, `user_agent`, `invoked_by`, `source_ip`"),
+    "cause": Field(dict, "`origin`, `event_id`, `event_name`, `event_time`, `finding_id`, `product_arn`"),
+    "at": Field(str, "when it ended: ISO 8601, UTC"),
+    "settings_version": Field(str, "the settings that were in force; may be empty"),
+    "sent_with": Field(dict, "other controls whose plans the same call was made for: their record ids", always=False),
+    "approver": Field(str, "who approved or released it", always=False),
+    "run": Field(str, "the run that it belongs to, where a person ran the control", always=False),
+    "left_out": Field(list, "fields that are too large for an event; the audit record has them", always=False),
+}
+"""Fields of an event's ``detail``, in the order in which they are written. States stay in the audit table."""
+UNANNOUNCED = frozenset({Outcome.APPLIED})
+"""Audited outcomes without alert and event: what comes of the proof is announced."""
+SOURCE = "evenkeel"
+DETAIL_TYPES = {kind: f"Evenkeel {kind}" for kind in ("Outcome", "Tampering")}
+# An entry has less than 256 KB (EventBridge user guide, "Calculating PutEvents event entry size").
+_EVENT_BYTES = 200_000
+_ATTRIBUTE_LENGTH = 256  # an empty one SNS does not take, either (developer guide, "Message attributes")
+
+
+def attributes(record: Record, kind: str) -> dict[str, str]:
+    """Return an alert's attributes; of tampering, whose record is anybody's, only what is sure."""
+    if kind == "Tampering":
+        return {"kind": kind, "severity": "CRITICAL", "record_id": str(record.get("record_id"))}
+    return {name: kind if name == "kind" else record[name][:_ATTRIBUTE_LENGTH] or "-" for name in ATTRIBUTES}
+
+
+def detail(record: Record) -> str:
+    """Return the event's detail as JSON; of what the bus would refuse, ``left_out`` names the fields not there."""
+    kept = {name: record[name] for name in FIELDS if name in record and name != "left_out"}
+    by_size = sorted(kept, key=lambda name: len(_json(kept[name]).encode()))
+    while len(_json(kept).encode()) > _EVENT_BYTES:
+        largest = by_size.pop()
+        del kept[largest]
+        kept["left_out"] = [*kept.get("left_out", ()), largest]
+    return _json(kept)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,150 @@
+"""What the reader of an alert can do, the command to copy first; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.model import Mode, Outcome
+from evenkeel.render import exemption, own_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evenkeel.records import Record
+
+EXEMPT_FOR = timedelta(days=90)
+"""How long the exemption that an alert suggests lasts, counted from its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The stack that sends the alert, which its commands name."""
+
+    stack: str
+    region: str
+    undo: bool
+    """The undo function is deployed."""
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> Home:
+        """Return it from the function's environment.
+
+        Raises:
+            KeyError: the stack or the region is missing.
+        """
+        undo = variables.get("EVENKEEL_UNDO_ENABLED") == "true"
+        return cls(variables["EVENKEEL_STACK"], variables["AWS_REGION"], undo)
+
+    def line(self, *words: str, **options: str | bool) -> str:
+        """Return a command line of ours that names this stack."""
+        return own_line(self.stack, self.region, *words, **options)
+
+
+def next_steps(record: Record, home: Home) -> list[str]:
+    """Return lines of words and of commands, each command on a line of its own; empty where nothing can be done."""
+    outcome = Outcome(record["outcome"])
+    if outcome in {Outcome.REMEDIATED, Outcome.PARTIAL}:
+        return _repaired(record, home)
+    steps = {
+        Outcome.ANNOUNCED: _announced,
+        Outcome.AWAITING: _awaiting,
+        Outcome.HELD: _held,
+        Outcome.REJECTED: _left_alone,
+        Outcome.UNDONE: _left_alone,
+        Outcome.DENIED: _denied,
+        Outcome.FAILED: _failed,
+        Outcome.EXPIRING: _expiring,
+        Outcome.DROPPED: _dropped,
+    }.get(outcome)
+    return steps(record, home) if steps else []
+
+
+def _repaired(record: Record, home: Home) -> list[str]:
+    first = "To do: fix what remains." if record["remains"] else "To do: nothing, if this is right."
+    if not record["undo"]:
+        return [first]
+    residue = [f"Undo cannot restore: {record['residue']}"] if record["residue"] else []
+    if home.undo:
+        return [first, "To undo it, and keep it so for 30 days:", home.line("undo", record["record_id"]), *residue]
+    words = "To have it otherwise, add this to the settings file, push it, then undo by hand as below:"
+    return [first, words, *_exempted(record, home), *residue]
+
+
+def _exempted(record: Record, home: Home) -> list[str]:
+    arn, until = record["resource"], _moment(record["at"]) + EXEMPT_FOR
+    return [
+        *exemption(record["control"], arn, until.date()),
+        home.line("settings", "push", "settings.yaml"),
+    ]
+
+
+def _moment(at: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(at)
+    except ValueError:  # a planted record's; the exemption's day is only a suggestion
+        return datetime.now(UTC)
+
+
+def _announced(record: Record, home: Home) -> list[str]:
+    if not record["calls"]:
+        return ["To do: fix it by hand."]
+    if record["mode"] == Mode.NOTIFY:
+        return ["To do: make the calls below, or set the control's mode to enforce."]
+    look = home.line("run", record["control"], resource=record["resource"])
+    return ["To do: make the calls below, or see what a run by hand would change:", look]
+
+
+def _awaiting(record: Record, home: Home) -> list[str]:
+    name = record["record_id"]
+    return [
+        "To do: decide. Whoever caused it cannot.",
+        home.line("approve", name),
+        home.line("reject", name, because="say why"),
+    ]
+
+
+def _held(record: Record, home: Home) -> list[str]:
+    return [
+        "To do: find out why it happens. Then release this resource, or all that the control holds:",
+        _release(record, home),
+        home.line("release", record["control"]),
+    ]
+
+
+def _release(record: Record, home: Home) -> str:
+    return home.line("release", record["control"], resource=record["resource"])
+
+
+def _left_alone(record: Record, home: Home) -> list[str]:
+    return [
+        "To do: nothing. Evenkeel leaves the resource alone for 30 days; to end that sooner:",
+        _release(record, home),
+    ]
+
+
+def _denied(record: Record, home: Home) -> list[str]:
+    first = "To do: ask the owner of the policy that forbids the change to allow it."
+    return [first, "Or exempt the resource: add this to the settings file and push it:", *_exempted(record, home)]
+
+
+def _failed(record: Record, home: Home) -> list[str]:
+    show = home.line("audit", "show", record["record_id"])
+    first = ["To do: look at the resource. It may not be as it should be, nor as it was:", show]
+    if not record.get("undoes"):
+        return first
+    again = home.line("undo", record["undoes"], force=True)
+    return [*first, "To complete the undo, or to have the resource repaired:", again, _release(record, home)]
+
+
+def _expiring(_record: Record, home: Home) -> list[str]:
+    words = (
+        "To do: prolong it in the settings, or let it end: the controls then act on what it exempts. All exemptions:"
+    )
+    return [words, home.line("exemptions")]
+
+
+def _dropped(record: Record, home: Home) -> list[str]:
+    words = "To do: nothing, if this is right. What the message asked for is not done; if it should be, run the control"
+    return [f"{words} by hand. What the message was:", home.line("audit", "show", record["record_id"])]
