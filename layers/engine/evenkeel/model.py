@@ -235,6 +235,8 @@ class Request:
     """ISO 8601 time of the first attempt, where ``attempt`` is above 0."""
     plan: str = ""
     """Record id of a plan whose outcome this request is to establish (a verify-only request)."""
+    waited: str = ""
+    """How long it waited for its caller to finish, and for whom; see :func:`evenkeel.policy.settle_delay`."""
 
     def event_time(self, default: datetime) -> datetime:
         """Return when the cause happened, or ``default`` where the cause does not say."""
@@ -244,6 +246,13 @@ class Request:
             return default
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return moment if moment.year in range(2000, 2200) else default
+
+    def first_time(self, default: datetime) -> datetime:
+        """Return when the queue delivered it first, or ``default`` where that is now."""
+        try:
+            return datetime.fromisoformat(self.first_seen)
+        except ValueError:
+            return default
 
     def again(self, now: datetime) -> Request:
         """Return the request as it goes back to the queue."""

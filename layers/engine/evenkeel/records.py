@@ -199,6 +199,7 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
         "settings_version": settings_version,
         "parameters": evidence(parameters),
         "creates": request.creates,
+        "waited": _text(request.waited),
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
     }
 
