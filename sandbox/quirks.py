@@ -118,6 +118,10 @@ def response_elements(call: Call, parsed: dict[str, Any]) -> dict[str, Any] | No
     if call.service == "s3":
         return None
     spelled = casing.spell(parsed, shape)
+    if call.service == "secretsmanager":
+        # Since February 2024 (Secrets Manager user guide, "Log entries for Secrets Manager operations").
+        spelled = {"arn" if name == "aRN" else name: value for name, value in spelled.items()}
+        return {"arn": spelled["arn"]} if call.operation == "CreateSecret" and "arn" in spelled else spelled
     if call.service == "lambda":
         _empty_secret_holders(parsed, spelled)
     if call.service in FLATTENED and len(shape.members) == 1:

@@ -153,10 +153,10 @@ def triggers(control: Control) -> Iterator[str]:
             said = waits(control, trigger)
             yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip() + (f" ({said})" if said else "")
     if any(waits(control, trigger) for trigger in control.all_triggers):
-        yield from (
-            "",
-            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; for a change at "
-            f"most {MAX_CHANGE_WAIT_SECONDS} s. [Infrastructure as code](../infrastructure-as-code.md) says why.",
+        yield ""
+        yield (
+            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; for a "
+            f"change at most {MAX_CHANGE_WAIT_SECONDS} s. [Infrastructure as code](../infrastructure-as-code.md) says why."
         )
 
 
