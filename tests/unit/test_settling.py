@@ -92,7 +92,7 @@ def test_weakening_by_a_template_is_repaired_once_its_tool_is_done_and_the_recor
     back = json.loads(json.dumps(events.encode(first.request.again(world.now))))
     [again] = events.parse(back, groups()["kms"], PLACE).requests
     assert world.run(ROTATION, again, document=DOCUMENT).outcome == "REMEDIATED"
-    assert {record["waited"] for record in world.records()} == {f"90 s: {tool['userAgent']} may not be done"}
+    assert {record["waited"] for record in world.records()} == {f'90 s for "{tool["userAgent"]}" to finish'}
 
 
 def test_record_of_what_did_not_wait_says_so(world: World) -> None:

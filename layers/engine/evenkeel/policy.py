@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evenkeel.control import Control
-    from evenkeel.model import Request
+    from evenkeel.model import Actor, Request
 
 MAX_DELAY_SECONDS = 900
 """SQS delays a message by at most 15 minutes (SQS developer guide, "message timers")."""
@@ -28,6 +28,7 @@ TUG_ROUNDS, TUG_WINDOW, TUG_HOLD = 3, timedelta(days=1), timedelta(days=1)
 """So many repairs of one resource within the window are a tug of war; then it is held so long."""
 MAX_CHANGE_WAIT_SECONDS = 90
 """A change by infrastructure as code waits at most so long: anybody can call themselves Terraform."""
+_CLIENT_LENGTH = 40
 CREATION_WINDOW = timedelta(minutes=30)
 """How long a new resource may not be found by the call that changes it."""
 
@@ -141,6 +142,12 @@ def settle_delay(control: Control, request: Request, settle_seconds: int, now: d
     since = min(request.event_time(now), request.first_time(now))
     remaining = (since + timedelta(seconds=seconds) - now).total_seconds()
     return max(0, min(seconds, -int(-remaining // 1)))
+
+
+def client(actor: Actor) -> str:
+    """Return the start of a client's name for itself, in quotes; empty where no event names it."""
+    name = actor.user_agent if len(actor.user_agent) <= _CLIENT_LENGTH else f"{actor.user_agent[:_CLIENT_LENGTH]}…"
+    return f'"{name}"' if name else ""
 
 
 def return_delay(attempt: int) -> int:
