@@ -68,6 +68,10 @@ KINDS = {
             "TimeToLiveSpecification": ("UpdateTimeToLive", ""),
         },
     ),
+    "AWS::DynamoDB::GlobalTable": Kind(  # what CDK makes of its TableV2
+        "dynamodb", "CreateTable", "DeleteTable", ("TableName",), "TableDescription.TableArn", "UpdateTable",
+        parts={"TimeToLiveSpecification": ("UpdateTimeToLive", "")},
+    ),
     "AWS::Logs::LogGroup": Kind(
         "logs", "CreateLogGroup", "DeleteLogGroup", ("logGroupName",),
         parts={"RetentionInDays": ("PutRetentionPolicy", "DeleteRetentionPolicy")},

@@ -155,8 +155,8 @@ def triggers(control: Control) -> Iterator[str]:
     if any(waits(control, trigger) for trigger in control.all_triggers):
         yield ""
         yield (
-            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; for a change "
-            f"at most {MAX_CHANGE_WAIT_SECONDS} s. "
+            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; for a "
+            f"change at most {MAX_CHANGE_WAIT_SECONDS} s. "
             "[Infrastructure as code](../infrastructure-as-code.md) says why."
         )
 
