@@ -8,8 +8,8 @@ from typing import Any
 from sandbox.query import wire_name
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-SECRET_NAMES = frozenset({"MasterUserPassword", "AuthToken", "SecretString", "Password", "TdeCredentialPassword"})
-OMITTED_NAMES = frozenset({"SecretBinary", "Plaintext", "PrivateKeyPlaintext"})
+SECRET_NAMES = frozenset({"MasterUserPassword", "AuthToken", "Password", "TdeCredentialPassword"})
+OMITTED_NAMES = frozenset({"SecretBinary", "SecretString", "Plaintext", "PrivateKeyPlaintext"})
 
 
 def lower_first(name: str) -> str:

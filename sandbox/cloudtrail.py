@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EVENT_VERSION = "1.11"
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 FAILED_STATUS = 400
+CONSOLES = ("Mozilla/", "console.amazonaws.com", "[S3Console")
+"""How the clients of people in the console begin."""
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
@@ -95,6 +97,7 @@ def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
         "managementEvent": True,
         "recipientAccountId": caller.account,
         "eventCategory": "Management",
+        **_connection(call, source, caller),
     }
     return wrap(f"aws.{source}", DETAIL_TYPE, detail, account=caller.account, region=call.region)
 
@@ -131,4 +134,18 @@ def _resources(call: Call, account: str, outcome: Outcome) -> dict[str, list[dic
     if kind is None or outcome.error:
         return {}
     arns = resources.touched(call, account, call.parameters(), outcome.members)
-    return {"resources": [{"accountId": account, "type": kind, "ARN": arn} for arn in arns]} if arns else {}
+    typed = {"type": kind} if kind else {}
+    return {"resources": [{"accountId": account, **typed, "ARN": arn} for arn in arns]} if arns else {}
+
+
+def _connection(call: Call, source: str, caller: Caller) -> dict[str, Any]:
+    """Return what AWS says of a caller's connection; nothing where a service called.
+
+    Source: CloudTrail user guide, "CloudTrail record contents" (``tlsDetails``, ``sessionCredentialFromConsole``).
+    """
+    if caller.source_ip.endswith(".amazonaws.com"):
+        return {}
+    host = f"{source}.{call.region}.amazonaws.com"
+    details = {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256", "clientProvidedHostHeader": host}
+    console = {"sessionCredentialFromConsole": "true"} if caller.user_agent.startswith(CONSOLES) else {}
+    return {"tlsDetails": details, **console}

@@ -28,6 +28,20 @@ def user_identity(access_key: str, account: str) -> dict[str, Any]:
     return _assumed_role(access_key, found.principal_arn, base)
 
 
+def of_function(role_arn: str, function_arn: str, account: str) -> dict[str, Any]:
+    """Return the ``userIdentity`` of what Lambda does for a function with the function's role."""
+    role, name = role_arn.rpartition("/")[2], function_arn.split(":")[6]
+    base = {"accountId": account, "accessKeyId": ""}
+    shown = _assumed_role("", f"arn:aws:sts::{account}:assumed-role/{role}/{name}", base)
+    issued = {"issuerType": "AWS::Lambda::Function", "credentialsIssuedTo": function_arn}
+    return shown | {"inScopeOf": issued}
+
+
+def started() -> str:
+    """Return when sessions began whose time the engine does not keep."""
+    return STARTED.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _assumed_role(access_key: str, arn: str, base: dict[str, Any]) -> dict[str, Any]:
     from ministack.services import iam, sts  # noqa: PLC0415 - as above
 

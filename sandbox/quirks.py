@@ -70,6 +70,17 @@ KEY_DEFAULTS = {
 }  # fmt: skip
 """What KMS fills into CreateKey's parameters before it records them."""
 
+RULE_LISTS = ("groups", "ipRanges", "ipv6Ranges", "prefixListIds")
+"""What each entry of a security group's ``ipPermissions`` shows, empty or not."""
+
+INSTANCE_DEFAULTS = {
+    "blockDeviceMapping": {}, "monitoring": {"enabled": False}, "disableApiTermination": False, "disableApiStop": False,
+}  # fmt: skip
+"""What RunInstances shows of what its caller did not say."""
+
+RETURNING = frozenset({"CreateSecurityGroup"})
+"""EC2 actions whose answer says ``return`` although botocore's model has no such member."""
+
 EC2_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
@@ -118,6 +129,10 @@ def response_elements(call: Call, parsed: dict[str, Any]) -> dict[str, Any] | No
     if call.service == "s3":
         return None
     spelled = casing.spell(parsed, shape)
+    if call.service == "secretsmanager":
+        # Since February 2024 (Secrets Manager user guide, "Log entries for Secrets Manager operations").
+        spelled = {"arn" if name == "aRN" else name: value for name, value in spelled.items()}
+        return {"arn": spelled["arn"]} if call.operation == "CreateSecret" and "arn" in spelled else spelled
     if call.service == "lambda":
         _empty_secret_holders(parsed, spelled)
     if call.service in FLATTENED and len(shape.members) == 1:
@@ -141,10 +156,19 @@ def _ec2(operation: str, found: dict[str, Any], shape: Any) -> dict[str, Any]:
         return {f"{operation}Request": casing.spell_wrapped(found, shape) or ""}
     spelled: dict[str, Any] = casing.spell_ec2(found, shape)
     if operation == "RunInstances":
-        return _run_instances(spelled)
+        return INSTANCE_DEFAULTS | _run_instances(spelled)
+    if operation.endswith(("SecurityGroupIngress", "SecurityGroupEgress")):
+        return _rules(spelled)
     if operation in ("ModifySnapshotAttribute", "ModifyImageAttribute"):
         return _permissions(spelled)
     return spelled
+
+
+def _rules(spelled: dict[str, Any]) -> dict[str, Any]:
+    """Return a security group's rules with their empty lists; a rule given flat leaves ``ipPermissions`` empty."""
+    items = spelled.get("ipPermissions", {}).get("items", [])
+    filled = [{name: {} for name in RULE_LISTS} | item for item in items]
+    return spelled | {"ipPermissions": {"items": filled} if filled else {}}
 
 
 def _run_instances(spelled: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +192,7 @@ def _permissions(spelled: dict[str, Any]) -> dict[str, Any]:
 def _ec2_response(operation: str, spelled: dict[str, Any], request_id: str) -> dict[str, Any]:
     found = {"requestId": request_id, **(spelled or {"_return": True})}
     if operation not in WRAPPED:
-        return found
+        return found | {"_return": True} if operation in RETURNING else found
     found.pop("_return", None)
     plain = {name: _plain(value) for name, value in found.items()}
     return {f"{operation}Response": {**plain, "xmlns": EC2_NAMESPACE}}

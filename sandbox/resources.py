@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 
     from sandbox.calls import Call
 
-TYPES = {"kms": "AWS::KMS::Key", "dynamodb": "AWS::DynamoDB::Table", "s3": "AWS::S3::Bucket"}
-"""Services whose CloudTrail events carry ``resources``, with the type of their resources."""
+TYPES = {
+    "kms": "AWS::KMS::Key", "dynamodb": "AWS::DynamoDB::Table", "s3": "AWS::S3::Bucket", "sqs": "AWS::SQS::Queue",
+    "ecr": "",
+}  # fmt: skip
+"""Services whose CloudTrail events carry ``resources``, with the type of their resources.
+
+ECR's have no type (Amazon ECR user guide, "Understanding Amazon ECR log file entries").
+"""
 
 Members = dict[str, Any]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sandbox import asgi, bus, calls, classify, cloudtrail, faults, identity, resources, tagchange
 from sandbox.models import RECORDED
+from sandbox.patches import provisioning
 from sandbox.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def build(options: Options, place: Place) -> Shim:
     from sandbox import patches  # noqa: PLC0415 - as above
 
     patches.apply(options)
-    return Shim(cast("App", app), place.account, place.region, frozenset(RECORDED + options.record))
+    shim = Shim(cast("App", app), place.account, place.region, frozenset(RECORDED + options.record))
+    provisioning.apply(shim.emit)
+    return shim
 
 
 @dataclass
@@ -60,6 +63,10 @@ class Shim:
         principal = identity.user_identity(call.access_key, account)
         emits = call.model is not None and classify.emits(call.service, call.operation, call.labels)
         self.pending += emits
+        source_ip = (scope.get("client") or ("127.0.0.1",))[0]
+        caller = cloudtrail.Caller(account, principal, call.request.headers.get("user-agent", ""), source_ip)
+        if call.service == "cloudformation":
+            provisioning.ACTING.set(provisioning.acting_for(caller))
         try:
             before = self._tags(call, account) if emits else {}
             response = await self._answer(call, str(principal.get("arn", "")), scope, receive, Tap(send, whole=emits))
@@ -71,9 +78,7 @@ class Shim:
                 recorded=call.service in self.recorded,
             )
             if emits:
-                source_ip = (scope.get("client") or ("127.0.0.1",))[0]
-                agent = call.request.headers.get("user-agent", "")
-                self._emit(call, outcome, cloudtrail.Caller(account, principal, agent, source_ip), before)
+                self.emit(call, outcome, caller, before)
         finally:
             self.pending -= emits
 
@@ -93,7 +98,7 @@ class Shim:
     def _tags(self, call: Call, account: str, members: dict[str, Any] | None = None) -> dict[str, dict[str, str]]:
         return tagchange.snapshot(resources.touched(call, account, call.parameters(), members or {}))
 
-    def _emit(self, call: Call, outcome: cloudtrail.Outcome, caller: cloudtrail.Caller, before: dict[str, Any]) -> None:
+    def emit(self, call: Call, outcome: cloudtrail.Outcome, caller: cloudtrail.Caller, before: dict[str, Any]) -> None:
         """Put the call's events on the bus. An error here is logged: the caller has its answer already."""
         try:
             events = [cloudtrail.envelope(call, outcome, caller)]

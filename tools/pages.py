@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from evenkeel.control import SECTIONS, Env, Stage
+from evenkeel.policy import MAX_CHANGE_WAIT_SECONDS
 from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _PARAMETERS = re.compile(r"^Parameters:\n(?:(?: .*)?\n)+", re.MULTILINE)
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
+_URGENT = "yes: a change by infrastructure as code does not wait either, where the trigger below does not say so"
 _STAGES = {
     Stage.READ: "to look",
     Stage.DISCOVER: "to list",
@@ -58,6 +60,7 @@ def page(control: Control) -> str:
         "Severity": str(control.severity),
         "Mode by default": str(control.default_mode),
         "Resource": control.resource_type,
+        "Urgent": _URGENT if control.urgent else "no",
         "At most": f"{control.blast_radius.limit} resources in {control.blast_radius.window_seconds} s",
         "Frameworks": "; ".join(frameworks(control)) or "-",
     }
@@ -151,15 +154,21 @@ def triggers(control: Control) -> Iterator[str]:
             said = waits(control, trigger)
             yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip() + (f" ({said})" if said else "")
     if any(waits(control, trigger) for trigger in control.all_triggers):
-        yield from ("", "The settle time is `settle_seconds` in the [settings](../settings.md).")
+        yield ""
+        yield (
+            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; for a "
+            f"change at most {MAX_CHANGE_WAIT_SECONDS} s. "
+            "[Infrastructure as code](../infrastructure-as-code.md) says why."
+        )
 
 
 def waits(control: Control, trigger: Trigger) -> str:
-    """Say when what a trigger tells is looked at only after the settle time, as policy decides; empty for never."""
+    """Say when the call of a trigger is followed up only after the settle time, as policy decides; empty for never."""
+    call = isinstance(trigger, CloudTrail)
     step = isinstance(trigger, TagChange) or (isinstance(trigger, CloudTrail) and (trigger.creates or trigger.settles))
     if step and control.always_settles:
         return "after the settle time"
-    by_tools = step and not isinstance(trigger, TagChange)  # the event of a tag change does not say who made it
+    by_tools = call and (step or not control.urgent)  # the event of a tag change does not say who made it
     return "after the settle time, if by infrastructure as code" if by_tools else ""
 
 

@@ -93,6 +93,7 @@ class Logging(Control):
     )
     # Whoever makes a trail by the API starts it by a second call (CloudTrail API reference, CreateTrail).
     always_settles = True
+    urgent = True
     yields = False
 
     def read(self, aws: Aws, context: Context) -> State:

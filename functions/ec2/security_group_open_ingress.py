@@ -94,6 +94,7 @@ class SecurityGroupOpenIngress(Control):
             why="ec2:DescribeSecurityGroups supports no resource-level permission",
         ),
     )
+    urgent = True
     parameters = {"ports": [22, 3389], "allowed": {}}
     # One rule of several went away since they were read: AWS revokes none, and they have to be read again.
     busy_codes = frozenset({"InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound"})

@@ -30,10 +30,10 @@ class BucketPublicAccessBlock(bucket.BucketControl):
       it is announced, not changed, while spare_public is true. Public policies of access points are not looked at.
     Cost: none.
     Undo: the former block is set again, or taken off where there was none.
-    Mode: enforce, since it is done only where nobody is shut out by it, unless the settings say otherwise. When
-      infrastructure-as-code takes the block off, that waits for the settle time, unlike any other weakening: such a
-      tool makes a public website in three calls, and the policy that shows the purpose is the last; the block, put back
-      before it, would have it refused. Who calls in such a tool's name gains that time, and nothing else.
+    Mode: enforce, since it is done only where nobody is shut out by it, unless the settings say otherwise. A policy or
+      access control list that opens a bucket is acted on at once, whoever set it. When infrastructure as code takes the
+      block off, that waits for the settle time: such a tool makes a public website in three calls, and the policy that
+      shows the purpose is the last; the block, put back before it, would have it refused.
     """
 
     severity = Severity.HIGH
@@ -76,6 +76,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         Grant(Stage.UNDO, ("s3:PutBucketPublicAccessBlock",)),
         bucket.DISCOVER_GRANT,
     )
+    urgent = True
     parameters = {"spare_public": True}
 
     def read(self, aws: Aws, context: Context) -> State:

@@ -56,6 +56,18 @@ def test_an_event_has_the_envelope_and_the_fields_of_aws(sandbox: Sandbox, alice
     assert "Boto3" in detail["userAgent"]
 
 
+def test_queues_and_repositories_are_named_as_resources(sandbox: Sandbox, alice: Any) -> None:
+    """A control that finds its resource there would work on AWS only, or here only."""
+    sandbox.client("sqs", alice).create_queue(QueueName="named")
+    sandbox.client("ecr", alice).create_repository(repositoryName="named")
+    queue, repository = _details(sandbox, "CreateQueue")[-1], _details(sandbox, "CreateRepository")[-1]
+    arn = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:named"
+    assert queue["resources"] == [{"accountId": ACCOUNT, "type": "AWS::SQS::Queue", "ARN": arn}]
+    assert repository["resources"] == [
+        {"accountId": ACCOUNT, "ARN": f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/named"}
+    ]
+
+
 def test_users_root_and_roles_are_told_apart(sandbox: Sandbox, alice: Any, role: str) -> None:
     """Owner tags and the refusal of Evenkeel's own roles both rest on ``userIdentity``."""
     session = sandbox.client("sts", alice).assume_role(RoleArn=role, RoleSessionName="ann")["Credentials"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sandbox import quirks
+from sandbox import cloudtrail, models, quirks
 
 ANYWHERE = {"cidrIp": "0.0.0.0/0"}
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -139,9 +140,26 @@ CASES: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
                         "fromPort": 22,
                         "toPort": 22,
                         "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]},
+                        "groups": {},
+                        "ipv6Ranges": {},
+                        "prefixListIds": {},
                     }
                 ]
             },
+        },
+    ),
+    (
+        "ec2",
+        "authorize_security_group_ingress",
+        {"GroupId": "sg-1", "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"},
+        "AuthorizeSecurityGroupIngress",
+        {
+            "groupId": "sg-1",
+            "ipProtocol": "tcp",
+            "fromPort": 22,
+            "toPort": 22,
+            "cidrIp": "0.0.0.0/0",
+            "ipPermissions": {},
         },
     ),
     (
@@ -200,6 +218,17 @@ def test_run_instances_groups_what_each_instance_has(call: Any) -> None:
     assert shown is not None
     assert shown["instancesSet"] == {"items": [{"imageId": "ami-1", "minCount": 1, "maxCount": 1}]}
     assert shown["groupSet"] == {"items": [{"groupId": "sg-1"}]}
+    assert (shown["blockDeviceMapping"], shown["monitoring"]) == ({}, {"enabled": False})
+
+
+def _modelled(call: Any) -> Any:
+    """Return a maker of calls that have their model although the shim of these tests does not record the service."""
+
+    def made(service: str, operation: str, **given: Any) -> Any:
+        found = call(service, operation, **given)
+        return replace(found, model=models.operation(found.service, found.operation))
+
+    return made
 
 
 def test_secrets_do_not_appear_in_parameters(call: Any) -> None:
@@ -211,6 +240,48 @@ def test_secrets_do_not_appear_in_parameters(call: Any) -> None:
         "masterUserPassword": "HIDDEN_DUE_TO_SECURITY_REASONS",
     }
     assert quirks.request_parameters(function) == {"functionName": "f", "environment": {}}
+    secret = _modelled(call)(
+        "secretsmanager", "create_secret", Name="mail", SecretString="hush", ClientRequestToken="t" * 32
+    )
+    assert quirks.request_parameters(secret) == {"name": "mail", "clientRequestToken": "t" * 32}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "given", "answer", "expected"),
+    [
+        ("secretsmanager", "create_secret", {"Name": "mail"},
+         {"ARN": "arn:1", "Name": "mail", "VersionId": "v"}, {"arn": "arn:1"}),
+        ("secretsmanager", "restore_secret", {"SecretId": "mail"},
+         {"ARN": "arn:1", "Name": "mail"}, {"arn": "arn:1", "name": "mail"}),
+        ("ec2", "create_security_group", {"GroupName": "g", "Description": "d"},
+         {"GroupId": "sg-1"}, {"requestId": "", "groupId": "sg-1", "_return": True}),
+        ("ec2", "authorize_security_group_ingress", {"GroupId": "sg-1"},
+         {"Return": True}, {"requestId": "", "_return": True}),
+    ],
+)  # fmt: skip
+def test_answers_are_spelled_as_cloudtrail_does(
+    call: Any, service: str, operation: str, given: dict[str, Any], answer: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """A control would look for a secret's or a group's name where AWS does not put it."""
+    assert quirks.response_elements(_modelled(call)(service, operation, **given), answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "address", "console"),
+    [("Boto3/1.43", "192.0.2.1", None), ("Mozilla/5.0 (X11; Linux)", "192.0.2.1", "true"),
+     ("cloudformation.amazonaws.com", "cloudformation.amazonaws.com", None)],
+)  # fmt: skip
+def test_connections_of_people_and_services_are_told_apart(
+    call: Any, client: str, address: str, console: str | None
+) -> None:
+    """A reader that trips over an unknown field of real events would pass on the sandbox."""
+    caller = cloudtrail.Caller("123456789012", {}, client, address)
+    detail = cloudtrail.envelope(
+        call("kms", "enable_key_rotation", KeyId="1"), cloudtrail.Outcome({}, "Denied"), caller
+    )
+    shown = detail["detail"]
+    assert ("tlsDetails" in shown) is not address.endswith(".amazonaws.com")
+    assert shown.get("sessionCredentialFromConsole") == console
 
 
 def test_copying_an_object_is_told_from_putting_one(call: Any) -> None:

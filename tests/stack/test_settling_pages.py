@@ -32,7 +32,8 @@ def _waits(name: str, trigger: Trigger, actor: Actor) -> bool:
     resource, cause = Resource("arn:aws:x:::y", "123456789012", "eu-west-1"), Cause("cloudtrail")
     creates = isinstance(trigger, CloudTrail) and trigger.creates
     settles = isinstance(trigger, TagChange) or (isinstance(trigger, CloudTrail) and trigger.settles)
-    request = Request(name, resource, cause, Actor() if isinstance(trigger, TagChange) else actor, creates, settles)
+    known = actor if isinstance(trigger, CloudTrail) else Actor()  # no other event says who caused it
+    request = Request(name, resource, cause, known, creates, settles)
     return policy.settle_delay(all_controls()[name], request, 60, NOW) > 0
 
 
@@ -54,4 +55,14 @@ def test_each_kind_of_waiting_is_on_a_page() -> None:
     assert "`CreateTrail` (creates; after the settle time)" in text["cloudtrail-logging"]
     assert "- Tag change, `kms` (after the settle time)" in text["tagging-required-tags"]
     assert "`settle_seconds` in the [settings](../settings.md)" in text["kms-key-rotation"]
-    assert "settle" not in text["ec2-ebs-default-encryption"]
+    assert "`CancelKeyDeletion` (after the settle time, if by infrastructure as code)" in text["kms-key-rotation"]
+    assert "for a change at most 90 s" in text["kms-key-rotation"]
+    assert "settle" not in text["ec2-security-group-open-ingress"]
+
+
+def test_urgent_controls_are_few_and_say_so() -> None:
+    """If this fails, a stopped trail or an open port waits for a template, or a page hides that it does not."""
+    urgent = {name for name, control in all_controls().items() if control.urgent}
+    assert urgent == {"cloudtrail-logging", "ec2-security-group-open-ingress", "s3-bucket-public-access-block"}
+    said = {name for name, control in all_controls().items() if "| Urgent | yes: " in pages.page(control)}
+    assert said == urgent

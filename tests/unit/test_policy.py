@@ -114,7 +114,15 @@ PERSON = Actor(user_agent="aws-cli/2")
         ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, 3600, 0),
         ("kms-key-rotation", {"creates": True, "actor": TERRAFORM}, -3600, 60),
         ("kms-key-rotation", {"creates": True, "actor": PERSON}, 0, 0),
-        ("kms-key-rotation", {"creates": False, "actor": TERRAFORM}, 0, 0),
+        ("kms-key-rotation", {"actor": TERRAFORM}, 0, 60),
+        ("kms-key-rotation", {"actor": FORMATION}, 20.2, 40),
+        ("kms-key-rotation", {"actor": TERRAFORM}, 60, 0),
+        ("kms-key-rotation", {"actor": PERSON}, 0, 0),
+        ("rds-public-access", {"actor": TERRAFORM}, 0, 60),
+        ("cloudtrail-logging", {"actor": TERRAFORM}, 0, 0),
+        ("ec2-security-group-open-ingress", {"actor": FORMATION}, 0, 0),
+        ("s3-bucket-public-access-block", {"actor": TERRAFORM}, 0, 0),
+        ("s3-bucket-public-access-block", {"actor": TERRAFORM, "settles": True}, 0, 60),
         ("tagging-required-tags", {"creates": True, "actor": PERSON}, 0, 60),
         ("tagging-required-tags", {"creates": True, "actor": PERSON}, 20.2, 40),
         ("tagging-required-tags", {"creates": False, "actor": PERSON}, 0, 0),
@@ -136,6 +144,27 @@ def test_settling_is_cut_to_what_a_queue_can_wait() -> None:
     """If this fails, SQS refuses the delay and the event is lost."""
     wish = request("tagging-required-tags", ARN, cause=Cause("cloudtrail", event_time=NOW.isoformat()), creates=True)
     assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 5000, NOW) == 900
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [({}, 90), ({"settles": True}, 90), ({"creates": True}, 900)],
+    ids=["change", "step", "creation"],
+)
+def test_a_change_waits_ninety_seconds_at_most(fields: dict[str, Any], most: int) -> None:
+    """If this fails, whoever calls their client Terraform keeps a weakening for as long as creations may settle."""
+    cause = Cause("cloudtrail", event_time=NOW.isoformat())
+    wish = request("kms-key-rotation", ARN, cause=cause, actor=TERRAFORM, **fields)
+    assert policy.settle_delay(all_controls()["kms-key-rotation"], wish, 5000, NOW) == most
+
+
+def test_wait_ends_even_where_an_event_claims_a_later_time() -> None:
+    """If this fails, a forged time keeps a weakening from being repaired until the request is given up."""
+    cause = Cause("cloudtrail", event_time=(NOW + timedelta(days=1)).isoformat())
+    wish = request("kms-key-rotation", ARN, cause=cause, actor=TERRAFORM)
+    control = all_controls()["kms-key-rotation"]
+    assert policy.settle_delay(control, wish, 60, NOW) == 60
+    assert policy.settle_delay(control, wish.again(NOW), 60, NOW + timedelta(seconds=60)) == 0
 
 
 @pytest.mark.parametrize("moment", ["", "yesterday", "2026-11-20T09:00:00"])

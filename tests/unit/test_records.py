@@ -51,6 +51,7 @@ def test_finding_holds_all_that_the_audit_promises() -> None:
         "mode": "enforce",
         "parameters": {"period_days": 365},
         "creates": True,
+        "waited": "",
         "account": "123456789012",
         "region": "eu-west-1",
         "reason": "off",

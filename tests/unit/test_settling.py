@@ -1,4 +1,4 @@
-"""What waits for the settle time beside creations: a tool's step that looks like a weakening, and tag changes."""
+"""What waits for the settle time besides creations: what infrastructure as code changes, and tag changes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from evenkeel import events
 from evenkeel.registry import groups
 from tests import making
 from tests.making.s3 import bucket
-from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail
+from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
 
 if TYPE_CHECKING:
     from evenkeel.model import Request
     from tests.world import World
 
-BLOCK, TAGS = "s3-bucket-public-access-block", "tagging-required-tags"
+BLOCK, TAGS, ROTATION = "s3-bucket-public-access-block", "tagging-required-tags", "kms-key-rotation"
 TERRAFORM = {"userAgent": "APN/1.0 HashiCorp/1.0 Terraform/1.9.5"}
 FORMATION = {"userAgent": "cloudformation.amazonaws.com"}
 ARN = "arn:aws:s3:::orders"
@@ -75,6 +75,30 @@ def test_other_weakenings_are_acted_on_at_once(world: World, name: str, caller: 
     bucket()
     client("s3").delete_public_access_block(Bucket="orders")
     assert world.run(BLOCK, _asked(world, BLOCK, name, **caller), document=DOCUMENT).outcome == "REMEDIATED"
+
+
+@pytest.mark.parametrize("tool", [TERRAFORM, FORMATION])
+def test_weakening_by_a_template_is_repaired_once_its_tool_is_done_and_the_record_says_so(
+    world: World, tool: dict[str, Any]
+) -> None:
+    """If this fails, Terraform polls ten minutes for a state that was set back at once, or nobody knows of the wait."""
+    arn = making.key()
+    event = cloudtrail("kms.amazonaws.com", "DisableKeyRotation", world.now, requestParameters={"keyId": arn}, **tool)
+    [wish] = events.parse(event, groups()["kms"], PLACE).requests
+    first = world.run(ROTATION, wish, document={**DOCUMENT, "settle_seconds": 300})
+    assert (first.outcome, 80 < first.delay_seconds <= 90) == ("RETURNED", True)
+    assert world.wire.calls == []
+    world.sleep(91)
+    back = json.loads(json.dumps(events.encode(first.request.again(world.now))))
+    [again] = events.parse(back, groups()["kms"], PLACE).requests
+    assert world.run(ROTATION, again, document=DOCUMENT).outcome == "REMEDIATED"
+    assert {record["waited"] for record in world.records()} == {f'90 s for "{tool["userAgent"]}" to finish'}
+
+
+def test_record_of_what_did_not_wait_says_so(world: World) -> None:
+    """If this fails, a record claims a wait that never was."""
+    world.run(ROTATION, request(ROTATION, making.key()), document=DOCUMENT)
+    assert {record["waited"] for record in world.records()} == {""}
 
 
 def test_tags_that_come_with_a_creation_are_no_way_round_the_settle_time(world: World) -> None:

@@ -120,6 +120,8 @@ class Control(ABC):
     blast_radius: ClassVar[Radius] = Radius()
     always_settles: ClassVar[bool] = False
     """Wait the settle time after every creation and tag change, not only after infrastructure-as-code's creations."""
+    urgent: ClassVar[bool] = False
+    """A change by infrastructure as code does not wait for the settle time, unless its trigger says that it settles."""
     appears_within: ClassVar[timedelta] = timedelta(minutes=2)
     """How long after its creation a resource that AWS does not find may still be about to appear."""
     undo_replaces: ClassVar[bool] = False

@@ -267,6 +267,8 @@ class Request:
     """Id of the run that asks for it; see :mod:`evenkeel.runs`."""
     allowance: int = 0
     """How many resources that run may change in all; 0 for no limit but the blast radius."""
+    waited: str = ""
+    """How long it waited for its caller to finish, and for whom; see :func:`evenkeel.policy.settle_delay`."""
 
     def event_time(self, default: datetime) -> datetime:
         """Return when the cause happened, or ``default`` where the cause does not say."""
@@ -276,6 +278,13 @@ class Request:
             return default
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return moment if moment.year in range(2000, 2200) else default
+
+    def first_time(self, default: datetime) -> datetime:
+        """Return when the queue delivered it first, or ``default`` where that is now."""
+        try:
+            return datetime.fromisoformat(self.first_seen)
+        except ValueError:
+            return default
 
     def again(self, now: datetime) -> Request:
         """Return the request as it goes back to the queue."""

@@ -97,8 +97,8 @@ class Pipeline:
         """
         delay = policy.settle_delay(control, request, settings.settle_seconds, self._clock())
         if delay:
-            maker = request.actor.user_agent[:60] or "its maker"
-            return returned(request, f"settling: {maker} may not be done", delay)
+            waited = f"{delay} s for {policy.client(request.actor) or 'its maker'} to finish"
+            return returned(replace(request, waited=waited), f"settling: {waited}", delay)
         aws = self._aws.fresh()
         # What was kept or waited is not new any more; its maker is not known, nor is its size.
         request = replace(request, creates=policy.may_still_settle(request, self._clock()))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evenkeel.control import Control
-    from evenkeel.model import Request
+    from evenkeel.model import Actor, Request
 
 MAX_DELAY_SECONDS = 900
 """SQS delays a message by at most 15 minutes (SQS developer guide, "message timers")."""
@@ -28,6 +28,9 @@ REJECTED_TIME = timedelta(days=30)
 TUG_ROUNDS, TUG_REPAIRS, TUG_WINDOW, TUG_HOLD = 3, 10, timedelta(days=1), timedelta(days=1)
 """So many repairs of the same finding within the window are a tug of war, or so many of one resource whatever was
 found; then it is held so long."""
+MAX_CHANGE_WAIT_SECONDS = 90
+"""A change by infrastructure as code waits at most so long: anybody can call themselves Terraform."""
+_CLIENT_LENGTH = 40
 CREATION_WINDOW = timedelta(minutes=30)
 """How long a new resource may not be found by the call that changes it."""
 
@@ -126,17 +129,30 @@ def in_scope(arn: str, scope: Iterable[str]) -> bool:
 
 
 def settle_delay(control: Control, request: Request, settle_seconds: int, now: datetime) -> int:
-    """Return how many seconds to wait before looking; 0 for at once.
+    """Return how many seconds to wait before reading the resource; 0 for none.
 
-    Waited for is what may be one step of several: a creation, and what a trigger says is like one (``settles``).
+    A call of infrastructure as code may be one of several, and the tool polls for the state it set. Its creations wait
+    ``settle_seconds``, its changes at most :data:`MAX_CHANGE_WAIT_SECONDS` of them, unless the control is urgent. The
+    wait counts from the event, or from the first delivery where the event claims a later time.
     """
-    if not (request.creates or request.settles) or request.cause.origin == "manual":
+    if request.cause.origin == "manual":
         return 0
-    if not (control.always_settles or is_infrastructure_as_code(request.actor)):
-        return 0
-    due = request.event_time(now) + timedelta(seconds=settle_seconds)
-    remaining = (due - now).total_seconds()
-    return max(0, min(settle_seconds, MAX_DELAY_SECONDS, -int(-remaining // 1)))
+    step = request.creates or request.settles
+    if not (step and control.always_settles):
+        by_a_tool = is_infrastructure_as_code(request.actor)
+        if not by_a_tool or (control.urgent and not step):
+            return 0
+    most = MAX_DELAY_SECONDS if request.creates else MAX_CHANGE_WAIT_SECONDS
+    seconds = min(settle_seconds, most)
+    since = min(request.event_time(now), request.first_time(now))
+    remaining = (since + timedelta(seconds=seconds) - now).total_seconds()
+    return max(0, min(seconds, -int(-remaining // 1)))
+
+
+def client(actor: Actor) -> str:
+    """Return the start of a client's name for itself, in quotes; empty where no event names it."""
+    name = actor.user_agent if len(actor.user_agent) <= _CLIENT_LENGTH else f"{actor.user_agent[:_CLIENT_LENGTH]}…"
+    return f'"{name}"' if name else ""
 
 
 def tug_of_war(rounds: Sequence[dict[str, Any]], found: str) -> Sequence[dict[str, Any]]:
@@ -158,11 +174,7 @@ def return_delay(attempt: int) -> int:
 
 def given_up(request: Request, now: datetime) -> bool:
     """Say whether a request came back so long that people must look at it."""
-    try:
-        first = datetime.fromisoformat(request.first_seen)
-    except ValueError:
-        return False
-    return now - first > GIVE_UP_AFTER
+    return now - request.first_time(now) > GIVE_UP_AFTER
 
 
 def may_still_settle(request: Request, now: datetime) -> bool:

@@ -200,6 +200,7 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
         "parameters": evidence(parameters),
         "creates": request.creates,
         **({"run": request.run} if request.run else {}),
+        "waited": _text(request.waited),
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
     }
 

@@ -1,0 +1,141 @@
+"""What CloudFormation provisions, and the log groups that Lambda makes, become events as on AWS.
+
+A stack's calls bear the identity of whoever asked CloudFormation (CloudTrail user guide, "CloudTrail userIdentity
+element": ``invokedBy``). One departure: the resources of Evenkeel's own stacks come without events, until Evenkeel
+leaves its own parts alone by itself; :func:`_is_own` is the one place that says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sandbox import identity, resources, tagchange
+from sandbox.cloudtrail import Caller, Outcome
+from sandbox.formation import KINDS, SOURCE, Provisioned
+from sandbox.patches.hooks import module, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sandbox.formation import MadeCall, Members
+
+    Emit = Callable[[MadeCall, Outcome, Caller, dict[str, Any]], None]
+
+LOG = logging.getLogger("sandbox")
+OWN_PATH = "/evenkeel/"
+LAMBDA_CLIENT = "awslambda-worker/1.0"
+LAMBDA_ADDRESS = "127.0.0.1"
+
+ACTING: ContextVar[Caller | None] = ContextVar("ACTING", default=None)
+"""Who asked CloudFormation for the operation that runs; tasks and threads of the engine inherit it."""
+_own: set[str] = set()
+"""Physical ids of the resources of Evenkeel's own stacks: a deletion does not say which stack it is for."""
+
+
+def acting_for(caller: Caller) -> Caller:
+    """Return a caller of CloudFormation as the calls show it that CloudFormation makes for them."""
+    session = {"attributes": {"creationDate": identity.started(), "mfaAuthenticated": "false"}}
+    shown = {"sessionContext": session} | caller.identity | {"invokedBy": SOURCE}
+    return replace(caller, identity=shown, user_agent=SOURCE, source_ip=SOURCE)
+
+
+def apply(emit: Emit) -> None:
+    """Patch the engine's provisioners and Lambda's way to its logs; ``emit`` puts a call's events on the bus."""
+    handlers = module("services.cloudformation.provisioners")._RESOURCE_HANDLERS
+    for kind in KINDS:
+        handler, announcer = handlers[kind], Announcer(kind, emit)
+        handler["create"] = announcer.creating(handler["create"])
+        if "update" in handler:
+            handler["update"] = announcer.updating(handler["update"])
+        handler["delete"] = announcer.deleting(handler["delete"])
+    wrap(module("services.lambda_svc"), "_emit_lambda_logs", LogGroups(emit))
+
+
+@dataclass(frozen=True)
+class Announcer:
+    """Emits the events of one type of resource."""
+
+    type: str
+    emit: Emit
+
+    def creating(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a provisioner that creates."""
+
+        def create(logical_id: str, properties: Members, stack: str, *more: Any, **named: Any) -> Any:
+            identifier, attributes = original(logical_id, properties, stack, *more, **named)
+            if _is_own(stack):
+                _own.add(identifier)
+            made = self._provisioned(identifier, attributes, properties)
+            self._tell(identifier, made.created(properties), {})
+            return identifier, attributes
+
+        return create
+
+    def updating(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a provisioner that updates."""
+
+        def update(identifier: str, old: Members, new: Members, *more: Any, **named: Any) -> Any:
+            made = self._provisioned(identifier, {}, new)
+            before = tagchange.snapshot(_arns(made))
+            updated, attributes = original(identifier, old, new, *more, **named)
+            if updated == identifier:
+                self._tell(identifier, made.changed(old, new), before)
+            return updated, attributes
+
+        return update
+
+    def deleting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a provisioner that deletes."""
+
+        def delete(identifier: str, properties: Members, *more: Any, **named: Any) -> Any:
+            original(identifier, properties, *more, **named)
+            self._tell(identifier, [self._provisioned(identifier, {}, properties).deleted()], {})
+
+        return delete
+
+    def _provisioned(self, identifier: str, attributes: Members | None, properties: Members) -> Provisioned:
+        named = str(properties["Bucket"]) if self.type == "AWS::S3::BucketPolicy" else identifier
+        return Provisioned(self.type, named, module("core.responses").get_region(), attributes or {})
+
+    def _tell(self, identifier: str, calls: Iterable[tuple[MadeCall, Members]], before: dict[str, Any]) -> None:
+        caller = ACTING.get()
+        if caller is None or identifier in _own:
+            return
+        for call, members in calls:
+            self.emit(call, Outcome(members), caller, before)
+            before = tagchange.snapshot(resources.touched(call, caller.account, call.parameters(), members))
+
+
+def _arns(made: Provisioned) -> list[str]:
+    call, members = made.deleted()
+    return resources.touched(call, module("core.responses").get_account_id(), call.parameters(), members)
+
+
+def _is_own(stack: str) -> bool:
+    """Say whether a stack is one of Evenkeel's: its template has roles under Evenkeel's own path."""
+    found = module("services.cloudformation")._stacks.get(stack) or {}
+    parts = (found.get("_template") or {}).get("Resources", {}).values()
+    return any(part.get("Properties", {}).get("Path") == OWN_PATH for part in parts if part["Type"] == "AWS::IAM::Role")
+
+
+@dataclass(frozen=True)
+class LogGroups:
+    """Emits the creation of the log group that Lambda makes at a function's first invocation, by its role."""
+
+    emit: Emit
+
+    def __call__(self, original: Callable[..., Any], function: Members, *more: Any, **named: Any) -> None:
+        """Write an invocation's log lines, and tell of a group that was made for them."""
+        config = function.get("config") or function
+        name = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
+        groups = module("services.cloudwatch_logs")._log_groups
+        new = name not in groups
+        original(function, *more, **named)
+        if new and name in groups:
+            _, _, _, region, account, *_ = str(config["FunctionArn"]).split(":")
+            who = identity.of_function(str(config["Role"]), str(config["FunctionArn"]), account)
+            call, _ = next(Provisioned("AWS::Logs::LogGroup", name, region).created({}))
+            self.emit(call, Outcome({}), Caller(account, who, LAMBDA_CLIENT, LAMBDA_ADDRESS), {})
