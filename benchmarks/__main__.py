@@ -1,10 +1,12 @@
 """Run the benchmark: ``make bench``. It prints tables and fails where a promise is broken.
 
-All figures are in build/bench/report.json, too.
+``python -m benchmarks --only imports,kms-key-rotation`` measures some parts only. All figures are in
+build/bench/report.json, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -12,8 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import decisions, promises, show, waves
-from benchmarks.imports import import_milliseconds
+from benchmarks import decisions, imports, promises, show, waves
 from benchmarks.measure import measure
 from benchmarks.minimum import minimum
 from benchmarks.place import prepared
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "build" / "bench" / "report.json"
 WARM_UP, WAVES = 100, (200, 1000)
+PARTS = ("imports", "stack", "events", "decisions")
+"""What ``--only`` knows beside the ids of controls; ``events`` are those of all controls."""
 
 
 def through_the_stack(all_of_them: tuple[Scenario, ...], sandbox: Sandbox, stack: Stack) -> dict[str, Any]:
@@ -41,16 +44,22 @@ def through_the_stack(all_of_them: tuple[Scenario, ...], sandbox: Sandbox, stack
     table = stack.outputs["AuditTableName"]
     console.print(f"cold {cold:.0f} ms, warm {warm:.0f} ms; now {' and '.join(map(str, WAVES))} events at once")
     waves.wave(sandbox, user, table, WARM_UP)  # each function has ten workers to start
-    return {"cold_ms": cold, "warm_ms": warm, "waves": [waves.wave(sandbox, user, table, size) for size in WAVES]}
+    return {
+        "cold_ms": cold,
+        "warm_ms": warm,
+        "waves": [waves.wave(sandbox, user, table, size) for size in WAVES],
+        "sizes": sizes_of_packages(),
+    }
 
 
-def per_event(all_of_them: tuple[Scenario, ...], place: Place) -> list[dict[str, Any]]:
-    """Measure each control's event."""
+def per_event(all_of_them: tuple[Scenario, ...], chosen: set[str], place: Place) -> list[dict[str, Any]]:
+    """Measure the event of each chosen control."""
     place.settings(decisions.plain(all_of_them))
     rows = []
     for scenario in all_of_them:
-        console.print(f"measuring {scenario.control.id}: {scenario.event_name}", style="dim")
-        rows.append(measure(scenario, place))
+        if scenario.control.id in chosen:
+            console.print(f"measuring {scenario.control.id}: {scenario.event_name}", style="dim")
+            rows.append(measure(scenario, place))
     return rows
 
 
@@ -60,34 +69,66 @@ def sizes_of_packages() -> dict[str, int]:
     return {path.stem.rpartition("-")[0]: path.stat().st_size for path in newest}
 
 
-def main() -> int:
+def on_a_sandbox(all_of_them: tuple[Scenario, ...], chosen: set[str]) -> dict[str, Any]:
+    """Measure the chosen parts that need a deployed stack; return the figures of each."""
+    figures: dict[str, Any] = {}
+    with Sandbox(table_seconds=0.0) as sandbox:
+        stack = deploy(sandbox)
+        if "stack" in chosen:
+            figures["stack"] = through_the_stack(all_of_them, sandbox, stack)
+        if chosen <= {"stack", "imports"}:
+            return figures
+        place = prepared(sandbox, stack)
+        with reaching(cache(sandbox.client)):
+            figures["events"] = per_event(all_of_them, chosen, place)
+            if "decisions" in chosen:
+                console.print("measuring decisions", style="dim")
+                figures["decisions"] = decisions.cost(all_of_them, place)
+    return figures
+
+
+def broken_promises(figures: dict[str, Any]) -> list[str]:
+    """Return each promise that the figures break, in a sentence."""
+    through = figures.get("stack", {"waves": ()})
+    lost = sum(wave["lost"] + wave["not_rotating"] for wave in through["waves"])
+    return [
+        *(sentence for row in figures.get("events", ()) for sentence in promises.broken(row)),
+        *(sentence for row in figures.get("decisions", ()) for sentence in decisions.dearer(row)),
+        *promises.slow_imports(figures.get("imports", [])),
+        *([f"{lost} events of the waves were lost"] if lost else []),
+    ]
+
+
+def chosen_parts(only: str | None, controls: set[str]) -> set[str]:
+    """Return the parts and controls to measure; ``only`` names them, with commas, or is None for all.
+
+    Raises:
+        ValueError: one of them is neither a part nor a control.
+    """
+    chosen = set(PARTS) if only is None else set(only.split(","))
+    if unknown := chosen - set(PARTS) - controls:
+        raise ValueError(f"{', '.join(sorted(unknown))}: write ids of controls, or {', '.join(PARTS)}")
+    return chosen | controls if "events" in chosen else chosen
+
+
+def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and say by the exit code whether the promises hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and fail on a broken promise.")
+    parser.add_argument("--only", metavar="PART,…", help=f"ids of controls, or {', '.join(PARTS)}")
+    only = parser.parse_args(arguments).only
     all_of_them = scenarios()
     for scenario in all_of_them:
         minimum(scenario.control.id)  # one that is missing is told before the measuring, not after
-    with Sandbox(table_seconds=0.0) as sandbox:
-        stack = deploy(sandbox)
-        through = through_the_stack(all_of_them, sandbox, stack)
-        place = prepared(sandbox, stack)
-        with reaching(cache(sandbox.client)):
-            rows = per_event(all_of_them, place)
-            console.print("measuring decisions", style="dim")
-            decided = decisions.cost(all_of_them, place)
-    packages = sorted({scenario.package for scenario in all_of_them} | {"notifier", "clerk"})
-    imports = import_milliseconds(["boto3", *(f"{package}.handler" for package in packages)])
-    sizes = sizes_of_packages()
-    show.events([row for row in rows if not row["only_announces"]], "Controls that change something")
-    show.events([row for row in rows if row["only_announces"]], "Controls that only announce")
-    show.decisions(decided)
-    show.whole(imports, sizes, through)
-    lost = sum(wave["lost"] + wave["not_rotating"] for wave in through["waves"])
-    broken = [
-        *(sentence for row in rows for sentence in promises.broken(row)),
-        *(sentence for row in decided for sentence in decisions.dearer(row)),
-        *promises.slow_imports(imports),
-        *([f"{lost} events of the waves were lost"] if lost else []),
-    ]
-    figures = {"events": rows, "decisions": decided, "imports": imports, "sizes": sizes, "stack": through}
+    try:
+        chosen = chosen_parts(only, {scenario.control.id for scenario in all_of_them})
+    except ValueError as error:
+        parser.error(str(error))
+    figures = on_a_sandbox(all_of_them, chosen) if chosen != {"imports"} else {}
+    if "imports" in chosen:
+        console.print("measuring imports", style="dim")
+        figures["imports"] = imports.cost(imports.handlers())
+    show.figures(figures)
+    broken = broken_promises(figures)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps({**figures, "broken": broken}, indent=2))
     for sentence in broken:

@@ -1,27 +1,63 @@
-"""What importing a handler costs beside importing boto3, each in processes of their own."""
+"""What importing a function's code adds to importing boto3, which every function needs as well.
+
+Each process is new, imports boto3 and then the handler, so both times of a ratio come from the same moment: other work
+on the machine slows both.
+"""
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.process import ROOT, environment
+
+FUNCTIONS = ROOT / "functions"
 ROUNDS = 5
-_MEASURE = "import resource,sys; sys.path[:0]=[{path!r}]; b=resource.getrusage(0); import {module}; a=resource.getrusage(0); print((a.ru_utime-b.ru_utime+a.ru_stime-b.ru_stime)*1000)"  # noqa: E501 - one line for -c
+_MEASURE = """
+import sys, time
+sys.path.insert(0, {functions!r})
+start = time.process_time()
+import boto3
+between = time.process_time()
+import {module}
+print(between - start, time.process_time() - between)
+"""
 
 
-def import_milliseconds(modules: list[str]) -> dict[str, float]:
-    """Return the median CPU milliseconds of importing each module in a new process; they take turns."""
-    found: dict[str, list[float]] = {module: [] for module in modules}
-    environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "benchmark", "POWERTOOLS_METRICS_NAMESPACE": "Evenkeel"}
+def handlers() -> list[str]:
+    """Return the module of each function's handler."""
+    return sorted(f"{path.parent.name}.handler" for path in FUNCTIONS.glob("*/handler.py"))
+
+
+def cost(modules: list[str]) -> list[dict[str, Any]]:
+    """Measure the import of each module in new processes; the modules take turns."""
+    found: dict[str, list[tuple[float, float]]] = {module: [] for module in modules}
     for _ in range(ROUNDS):
-        for module, times in found.items():
-            code = _MEASURE.format(path=str(ROOT / "functions"), module=module)
-            ran = subprocess.run(  # noqa: S603 - our own line of code
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=ROOT
-            )
-            times.append(float(ran.stdout))
-    return {module: statistics.median(times) for module, times in found.items()}
+        for module, rounds in found.items():
+            rounds.append(_once(module))
+    return [summary(module, rounds) for module, rounds in found.items()]
+
+
+def summary(module: str, rounds: list[tuple[float, float]]) -> dict[str, Any]:
+    """Return the row of a module, from the CPU milliseconds of boto3 and of the module in each round.
+
+    ``ratio`` is what both cost together, in multiples of boto3: the median of the rounds' ratios.
+    """
+    return {
+        "module": module,
+        "boto3_ms": statistics.median(boto3 for boto3, _ in rounds),
+        "own_ms": statistics.median(own for _, own in rounds),
+        "ratio": statistics.median(1 + own / boto3 for boto3, own in rounds),
+    }
+
+
+def _once(module: str) -> tuple[float, float]:
+    code = _MEASURE.format(functions=str(FUNCTIONS), module=module)
+    variables = environment({"POWERTOOLS_SERVICE_NAME": "benchmark", "POWERTOOLS_METRICS_NAMESPACE": "Evenkeel"})
+    ran = subprocess.run(  # noqa: S603 - our own line of code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables, cwd=ROOT
+    )
+    boto3, own = (float(seconds) * 1000 for seconds in ran.stdout.split())
+    return boto3, own

@@ -40,8 +40,9 @@ class Place:
 def prepared(sandbox: Sandbox, stack: Stack) -> Place:
     """Switch the stack's own work off, and make the account a large one."""
     switch_off(sandbox)
+    dynamodb = sandbox.client("dynamodb")
     for number in range(TABLES_IN_A_LARGE_ACCOUNT):
-        sandbox.client("dynamodb").create_table(
+        dynamodb.create_table(
             TableName=f"other-{number}",
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],

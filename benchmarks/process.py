@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[1]
+_BYTECODE = ROOT / "build" / "bench" / "bytecode"
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a measured process: the variables, and bytecode that is kept.
+
+    So no process but the first compiles anything, whatever the shell says about bytecode.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPYCACHEPREFIX": str(_BYTECODE), **variables}
 
 
 class Worker:
@@ -29,7 +39,7 @@ class Worker:
             stderr=self._errors,
             text=True,
             cwd=ROOT,
-            env={**os.environ, **variables},
+            env=environment(variables),
         )
 
     def __enter__(self) -> Self:

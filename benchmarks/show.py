@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 console = Console(width=132)
 
 
+def figures(found: dict[str, Any]) -> None:
+    """Print the figures of each part that was measured."""
+    rows = found.get("events", [])
+    for only_announces, title in ((False, "Controls that change something"), (True, "Controls that only announce")):
+        if some := [row for row in rows if row["only_announces"] is only_announces]:
+            events(some, title)
+    if "decisions" in found:
+        decisions(found["decisions"])
+    if "imports" in found:
+        imports(found["imports"])
+    if "stack" in found:
+        through_the_stack(found["stack"])
+
+
 def events(rows: list[dict[str, Any]], title: str) -> None:
     """Print what each control's event costs, beside bare boto3 with the same calls.
 
@@ -27,7 +41,7 @@ def events(rows: list[dict[str, Any]], title: str) -> None:
     """
     slow = f"+{LATENCY_SECONDS * 1000:.0f} ms a call"
     table = _table(
-        f"{title}: one event, warm, lower quartile of {ROUNDS} (Evenkeel / bare boto3 with the same calls)",
+        f"{title}: one event, warm, median of {ROUNDS} (Evenkeel / bare boto3 with the same calls)",
         ("control",),
         ("least", "calls", "engine's", "if well", "CPU ms", "ratio", "wall ms", slow, "peak MiB"),
     )
@@ -40,7 +54,7 @@ def events(rows: list[dict[str, Any]], title: str) -> None:
             f"{row['engine_calls'].total()}",
             f"{row['compliant'].total()}",
             f"{ours['cpu_ms']:.1f} / {bare['cpu_ms']:.1f}",
-            f"{ours['cpu_ms'] / bare['cpu_ms']:.2f}",
+            f"{row['cpu_ratio']:.2f}",
             f"{ours['wall_ms']:.0f} / {bare['wall_ms']:.0f}",
             f"{ours['slow_wall_ms']:.0f} / {bare['slow_wall_ms']:.0f}",
             f"{ours['peak_rss_mib']:.0f} / {bare['peak_rss_mib']:.0f}",
@@ -75,10 +89,19 @@ def decisions(rows: list[dict[str, Any]]) -> None:
     console.print(f"  A worker's first event reads the settings, too: {', '.join(reads)}; they are good for a minute.")
 
 
-def whole(imports: dict[str, float], sizes: dict[str, int], through: dict[str, Any]) -> None:
+def imports(rows: list[dict[str, Any]]) -> None:
+    """Print what importing each handler costs."""
+    title = "Import, boto3 first: CPU ms, and boto3 with the handler in multiples of boto3 alone"
+    table = _table(title, ("handler",), ("boto3 ms", "handler's ms", "ratio"))
+    for row in rows:
+        table.add_row(row["module"], f"{row['boto3_ms']:.0f}", f"{row['own_ms']:.0f}", f"{row['ratio']:.2f}")
+    console.print(table)
+
+
+def through_the_stack(through: dict[str, Any]) -> None:
     """Print what the stack as a whole costs."""
-    console.print("Import, CPU ms: " + ", ".join(f"{name} {ms:.0f}" for name, ms in imports.items()))
-    console.print("Packages, KiB: " + ", ".join(f"{name} {size / 1024:.0f}" for name, size in sizes.items()))
+    sizes = ", ".join(f"{name} {size / 1024:.0f}" for name, size in through["sizes"].items())
+    console.print(f"Packages, KiB: {sizes}")
     console.print(
         f"Event to repaired: cold {through['cold_ms']:.0f} ms, warm {through['warm_ms']:.0f} ms (median of 5)"
     )

@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,14 @@ class Evenkeel:
 
         door._make_api_call = noted  # noqa: SLF001 - bookkeeping, counted against Evenkeel
 
+    @staticmethod
+    @cache
+    def _connect(region: str) -> Any:
+        """Return the doors that all handlers of this process share, so that clients are made once."""
+        from evenkeel import aws  # noqa: PLC0415 - the bare side must not pay for it
+
+        return aws.connect(region)
+
     def handler(self, package: str, control_id: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
         """Return the handler of a group with one control in it."""
         if control_id not in self._handlers:
@@ -76,6 +85,7 @@ class Evenkeel:
             alone = tuple(control for control in registry.controls_of(package) if control.id == control_id)
             module: Any = remediator
             module.controls_of = lambda _: alone
+            module.connect = self._connect
             self._handlers[control_id] = remediator.remediator(package)
         return self._handlers[control_id]
 

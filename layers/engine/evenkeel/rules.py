@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evenkeel.arns import like
 from evenkeel.errors import SettingsError
@@ -149,6 +148,8 @@ class Freeze:
         """Return when the freeze that holds now ends (UTC), or None."""
         if "*" not in self.controls and control not in self.controls:
             return None
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - as cronsim below
+
         zone = ZoneInfo(self.timezone)
         minute = now.astimezone(zone).replace(second=0, microsecond=0)
         start = _last_firing(self.cron, self.timezone, minute + timedelta(minutes=1))
@@ -196,6 +197,8 @@ def exemption(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Exemption:
 
 def freeze(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Freeze:
     """Read one freeze."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - as cronsim above
+
     fields = mistakes.fields(raw, where, {"name", "cron", "hours", "timezone", "controls"})
     hours = fields.get("hours")
     if type(hours) is not int or not 0 < hours <= _LONGEST_FREEZE_HOURS:

@@ -1,0 +1,73 @@
+"""What the benchmark makes of its figures, and what the functions import before their first event."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks import __main__ as bench
+from benchmarks import imports, promises
+from benchmarks.measure import cpu_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RARELY_NEEDED = (
+    "cronsim",
+    "zoneinfo",
+    "aws_lambda_powertools.utilities.batch",
+    "aws_lambda_powertools.utilities.data_classes",
+    "aws_lambda_powertools.utilities.parameters",
+)
+
+
+def _pairs(times: Iterable[tuple[float, float]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [({"cpu_ms": ours}, {"cpu_ms": bare}) for ours, bare in times]
+
+
+def test_other_work_that_slows_both_sides_leaves_the_ratio_of_cpu() -> None:
+    """A busy machine would break the promise of CPU, because quiet rounds are held against busy ones."""
+    quiet, busy = [(14.0, 10.0)] * 4, [(42.0, 30.0)] * 5
+    assert cpu_ratio(_pairs([*quiet, *busy])) == pytest.approx(1.4)
+    one_side_only = [(60.0, 10.0), (14.0, 40.0), (90.0, 10.0)]
+    assert cpu_ratio(_pairs([*quiet, *busy, *one_side_only])) == pytest.approx(1.4)
+
+
+def test_other_work_that_slows_both_imports_leaves_their_ratio() -> None:
+    """A busy machine would break the promise of imports, because boto3 was imported in a quiet moment."""
+    found = imports.summary(
+        "kms.handler", [(200.0, 50.0), (210.0, 50.4), (800.0, 200.0), (200.0, 400.0), (640.0, 160.0)]
+    )
+    assert found["ratio"] == pytest.approx(1.25)
+
+
+def test_the_import_of_a_handler_costs_at_most_three_tenths_of_boto3s() -> None:
+    """If this fails, a cold start may become slower than what is promised, and the benchmark says nothing."""
+    rows = [{"module": "kms.handler", "ratio": 1.29}, {"module": "s3.handler", "ratio": 1.31}]
+    assert promises.slow_imports(rows) == ["import of s3.handler and boto3 is 1.31 times boto3's, not 1.3"]
+
+
+def test_no_function_imports_what_few_events_need() -> None:
+    """Every cold start would pay for time zones and Powertools' rarely used parts."""
+    modules = ", ".join(imports.handlers())
+    code = f"import sys; sys.path.insert(0, {str(imports.FUNCTIONS)!r}); import {modules}\n"
+    code += f"print([name for name in {RARELY_NEEDED!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_parts_are_chosen_by_name() -> None:
+    """A repeated run of one control would measure for minutes what nobody asked for."""
+    controls = {"kms-key-rotation", "s3-versioning"}
+    assert bench.chosen_parts("imports,kms-key-rotation", controls) == {"imports", "kms-key-rotation"}
+    assert bench.chosen_parts("events", controls) == {"events", *controls}
+    assert bench.chosen_parts(None, controls) == {*bench.PARTS, *controls}
+
+
+def test_an_unknown_part_is_refused() -> None:
+    """A misspelt control would pass the benchmark, because nothing was measured."""
+    with pytest.raises(ValueError, match=r"kms-key: write ids of controls, or imports, "):
+        bench.chosen_parts("kms-key", {"kms-key-rotation"})
