@@ -34,7 +34,7 @@ Record = dict[str, Any]
 DONE = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
 REFUSED = frozenset({Outcome.DENIED, Outcome.FAILED})
 OWN = frozenset(part.id for part in PARTS)
-"""What records about Evenkeel itself name in place of a control: who pushed settings is no part of the storm."""
+"""What records about Evenkeel itself name in place of a control: a push of settings before the storm, for one."""
 
 
 @dataclass
