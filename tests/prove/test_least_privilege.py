@@ -22,6 +22,7 @@ from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import actions, pascal
 from tests.contract.registry import CONTROLS
 from tests.making import ARNS
+from tests.runs import opened
 from tests.wire import Made
 from tests.world import reaching
 from tools.names import stem
@@ -45,6 +46,8 @@ class Place:
     stack: Stack
     alice: boto3.Session
     made: dict[Callable[[], str], str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+    """The open run of each control."""
 
     def weak(self, control: Control, kind: str) -> str:
         """Return the ARN of a resource that violates a control; it stays as it is, so it is made once."""
@@ -84,8 +87,11 @@ class Place:
 
     def repair(self, control: Control, arn: str) -> dict[str, Any]:
         """Have one resource looked at and repaired; return the result."""
-        wish = {"control": control.id, "resources": [arn], "dry_run": False}
-        (result,) = self.invoke(f"{stem(control.group)}Function", wish)["results"]
+        function = f"{stem(control.group)}Function"
+        if control.id not in self.runs:
+            self.runs[control.id] = opened(lambda payload: self.proved(function, payload), control.id)
+        wish = {"control": control.id, "resources": [arn], "dry_run": False, "run": self.runs[control.id]}
+        (result,) = self.invoke(function, wish)["results"]
         return dict(result)
 
     def repaired(self, control: Control, arn: str) -> str:
