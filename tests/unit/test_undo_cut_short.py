@@ -96,7 +96,9 @@ def test_undo_that_stopped_half_way_is_repaired_on_release(
     arn, record_id, _ = closed
     world.wire.fail("ec2", AUTHORIZE, "RulesPerSecurityGroupLimitExceeded", skip=1)
     _undoer(world).run(INGRESS, arn, record_id)
-    assert world.run(INGRESS, request(INGRESS.id, arn), document=ENFORCE).outcome == "SKIPPED"
+    # Half of what was undone is neither what the person wanted nor what Evenkeel left: it is announced once.
+    outcomes = [world.run(INGRESS, request(INGRESS.id, arn), document=ENFORCE).outcome for _ in range(2)]
+    assert outcomes == ["ANNOUNCED", "SKIPPED"]
     [released] = world.decide({"release": INGRESS.id, "resource": arn}, CALLER, document=ENFORCE)
     assert (released.outcome, rules(arn)) == ("REMEDIATED", [])
     assert world.chains() == 1
