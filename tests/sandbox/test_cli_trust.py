@@ -73,7 +73,7 @@ def test_a_record_is_shown_in_full_and_found_by_its_id_alone(place: Place) -> No
         (("audit", "show", "01a1f8a02e04-ff902f20115493f0"), "has no record 01a1f8a02e04-ff902f20115493f0"),
         (("audit", "list", "--outcome", "REMEDIED"), "Did you mean REMEDIATED"),
         (("audit", "list", "--control", "kms"), "Did you mean kms-key-rotation"),
-        (("audit", "list", "--resource", "key/1"), "not an ARN"),
+        (("audit", "list", "--resource", "absent"), "no resource of this name"),
         (("audit", "list", "--stack", "evenkell"), "there is no stack evenkell"),
         (("undo",), "which change?"),
         (("undo", "01a1f8a02e04-ff902f20115493f0", "--since", "1h"), "one or the other"),
