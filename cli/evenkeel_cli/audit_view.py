@@ -156,6 +156,7 @@ def _whole(out: Console, record: Record, place: dict[str, Any], stack: Stack) ->
         "remains": record.get("remains", ""),
         "detail": record.get("detail", ""),
         "who": _who(actor),
+        "waited": record.get("waited", ""),
         "decided by": record.get("approver", ""),
         "cause": " ".join(filter(None, (cause.get("origin"), cause.get("event_name"), cause.get("event_time")))),
         "state": difference(record.get("before"), record.get("after")),

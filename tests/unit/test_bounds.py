@@ -274,9 +274,10 @@ def test_radius_of_an_override_bounds_its_resources(world: World) -> None:
 
 
 def _set_back(world: World, key: str, actor: Actor = TERRAFORM) -> str:
-    """Switch rotation off and let the event come; return the outcome."""
+    """Switch rotation off and let the event come, once its tool had time to finish; return the outcome."""
     client("kms").disable_key_rotation(KeyId=key)
-    cause = Cause("cloudtrail", "e", "DisableKeyRotation", world.now.isoformat())
+    ago = (world.now - timedelta(minutes=2)).isoformat()
+    cause = Cause("cloudtrail", "e", "DisableKeyRotation", ago)
     return str(world.run(CONTROL, request(CONTROL, key, actor=actor, cause=cause)).outcome)
 
 
