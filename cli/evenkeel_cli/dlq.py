@@ -154,7 +154,7 @@ def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None])
         wanted: dict[str, list[str]] = {}
         for each in ids[start : start + dead_letters.MOST]:
             wanted.setdefault(groups[each], []).append(each)
-        next_step = f"See what is left: evenkeel dlq list --stack {stack.name} --region {stack.region}."
+        next_step = f"See what is left: {stack.line('dlq', 'list')}"
         clerk, what = stack.output("ClerkFunctionName"), "send dead letters back"
         said = proved.ask(stack, clerk, {"redrive": wanted}, what, next_step, say=say)
         if "sent" not in said:

@@ -92,7 +92,7 @@ def _facts(record: Record) -> list[str]:
         f"Done: {_done(record)}",
         *(_changed(record) if ended in _ACTED else []),
         *extra["Remains"],
-        f"Caused by: {who} with {cause['event_name']} at {cause['event_time']}",
+        f"{'Run by' if record.get('run') else 'Caused by'}: {who} with {cause['event_name']} at {cause['event_time']}",
         *extra["Client"],
         *extra["Decided by"],
         f"Severity: {record['severity']}",

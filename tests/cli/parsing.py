@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = "01a1f8a02e04-ff902f20115493f0"
 """What stands for whatever a command is given at run time."""
+NUMBERS = frozenset({"at_most"})
 FLAGS = frozenset({"all", "apply", "force", "resume", "yes"})
 """Options without a value."""
 
@@ -62,8 +63,12 @@ def _made(call: ast.Call) -> str:
     if not given or not isinstance(given[0], ast.Constant):
         return ""
     words = [_value(each) for each in given]
-    options = {each.arg: each.arg in FLAGS or _value(each.value) for each in call.keywords if each.arg}
+    options = {each.arg: _option(each.arg, each.value) for each in call.keywords if each.arg}
     return own_line("evenkeel", "eu-west-1", *words, **options)  # type: ignore[arg-type] # True, or a text
+
+
+def _option(name: str, node: ast.expr) -> Any:
+    return "3" if name in NUMBERS else name in FLAGS or _value(node)
 
 
 def _value(node: ast.expr) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from evenkeel import settings
+from evenkeel.render import own_line
 from evenkeel.rules import Subject
 from evenkeel_cli import settings_waiting
 from evenkeel_cli.failure import CommandError
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 CONTROL, KEY = "kms-key-rotation", "arn:aws:kms:eu-west-1:123456789012:key/1"
-STACK = cast("Stack", SimpleNamespace(name="evenkeel-prod", region="eu-west-1"))
+STACK = cast(
+    "Stack",
+    SimpleNamespace(name="evenkeel-prod", region="eu-west-1", line=partial(own_line, "evenkeel-prod", "eu-west-1")),
+)
 EXEMPTION = {"controls": ["*"], "resources": [KEY], "reason": "r", "approver": "a", "expires": "2027-01-01"}
 
 

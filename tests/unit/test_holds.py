@@ -49,7 +49,7 @@ def _item(kind: str, findings: tuple[str, ...] | None, **more: Any) -> StateItem
 
 def _bearing(item: StateItem, control: str = "kms-key-rotation", *, found: str = "f", **fields: Any) -> Bearing:
     wish = request(control, "arn:aws:kms:eu-west-1:123456789012:key/1", **fields)
-    record = {"fingerprint": found, "before": {}}
+    record = {"fingerprint": found, "before": {}, "severity": all_controls()[control].severity}
     return holds.bearing(item, record, all_controls()[control], wish, NOW + timedelta(minutes=1))
 
 

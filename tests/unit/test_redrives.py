@@ -10,6 +10,7 @@ import pytest
 from clerk import handler as clerk
 from notifier import alert
 from tests.sts import CALLER, signed
+from tests.unit.test_alert import HOME
 from tests.wire import Crash
 from tests.world import DLQ_URL, QUEUE_URL, Context, client
 
@@ -53,7 +54,7 @@ def test_what_is_sent_back_is_audited_once_and_told_with_who(world: World, sts: 
     assert (record["outcome"], record["announce"], record["actor"]["principal"]) == ("REDRIVEN", True, CALLER)
     assert record["before"] == {"messages": {"kms": [first], "logs": [second]}}
     assert "dead letters sent back to their queues: 1 to kms, 1 to logs" in record["reason"]
-    assert f"Caused by   {CALLER} with Redrive at " in alert.outcome(record).text
+    assert f"Caused by: {CALLER} with Redrive at " in alert.outcome(record, HOME).text
     assert bodies(world, QUEUE_URL) == ["one", "two"]
     assert [message["MessageId"] for message in world.messages(DLQ_URL)] == [other]
 

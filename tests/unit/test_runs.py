@@ -16,6 +16,7 @@ from notifier import alert
 from tests import making
 from tests.runs import opened
 from tests.sts import CALLER, signed
+from tests.unit.test_alert import HOME
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, sqs_event
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_a_repair_and_its_alert_name_who_ran_it(world: World, ask: Ask, key: str
     assert [each["outcome"] for each in act(ask, None, run)["results"]] == ["REMEDIATED"]
     repaired = [record for record in world.records() if record["resource"] == key]
     assert [(each["actor"]["principal"], each["run"]) for each in repaired] == [(CALLER, run)] * 2
-    assert f"Caused by   {CALLER} with Run at " in alert.outcome(repaired[-1]).text
+    assert f"Run by: {CALLER} with Run at " in alert.outcome(repaired[-1], HOME).text
 
 
 def test_its_beginning_and_end_are_audited_in_one_chain_and_wake_nobody(world: World, ask: Ask, key: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from clerk import handler as clerk
 from notifier import alert
 from tests.switches import FUNCTIONS, deployed, switched
+from tests.unit.test_alert import HOME
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context
 
@@ -59,12 +60,12 @@ def test_a_pause_names_who_with_which_client_and_what_it_means(world: World) -> 
     assert (record["outcome"], record["severity"], record["announce"]) == ("PAUSED", "HIGH", True)
     assert (record["actor"]["principal"], record["actor"]["user_agent"]) == (ALICE, "signin.amazonaws.com")
     assert record["resource"].startswith(f"{FUNCTIONS}{STACK}-kms/event/")
-    message = alert.outcome(record)
-    assert message.subject == f"[HIGH] PAUSED evenkeel-pause in {ACCOUNT} {REGION}"
+    message = alert.outcome(record, HOME)
+    assert message.subject.startswith("[HIGH] PAUSED evenkeel-pause")
     for words in (
         "the event source of the kms controls was switched off: nothing of theirs is repaired until it is on again",
-        f"Caused by   {ALICE} with UpdateEventSourceMapping20150331 at ",
-        "Client      signin.amazonaws.com",
+        f"Caused by: {ALICE} with UpdateEventSourceMapping20150331 at ",
+        "Client: signin.amazonaws.com",
         RESUME,
     ):
         assert words in message.text
@@ -131,9 +132,9 @@ def test_a_push_names_who_and_the_version(world: World) -> None:
     assert (record["outcome"], record["severity"], record["announce"]) == ("PUSHED", "MEDIUM", True)
     where = f"arn:aws:appconfig:{REGION}:{ACCOUNT}:application/app-1/environment/env-1/configuration/profile-1/event/"
     assert record["resource"].startswith(where)
-    text = alert.outcome(record).text
+    text = alert.outcome(record, HOME).text
     assert "version 3 of the settings is being deployed (deployment 7)" in text
-    assert f"Caused by   {ALICE} with StartDeployment at " in text
+    assert f"Caused by: {ALICE} with StartDeployment at " in text
     assert f"evenkeel settings show --stack {STACK} --region {REGION}" in text
 
 
@@ -174,4 +175,4 @@ def test_an_event_without_a_form_is_not_lost_in_silence() -> None:
 def test_a_tool_that_pauses_is_not_told_to_mend_the_template(world: World) -> None:
     """If this fails, the alert of a pause by Terraform says that a template made the pause."""
     pause("kms", userAgent="APN/1.0 HashiCorp/1.0 Terraform/1.11")
-    assert "Template" not in alert.outcome(world.records()[0]).text
+    assert "Template" not in alert.outcome(world.records()[0], HOME).text
