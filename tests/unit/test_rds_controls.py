@@ -294,7 +294,7 @@ def _asked(name: str, **detail: Any) -> list[tuple[str, str]]:
 def test_name_in_other_letters_is_the_one_that_rds_keeps() -> None:
     """If this fails, a database is changed under a spelling of its ARN that its exemption does not have, or lost."""
     asked = _asked("CreateDBInstance", requestParameters={"dBInstanceIdentifier": "Orders"}, responseElements=None)
-    assert {name for _, name in asked} == {"orders"}
+    assert {name for _, name in asked} == {"db:orders"}
 
 
 @given(

@@ -12,6 +12,7 @@ from evenkeel.fingerprint import fingerprint
 from evenkeel.holds import HoldKind
 from evenkeel.job import returned
 from evenkeel.model import RUN_EVENT, Compliant, NonCompliant, NotApplicable, Outcome
+from evenkeel.render import own_line
 from evenkeel.steps import Pause, Send
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class Repairer:
         if counted.at:
             changes = f"{counted.changes} change{'' if counted.changes == 1 else 's'} in {counted.window_seconds} s"
             reached = f" at {counted.at:%Y-%m-%d %H:%M} UTC: {changes}, limit {counted.limit}"
-        command = f"evenkeel release {job.control.id} --stack {self._stack} --region {request.resource.region}"
+        command = own_line(self._stack, request.resource.region, "release", job.control.id)
         return (
             f"blast radius reached{reached}; all of {job.control.id} is held in account {request.resource.account} "
             f"until {counted.held_until:%Y-%m-%d %H:%M} UTC; to end it, run: {command}, or raise "
