@@ -59,7 +59,7 @@ def per_event(all_of_them: tuple[Scenario, ...], chosen: set[str], place: Place)
     for scenario in all_of_them:
         if scenario.control.id in chosen:
             console.print(f"measuring {scenario.control.id}: {scenario.event_name}", style="dim")
-            rows.append(measure(scenario, place))
+            rows.append(measure(scenario, place, promises.CPU_RATIO))
     return rows
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.decisions import RULES
-from benchmarks.measure import LATENCY_SECONDS, ROUNDS
+from benchmarks.measure import LATENCY_SECONDS, MOST_ROUNDS, ROUNDS
 from benchmarks.minimum import minimum
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def events(rows: list[dict[str, Any]], title: str) -> None:
     """
     slow = f"+{LATENCY_SECONDS * 1000:.0f} ms a call"
     table = _table(
-        f"{title}: one event, warm, median of {ROUNDS} (Evenkeel / bare boto3 with the same calls)",
+        f"{title}: one event, warm, median of {ROUNDS} to {MOST_ROUNDS} (Evenkeel / bare boto3 with the same calls)",
         ("control",),
         ("least", "calls", "engine's", "if well", "CPU ms", "ratio", "wall ms", slow, "peak MiB"),
     )
