@@ -292,7 +292,7 @@ def _asked(name: str, **detail: Any) -> list[tuple[str, str]]:
 
 
 def test_name_in_other_letters_is_read_as_rds_keeps_it() -> None:
-    """If this fails, a database is changed under a spelling of its ARN that its exemption does not have, or not read."""
+    """If this fails, a database is changed under a spelling of its ARN that no exemption has, or not read."""
     asked = _asked("CreateDBInstance", requestParameters={"dBInstanceIdentifier": "Orders"}, responseElements=None)
     assert {name for _, name in asked} == {"db:orders"}
 
