@@ -291,8 +291,8 @@ def _asked(name: str, **detail: Any) -> list[tuple[str, str]]:
     return [(wish.control, wish.resource.arn.partition(":rds:")[2].split(":", 2)[2]) for wish in parsed.requests]
 
 
-def test_name_in_other_letters_is_the_one_that_rds_keeps() -> None:
-    """If this fails, a database is changed under a spelling of its ARN that its exemption does not have, or lost."""
+def test_name_in_other_letters_is_read_as_rds_keeps_it() -> None:
+    """If this fails, a database is changed under a spelling of its ARN that no exemption has, or not read."""
     asked = _asked("CreateDBInstance", requestParameters={"dBInstanceIdentifier": "Orders"}, responseElements=None)
     assert {name for _, name in asked} == {"db:orders"}
 
