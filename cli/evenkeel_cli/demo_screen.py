@@ -125,7 +125,7 @@ class Screen:
     def _row(self, case: Case) -> Text:
         took = "" if case.milliseconds is None else f"{case.milliseconds:,} ms"
         mark, style = ("✗", "bold red") if case.trouble else ("✓", "green") if case.must_repair else ("·", "dim")
-        said = str(case.record.get("reason", "")) if case.must_repair else case.reason
+        said = str(case.record.get("reason", "")).partition(";")[0] if case.must_repair else case.reason
         row = Text.assemble(
             (f"{mark} ", style),
             (f"{took or ('nothing' if case.trouble else 'untouched'):>{TIME}}", "bold" if took else "dim"),

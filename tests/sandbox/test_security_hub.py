@@ -70,7 +70,7 @@ def test_finding_ends_with_the_resource_mended_and_a_note_and_still_new(place: P
     after = _now(place, finding)
     assert (after["Workflow"], after["Note"]) == ({"Status": "NEW"}, note)
     [alert] = [each for each in place.alerts() if done["record_id"] in each["Body"]]
-    assert "The tag ManagedBy=terraform says that a template made it: mend it there, too" in alert["Body"]
+    assert "The tag ManagedBy=terraform says that a template made it: fix it there, too" in alert["Body"]
     assert place.chain_is_unbroken(arn)
 
 

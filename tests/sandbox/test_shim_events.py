@@ -104,7 +104,8 @@ def test_a_functions_calls_carry_its_role(sandbox: Sandbox, alice: Any, role: st
     (made,) = [each for each in _details(sandbox, "CreateQueue")
                if each["requestParameters"]["queueName"] == "made-by-lambda"]  # fmt: skip
     assert made["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] == role
-    (created,) = _details(sandbox, "CreateFunction20150331")
+    (created,) = [each for each in _details(sandbox, "CreateFunction20150331")
+                  if each["requestParameters"]["functionName"] == "maker"]  # fmt: skip
     assert "hush" not in json.dumps(created)
     assert any("START" in line for line in sandbox.logs("maker"))
 
