@@ -34,7 +34,7 @@ test: $(STAMP) ## run the tests: every promise, in about five minutes
 
 prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real clients, storms, mutants of what changed
 	$(BIN)/pytest -q -n 2 --dist loadfile --durations 10 tests/prove
-	FUZZ_TIMES=4 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
+	FUZZ_TIMES=3 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 	$(BIN)/python -m tools.mutants --changed
 
@@ -70,7 +70,7 @@ audit: $(SCANNERS)/installed ## ask PyPI for known vulnerabilities of what is lo
 	$(SCANNERS)/bin/pip-audit --disable-pip --no-deps --strict -r requirements/dev.txt -r layers/engine/requirements.txt
 
 fuzz: $(STAMP) ## try the properties on forty times as many events, settings and payloads (about a quarter of an hour)
-	FUZZ_TIMES=40 $(BIN)/pytest -q -n 2 tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
+	FUZZ_TIMES=30 $(BIN)/pytest -q -n 2 tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)

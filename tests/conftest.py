@@ -25,14 +25,17 @@ os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
 os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "moto_gaps" / "images.json")
 
 
+LONGEST = ("test_terraform.py", "test_cdk.py", "test_sam.py", "test_storm.py", "test_least_privilege.py")
+
+
 def pytest_configure() -> None:
     """Let all sessions share what boto3 knows of AWS."""
     share_models()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker idles at the end: the files that use a whole local AWS."""
-    items.sort(key=lambda item: "sandbox" not in item.path.parts)
+    """Begin with what takes longest, so that no worker idles at the end: real clients, then all with a local AWS."""
+    items.sort(key=lambda item: (item.path.name not in LONGEST, "sandbox" not in item.path.parts))
 
 
 def pytest_collection_finish() -> None:

@@ -1,6 +1,6 @@
 """Plants faults in the pure parts and sees that the tests find them: ``make mutants``.
 
-``--changed`` (``make prove``) plants only in modules that changed in the last day of the history, for five minutes at
+``--changed`` (``make prove``) plants only in modules that changed in the last day of the history, for four minutes at
 most, and judges what was reached.
 
 The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutants"
 CODE = WORK / "code"
 LEAST_KILLED = 0.90
-SECONDS = 300.0
+SECONDS = 240.0
 """How long ``--changed`` plants, besides the run of the tests that comes first."""
 RECENT = timedelta(days=1)
 PURE = (
@@ -156,7 +156,7 @@ def _verdicts() -> dict[str, str]:
 def main() -> int:
     """Plant, test, and print killed and survived by module; 1 where fewer than nine in ten were killed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--changed", action="store_true", help="only what changed lately, for five minutes")
+    parser.add_argument("--changed", action="store_true", help="only what changed lately, for four minutes")
     only_changed = parser.parse_args().changed
     chosen = _changed() if only_changed else _chosen()
     if not chosen:
