@@ -18,7 +18,7 @@ def open_bucket(name: str = "orders-open") -> str:
     return arn
 
 
-def obeying_bucket(name: str = "orders-open") -> str:
+def obeying_bucket(name: str = "orders-acls") -> str:
     """Make a bucket without a block that obeys access control lists; return its ARN."""
     arn = open_bucket(name)
     rules = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
