@@ -27,7 +27,7 @@ _STAGES = {
     Stage.READ: "to look",
     Stage.DISCOVER: "to list",
     Stage.APPLY: "to change",
-    Stage.UNDO: "to take back",
+    Stage.UNDO: "to undo",
 }
 
 

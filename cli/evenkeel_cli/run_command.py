@@ -127,4 +127,4 @@ def _next_step(rounds: Rounds) -> str:
         )
     if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
         return "It waits in its queue and is looked at again by itself, within minutes."
-    return "The reasons say why; mend that and run the command again: what is in line is left alone."
+    return "The reasons say why; fix that and run the command again: what is in line is left alone."
