@@ -306,7 +306,7 @@ def test_a_function_that_makes_no_headway_is_not_asked_for_ever(account: Account
     ("outcome", "told"),
     [
         ("HELD", "evenkeel release kms-key-rotation --stack prod"),
-        ("RETURNED", "looked at again by itself"),
+        ("RETURNED", "read again by itself"),
         ("DENIED", "fix that and run the command again"),
         ("ERROR", "fix that and run the command again"),
     ],
@@ -324,7 +324,7 @@ def test_a_refusal_is_told_in_the_functions_words(account: Account) -> None:
     result = account.run("--resource", "arn:aws:s3:::b", answers=[refused])
     assert result.exit_code == 2
     assert "cannot run kms-key-rotation: resources: 'x' is no AWS::KMS::Key" in result.stderr
-    assert "Mend what it names" in result.stderr
+    assert "Fix what it names" in result.stderr
 
 
 @pytest.mark.parametrize(
