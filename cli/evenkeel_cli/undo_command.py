@@ -59,7 +59,7 @@ class Undoing:
 
     def look(self, resource: str, record: str) -> dict[str, Any]:
         """Return what would be called: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
-        return self._ask({"resource": resource, "record": record, "dry_run": True}, f"look at record {record}")
+        return self._ask({"resource": resource, "record": record, "dry_run": True}, f"read record {record}")
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
         """Take a record's change back; whoever is busy with the resource is waited for, for half a minute.
