@@ -47,7 +47,7 @@ lint: $(STAMP) ## check style
 types: $(STAMP) ## check types, strictly
 	$(BIN)/mypy
 
-format: $(STAMP) ## mend style
+format: $(STAMP) ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -25,7 +25,7 @@ _STAGES = {
     Stage.READ: "to look",
     Stage.DISCOVER: "to list",
     Stage.APPLY: "to change",
-    Stage.UNDO: "to take back (not granted to the event path)",
+    Stage.UNDO: "to undo (not granted to the event path)",
 }
 
 

@@ -38,6 +38,7 @@ STYLES = {
 }  # fmt: skip
 
 
+_PREVENTED = frozenset({Outcome.HELD, Outcome.DENIED, Outcome.FAILED})
 DEFAULT_SINCE = "24h"
 WAITING_SINCE = "30d"
 """How far a listing looks back: of what waits for a person, longer than it may wait."""
@@ -81,7 +82,7 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
     if more:
         console.errors().print(f"There are more: these are the newest {limit}; --limit takes a larger number.")
     elif not found and not as_json:
-        console.errors().print(f"No records since {times.shown(asked.since)} UTC; --since looks further back.")
+        console.errors().print(f"No such records since {times.shown(asked.since)} UTC; --since looks further back.")
 
 
 def _table(out: Console, found: Sequence[Record]) -> None:
@@ -94,18 +95,25 @@ def _table(out: Console, found: Sequence[Record]) -> None:
             Text(str(record["record_id"]), style="dim"),
             Text(str(record.get("control")), style="bold"),
             arns.short(record["resource"]),
-            _name(record.get("actor") or {}),
-            " ".join(str(record.get("reason", "")).split()),
+            _name(record),
+            _why(record),
         )
         for record in found
     ]
     console.table(out, ("time (UTC)", "outcome", "record", "control", "resource", "who", "reason"), rows)
 
 
-def _name(actor: dict[str, str]) -> str:
-    """Return who caused it, in one word: what follows the account in the ARN, else the owner."""
-    principal = actor.get("principal") or actor.get("owner") or "-"
-    return principal.rpartition(":")[2]
+def _name(record: Record) -> str:
+    """Return who caused it, else who approved or released it, in one word: what follows the account in the ARN."""
+    actor = record.get("actor") or {}
+    principal = actor.get("principal") or actor.get("owner") or record.get("approver") or "-"
+    return str(principal).rpartition(":")[2]
+
+
+def _why(record: Record) -> str:
+    """Return the reason, and where the repair did not come about, what prevented it."""
+    prevented = record.get("detail") if record.get("outcome") in _PREVENTED else ""
+    return "; ".join(" ".join(str(part).split()) for part in (record.get("reason", ""), prevented) if part)
 
 
 def show(stack: str, region: str | None, record_id: str, resource: str, *, as_json: bool) -> None:

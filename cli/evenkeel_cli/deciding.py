@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.holds import FROZEN
 from evenkeel.model import Call, Outcome
 from evenkeel.registry import all_controls
 from evenkeel.render import cli_line
@@ -170,7 +171,8 @@ def show(stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
         if outcome in _CHANGED:
             reason = f"found before: {reason}"
         if released:
-            reason = f"{reason}; it is looked at again within seconds"
+            again = ", and held again while the freeze lasts" if FROZEN in reason else ""
+            reason = f"{reason}; it is read again within seconds{again}"
         out.print(f"  {reason}", style="dim", soft_wrap=True)
         if outcome == "AWAITING":
             approve = stack.line("approve", result["record_id"], resource=result["resource"])

@@ -161,7 +161,7 @@ class Screen:
             self.out.print(Text.assemble(("│ ", "dim"), (part, style)), soft_wrap=True)
 
     def end(self, cases: Sequence[Case], files: str, announced: int = 0) -> None:
-        """Say how it all ended, with the figures and the files; ``announced`` findings were told of, nothing more."""
+        """Say how it all ended, with the figures and the files; ``announced`` findings were not repaired."""
         self._end_live()
         repairs = [case for case in cases if case.must_repair]
         good = [case for case in repairs if not case.trouble]
@@ -177,7 +177,7 @@ class Screen:
             )
         )
         if announced:
-            self.out.print(f"  told:     {announced} more were only announced, nothing was called: see alerts.txt")
+            self.out.print(f"  notify:   {announced} more were only announced, nothing was called: see alerts.txt")
         self._times(good)
         calls = sum(int(case.record["aws_calls"]) for case in good)
         took = time.monotonic() - self._began

@@ -207,6 +207,8 @@ def drop(  # noqa: PLR0913 - the command's own options
         left += said["missing"]
         for each in said["dropped"]:
             sys.stdout.write(json.dumps({**described(some[each], there, now), "dropped_because": because}) + "\n")
+    if not as_json:
+        console.errors().print(f"{len(found) - len(left)} dropped, printed whole on stdout.", style="bold")
     if left:
         raise CommandError(
             f"{_messages(len(left))} could not be dropped: {', '.join(left)}",

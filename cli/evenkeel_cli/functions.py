@@ -23,7 +23,7 @@ INVOKE_SECONDS = 75
 """How long a function may take; its own limit is a minute."""
 PAUSES = (1.0, 3.0, 9.0, 20.0)
 """Seconds to wait before what was in vain is tried again; so often, then it is given up."""
-_MEND = "Mend what it names; if that is right, the stack is older than this command: deploy it again."
+_MEND = "Fix what it names; if that is right, the stack is older than this command: deploy it again."
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException"})
 _UNREACHED = (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError)
 _CUT_OFF = (

@@ -14,7 +14,7 @@ from evenkeel_cli.usage import Commands
 
 app = typer.Typer(
     name="evenkeel",
-    help="Keeps AWS accounts upright: repairs weakened resources within seconds, proves it, and can take it back.",
+    help="Keeps AWS accounts upright: repairs weakened resources within seconds, proves it, and can undo it.",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -118,7 +118,7 @@ def resume(
 @app.command()
 def undo(  # noqa: PLR0913, PLR0917 - a command's options
     stack: StackName = "",
-    record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record to take back.")] = "",
+    record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record to undo.")] = "",
     resource: Annotated[str, typer.Option(metavar="ARN", help="The record's resource, where it is known.")] = "",
     since: Annotated[str, typer.Option(help="In place of a record: all changes since then (1h, a date in UTC).")] = "",
     control: Annotated[str, typer.Option(metavar="ID", help="With --since: only those of one control.")] = "",
@@ -128,7 +128,7 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Take a change back, or all changes since a time, the newest first. Shows what will be called and asks."""
+    """Undo a change, or all changes since a time, the newest first. Shows what will be called and asks."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli import undo_command, undo_wave  # noqa: PLC0415 - as above
 

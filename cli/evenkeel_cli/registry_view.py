@@ -27,7 +27,7 @@ _STAGES = {
     Stage.READ: "to look",
     Stage.DISCOVER: "to list",
     Stage.APPLY: "to change",
-    Stage.UNDO: "to take back",
+    Stage.UNDO: "to undo",
 }
 
 
@@ -114,7 +114,7 @@ def _all(out: Console, controls: list[Control]) -> None:
             (Text(control.id, style="bold"), _severity(str(control.severity)), str(control.default_mode), title)
         )
     console.table(out, ("control", "severity", "mode", "desired state"), rows)
-    out.print(f"\n{len(controls)} controls. evenkeel controls ID tells triggers, permissions and cost.", style="dim")
+    out.print(f"\n{len(controls)} controls. evenkeel controls ID shows triggers, permissions and cost.", style="dim")
 
 
 def _severity(severity: str) -> Text:

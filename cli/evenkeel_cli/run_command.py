@@ -122,9 +122,10 @@ def _next_step(rounds: Rounds) -> str:
     """Say what to do about the first of what is not in line: what is held, what comes again by itself, what failed."""
     if "HELD" in rounds.bad:
         return (
-            "What is held is kept, and looked at again when its hold is over; sooner, once you know why there is so"
-            f" much of it: {rounds.stack.line('release', rounds.wish.control)}"
+            "What is held is kept, and read again when its hold is over. A freeze ends by itself or in the settings."
+            " Any other hold ends sooner by a release, once you know why there is so much of it:"
+            f" {rounds.stack.line('release', rounds.wish.control)}"
         )
     if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
-        return "It waits in its queue and is looked at again by itself, within minutes."
-    return "The reasons say why; mend that and run the command again: what is in line is left alone."
+        return "It waits in its queue and is read again by itself, within minutes."
+    return "The reasons say why; fix that and run the command again: what is in line is left alone."

@@ -21,7 +21,7 @@ DONE = frozenset({
     "APPLIED", "ANNOUNCED", "AWAITING",
 })  # fmt: skip
 """Outcomes that leave nothing to mend; any other is a resource that is not in line."""
-_BY_PEOPLE = r"rejected by |dropped by |waits for approval until |\S+ had record \S+ taken back$"
+_BY_PEOPLE = r"rejected by |dropped by |waits for approval until |\S+ had record \S+ (?:undone|taken back)$"
 """How the engine words the holds that people placed, or are to end: of undo.py, decisions.py and policy.py."""
 _HELD = re.compile(rf"held until [\d-]+ [\d:]+ UTC: (?!{_BY_PEOPLE})")
 

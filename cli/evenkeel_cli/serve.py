@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
@@ -43,7 +45,7 @@ def run(port: int, region: str, account: str) -> None:
     try:
         with local.started(port, region, account, lambda text: err.print(f"{text} ...", style="dim")) as running:
             local.calm(running)
-            _announce(ready(running))
+            announce(ready(running))
             while not told_to_stop.wait(_LOOK_SECONDS):
                 _see_that_it_lives(running)
     except (CommandError, BotoCoreError):
@@ -81,12 +83,12 @@ def _see_that_it_lives(running: Local) -> None:
         raise CommandError(f"the sandbox ended by itself ({error}): {said}", "Start it again.") from error
 
 
-def _announce(line: dict[str, object]) -> None:
+def announce(line: dict[str, object]) -> None:
     """Print the ready line on stdout, and on stderr what to type in another terminal."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     err = console.errors()
-    err.print(f"\n{line['stack']} stands ready. In another terminal:\n", style="bold")
+    err.print(f"\n{line['stack']} is ready. In another terminal:\n", style="bold")
     for name, key in (
         ("AWS_ENDPOINT_URL", "endpoint"),
         ("AWS_REGION", "region"),
@@ -96,6 +98,8 @@ def _announce(line: dict[str, object]) -> None:
         ("EVENKEEL_STACK", "stack"),
     ):
         err.print(f"  export {name}={line[key]}", soft_wrap=True)
+    err.print(f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH", soft_wrap=True)
     err.print("\n  aws logs create-log-group --log-group-name /my/first")
     err.print("  aws logs describe-log-groups --log-group-name-prefix /my  # its key and retention, a second later")
+    err.print("  evenkeel audit list  # what Evenkeel did, and why")
     err.print("\nCtrl-C ends it.", style="dim")

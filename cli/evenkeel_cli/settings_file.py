@@ -199,4 +199,4 @@ def refused(path: Path, problems: list[Problem]) -> CommandError:
     mistakes = [
         {"file": str(path), "line": each.line, "place": each.place, "problem": each.message} for each in ordered
     ]
-    return CommandError("\n".join(lines), "Mend the file, then run the command again.", Exit.USAGE, mistakes)
+    return CommandError("\n".join(lines), "Fix the file, then run the command again.", Exit.USAGE, mistakes)

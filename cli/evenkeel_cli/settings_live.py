@@ -125,7 +125,7 @@ class Live:
         said = "; ".join(filter(None, reasons)) or str(error.response["Error"].get("Message", ""))
         return CommandError(
             f"the validator of stack {self._stack.name} refuses the settings: {said}",
-            "Mend the file; if it is valid here, the stack is older than this command: deploy it again.",
+            "Fix the file; if it is valid here, the stack is older than this command: deploy it again.",
             Exit.USAGE,
         )
 

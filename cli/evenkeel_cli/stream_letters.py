@@ -71,7 +71,7 @@ def announce(stack: Stack, batch: Batch) -> int:
         said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
     if answer.get("FunctionError") or said.get("batchItemFailures"):
         why = said.get("errorMessage") or "it could not announce all of them"
-        raise CommandError(f"{function} failed again: {why}", "Its log group says why; mend that, then redrive again.")
+        raise CommandError(f"{function} failed again: {why}", "Its log group says why; fix that, then redrive again.")
     return len(records)
 
 

@@ -1,4 +1,4 @@
-"""``evenkeel undo``: take one change back, or a whole wave, the newest first."""
+"""``evenkeel undo``: undo one change, or a whole wave, the newest first."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Undoing:
         """
         if "UndoFunctionName" not in stack.outputs:
             raise CommandError(
-                f"stack {stack.name} has no undo function, so nothing can be taken back through it",
+                f"stack {stack.name} has no undo function, so nothing can be undone through it",
                 "Deploy it with EnableUndo=true; or exempt the resource, then undo the change by hand with these calls:"
                 f" {stack.line('audit', 'show', record)}",
                 Exit.USAGE,
@@ -59,7 +59,7 @@ class Undoing:
 
     def look(self, resource: str, record: str) -> dict[str, Any]:
         """Return what would be called: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
-        return self._ask({"resource": resource, "record": record, "dry_run": True}, f"look at record {record}")
+        return self._ask({"resource": resource, "record": record, "dry_run": True}, f"read record {record}")
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
         """Take a record's change back; whoever is busy with the resource is waited for, for half a minute.
@@ -91,9 +91,9 @@ class Undoing:
     def _run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
         cloud = self.stack.cloud
         payload = {"resource": resource, "record": record, "dry_run": False, "force": force}
-        with reaching(f"take record {record} back"):
+        with reaching(f"undo record {record}"):
             caller = sign(cloud.session, cloud("sts").meta.endpoint_url, self.stack.name, payload)
-        return self._ask({**payload, "caller": caller}, f"take record {record} back")
+        return self._ask({**payload, "caller": caller}, f"undo record {record}")
 
     def _done(self, resource: str, record: str, refused: functions.RefusedError) -> dict[str, Any]:
         """Return what the function answered to an invocation whose answer was lost, as the audit has it.
@@ -144,7 +144,7 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
     """
     if resource:
         arns.check(resource)
-    there = stacks.find(stack, region, f"take record {record_id} back")
+    there = stacks.find(stack, region, f"undo record {record_id}")
     undoing = Undoing(there, console.teller(show=not how.as_json), record_id)
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])

@@ -83,17 +83,16 @@ class StackCalls:
         part, outcome = (RESUME, Outcome.RESUMED) if enabled else (PAUSE, Outcome.PAUSED)
         alerts = name == NOTIFIER
         what = "alerts" if alerts else f"{name} controls"
-        reason, then = f"the event source of the {what} was switched on: what waited is served now", ""
+        reason = f"the event source of the {what} was switched on: what waited is served now"
         if not enabled:
-            so = "people hear of nothing" if alerts else "nothing of theirs is repaired"
+            so = "no alert is sent" if alerts else "nothing of theirs is repaired"
             reason = f"the event source of the {what} was switched off: {so} until it is on again"
-            then = "" if alerts else f"; to go on: evenkeel resume {self._stack}"
         request = self._request(part, f"{function}/event/{detail['eventID']}", detail)
         who = request.actor.principal or request.actor.owner or "somebody"
-        rest = f"what they switch within {TOGETHER.seconds // 60} minutes is in the audit, and not announced again"
+        rest = f"what else they switch within {TOGETHER.seconds // 60} minutes is audited without an alert"
         switch = NOTIFIER if alerts else "groups"
         first = self._ledger.counters.turned(switch, f"{outcome} by {who}", detail["eventID"], TOGETHER)
-        return Note(part, request, outcome, reason, f"by {who}; {rest}{then}", _evidence(detail), announce=first)
+        return Note(part, request, outcome, reason, f"by {who}; {rest}", _evidence(detail), announce=first)
 
     def _settings(self, detail: dict[str, Any]) -> Note | None:
         """Return what to write of a deployment of the settings; None where it is another application's."""
@@ -110,13 +109,7 @@ class StackCalls:
         where = configuration(self._environment.settings_name, self._place)
         request = self._request(SETTINGS, f"{where}/event/{detail['eventID']}", detail)
         who = request.actor.principal or request.actor.owner or "somebody"
-        told = f"by {who}; what is live: evenkeel settings show {self._stack}"
-        return Note(SETTINGS, request, outcome, reason, told, _evidence(detail))
-
-    @property
-    def _stack(self) -> str:
-        """The options of a command that name this stack."""
-        return f"--stack {self._environment.stack} --region {self._place.region}"
+        return Note(SETTINGS, request, outcome, reason, f"by {who}", _evidence(detail))
 
     def _request(self, part: Part, arn: str, detail: dict[str, Any]) -> Request:
         names = (_text(detail.get(name)) for name in ("eventID", "eventName", "eventTime"))

@@ -45,14 +45,14 @@ _DONE = {
     Outcome.REMEDIATED: "changed, and proved by another read",
     Outcome.PARTIAL: "changed as far as Evenkeel can",
     Outcome.ANNOUNCED: "nothing was changed",
-    Outcome.AWAITING: "nothing was changed; it waits for approval",
-    Outcome.REJECTED: "nothing was changed; a person decided against it",
+    Outcome.AWAITING: "nothing was changed",
+    Outcome.REJECTED: "nothing was changed",
     Outcome.HELD: "nothing was changed; it is held",
     Outcome.DENIED: "nothing was changed; AWS forbids it",
     Outcome.FAILED: "the calls failed, or did not hold",
-    Outcome.UNDONE: "a person had the change undone",
+    Outcome.UNDONE: "the change was undone",
     Outcome.EXPIRING: "nothing was changed",
-    Outcome.DROPPED: "a person had the message deleted",
+    Outcome.DROPPED: "the message was deleted",
 }
 
 
@@ -82,12 +82,14 @@ def outcome(record: Record, home: Home, tags: Mapping[str, str] | None = None, u
 def _facts(record: Record) -> list[str]:
     """Return what was wrong, what was done, who caused it, and how much it matters."""
     actor, cause, ended = record["actor"], record["cause"], Outcome(record["outcome"])
-    who = actor["principal"] or actor["owner"] or _NOBODY.get(cause.get("origin", ""), "not told by the event")
+    who = (
+        actor["principal"] or actor["owner"] or _NOBODY.get(cause.get("origin", ""), "unknown (the event names nobody)")
+    )
     client = " from ".join(filter(None, (_cut(actor["user_agent"]), actor.get("source_ip"))))
     optional = {"Remains": record["remains"], "Client": client, "Decided by": record.get("approver", "")}
     extra = {name: [f"{name}: {text}"] if text else [] for name, text in optional.items()}
     return [
-        f"{'Why' if ended is Outcome.DROPPED or record.get('undoes') else 'Wrong'}: {record['reason']}",
+        f"{_label(record, ended)}: {record['reason']}",
         f"Resource: {record['resource']}",
         f"Done: {_done(record)}",
         *(_changed(record) if ended in _ACTED else []),
@@ -98,6 +100,13 @@ def _facts(record: Record) -> list[str]:
         f"Severity: {record['severity']}",
         f"Record: {_record(record)}",
     ]
+
+
+def _label(record: Record, ended: Outcome) -> str:
+    """Return what the reason says: what was wrong, why a person acted, or what happened to Evenkeel itself."""
+    if ended is Outcome.DROPPED or record.get("undoes"):
+        return "Why"
+    return "What happened" if ended in ITS_OWN else "Wrong"
 
 
 def _own_facts(record: Record) -> list[str]:

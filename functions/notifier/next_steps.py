@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evenkeel.holds import FROZEN
 from evenkeel.model import Mode, Outcome
 from evenkeel.render import exemption, own_line
 
@@ -57,6 +58,9 @@ def next_steps(record: Record, home: Home) -> list[str]:
         Outcome.FAILED: _failed,
         Outcome.EXPIRING: _expiring,
         Outcome.DROPPED: _dropped,
+        Outcome.PAUSED: _paused,
+        Outcome.PUSHED: _settings,
+        Outcome.STOPPED: _settings,
     }.get(outcome)
     return steps(record, home) if steps else []
 
@@ -106,6 +110,9 @@ def _awaiting(record: Record, home: Home) -> list[str]:
 
 
 def _held(record: Record, home: Home) -> list[str]:
+    if str(record.get("detail", "")).startswith(FROZEN):
+        words = "To do: nothing. It is read again when the freeze ends. To end the freeze sooner, change the settings:"
+        return [words, home.line("settings", "show")]
     return [
         "To do: find out why it happens. Then release this resource, or all that the control holds:",
         _release(record, home),
@@ -131,7 +138,7 @@ def _denied(record: Record, home: Home) -> list[str]:
 
 def _failed(record: Record, home: Home) -> list[str]:
     show = home.line("audit", "show", record["record_id"])
-    first = ["To do: look at the resource. It may not be as it should be, nor as it was:", show]
+    first = ["To do: check the resource. It may be neither as it should be nor as it was:", show]
     if not record.get("undoes"):
         return first
     again = home.line("undo", record["undoes"], force=True)
@@ -147,4 +154,20 @@ def _expiring(_record: Record, home: Home) -> list[str]:
 
 def _dropped(record: Record, home: Home) -> list[str]:
     words = "To do: nothing, if this is right. What the message asked for is not done; if it should be, run the control"
-    return [f"{words} by hand. What the message was:", home.line("audit", "show", record["record_id"])]
+    return [f"{words} by hand. What is known of it:", home.line("audit", "show", record["record_id"])]
+
+
+def _paused(record: Record, home: Home) -> list[str]:
+    if record["resource"].partition("/event/")[0].endswith(f":{home.stack}-notifier"):
+        return ["To do: enable the notifier's event source again, in the Lambda console."]
+    others = home.line("audit", "list", outcome=Outcome.PAUSED)
+    return [
+        "To do: nothing, if this is right. All that was switched off:",
+        others,
+        "To resume it:",
+        home.line("resume"),
+    ]
+
+
+def _settings(_record: Record, home: Home) -> list[str]:
+    return ["To do: nothing, if this is right. The live settings:", home.line("settings", "show")]

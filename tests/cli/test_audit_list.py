@@ -77,6 +77,17 @@ def test_a_record_is_one_line_that_says_who() -> None:
     ]  # fmt: skip
 
 
+def test_what_prevented_a_repair_and_who_released_one_stand_in_the_line(account: Listed) -> None:
+    """If this fails, on-call opens each held record to see why, and a released repair seems to be nobody's."""
+    held = {**repair(1, KEY), "outcome": "HELD", "reason": "off", "detail": "frozen until 2026-11-21 23:00 UTC"}
+    nobody = {"principal": "", "owner": "", "user_agent": ""}
+    released = {**repair(2, KEY), "actor": nobody, "approver": ME}
+    account.records = [held, released]
+    lines = evenkeel("audit", "list", "--stack", "prod").stdout.splitlines()
+    assert any(line.endswith("off; frozen until 2026-11-21 23:00 UTC") for line in lines)
+    assert any(ME.rpartition(":")[2] in line.split() for line in lines if name_of(2) in line)
+
+
 @pytest.mark.parametrize(
     ("actor", "found"), [("alice", [2, 1]), ("ALICE", [2, 1]), ("user/me", [2]), ("bob", []), ("", [2, 1])]
 )

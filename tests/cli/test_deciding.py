@@ -128,7 +128,15 @@ def test_what_is_sent_to_its_queue_is_told_as_released(monkeypatch: pytest.Monke
     _answers(monkeypatch, _round(None))
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"RELEASED  {CONTROL} on {ARN}\n  released; it is looked at again within seconds\n"
+    assert result.stdout == f"RELEASED  {CONTROL} on {ARN}\n  released; it is read again within seconds\n"
+
+
+def test_release_of_a_freeze_says_that_it_is_held_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, a person releases what a freeze holds, and believes that it is repaired."""
+    frozen = _round(None)
+    frozen["results"][0]["reason"] = "released: frozen until 2026-11-21 23:00 UTC"
+    _answers(monkeypatch, frozen)
+    assert "held again while the freeze lasts" in evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes").stdout
 
 
 def test_one_resource_that_was_not_looked_at_is_not_told_as_released(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 
 import boto3
 import pytest
 
 from evenkeel import settings
 from evenkeel.registry import all_controls
-from evenkeel_cli import local
+from evenkeel_cli import local, serve
 from tests.cli.running import evenkeel
 
 
@@ -60,3 +61,15 @@ def test_a_wrong_option_is_a_usage_error(wrong: tuple[str, str]) -> None:
     result = evenkeel("sandbox", *wrong)
     assert result.exit_code == 2
     assert wrong[0] in result.stderr
+
+
+def test_lines_that_the_sandbox_prints_are_all_that_a_shell_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    """If this fails, who pastes them has an AWS to play with, and no command that says what Evenkeel did."""
+    serve.announce({
+        "endpoint": "http://127.0.0.1:4566", "region": "eu-west-1", "access_key_id": "A", "secret_access_key": "B",
+        "stack": "evenkeel", "outputs": {},
+    })  # fmt: skip
+    exports = [line for line in capsys.readouterr().err.splitlines() if "export " in line]
+    script = "\n".join([*exports, "evenkeel --version && echo $AWS_ENDPOINT_URL $EVENKEEL_STACK"])
+    ran = subprocess.run(["/bin/sh", "-c", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=True)
+    assert ran.stdout.decode().splitlines()[-1] == "http://127.0.0.1:4566 evenkeel"

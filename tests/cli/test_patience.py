@@ -29,7 +29,7 @@ OUTPUTS = {
 LOST = raised.ReadTimeoutError(endpoint_url="https://lambda")
 CUT = raised.ConnectionClosedError(endpoint_url="https://lambda")
 AWAY = raised.EndpointConnectionError(endpoint_url="https://lambda")
-TAKEN = {"error": f"UndoRefusedError: {KEY}: record was taken back already"}
+TAKEN = {"error": f"UndoRefusedError: {KEY}: record was undone already"}
 
 
 def lambda_says(name: str, status: int) -> ClientError:
@@ -202,7 +202,7 @@ def test_a_wave_that_lambda_never_takes_stops_and_says_how_to_go_on(account: Acc
     result = account.wave(done(2), *[THROTTLED] * 99)
     assert (result.exit_code, account.waited) == (1, list(functions.PAUSES))
     assert "1 undone, 0 refused" in result.stdout
-    assert "stopped after 1 of 2; what was undone stays so: cannot take record" in result.stderr
+    assert "stopped after 1 of 2; what was undone stays so: cannot undo record" in result.stderr
     assert "To go on: evenkeel undo --stack prod --region eu-west-1 --since 20" in result.stderr
 
 
@@ -210,7 +210,7 @@ def test_a_wave_that_nobody_may_begin_ends_with_aws_own_words(account: Account) 
     """If this fails, a missing permission is told once for each change, as if each were refused."""
     result = account.wave(DENIED)
     assert (result.exit_code, len(account.asked)) == (1, 1)
-    assert "error: cannot take record" in result.stderr
+    assert "error: cannot undo record" in result.stderr
     assert "access denied by AWS at Invoke" in result.stderr
 
 

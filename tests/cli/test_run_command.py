@@ -222,7 +222,8 @@ OUR_HOLDS = [
     "set back by arn:aws:iam::1:user/a three times, then rejected by b",
 ]
 PEOPLES_HOLDS = [
-    "arn:aws:iam::123456789012:user/me had record 01a1f8a02e04-ff902f20115493f0 taken back",
+    "arn:aws:iam::123456789012:user/me had record 01a1f8a02e04-ff902f20115493f0 undone",
+    "arn:aws:iam::123456789012:user/me had record 01a1f8a02e04-ff902f20115493f0 taken back",  # as older records have it
     "rejected by arn:aws:iam::123456789012:user/me: a test key",
     "dropped by arn:aws:iam::123456789012:user/me: a test key",
     "waits for approval until 2026-11-27 17:00 UTC",
@@ -305,9 +306,9 @@ def test_a_function_that_makes_no_headway_is_not_asked_for_ever(account: Account
     ("outcome", "told"),
     [
         ("HELD", "evenkeel release kms-key-rotation --stack prod"),
-        ("RETURNED", "looked at again by itself"),
-        ("DENIED", "mend that and run the command again"),
-        ("ERROR", "mend that and run the command again"),
+        ("RETURNED", "read again by itself"),
+        ("DENIED", "fix that and run the command again"),
+        ("ERROR", "fix that and run the command again"),
     ],
 )
 def test_what_is_not_in_line_fails_and_says_what_to_do(account: Account, outcome: str, told: str) -> None:
@@ -323,7 +324,7 @@ def test_a_refusal_is_told_in_the_functions_words(account: Account) -> None:
     result = account.run("--resource", "arn:aws:s3:::b", answers=[refused])
     assert result.exit_code == 2
     assert "cannot run kms-key-rotation: resources: 'x' is no AWS::KMS::Key" in result.stderr
-    assert "Mend what it names" in result.stderr
+    assert "Fix what it names" in result.stderr
 
 
 @pytest.mark.parametrize(

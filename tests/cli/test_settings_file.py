@@ -94,7 +94,7 @@ def test_every_mistake_within_a_rule_is_told_with_its_own_line(tmp_path: Path) -
             " resources, tags"
         ),
         f"{path}:9: settings.settle_seconds: 'soon'; write whole seconds from 0 to 900",
-        "next:  Mend the file, then run the command again.",
+        "next:  Fix the file, then run the command again.",
     ]
 
 

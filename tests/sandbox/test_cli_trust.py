@@ -217,6 +217,7 @@ def test_dead_letters_are_seen_sent_back_and_dropped(place: Place) -> None:
     assert place.ask("dlq", "redrive", unclear, "--to", "kms")["sent"] == [{"id": unclear, "group": "kms"}]
     assert place.run("dlq", "drop", planted, "--because", "no event").exit_code == 2
     dropped = place.run("dlq", "drop", planted, "--because", "no event", "--yes")
+    assert "1 dropped, printed whole on stdout." in dropped.stderr
     assert json.loads(dropped.stdout)["body"] == "garbage"
     assert place.ask("dlq", "list") == []
     assert place.run("dlq", "drop", planted, "--because", "again", "--yes").exit_code == 2

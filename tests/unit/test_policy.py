@@ -31,7 +31,7 @@ WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + tim
     [
         (PLAIN, Mode.APPROVE, ALL, WAITS),
         (PLAIN, Mode.APPROVE, (), Skip("out of the stack's scope")),
-        (HOPELESS, Mode.APPROVE, ALL, Announce("only people can mend it")),
+        (HOPELESS, Mode.APPROVE, ALL, Announce("only people can fix it")),
         (CAREFUL, Mode.APPROVE, ALL, Announce("it costs")),
         (PLAIN, Mode.ENFORCE, ALL, Apply()),
         (PLAIN, Mode.NOTIFY, ALL, Announce("the control's mode is notify")),
@@ -39,8 +39,8 @@ WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + tim
         (PLAIN, Mode.ENFORCE, (), Skip("out of the stack's scope")),
         (PLAIN, Mode.NOTIFY, (), Skip("out of the stack's scope")),
         (PLAIN, Mode.OFF, (), Skip("the control is off")),
-        (HOPELESS, Mode.ENFORCE, ALL, Announce("only people can mend it")),
-        (HOPELESS, Mode.NOTIFY, ALL, Announce("only people can mend it")),
+        (HOPELESS, Mode.ENFORCE, ALL, Announce("only people can fix it")),
+        (HOPELESS, Mode.NOTIFY, ALL, Announce("only people can fix it")),
         (HOPELESS, Mode.OFF, ALL, Skip("the control is off")),
         (CAREFUL, Mode.ENFORCE, ALL, Announce("it costs")),
         (CAREFUL, Mode.NOTIFY, ALL, Announce("the control's mode is notify")),
@@ -60,7 +60,7 @@ def test_decision(finding: NonCompliant, mode: Mode, scope: tuple[str, ...], dec
         (PLAIN, {"mode": Mode.ENFORCE, "critical": True}, Apply()),
         (PLAIN, {"mode": Mode.NOTIFY, "frozen_until": LATER}, Announce("the control's mode is notify")),
         (PLAIN, {"mode": Mode.OFF, "frozen_until": LATER}, Skip("the control is off")),
-        (HOPELESS, {"mode": Mode.ENFORCE, "frozen_until": LATER}, Announce("only people can mend it")),
+        (HOPELESS, {"mode": Mode.ENFORCE, "frozen_until": LATER}, Announce("only people can fix it")),
         (CAREFUL, {"mode": Mode.ENFORCE, "frozen_until": LATER}, Announce("it costs")),
         *((finding, {"mode": mode, "exempt": "exempt: x", "frozen_until": LATER}, Skip("exempt: x"))
           for finding in (PLAIN, HOPELESS, CAREFUL) for mode in (Mode.NOTIFY, Mode.APPROVE, Mode.ENFORCE)),

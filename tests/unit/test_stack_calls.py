@@ -10,8 +10,8 @@ import pytest
 
 from clerk import handler as clerk
 from notifier import alert
+from notifier.next_steps import Home
 from tests.switches import FUNCTIONS, deployed, switched
-from tests.unit.test_alert import HOME
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context
 
@@ -22,6 +22,7 @@ STACK = "evenkeel-test"
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 BOB = {"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/bob", "userName": "bob"}
 RESUME = f"evenkeel resume --stack {STACK} --region {REGION}"
+HOME = Home(STACK, REGION, undo=True)
 GROUPS = ("kms", "logs", "s3")
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
@@ -63,10 +64,10 @@ def test_a_pause_names_who_with_which_client_and_what_it_means(world: World) -> 
     message = alert.outcome(record, HOME)
     assert message.subject.startswith("[HIGH] PAUSED evenkeel-pause")
     for words in (
-        "the event source of the kms controls was switched off: nothing of theirs is repaired until it is on again",
+        "What happened: the event source of the kms controls was switched off: nothing of theirs is repaired until",
         f"Caused by: {ALICE} with UpdateEventSourceMapping20150331 at ",
         "Client: signin.amazonaws.com",
-        RESUME,
+        f"\n{RESUME}",
     ):
         assert words in message.text
 
@@ -83,7 +84,7 @@ def test_pausing_all_groups_is_one_alert_and_a_record_each(world: World) -> None
     """If this fails, one command floods on-call with thirty alerts, or the audit lacks what was paused."""
     pause(*GROUPS)
     assert (world.outcomes(), told(world)) == (["PAUSED"] * 3, ["PAUSED"])
-    assert "what they switch within 10 minutes is in the audit" in world.records()[0]["detail"]
+    assert "what else they switch within 10 minutes is audited without an alert" in world.records()[0]["detail"]
     assert world.chains() == 3
 
 
@@ -104,8 +105,10 @@ def test_alerts_that_are_switched_off_are_told_for_themselves(world: World) -> N
     """If this fails, whoever pauses Evenkeel and then the notifier hides the second in the first."""
     pause("kms", "notifier")
     assert told(world) == ["PAUSED", "PAUSED"]
-    assert "the event source of the alerts was switched off: people hear of nothing" in world.records()[-1]["reason"]
-    assert RESUME not in world.records()[-1]["detail"]
+    assert "the event source of the alerts was switched off: no alert is sent" in world.records()[-1]["reason"]
+    message = alert.outcome(world.records()[-1], HOME)
+    assert "enable the notifier's event source" in message.text
+    assert RESUME not in message.text
 
 
 def test_an_event_that_comes_again_is_written_once(world: World) -> None:

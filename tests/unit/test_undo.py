@@ -90,7 +90,7 @@ def test_undo_of_an_approved_repair_is_laid_to_the_one_who_undid_it_alone(world:
 def test_undo_happens_once(world: World, repaired: tuple[str, str]) -> None:
     """If this fails, a repeated undo changes what came after the first."""
     _undoer(world).run(KMS, *repaired)
-    with pytest.raises(UndoRefusedError, match="taken back already"):
+    with pytest.raises(UndoRefusedError, match="undone already"):
         _undoer(world).run(KMS, *repaired)
 
 

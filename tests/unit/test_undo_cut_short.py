@@ -84,7 +84,7 @@ def test_undo_that_stopped_half_way_is_completed_with_force(world: World, closed
     assert _undoer(world).run(INGRESS, arn, record_id, force=True).outcome == "UNDONE"
     assert _content(arn) == before
     assert bool(world.state(INGRESS.id, arn).held(world.now))
-    with pytest.raises(UndoRefusedError, match="taken back already"):
+    with pytest.raises(UndoRefusedError, match="undone already"):
         _undoer(world).run(INGRESS, arn, record_id, force=True)
     assert world.chains() == 1
 

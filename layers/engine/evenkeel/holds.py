@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = 10
 """Findings that one hold is about; of more, the oldest is forgotten."""
+FROZEN = "frozen until "
+"""How the reason of a freeze's hold begins: a release does not end it."""
 
 
 class HoldKind(StrEnum):

@@ -69,7 +69,7 @@ class Outcome(StrEnum):
     HELD = "HELD"
     """Kept for later, unchanged: a freeze, the blast radius or a tug of war; it is read again when due or released."""
     UNDONE = "UNDONE"
-    """A person had a change taken back; the resource is held, so that it is not repaired again."""
+    """A person had a change undone; the resource is held, so that it is not repaired again."""
     EXPIRING = "EXPIRING"
     """About the settings: an exemption ends soon, and nothing was changed."""
     DROPPED = "DROPPED"

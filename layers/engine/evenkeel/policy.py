@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evenkeel.arns import like
-from evenkeel.holds import HoldKind
+from evenkeel.holds import FROZEN, HoldKind
 from evenkeel.identity import is_infrastructure_as_code
 from evenkeel.model import Mode, NonCompliant, Severity
 
@@ -101,13 +101,13 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
     if given.exempt:
         return Skip(given.exempt)
     if finding.change is None:
-        return Announce(finding.caution or "only people can mend it")
+        return Announce(finding.caution or "only people can fix it")
     if mode is Mode.NOTIFY:
         return Announce("the control's mode is notify")
     if finding.caution:
         return Announce(finding.caution)
     if given.frozen_until:
-        reason = f"frozen until {given.frozen_until:%Y-%m-%d %H:%M} UTC"
+        reason = f"{FROZEN}{given.frozen_until:%Y-%m-%d %H:%M} UTC"
         critical = given.critical if finding.severity is None else finding.severity is Severity.CRITICAL
         return Hold(reason, given.frozen_until, HoldKind.FREEZE, critical=critical)
     if mode is Mode.APPROVE:

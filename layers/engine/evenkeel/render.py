@@ -25,7 +25,7 @@ _DONE: dict[str, str] = {
     Outcome.REJECTED: "Not called",
     Outcome.DENIED: "Was refused",
     Outcome.FAILED: "Tried",
-    Outcome.UNDONE: "Taken back",
+    Outcome.UNDONE: "Called",
 }
 SET_BACK = "Evenkeel sets this back unless exempt"
 """What is said of calls that weaken a resource again: made by hand, they are repaired away within seconds."""

@@ -134,7 +134,7 @@ class Undoer:
         if not back:
             late = "the calls went through and do not show yet; the resource is held"
             return self._end(undo, plan, Outcome.FAILED, late, state, hold=True)
-        detail = f"{self._caller} had record {record_id} taken back"
+        detail = f"{self._caller} had record {record_id} undone"
         return self._end(undo, plan, Outcome.UNDONE, detail, state, hold=True)
 
     def _free(self, control: Control, arn: str) -> StateItem:
@@ -213,11 +213,11 @@ class Undoer:
             raise UndoRefusedError(f"{arn}: record {record_id} is an undo itself; to repair again, release the hold")
         if record["step"] != Step.OUTCOME or record["outcome"] not in _UNDOABLE:
             what = record.get("outcome", record["step"])
-            raise UndoRefusedError(f"{arn}: record {record_id} is {what}; only a finished repair can be taken back")
+            raise UndoRefusedError(f"{arn}: record {record_id} is {what}; only a finished repair can be undone")
         if not records.is_whole(record):
-            raise UndoRefusedError(f"{arn}: record {record_id} was too large to keep whole; take it back by hand")
+            raise UndoRefusedError(f"{arn}: record {record_id} was too large to keep whole; undo it by hand")
         if any(later.get("undoes") == record_id and later.get("outcome") == Outcome.UNDONE for later in chain):
-            raise UndoRefusedError(f"{arn}: record {record_id} was taken back already")
+            raise UndoRefusedError(f"{arn}: record {record_id} was undone already")
         return record
 
     def _planned(self, control: Control, undo: Undo) -> Record:
@@ -240,7 +240,7 @@ class Undoer:
             mode=Mode(old["mode"]),
             settings_version=old["settings_version"],
             parameters=old["parameters"],
-            reason=f"{self._caller} asked to take record {old['record_id']} back",
+            reason=f"{self._caller} asked to undo record {old['record_id']}",
             before=old["after"],
             change=Change(undo.calls, tuple(Call(**call) for call in old["calls"]), old["residue"]),
             remains="",
