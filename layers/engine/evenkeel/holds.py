@@ -47,18 +47,22 @@ class Bearing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A hold to be placed. ``others`` are the findings that it is about besides the one of its record."""
+    """A hold to be placed. ``others`` are the findings that it is about besides the one of its record.
+
+    ``critical`` says that one of them is critical, whatever the control's others are.
+    """
 
     kind: HoldKind
     until: datetime
     others: tuple[str, ...] = ()
+    critical: bool = False
 
 
-def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime) -> Placed:
+def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime, *, critical: bool) -> Placed:
     """Return a hold that goes on being about the findings of the one of its kind that is in force."""
-    goes_on = item.hold_kind == kind and item.held(now)
+    goes_on = item.hold_kind == kind and bool(item.held(now))
     others = (item.hold_findings or ()) if goes_on else ()
-    return Placed(kind, until, others[1 - MOST_FINDINGS :])
+    return Placed(kind, until, others[1 - MOST_FINDINGS :], critical or (goes_on and item.hold_critical))
 
 
 def bearing(item: StateItem, record: Record, control: Control, request: Request, now: datetime) -> Bearing:

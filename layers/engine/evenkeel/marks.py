@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from evenkeel.records import Record
 
 
-HOLD = ("hold_until", "hold_at", "hold_kind", "hold_findings", "hold_reason", "hold_record", "held_request")
+HOLD = (
+    *("hold_until", "hold_at", "hold_kind", "hold_critical", "hold_findings", "hold_reason", "hold_record"),
+    "held_request",
+)
 """The attributes of a hold."""
 ANNOUNCEMENT = ("announced", "announced_at", "announced_state", "announced_event", "announced_record")
 """The attributes that say what was announced last."""
@@ -29,6 +32,7 @@ def bare_hold(sealed: Record, placed: Placed, reason: str, now: datetime) -> dic
         "hold_until": int(placed.until.timestamp()),
         "hold_at": int(now.timestamp()),
         "hold_kind": str(placed.kind),
+        "hold_critical": placed.critical,
         "hold_reason": reason,
         "hold_record": sealed["record_id"],
         **({"hold_findings": [each for each in placed.others if each != own] + [own]} if own else {}),

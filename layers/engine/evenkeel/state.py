@@ -59,6 +59,8 @@ class StateItem:
     """Seconds since 1970: when it was placed."""
     hold_kind: str = ""
     """A :class:`evenkeel.holds.HoldKind`; empty in items of earlier versions."""
+    hold_critical: bool = False
+    """One of the findings that the hold is about is critical."""
     hold_findings: tuple[str, ...] | None = None
     """Fingerprints of the findings that the hold is about; None where that is not known."""
     hold_reason: str = ""
