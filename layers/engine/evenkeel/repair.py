@@ -177,7 +177,7 @@ class Repairer:
         since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
         # The radius is about resources, not about calls: one that is counted in this window is not counted again.
         again = any(each["at"] >= since for each in rounds)
-        counted = self._ledger.counters.count(job.per_account, job.settings.radius, look_only=again)
+        counted = self._ledger.counters.count(job.per_account, job.settings.radius, job.arn, look_only=again)
         if counted.held_until:
             message = self._radius_reached(job, counted)
             raise TooMuchError(message, counted.held_until, HoldKind.BLAST_RADIUS, critical=counted.first)
