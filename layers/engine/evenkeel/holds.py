@@ -75,10 +75,11 @@ def bearing(item: StateItem, record: Record, control: Control, request: Request,
     if item.hold_findings is None or not item.hold_kind:
         return Bearing.OTHER if record["severity"] == Severity.CRITICAL else Bearing.HELD
     same = record["fingerprint"] in item.hold_findings
-    anew = made_again(item, record, request, now, has_ids=control.state_has_ids)
+    # A new resource of the name is not the one that was held; one that comes and goes all day is no alert each time.
+    new = request.creates and record["severity"] == Severity.CRITICAL
+    anew = (request.weakens or new) and made_again(item, record, request, now, has_ids=control.state_has_ids)
     if item.hold_kind == HoldKind.PERSON:
         return Bearing.HELD if same and not anew else Bearing.OTHER
-    # A new resource of the name is not the one that was held; one that comes and goes all day is no alert each time.
-    if not same or (anew and request.creates and record["severity"] == Severity.CRITICAL):
+    if not same or (new and anew):
         return Bearing.NONE
     return Bearing.COUNTED if item.hold_kind == HoldKind.BLAST_RADIUS else Bearing.HELD
