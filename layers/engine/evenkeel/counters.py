@@ -125,6 +125,10 @@ class Counters:
         change = "SET #count = if_not_exists(#count, :zero) + :one, expires_at = :expires"
         return self._update(name, change, "attribute_not_exists(#count) OR #count < :limit", values) is None
 
+    def give_back(self, name: str) -> None:
+        """Give back one that was taken."""
+        self._update(name, "SET #count = #count - :one", "#count >= :one", {":one": 1})
+
     def first_today(self, name: str, owner: str) -> bool:
         """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
 
