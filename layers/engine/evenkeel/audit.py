@@ -163,8 +163,8 @@ class Ledger:
             gone = (*gone, *marks.ANNOUNCEMENT)
         if left:
             changes |= marks.announcement(sealed, self._clock(), left)
-        if hold:
-            changes |= marks.hold(sealed, *hold, self._clock())
+        if hold:  # what the person left is what they decided about, whatever ids AWS gave it
+            changes |= marks.hold(sealed, *hold, self._clock()) | marks.found_in(sealed["after"])
         elif unhold:
             gone = (*gone, *marks.HOLD)
         gone = tuple(name for name in gone if name not in changes)

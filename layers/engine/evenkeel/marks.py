@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.holds import Placed
-    from evenkeel.model import Request
+    from evenkeel.model import Request, State
     from evenkeel.records import Record
 
 
@@ -45,12 +45,17 @@ def hold(sealed: Record, placed: Placed, request: Request, now: datetime) -> dic
     return bare_hold(sealed, placed, sealed["detail"], now) | kept
 
 
+def found_in(state: State | None) -> dict[str, Any]:
+    """Return the attribute that says which state people were told of last."""
+    return {"announced_state": records.digest(state)}
+
+
 def announcement(sealed: Record, now: datetime, found: str = "") -> dict[str, Any]:
     """Return the attributes that say what was announced last, and when: a record's finding, or what it left."""
     return {
         "announced": found or sealed.get("fingerprint", ""),
         "announced_at": int(now.timestamp()),
-        "announced_state": records.digest(sealed["after"] if found else sealed["before"]),
+        **found_in(sealed["after"] if found else sealed["before"]),
         "announced_event": sealed["cause"]["event_id"],
         "announced_record": sealed["record_id"],
     }

@@ -48,7 +48,7 @@ class StateItem:
     announced_at: int = 0
     """Seconds since 1970."""
     announced_state: str = ""
-    """Digest of the state that it was found in."""
+    """Digest of the state that people were told of last: in that announcement, or by a later undo."""
     announced_event: str = ""
     """Id of the event that it was announced for."""
     announced_record: str = ""
