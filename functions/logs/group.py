@@ -36,13 +36,15 @@ def age_days(state: State, context: Context) -> float:
     return (context.now.timestamp() - (state["creationTime"] or 0) / 1000) / 86_400
 
 
-def older_and_found(state: State, context: Context) -> tuple[str, str]:
-    """Return that a group of more than a day was only found as it is, as a kind and a sentence; or two empty texts."""
+def older_and_found(state: State, context: Context) -> str:
+    """Return that a group of more than a day was only found as it is, or an empty string.
+
+    That is no kind of finding: AWS Config's item follows each event, and is about what the event was about.
+    """
     days = age_days(state, context)
     if days <= NEW_DAYS or not context.found:
-        return "", ""
-    told = f"nobody changed the group just now, and it is {days:,.0f} days old; run the control by hand to change it"
-    return "only found", told
+        return ""
+    return f"nobody changed the group just now, and it is {days:,.0f} days old; run the control by hand to change it"
 
 
 def read(aws: Aws, context: Context) -> State:
