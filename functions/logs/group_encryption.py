@@ -101,8 +101,8 @@ class GroupEncryption(Control):
             undo=(Call("logs", "disassociate_kms_key", {"logGroupName": name}),),
             residue="events written meanwhile stay encrypted under the key",
         )
-        caution = group.older_and_found(state, context)
-        return NonCompliant("no customer managed key encrypts it", change, caution=caution)
+        kind, caution = group.older_and_found(state, context)
+        return NonCompliant("no customer managed key encrypts it", change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare the key."""

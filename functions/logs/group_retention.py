@@ -87,7 +87,8 @@ class GroupRetention(Control):
         if days:
             undo = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": days})
             reason = f"keeps events for {days} days, not {wanted}"
-            return NonCompliant(reason, Change((put,), (undo,)), caution=group.older_and_found(state, context))
+            kind, caution = group.older_and_found(state, context)
+            return NonCompliant(reason, Change((put,), (undo,)), caution=caution, kind=kind)
         undo = Call("logs", "delete_retention_policy", {"logGroupName": name})
         change = Change((put,), (undo,), residue=f"events older than {wanted} days may be deleted meanwhile")
         kind, caution = _would_delete(state, context)
