@@ -115,7 +115,11 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         return NonCompliant(reason, change, caution=caution, kind=kind, severity=severity)
 
     def essence(self, state: State) -> Any:
-        """Compare the block and what is open; no block is not the same as one with its four parts off."""
+        """Compare the block; none is not the same as one with its four parts off."""
+        return state["PublicAccessBlock"]
+
+    def fault(self, state: State) -> Any:
+        """Add what is open meanwhile, which no change of the block takes away or brings back."""
         return [state["PublicAccessBlock"], bool(state.get("PolicyIsPublic")), state.get("OpenByAcl") or {}]
 
 

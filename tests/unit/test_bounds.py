@@ -17,7 +17,7 @@ from evenkeel.counters import CONTROL_HOLD, Counted
 from evenkeel.errors import LeaseHeldError
 from evenkeel.model import Actor, Cause
 from evenkeel.registry import all_controls
-from tests.wire import one_at_a_time
+from tests.wire import Crash, one_at_a_time
 from tests.world import ACCOUNT, QUEUE_URL, client, request
 
 if TYPE_CHECKING:
@@ -110,6 +110,20 @@ def test_worker_that_looked_before_another_repaired_looks_again(world: World) ->
     world.wire.when("dynamodb", "GetItem", other)
     assert world.run(CONTROL, request(CONTROL, key)).outcome == "COMPLIANT"
     assert world.outcomes() == ["PLANNED", "REMEDIATED"]
+
+
+def test_crash_over_a_full_blast_radius_does_not_silence_it(world: World) -> None:
+    """If this fails, a control is held for a day and nobody hears of it, since the worker that found out died."""
+    world.now = world.now.replace(minute=0, second=0)
+    first, second, third = (request(CONTROL, _key()) for _ in range(3))
+    assert world.run(CONTROL, first, document=_limit(1)).outcome == "REMEDIATED"
+    world.wire.crash("dynamodb", "TransactWriteItems")
+    with pytest.raises(Crash):
+        world.run(CONTROL, second, document=_limit(1))
+    world.run(CONTROL, third, document=_limit(1), owner="worker-2")
+    world.run(CONTROL, second, document=_limit(1), owner="worker-3", redelivered=True)
+    held = [(each["resource"], each["announce"]) for each in world.records() if each.get("outcome") == "HELD"]
+    assert held == [(third.resource.arn, False), (second.resource.arn, True)]
 
 
 def test_window_rolls_before_the_limit_is_hit(world: World) -> None:

@@ -246,3 +246,58 @@ def test_critical_finding_held_by_a_full_blast_radius_is_announced(world: World)
     arns = [instance(f"orders-{number}", PubliclyAccessible=True) for number in range(3)]
     assert [_look(world, RDS, arn) for arn in arns] == ["REMEDIATED", "HELD", "HELD"]
     assert [record["announce"] for record in world.records() if record.get("outcome") == "HELD"] == [True, True]
+
+
+def test_new_resource_of_a_held_name_is_not_the_one_that_was_held(world: World) -> None:
+    """If this fails, a database that is made public under the name of one that a person undid stays unsaid 30 days."""
+    arn = instance(PubliclyAccessible=True)
+    _undone(world, RDS, arn)
+    outcomes = [_look(world, RDS, arn)]
+    client("rds").delete_db_instance(DBInstanceIdentifier="orders", SkipFinalSnapshot=True)
+    outcomes.append(_look(world, RDS, arn))
+    instance(PubliclyAccessible=True)
+    outcomes += [_look(world, RDS, arn, creates=True), _look(world, RDS, arn)]
+    assert outcomes == ["SKIPPED", "GONE", "ANNOUNCED", "SKIPPED"]
+    assert world.records()[-1]["announce"]
+
+
+@pytest.mark.parametrize("kind", [HoldKind.APPROVAL, HoldKind.FREEZE, HoldKind.TUG_OF_WAR, HoldKind.BLAST_RADIUS])
+def test_critical_finding_of_a_new_resource_is_decided_about_anew(kind: HoldKind) -> None:
+    """If this fails, a hold hides a critical finding of a new resource, or what comes and goes rings each time."""
+    later = Cause("cloudtrail", "event", "CreateKey", (NOW + timedelta(minutes=1)).isoformat())
+    before = Cause("cloudtrail", "event", "CreateKey", (NOW - timedelta(minutes=1)).isoformat())
+    item = _item(kind, ("f",))
+    assert _bearing(item, RDS, cause=later, creates=True) is Bearing.NONE
+    assert _bearing(item, RDS, cause=before, creates=True) is not Bearing.NONE
+    assert _bearing(item, cause=later, creates=True) is not Bearing.NONE
+
+
+def test_what_an_undo_put_back_is_not_new_because_its_rules_have_new_ids(world: World) -> None:
+    """If this fails, the first harmless rule after an undo is announced as a hole that nobody has decided about."""
+    arn = security_group(permission(ANY))
+    _undone(world, INGRESS, arn)
+    assert _opened(world, arn, permission("10.0.0.0/8", 443)) == "SKIPPED"
+    assert _opened(world, arn, permission(ANY, 3389)) == "ANNOUNCED"
+
+
+def test_critical_finding_that_meets_a_hold_placed_just_now_is_announced(world: World) -> None:
+    """If this fails, a public database is silent where a person decides about the resource in the same moment."""
+    world.now = world.now.replace(minute=0, second=0)
+    radius = {"mode": "enforce", "blast_radius": {"limit": 1, "window_seconds": 3600}}
+    world.document = {"schema_version": 1, "controls": {RDS: radius}}
+    arns = [instance(f"orders-{number}", PubliclyAccessible=True) for number in range(2)]
+    assert _look(world, RDS, arns[0]) == "REMEDIATED"
+
+    def meanwhile(_: object) -> None:
+        world.wire._plans.clear()
+        until = int((world.now + timedelta(days=30)).timestamp())
+        client("dynamodb").update_item(
+            TableName="state",
+            Key={"pk": {"S": f"{RDS}#{arns[1]}"}},
+            UpdateExpression="SET hold_until = :until, hold_kind = :kind, hold_findings = :others",
+            ExpressionAttributeValues={":until": {"N": str(until)}, ":kind": {"S": "person"}, ":others": {"L": []}},
+        )
+
+    world.wire.when("dynamodb", "UpdateItem", meanwhile)
+    assert _look(world, RDS, arns[1]) == "ANNOUNCED"
+    assert world.state(RDS, arns[1]).hold_kind == HoldKind.PERSON

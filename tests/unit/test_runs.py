@@ -107,6 +107,14 @@ def test_an_invented_run_changes_nothing(world: World, ask: Ask, key: str, inven
     assert (world.records(), rotates(key)) == ([], False)
 
 
+@pytest.mark.parametrize("text", ["none", "\N{GREEK SMALL LETTER ALPHA}" * 1024])
+def test_a_text_that_is_no_id_is_not_asked_of_the_table(world: World, ask: Ask, key: str, text: str) -> None:
+    """If this fails, a long text ends in a crash: DynamoDB takes no key of more than 2,048 bytes."""
+    world.wire.calls.clear()
+    assert "there is no run" in act(ask, key, text)["error"]
+    assert world.wire.names() == []
+
+
 def test_an_ended_run_changes_nothing_and_ends_once(world: World, ask: Ask, key: str) -> None:
     """If this fails, whoever stops a run does not stop it, or its chain forks."""
     run = opened(ask, CONTROL)
@@ -204,7 +212,7 @@ def test_an_allowance_is_never_exceeded(world: World, ask: Ask) -> None:
     outcomes = [each["outcome"] for each in results]
     assert (outcomes.count("REMEDIATED"), outcomes.count("SKIPPED")) == (2, 2)
     assert {each["reason"] for each in results if each["outcome"] == "SKIPPED"} == {
-        f"run {run} has changed 2 resources, as many as it may"
+        f"run {run} has begun 2 changes, as many as it may"
     }
     assert [rotates(arn) for arn in weak] == [True, True, False]
     assert world.chains() == 3

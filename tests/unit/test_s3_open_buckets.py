@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evenkeel.aws import Aws
+from evenkeel.errors import ApprovalRefusedError
 from evenkeel.registry import all_controls
 from evenkeel.telling import MOST
+from evenkeel.undo import Undoer
 from tests.making.s3 import obeying_bucket
+from tests.unit.deciding import BOB
 from tests.unit.s3_running import BLOCK, run
 from tests.world import ACCOUNT, client, request
 
@@ -54,9 +58,29 @@ def test_open_bucket_is_another_finding_than_one_that_may_be(world: World) -> No
     run(world, BLOCK, arn)
     client("s3").put_bucket_acl(Bucket="orders-open", ACL="public-read")
     run(world, BLOCK, arn)
-    essence = all_controls()[BLOCK].essence
-    before, after = (essence(record["before"]) for record in world.records())
+    before, after = (record["fingerprint"] for record in world.records())
     assert before != after
+
+
+def test_undo_sets_the_block_back_whatever_was_closed_meanwhile(world: World) -> None:
+    """If this fails, an undo of a bucket whose owner took its grants back ends as if it did not show."""
+    arn = _obeying("public-read")
+    repaired = run(world, BLOCK, arn, parameters={"spare_public": False})
+    assert repaired.outcome == "REMEDIATED"
+    client("s3").put_bucket_acl(Bucket="orders-open", ACL="private")
+    undoer = Undoer(Aws(client), world.ledger("undo"), BOB, 400, world.clock, world.sleep)
+    assert undoer.run(all_controls()[BLOCK], arn, repaired.record_id).outcome == "UNDONE"
+
+
+def test_approval_is_of_the_finding_that_was_looked_at(world: World, people: None) -> None:
+    """If this fails, who approved closing a private bucket has one closed that serves strangers by now."""
+    arn, given = _obeying("private"), {"mode": "approve", "parameters": {"spare_public": False}}
+    waits = run(world, BLOCK, arn, **given)
+    assert waits.outcome == "AWAITING"
+    client("s3").put_bucket_acl(Bucket="orders-open", ACL="public-read")
+    world.document = {"schema_version": 1, "controls": {BLOCK: given}}
+    with pytest.raises(ApprovalRefusedError, match="it changed since record"):
+        world.decide({"approve": waits.record_id, "resource": arn}, BOB)
 
 
 def test_grants_that_the_block_ignores_are_not_asked_for(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -237,3 +238,21 @@ def test_mark_of_a_weakening_call_survives_the_queue(world: World) -> None:
     del encoded["request"]["weakens"]
     older: Request = events.decode(encoded, controls, PLACE)
     assert not older.weakens
+
+
+def test_finding_that_was_repaired_and_comes_back_is_announced(world: World) -> None:
+    """If this fails, a bucket that Evenkeel closed after its policy went is made public again within a day unseen."""
+    arn = open_bucket()
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{arn}/*"}
+    policy, outcomes = json.dumps({"Version": "2012-10-17", "Statement": [statement]}), []
+    for change in (
+        lambda s3: s3.put_bucket_policy(Bucket="orders-open", Policy=policy),
+        lambda s3: s3.delete_bucket_policy(Bucket="orders-open"),
+        lambda s3: s3.delete_public_access_block(Bucket="orders-open"),
+    ):
+        change(client("s3"))
+        outcomes.append(_look(world, BLOCK, arn))
+    client("s3").delete_public_access_block(Bucket="orders-open")
+    client("s3").put_bucket_policy(Bucket="orders-open", Policy=policy)
+    outcomes.append(_look(world, BLOCK, arn, "PutBucketPolicy"))
+    assert outcomes == ["ANNOUNCED", "REMEDIATED", "REMEDIATED", "ANNOUNCED"]

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from evenkeel import due, marks, records
 from evenkeel.counters import Counters
 from evenkeel.errors import LeaseHeldError, StaleStateError, code
+from evenkeel.model import Outcome
 from evenkeel.state import StateItem, unwire, wire
 
 if TYPE_CHECKING:
@@ -158,10 +159,12 @@ class Ledger:
         changes: dict[str, Any] = {"rounds": list(rounds)} if rounds else {}
         if not keep_open:
             gone = (*gone, "plan", "plan_digest", "planned_at", *due.KEYS)
+        if record["outcome"] == Outcome.REMEDIATED:  # compliant: what was announced before is news when it comes again
+            gone = (*gone, *marks.ANNOUNCEMENT)
         if left:
             changes |= marks.announcement(sealed, self._clock(), left)
-        if hold:
-            changes |= marks.hold(sealed, *hold, self._clock())
+        if hold:  # what the person left is what they decided about, whatever ids AWS gave it
+            changes |= marks.hold(sealed, *hold, self._clock()) | marks.found_in(sealed["after"])
         elif unhold:
             gone = (*gone, *marks.HOLD)
         gone = tuple(name for name in gone if name not in changes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONTROL_HOLD = timedelta(days=1)
 """How long a control that reached its blast radius changes nothing, unless people release it."""
 _ATTEMPTS = 5
-_HELD = ("held_until", "held_at", "held_limit", "held_changes", "held_window_seconds")
+_HELD = ("held_until", "held_at", "held_by", "held_limit", "held_changes", "held_window_seconds")
 _FREE = "(attribute_not_exists(held_until) OR held_until < :now OR held_changes < :limit)"
 
 
@@ -40,7 +40,7 @@ class Counted:
     window_seconds: int = 0
 
     @classmethod
-    def of(cls, item: dict[str, Any], *, first: bool = False) -> Counted:
+    def of(cls, item: dict[str, Any], *, first: bool) -> Counted:
         """Return the hold that a counter's item has."""
         noted = {
             name: int(item[f"held_{name}"]) for name in ("limit", "changes", "window_seconds") if "held_at" in item
@@ -58,10 +58,11 @@ class Counters:
         self._table = table
         self._clock = clock
 
-    def count(self, name: str, radius: Radius, *, look_only: bool = False) -> Counted:
+    def count(self, name: str, radius: Radius, owner: str = "", *, look_only: bool = False) -> Counted:
         """Count one more change against the blast radius of ``name`` (control and account).
 
-        ``look_only`` counts nothing and only says whether the control is held.
+        ``look_only`` counts nothing and only says whether the control is held. ``owner`` is whose change it is: asked
+        again, whoever hit the limit hears that again, so that a crash before it was told does not silence it.
 
         The item holds the window, its count and, once the limit is hit, until when the control is held and after how
         many changes; so the one conditional update that counts is also the look at the hold. A limit above that number
@@ -71,7 +72,8 @@ class Counters:
         moment = int(now.timestamp())
         if look_only:
             item = self._read(f"radius#{name}")
-            return Counted.of(item) if _is_held(item, moment, radius.limit) else Counted()
+            held = _is_held(item, moment, radius.limit)
+            return Counted.of(item, first=_is_by(item, owner)) if held else Counted()
         window = moment - moment % radius.window_seconds
         expires = moment + int(CONTROL_HOLD.total_seconds()) + 2 * radius.window_seconds
         common = {":now": moment, ":expires": expires, ":limit": radius.limit}
@@ -87,7 +89,7 @@ class Counters:
             if old is None:
                 return Counted()
             if _is_held(old, moment, radius.limit):
-                return Counted.of(old)
+                return Counted.of(old, first=_is_by(old, owner))
             if old.get("window", 0) < window:
                 begin = "SET #window = :window, #count = :one, expires_at = :expires"
                 fresh = f"#window < :window AND {_FREE}"
@@ -100,6 +102,7 @@ class Counters:
             hold = {
                 "held_until": int((now + CONTROL_HOLD).timestamp()),
                 "held_at": moment,
+                "held_by": owner,
                 "held_limit": radius.limit,
                 "held_changes": old["count"],
                 "held_window_seconds": radius.window_seconds,
@@ -121,6 +124,10 @@ class Counters:
         values = {":zero": 0, ":one": 1, ":limit": limit, ":expires": int(expires_at.timestamp())}
         change = "SET #count = if_not_exists(#count, :zero) + :one, expires_at = :expires"
         return self._update(name, change, "attribute_not_exists(#count) OR #count < :limit", values) is None
+
+    def give_back(self, name: str) -> None:
+        """Give back one that was taken."""
+        self._update(name, "SET #count = #count - :one", "#count >= :one", {":one": 1})
 
     def first_today(self, name: str, owner: str) -> bool:
         """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
@@ -181,6 +188,11 @@ class Counters:
                 raise
             return unwire(error.response.get("Item", {}))  # type: ignore[arg-type] # the modelled shape lacks it
         return None
+
+
+def _is_by(item: dict[str, Any], owner: str) -> bool:
+    """Return whether it was ``owner`` who hit the limit; an earlier version does not note who."""
+    return bool(owner) and item.get("held_by") == owner
 
 
 def _is_held(item: dict[str, Any], moment: int, limit: int) -> bool:

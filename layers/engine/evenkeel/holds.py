@@ -49,18 +49,22 @@ class Bearing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A hold to be placed. ``others`` are the findings that it is about besides the one of its record."""
+    """A hold to be placed. ``others`` are the findings that it is about besides the one of its record.
+
+    ``critical`` says that one of them is critical, whatever the control's others are.
+    """
 
     kind: HoldKind
     until: datetime
     others: tuple[str, ...] = ()
+    critical: bool = False
 
 
-def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime) -> Placed:
+def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime, *, critical: bool) -> Placed:
     """Return a hold that goes on being about the findings of the one of its kind that is in force."""
-    goes_on = item.hold_kind == kind and item.held(now)
+    goes_on = item.hold_kind == kind and bool(item.held(now))
     others = (item.hold_findings or ()) if goes_on else ()
-    return Placed(kind, until, others[1 - MOST_FINDINGS :])
+    return Placed(kind, until, others[1 - MOST_FINDINGS :], critical or (goes_on and item.hold_critical))
 
 
 def bearing(item: StateItem, record: Record, control: Control, request: Request, now: datetime) -> Bearing:
@@ -73,9 +77,11 @@ def bearing(item: StateItem, record: Record, control: Control, request: Request,
     if item.hold_findings is None or not item.hold_kind:
         return Bearing.OTHER if record["severity"] == Severity.CRITICAL else Bearing.HELD
     same = record["fingerprint"] in item.hold_findings
+    # A new resource of the name is not the one that was held; one that comes and goes all day is no alert each time.
+    new = request.creates and record["severity"] == Severity.CRITICAL
+    anew = (request.weakens or new) and made_again(item, record, request, now, has_ids=control.state_has_ids)
     if item.hold_kind == HoldKind.PERSON:
-        weakened = request.weakens and made_again(item, record, request, now, has_ids=control.state_has_ids)
-        return Bearing.HELD if same and not weakened else Bearing.OTHER
-    if not same:
+        return Bearing.HELD if same and not anew else Bearing.OTHER
+    if not same or (new and anew):
         return Bearing.NONE
     return Bearing.COUNTED if item.hold_kind == HoldKind.BLAST_RADIUS else Bearing.HELD

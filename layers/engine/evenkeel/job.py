@@ -141,8 +141,9 @@ class Job:
                 f"{self.arn}: record {record['record_id']} was too large to keep whole; reject it"
             )
         calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
-        essence = self.control.essence
+        essence, found = self.control.essence, fingerprint(self.control, state, finding)
         same = records.digest(essence(state)) == records.digest(essence(record["before"]))
+        same = same and record.get("fingerprint", found) == found
         if not same or records.digest(calls) != records.digest(record["calls"]):
             raise ApprovalRefusedError(f"{self.arn}: it changed since record {record['record_id']}; reject that one")
         return Apply()

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.holds import Placed
-    from evenkeel.model import Request
+    from evenkeel.model import Request, State
     from evenkeel.records import Record
 
 
-HOLD = ("hold_until", "hold_at", "hold_kind", "hold_findings", "hold_reason", "hold_record", "held_request")
+HOLD = (
+    *("hold_until", "hold_at", "hold_kind", "hold_critical", "hold_findings", "hold_reason", "hold_record"),
+    "held_request",
+)
 """The attributes of a hold."""
 ANNOUNCEMENT = ("announced", "announced_at", "announced_state", "announced_event", "announced_record")
 """The attributes that say what was announced last."""
@@ -29,6 +32,7 @@ def bare_hold(sealed: Record, placed: Placed, reason: str, now: datetime) -> dic
         "hold_until": int(placed.until.timestamp()),
         "hold_at": int(now.timestamp()),
         "hold_kind": str(placed.kind),
+        "hold_critical": placed.critical,
         "hold_reason": reason,
         "hold_record": sealed["record_id"],
         **({"hold_findings": [each for each in placed.others if each != own] + [own]} if own else {}),
@@ -41,12 +45,17 @@ def hold(sealed: Record, placed: Placed, request: Request, now: datetime) -> dic
     return bare_hold(sealed, placed, sealed["detail"], now) | kept
 
 
+def found_in(state: State | None) -> dict[str, Any]:
+    """Return the attribute that says which state people were told of last."""
+    return {"announced_state": records.digest(state)}
+
+
 def announcement(sealed: Record, now: datetime, found: str = "") -> dict[str, Any]:
     """Return the attributes that say what was announced last, and when: a record's finding, or what it left."""
     return {
         "announced": found or sealed.get("fingerprint", ""),
         "announced_at": int(now.timestamp()),
-        "announced_state": records.digest(sealed["after"] if found else sealed["before"]),
+        **found_in(sealed["after"] if found else sealed["before"]),
         "announced_event": sealed["cause"]["event_id"],
         "announced_record": sealed["record_id"],
     }

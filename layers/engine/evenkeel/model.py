@@ -87,7 +87,7 @@ class Outcome(StrEnum):
     OPENED = "OPENED"
     """About a run: a person proved who they are; its changes have records of their own."""
     ENDED = "ENDED"
-    """About a run: a person ended it; nothing more is changed in its name."""
+    """About a run: a person ended it; nothing begins in its name any more, only what is in the queue still comes."""
 
     COMPLIANT = "COMPLIANT"
     """The resource is as the control wants it."""

@@ -207,8 +207,6 @@ class Pipeline:
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
                 raise StaleStateError(f"{job.arn}: repaired since it was looked at")
         decision = self._under_hold(job, record, item, decision)
-        if isinstance(decision, policy.Skip):
-            return Result(job.request, Outcome.SKIPPED, decision.reason)
         return (yield from self._do(job, record, item, finding, decision))
 
     def _bearing(self, job: Job, record: Record, item: StateItem) -> Bearing:
@@ -230,20 +228,27 @@ class Pipeline:
         self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: policy.Decision
     ) -> Steps[Result]:
         """Do as decided; what would go too far is held instead."""
-        if isinstance(decision, policy.AwaitApproval | policy.Hold):
-            return self._teller.hold(job, record, item, decision)
         if not (isinstance(decision, policy.Apply) and finding.change):
-            return self._teller.announce(job, record, item, decision)
+            return self._left(job, record, item, decision)
         try:
             return (yield from self._repairer.repair(job, record, finding.change, item))
         except AllowanceSpentError as error:
-            return Result(job.request, Outcome.SKIPPED, str(error))
+            decision = policy.Skip(str(error))
+            if item.held_request and not item.held(self._clock()):  # it was kept: nobody waits for the answer
+                decision, item = policy.Announce(str(error)), replace(item, announced="")
         except TooMuchError as error:
-            item = self._ledger.state(job.control.id, job.arn)
-            if self._bearing(job, record, item) is not Bearing.NONE:  # by whoever was faster, or since the radius holds
-                return Result(job.request, Outcome.SKIPPED, item.held(self._clock()))
+            item = self._ledger.state(job.control.id, job.arn)  # held by whoever was faster, or since the radius holds
             hold = policy.Hold(str(error), error.until, error.kind, critical=error.critical)
-            return self._teller.hold(job, record, item, hold)
+            decision = self._under_hold(job, record, item, hold)
+        return self._left(job, record, item, decision)
+
+    def _left(self, job: Job, record: Record, item: StateItem, decision: policy.Decision) -> Result:
+        """Leave the resource as it is, and say so as decided."""
+        if isinstance(decision, policy.Skip):
+            return Result(job.request, Outcome.SKIPPED, decision.reason)
+        if isinstance(decision, policy.AwaitApproval | policy.Hold):
+            return self._teller.hold(job, record, item, decision)
+        return self._teller.announce(job, record, item, decision)
 
     def _unreadable(self, job: Job, error: Exception) -> Result:
         """Judge a read that AWS refused."""

@@ -30,8 +30,8 @@ VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
 """Seconds to wait before each look after a change; about ten in all, then the proof is left to a later request."""
 VERIFY_WITHIN = timedelta(minutes=15)
 """How long AWS may take to show a change before it counts as not having held."""
-ALLOWANCE_KEPT = timedelta(days=2)
-"""How long a run's count is kept: longer than a run is open and its requests may return."""
+ALLOWANCE_KEPT = timedelta(days=62)
+"""How long a run's count is kept: longer than a run is open and a freeze may hold its requests."""
 _CLIENT_LENGTH = 60  # what follows in a user agent is the client's libraries; the records keep it whole
 _PROOF_ATTEMPT = 4  # a proof that is late comes late: begin at this attempt's delay (32 s)
 
@@ -141,7 +141,7 @@ class Repairer:
         return {"sent_with": last["sent_with"]} if last and "sent_with" in last else {}
 
     def _plan(self, job: Job, finding: Record, item: StateItem) -> Record:
-        """Return the PLANNED record to act under: an open one for the same calls, or a new one.
+        """Return the PLANNED record to act under: an open one for the same calls, or a new one that is counted.
 
         ``hash`` of what is returned is the chain's head, whichever record that is.
         """
@@ -153,16 +153,22 @@ class Repairer:
             detail = "interrupted; the resource needs another change by now"
             ended = job.outcome(open_plan, Outcome.FAILED, detail, now=self._clock(), announce=False)
             item = replace(item, head=self._ledger.close(item.head, ended)["hash"])
-        self._refuse_too_much(job, item, finding["fingerprint"])
-        return self._ledger.plan(records.planned(finding, self._clock()), item)
+        if job.released:  # who releases one resource lets it be changed
+            return self._ledger.plan(records.planned(finding, self._clock()), item)
+        self._refuse_tug_of_war(job, item, finding["fingerprint"])
+        self._take(job)
+        try:
+            self._count(job, item)
+            return self._ledger.plan(records.planned(finding, self._clock()), item)
+        except EvenkeelError:  # nothing is changed
+            if job.request.allowance:
+                self._ledger.counters.give_back(f"run#{job.request.run}")
+            raise
 
-    def _refuse_too_much(self, job: Job, item: StateItem, found: str) -> None:
-        """Raise where another change would go too far; else count it. Who releases one resource lets it be changed."""
-        if job.released:
-            return
+    def _refuse_tug_of_war(self, job: Job, item: StateItem, found: str) -> None:
+        """Raise where somebody keeps setting it back."""
         now = self._clock()
-        rounds = item.recent_rounds(now)
-        tug = policy.tug_of_war(rounds, found)
+        tug = policy.tug_of_war(item.recent_rounds(now), found)
         if tug and job.control.yields and not job.approval:
             told = "; ".join(_side(each["principal"], each["event"], each["client"]) for each in tug)
             actor, event = job.request.actor, job.request.cause.event_name
@@ -171,13 +177,21 @@ class Repairer:
                 f"{_side(actor.principal, event, actor.user_agent[:_CLIENT_LENGTH])}; before: {told}"
             )
             raise TooMuchError(message, now + policy.TUG_HOLD, HoldKind.TUG_OF_WAR, critical=True)
+
+    def _take(self, job: Job) -> None:
+        """Take one of the changes that the run may make, if it has a limit; raise where none is left."""
         run, allowance = job.request.run, job.request.allowance
-        if allowance and not self._ledger.counters.take(f"run#{run}", allowance, now + ALLOWANCE_KEPT):
-            raise AllowanceSpentError(f"run {run} has changed {allowance:,} resources, as many as it may")
+        if allowance and not self._ledger.counters.take(f"run#{run}", allowance, self._clock() + ALLOWANCE_KEPT):
+            changes = f"{allowance:,} change{'' if allowance == 1 else 's'}"
+            raise AllowanceSpentError(f"run {run} has begun {changes}, as many as it may")
+
+    def _count(self, job: Job, item: StateItem) -> None:
+        """Count one more change; raise where the blast radius is reached."""
+        now = self._clock()
         since = (now.timestamp() - job.settings.radius.window_seconds) * 1000
         # The radius is about resources, not about calls: one that is counted in this window is not counted again.
-        again = any(each["at"] >= since for each in rounds)
-        counted = self._ledger.counters.count(job.per_account, job.settings.radius, look_only=again)
+        again = any(each["at"] >= since for each in item.recent_rounds(now))
+        counted = self._ledger.counters.count(job.per_account, job.settings.radius, job.arn, look_only=again)
         if counted.held_until:
             message = self._radius_reached(job, counted)
             raise TooMuchError(message, counted.held_until, HoldKind.BLAST_RADIUS, critical=counted.first)

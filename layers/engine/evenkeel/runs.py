@@ -143,6 +143,8 @@ class Runs:
         Raises:
             RunRefusedError: there is none of this id, it was ended, its time is over, or its record was changed.
         """
+        if not _ID.fullmatch(run_id):  # a text of any length would be asked of DynamoDB as a key
+            raise RunRefusedError(f"there is no run {run_id[:40]!r} of stack {self._environment.stack}")
         return self._opened(run_id, self._ledger.state(RUN.id, self._arn(run_id)))
 
     def must_be_open(self, run: Run) -> None:

@@ -48,7 +48,7 @@ class StateItem:
     announced_at: int = 0
     """Seconds since 1970."""
     announced_state: str = ""
-    """Digest of the state that it was found in."""
+    """Digest of the state that people were told of last: in that announcement, or by a later undo."""
     announced_event: str = ""
     """Id of the event that it was announced for."""
     announced_record: str = ""
@@ -59,6 +59,8 @@ class StateItem:
     """Seconds since 1970: when it was placed."""
     hold_kind: str = ""
     """A :class:`evenkeel.holds.HoldKind`; empty in items of earlier versions."""
+    hold_critical: bool = False
+    """One of the findings that the hold is about is critical."""
     hold_findings: tuple[str, ...] | None = None
     """Fingerprints of the findings that the hold is about; None where that is not known."""
     hold_reason: str = ""

@@ -66,8 +66,8 @@ class Teller:
         item = self._ledger.state(job.control.id, job.arn)
         if item.announced_at > looked_at.timestamp():
             return result  # somebody saw it later, and not compliant
-        person_or_critical = item.hold_kind == HoldKind.PERSON or job.control.severity is Severity.CRITICAL
-        hold_too = bool(item.hold_findings) and person_or_critical
+        critical = item.hold_critical or job.control.severity is Severity.CRITICAL
+        hold_too = bool(item.hold_findings) and (item.hold_kind == HoldKind.PERSON or critical)
         if item.announced or hold_too:
             self._ledger.forget(job.control.id, job.arn, item, hold_too=hold_too)
         return result
@@ -83,7 +83,7 @@ class Teller:
         told, detail = self._enough(job, decision.reason, record["severity"])
         before = record["before"]
         ended = job.outcome(record, Outcome.ANNOUNCED, detail, now=self._clock(), after=before, announce=told)
-        sealed = self._ledger.announce(ended, item, _still_held(job, item, record) if held else None)
+        sealed = self._ledger.announce(ended, item, _still_held(item, record) if held else None)
         return job.ended(Outcome.ANNOUNCED, reason, sealed)
 
     def _announced_before(self, job: Job, item: StateItem, record: Record, reason: str) -> Result:
@@ -99,12 +99,13 @@ class Teller:
         item = self._without_plan(job, item, decision.reason)
         asks = isinstance(decision, policy.AwaitApproval)
         outcome = Outcome.AWAITING if asks else Outcome.HELD
-        critical = isinstance(decision, policy.Hold) and decision.critical
-        found = {**record, "severity": str(Severity.CRITICAL)} if critical else record
-        told, before = asks or critical or job.control.severity is Severity.CRITICAL, record["before"]
+        wakes = isinstance(decision, policy.Hold) and decision.critical
+        found = {**record, "severity": str(Severity.CRITICAL)} if wakes else record
+        critical, before = record["severity"] == Severity.CRITICAL, record["before"]
+        told = asks or wakes or critical
         ended = job.outcome(found, outcome, decision.reason, now=self._clock(), after=before, announce=told)
         kind = HoldKind.APPROVAL if isinstance(decision, policy.AwaitApproval) else decision.kind
-        placed = holds.renewed(item, kind, decision.until, self._clock())
+        placed = holds.renewed(item, kind, decision.until, self._clock(), critical=critical)
         sealed = self._ledger.hold(ended, item, placed, replace(job.request, attempt=1, first_seen=""))
         return job.ended(outcome, decision.reason, sealed)
 
@@ -147,9 +148,9 @@ class Teller:
         return self._ledger.counters.first_today(f"told#{job.per_account}", job.arn), more
 
 
-def _still_held(job: Job, item: StateItem, record: Record) -> tuple[str, ...]:
+def _still_held(item: StateItem, record: Record) -> tuple[str, ...]:
     """Return what a person's hold is about once a finding was announced under it: that one, too, if not critical."""
     known = item.hold_findings or ()
-    if job.control.severity is Severity.CRITICAL or record["fingerprint"] in known:
+    if record["severity"] == Severity.CRITICAL or record["fingerprint"] in known:
         return known
     return (*known, record["fingerprint"])[-holds.MOST_FINDINGS :]
