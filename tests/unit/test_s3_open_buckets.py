@@ -25,7 +25,7 @@ FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPu
 def _obeying(acl: str) -> str:
     """Make a bucket without a block that obeys its access control list; return its ARN."""
     arn = obeying_bucket()
-    client("s3").put_bucket_acl(Bucket="orders-open", ACL=acl)
+    client("s3").put_bucket_acl(Bucket="orders-acls", ACL=acl)
     return arn
 
 
@@ -56,7 +56,7 @@ def test_open_bucket_is_another_finding_than_one_that_may_be(world: World) -> No
     """If this fails, a bucket that somebody makes public hides behind the earlier alert."""
     arn = _obeying("private")
     run(world, BLOCK, arn)
-    client("s3").put_bucket_acl(Bucket="orders-open", ACL="public-read")
+    client("s3").put_bucket_acl(Bucket="orders-acls", ACL="public-read")
     run(world, BLOCK, arn)
     before, after = (record["fingerprint"] for record in world.records())
     assert before != after
@@ -67,7 +67,7 @@ def test_undo_sets_the_block_back_whatever_was_closed_meanwhile(world: World) ->
     arn = _obeying("public-read")
     repaired = run(world, BLOCK, arn, parameters={"spare_public": False})
     assert repaired.outcome == "REMEDIATED"
-    client("s3").put_bucket_acl(Bucket="orders-open", ACL="private")
+    client("s3").put_bucket_acl(Bucket="orders-acls", ACL="private")
     undoer = Undoer(Aws(client), world.ledger("undo"), BOB, 400, world.clock, world.sleep)
     assert undoer.run(all_controls()[BLOCK], arn, repaired.record_id).outcome == "UNDONE"
 
@@ -77,7 +77,7 @@ def test_approval_is_of_the_finding_that_was_looked_at(world: World, people: Non
     arn, given = _obeying("private"), {"mode": "approve", "parameters": {"spare_public": False}}
     waits = run(world, BLOCK, arn, **given)
     assert waits.outcome == "AWAITING"
-    client("s3").put_bucket_acl(Bucket="orders-open", ACL="public-read")
+    client("s3").put_bucket_acl(Bucket="orders-acls", ACL="public-read")
     world.document = {"schema_version": 1, "controls": {BLOCK: given}}
     with pytest.raises(ApprovalRefusedError, match="it changed since record"):
         world.decide({"approve": waits.record_id, "resource": arn}, BOB)
@@ -87,7 +87,7 @@ def test_grants_that_the_block_ignores_are_not_asked_for(world: World) -> None:
     """If this fails, a bucket is called open whose access control list has no effect."""
     arn = _obeying("public-read")
     block = {**dict.fromkeys(FLAGS, False), "IgnorePublicAcls": True}
-    client("s3").put_public_access_block(Bucket="orders-open", PublicAccessBlockConfiguration=block)
+    client("s3").put_public_access_block(Bucket="orders-acls", PublicAccessBlockConfiguration=block)
     assert run(world, BLOCK, arn).outcome == "ANNOUNCED"
     assert world.records()[0]["severity"] == "HIGH"
     assert "s3:GetBucketAcl" not in world.wire.names()
