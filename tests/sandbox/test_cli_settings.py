@@ -83,7 +83,7 @@ def test_a_raised_mode_says_which_announced_findings_wait(place: Place, tmp_path
     """If this fails, what was announced stays weak under `enforce`, and nobody knows that it waits for an event."""
     client = place.sandbox.client("rds", place.sandbox.admin())
     with reaching(lambda _: client):
-        arn = making.instance(PubliclyAccessible=True)
+        arn = making.instance("announced", PubliclyAccessible=True)
     place.outcome(arn, "ANNOUNCED", PUBLIC)
     path = written(tmp_path, f"schema_version: 1\nsettle_seconds: 2\ncontrols:\n  {PUBLIC}: {{mode: enforce}}\n")
     pushed = place.run("settings", "push", path, "--yes", "--at-once")
