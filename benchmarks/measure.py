@@ -173,8 +173,11 @@ def _slowed(place: Place, latency: float) -> Iterator[None]:
 
 
 def _told_apart(arn: str, other: str, state: Any, its_state: Any) -> dict[str, str]:
-    """Return what names one resource and its parts, and what names the same of another."""
-    pairs = [*zip(_texts(state), _texts(its_state), strict=True), (name_of(arn), name_of(other))]
+    """Return what names one resource and its parts, and what names the same of another.
+
+    A state may name neighbours at its end, of which the other has one more.
+    """
+    pairs = [*zip(_texts(state), _texts(its_state), strict=False), (name_of(arn), name_of(other))]
     return {mine: its for mine, its in pairs if mine and mine != its}
 
 

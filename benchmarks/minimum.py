@@ -29,7 +29,7 @@ class Minimum:
 
 _HOME = "is the bucket this account's, in this region"
 _TABLE: dict[str, Minimum] = {
-    "cloudtrail-logging": Minimum(proof=1, more=1, why="does the trail select management events"),
+    "cloudtrail-logging": Minimum(proof=1, more=2, why="does the trail select management events, and who else is heard"),
     "dynamodb-deletion-protection": Minimum(),
     "dynamodb-point-in-time-recovery": Minimum(),
     "ec2-ebs-default-encryption": Minimum(),

@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from inspect import signature
-from itertools import product
+from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import events
@@ -31,16 +31,22 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
 
 
+_TRAILS = count()
+
+
 def _stopped_trail(name: str) -> str:
-    """Make a trail that somebody stopped; return its ARN."""
+    """Make a trail that somebody stopped; return its ARN. Each pair begins without the trails of the pair before."""
+    if next(_TRAILS) % 2 == 0:
+        for trail in client("cloudtrail").describe_trails()["trailList"]:
+            client("cloudtrail").delete_trail(Name=trail["TrailARN"])
     arn: str = logging_trail(name)
     client("cloudtrail").stop_logging(Name=arn)
     return arn
 
 
 _USUAL: dict[str, Callable[..., str]] = {"cloudtrail-logging": _stopped_trail}
-"""Where what violates a control in the tests is not the usual case: of a trail that is deaf, too, all others are asked
-after, so that its calls grow with each round."""
+"""Where what violates a control in the tests is not the usual case: of a trail that is deaf or stopped, all others are
+asked after, so that its calls grow with each one that is there."""
 
 
 @dataclass(frozen=True)
