@@ -29,7 +29,9 @@ class Minimum:
 
 _HOME = "is the bucket this account's, in this region"
 _TABLE: dict[str, Minimum] = {
-    "cloudtrail-logging": Minimum(proof=1, more=2, why="does the trail select management events, and who else is heard"),
+    "cloudtrail-logging": Minimum(
+        proof=1, more=2, why="does the trail select management events, and who else is heard"
+    ),
     "dynamodb-deletion-protection": Minimum(),
     "dynamodb-point-in-time-recovery": Minimum(),
     "ec2-ebs-default-encryption": Minimum(),
@@ -41,7 +43,9 @@ _TABLE: dict[str, Minimum] = {
     "logs-group-retention": Minimum(proof=1),
     "rds-deletion-protection": Minimum(),
     "rds-public-access": Minimum(),
-    "s3-bucket-public-access-block": Minimum(proof=1, more=3, why=f"{_HOME}; who would be shut out: policy, ACLs"),
+    "s3-bucket-public-access-block": Minimum(
+        proof=1, more=4, why=f"{_HOME}; who would be shut out: policy, ownership; what the access control list opens"
+    ),
     "s3-tls-only-policy": Minimum(
         proof=1, more=4, why=f"{_HOME}; who else comes in: block, ACLs; the policy once more, right before it is put"
     ),
