@@ -28,7 +28,8 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
+_FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
+sys.path[:0] = [str(_FUNCTIONS / "controls"), str(_FUNCTIONS / "system")]
 
 
 class Context:

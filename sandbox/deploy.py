@@ -50,8 +50,9 @@ def deploy(
 ) -> Stack:
     """Create or update a stack from a SAM template and return it; raise DeployError with the stack's events."""
     bucket = f"evenkeel-artifacts-{sandbox.account}-{sandbox.region}"
-    packaged, artifacts = package.rewrite(template.load(path), path.parent, CACHE, bucket)
-    objects = {artifact.key: artifact.path.read_bytes() for artifact in artifacts}
+    packager = package.Packager(CACHE, bucket, f"{sandbox.endpoint}/{bucket}")
+    packaged = packager.rewrite(template.load(path), path.parent)
+    objects = {key: artifact.path.read_bytes() for key, artifact in packager.artifacts.items()}
     objects[f"{stack}.template"] = json.dumps(packaged).encode()
     _upload(sandbox.client("s3", session), bucket, sandbox.region, objects)
     client = sandbox.client("cloudformation", session)

@@ -1,26 +1,33 @@
-"""Package the stack's code as ``sam package`` would: zips in a bucket, local paths rewritten; cached by content."""
+"""Build and package a stack as ``sam build`` and ``sam package`` would: zips and nested templates in a bucket.
+
+A function is built by its folder's Makefile, as SAM does. All is cached by content.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
+import subprocess
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
+from sandbox.template import load
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sandbox.template import Template
 
 SKIPPED = ("__pycache__", ".pyc", ".dist-info/RECORD", ".mypy_cache", ".ruff_cache", ".DS_Store")
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-LOCAL_PATHS = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri",
-               "AWS::Serverless::Application": "Location"}  # fmt: skip
+FUNCTION, LAYER, NESTED = "AWS::Serverless::Function", "AWS::Serverless::LayerVersion", "AWS::Serverless::Application"
 
 
 class PackageError(RuntimeError):
@@ -29,7 +36,7 @@ class PackageError(RuntimeError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A zip, ready to upload; its name is derived from its content."""
+    """A file, ready to upload; its name is derived from its content."""
 
     path: Path
 
@@ -39,9 +46,19 @@ class Artifact:
         return self.path.name
 
 
-def function_zip(source: Path, cache: Path) -> Artifact:
-    """Zip a function's folder as it is."""
-    return _cached(dict(_tree(source, "")), cache, source.name)
+def function_zip(source: Path, name: str, cache: Path) -> Artifact:
+    """Build the function of a logical name by its folder's Makefile, and zip what came of it."""
+    known = cache / f"{name}-built-{_digest(_contents(dict(_tree(source, ''))))}"
+    if known.exists():
+        return Artifact(cache / known.read_text(encoding="utf-8"))
+    with TemporaryDirectory() as folder:
+        command = ["make", "--silent", "-C", str(source), f"build-{name}", f"ARTIFACTS_DIR={folder}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603 - the repository's own Makefile
+        if done.returncode:
+            raise PackageError(f"{name} cannot be built from {source}: {done.stderr.strip()}")
+        built = _cached(dict(_tree(Path(folder), "")), cache, name)
+    known.write_text(built.key, encoding="utf-8")
+    return built
 
 
 def layer_zip(source: Path, cache: Path) -> Artifact:
@@ -97,15 +114,29 @@ def _distribution_files(installed: Distribution) -> dict[str, Path]:
 
 
 def _cached(files: dict[str, Path], cache: Path, label: str) -> Artifact:
+    contents = _contents(files)
+    return _kept(cache / f"{label}-{_digest(contents)}.zip", lambda: _zip(contents))
+
+
+def _contents(files: dict[str, Path]) -> dict[str, bytes]:
+    return {name: files[name].read_bytes() for name in sorted(files)}
+
+
+def _digest(contents: dict[str, bytes]) -> str:
     digest = hashlib.sha256()
-    contents = {name: files[name].read_bytes() for name in sorted(files)}
     for name, content in contents.items():
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{label}-{digest.hexdigest()[:20]}.zip"
+    return digest.hexdigest()[:20]
+
+
+def _kept(path: Path, make: Callable[[], bytes]) -> Artifact:
+    """Return the cached file, made first where it is missing; several processes may do so at once."""
     if not path.exists():
-        path.write_bytes(_zip(contents))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, delete=False) as half:
+            half.write(make())
+        Path(half.name).replace(path)
     return Artifact(path)
 
 
@@ -120,34 +151,44 @@ def _zip(contents: dict[str, bytes]) -> bytes:
     return target.getvalue()
 
 
-def rewrite(template: Template, root: Path, cache: Path, bucket: str) -> tuple[Template, list[Artifact]]:
-    """Return the template with its local paths as ``s3://`` URIs, and the artifacts to upload."""
-    artifacts: dict[Path, Artifact] = {}
+@dataclass
+class Packager:
+    """Rewrites templates: local paths become places in a bucket, and ``artifacts`` is what to upload there."""
 
-    def uri(local: str, *, layer: bool) -> str:
-        source = (root / local).resolve()
-        if source not in artifacts:
-            artifacts[source] = layer_zip(source, cache) if layer else function_zip(source, cache)
-        return f"s3://{bucket}/{artifacts[source].key}"
+    cache: Path
+    bucket: str
+    url: str
+    """Of the bucket, for nested templates: CloudFormation takes no ``s3://`` for them."""
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
 
-    changed = {**template}
-    common = template.get("Globals", {}).get("Function", {})
-    if _local(common.get("CodeUri")):
-        function = {**common, "CodeUri": uri(common["CodeUri"], layer=False)}
-        changed["Globals"] = {**template["Globals"], "Function": function}
-    changed["Resources"] = {name: _resource(each, uri) for name, each in template["Resources"].items()}
-    return changed, list(artifacts.values())
+    def rewrite(self, template: Template, root: Path) -> Template:
+        """Return a template whose local paths, relative to ``root``, are places in the bucket."""
+        code = template.get("Globals", {}).get("Function", {}).get("CodeUri")
+        resources = {name: self._resource(name, each, root, code) for name, each in template["Resources"].items()}
+        return {**template, "Resources": resources}
+
+    def _resource(self, name: str, resource: dict[str, Any], root: Path, code: Any) -> dict[str, Any]:
+        properties = resource.get("Properties", {})
+        kind = resource["Type"]
+        if kind == FUNCTION and _local(properties.get("CodeUri", code)):
+            built = function_zip((root / properties.get("CodeUri", code)).resolve(), name, self.cache)
+            changed = {"CodeUri": self._uri(built)}
+        elif kind == LAYER and _local(properties.get("ContentUri")):
+            changed = {"ContentUri": self._uri(layer_zip((root / properties["ContentUri"]).resolve(), self.cache))}
+        elif kind == NESTED and _local(properties.get("Location")):
+            path = (root / properties["Location"]).resolve()
+            text = json.dumps(self.rewrite(load(path), path.parent)).encode()
+            nested = _kept(self.cache / f"{_digest({path.name: text})}.template", lambda: text)
+            self._uri(nested)
+            changed = {"Location": f"{self.url}/{nested.key}"}
+        else:
+            return resource
+        return {**resource, "Properties": {**properties, **changed}}
+
+    def _uri(self, artifact: Artifact) -> str:
+        self.artifacts[artifact.key] = artifact
+        return f"s3://{self.bucket}/{artifact.key}"
 
 
 def _local(value: Any) -> bool:
     return isinstance(value, str) and "://" not in value
-
-
-def _resource(resource: dict[str, Any], uri: Any) -> dict[str, Any]:
-    kind = resource["Type"]
-    name = LOCAL_PATHS.get(kind, "")
-    properties = resource.get("Properties", {})
-    if not _local(properties.get(name)):
-        return resource
-    place = uri(properties[name], layer=kind == "AWS::Serverless::LayerVersion")
-    return {**resource, "Properties": {**properties, name: place}}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 ROOT = Path(__file__).resolve().parents[1]
-for _folder in ("functions", "layers/engine", "cli"):
+for _folder in ("functions/controls", "layers/engine", "cli"):
     sys.path.insert(0, str(ROOT / _folder))
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above

@@ -75,7 +75,7 @@ pytest.Item._nodeid = property(lambda item: item.nodeid)
 
 def _packages() -> dict[str, Path]:
     """Return every package that is copied, by its import name."""
-    functions = {path.parent.name: path.parent for path in sorted((ROOT / "functions").glob("*/__init__.py"))}
+    functions = {path.parent.name: path.parent for path in sorted((ROOT / "functions").glob("*/*/__init__.py"))}
     return {"evenkeel": ROOT / "layers" / "engine" / "evenkeel", **functions}
 
 
@@ -83,7 +83,7 @@ def _controls() -> list[str]:
     """Return the files of the controls and what they share."""
     found = [
         path
-        for handler in sorted((ROOT / "functions").glob("*/handler.py"))
+        for handler in sorted((ROOT / "functions" / "controls").glob("*/handler.py"))
         for path in sorted(handler.parent.glob("*.py"))
         if "evenkeel.remediator" in handler.read_text() and path.name not in {"handler.py", "__init__.py"}
     ]
@@ -118,8 +118,8 @@ def _copy(chosen: list[str]) -> None:
     for name, folder in packages.items():
         shutil.copytree(folder, CODE / name, ignore=skip)
         if (folder / "handler.py").exists():  # the registry looks for groups in a folder beside its package's parents
-            (WORK / "functions" / name).mkdir(parents=True)
-            (WORK / "functions" / name / "handler.py").touch()
+            (WORK / "functions" / "controls" / name).mkdir(parents=True)
+            (WORK / "functions" / "controls" / name / "handler.py").touch()
     for name in ("unit", "contract", "cases", "making", "moto_gaps"):
         shutil.copytree(ROOT / "tests" / name, CODE / "tests" / name, ignore=skip)
     for path in (ROOT / "tests").glob("*.py"):

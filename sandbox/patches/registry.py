@@ -14,6 +14,7 @@ from sandbox.patches import (
     kms,
     logs,
     metrics,
+    nesting,
     rds,
     s3,
     security_hub,
@@ -53,6 +54,7 @@ def apply(options: Options) -> None:
     s3.apply()
     tagging.apply()
     cloudformation.apply()
+    nesting.apply()
     workers.apply()
     sources.apply()
     streams.apply()

@@ -12,7 +12,7 @@ from evenkeel.control import SECTIONS
 from evenkeel.registry import all_controls
 from tests.cli.running import evenkeel
 
-FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions" / "controls"
 PROMISED = {"id", "title", "severity", "group", "mode", "triggers", "frameworks", "permissions", "cost", "mode_why"}
 
 

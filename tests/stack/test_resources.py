@@ -200,7 +200,7 @@ def test_own_metrics_are_those_the_functions_send(stack: Stack) -> None:
         where = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         assert set(where) == {"service", "stack"}
         shared = where["service"] == "settings"
-        sender = engine if shared else ROOT / "functions" / where["service"] / "handler.py"
+        sender = engine if shared else ROOT / "functions" / "system" / where["service"] / "handler.py"
         sent = (
             f'count_for_stack("settings", "{alarm["MetricName"]}"' if shared else f'add_metric("{alarm["MetricName"]}"'
         )

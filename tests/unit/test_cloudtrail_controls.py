@@ -312,8 +312,8 @@ def test_shadow_of_a_trail_is_judged_at_home(world: World) -> None:
 
 def test_package_does_not_shadow_the_standard_librarys_logging() -> None:
     """If this fails, every module that logs breaks in the Lambda, whose path begins with the groups' packages."""
-    functions = Path(__file__).resolve().parents[2] / "functions"
+    functions = Path(__file__).resolve().parents[2] / "functions" / "controls"
     code = "import logging, cloudtrail.logging as ours; assert logging.getLogger and logging is not ours"
     run = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(functions)!r}); {code}"]
-    engine = str(functions.parent / "layers" / "engine")
+    engine = str(functions.parents[1] / "layers" / "engine")
     subprocess.run(run, check=True, env={"PYTHONPATH": engine}, timeout=60)

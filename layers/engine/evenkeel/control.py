@@ -1,7 +1,7 @@
 """The contract of a control: one desired state of one resource type, declared and judged, never acted on.
 
-A control is one class in one module of a group's package (``functions/<group>/<name>.py``). Its id, group, title and
-docs page derive from the module's path and the class's docstring.
+A control is one class in one module of a group's package (``functions/controls/<group>/<name>.py``). Its id,
+group, title and docs page derive from the module's path and the class's docstring.
 """
 
 from __future__ import annotations

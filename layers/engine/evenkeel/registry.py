@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
 import sys
 from functools import lru_cache
 from pathlib import Path
 
 from evenkeel.control import Control
-
-_NOT_GROUPS = frozenset({"notifier", "clerk", "undo", "settings_validator"})
 
 
 def controls_of(package: str) -> tuple[Control, ...]:
@@ -32,21 +31,22 @@ def controls_of(package: str) -> tuple[Control, ...]:
 
 
 def groups_in(functions: Path) -> dict[str, tuple[Control, ...]]:
-    """Return the controls by group that a folder of functions holds; the folder must be importable."""
+    """Return the controls by group that a folder of packages holds; the folder must be importable."""
     packages = sorted(folder.parent.name for folder in functions.glob("*/handler.py"))
-    found = [controls_of(package) for package in packages if package not in _NOT_GROUPS]
+    found = [controls for controls in map(controls_of, packages) if controls]
     return {controls[0].group: controls for controls in found}
 
 
 @lru_cache(maxsize=1)
 def groups() -> dict[str, tuple[Control, ...]]:
-    """Return all controls of the repository by group (for tools, tests and the command line, not for Lambda)."""
-    functions = Path(__file__).resolve().parents[3] / "functions"
-    if str(functions) not in sys.path:
-        sys.path.insert(0, str(functions))  # Lambda has the groups' packages at its root; here they are a folder's
-    return groups_in(functions)
+    """Return all controls by group: those of the function that runs this, in Lambda; else those of the repository."""
+    root = os.environ.get("LAMBDA_TASK_ROOT")  # where Lambda lays a function's code; its packages are right there
+    folder = Path(root) if root else Path(__file__).resolve().parents[3] / "functions" / "controls"
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return groups_in(folder)
 
 
 def all_controls() -> dict[str, Control]:
-    """Return every control of the repository by id."""
+    """Return every control of :func:`groups` by id."""
     return {control.id: control for controls in groups().values() for control in controls}

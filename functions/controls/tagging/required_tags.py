@@ -77,7 +77,7 @@ class RequiredTags(Control):
     severity = Severity.LOW
     default_mode = Mode.ENFORCE
     announces = True
-    resource_type = "any type in functions/tagging/types.py"
+    resource_type = "any type in functions/controls/tagging/types.py"
     arn = ""
     frameworks = Frameworks(nist_800_53=("CM-8",), config_rule="required-tags")
     triggers = (

@@ -10,27 +10,17 @@ from __future__ import annotations
 
 import base64
 import os
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import settings
 from evenkeel.errors import SettingsError
-from evenkeel.registry import groups_in
+from evenkeel.registry import all_controls
 from evenkeel.telemetry import telemetry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from evenkeel.control import Control
-
 logger, _ = telemetry()
-
-
-@lru_cache(maxsize=1)
-def _controls() -> tuple[Control, ...]:
-    found = groups_in(Path(__file__).resolve().parents[1])
-    return tuple(control for controls in found.values() for control in controls)
 
 
 @logger.inject_lambda_context
@@ -43,7 +33,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     version = event.get("configurationVersion", "")
     try:
         document = base64.b64decode(event["content"], validate=True)
-        checked = settings.check(document, _controls(), os.environ.get("EVENKEEL_START_MODE", "recommended"))
+        start_mode = os.environ.get("EVENKEEL_START_MODE", "recommended")
+        checked = settings.check(document, tuple(all_controls().values()), start_mode)
     except SettingsError as error:
         logger.warning("refused", configuration_version=version, reason=str(error))
         raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,7 +18,7 @@ from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
 from evenkeel.model import Call, Place
 from evenkeel.policy import in_scope
-from evenkeel.registry import groups_in
+from evenkeel.registry import all_controls
 from evenkeel.render import cli_line
 from evenkeel.telemetry import COUNT, telemetry
 from evenkeel.undo import Undo, Undoer
@@ -27,16 +26,9 @@ from evenkeel.undo import Undo, Undoer
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from evenkeel.control import Control
 
 logger, metrics = telemetry()
 _KINDS = {"resource": str, "record": str, "dry_run": bool, "force": bool, "caller": dict}
-
-
-@lru_cache(maxsize=1)
-def _controls() -> dict[str, Control]:
-    found = groups_in(Path(__file__).resolve().parents[1])
-    return {control.id: control for controls in found.values() for control in controls}
 
 
 _doors = lru_cache(maxsize=1)(connect)
@@ -53,7 +45,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     own, aws = _doors(environment.region)
     ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
     record = ledger.record(wish["resource"], wish["record"])
-    control = _controls().get(record["control"]) if record else None
+    control = all_controls().get(record["control"]) if record else None
     if record is None or control is None:
         raise UndoRefusedError(f"{wish['resource']}: no record {wish['record']} of a known control")
     caller = "nobody"
