@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.05
+NESTED = "Group"
+"""How the logical ids of the groups' nested stacks end."""
 CACHE = REPOSITORY / "build" / "sandbox"
 
 
@@ -36,7 +38,7 @@ class Stack:
     name: str
     outputs: dict[str, str]
     resources: dict[str, str]
-    """Physical id of each logical id of the expanded template."""
+    """Physical id of each logical id of the expanded template; of a nested stack ``KmsGroup``: ``KmsQueue``, …"""
     expanded: dict[str, Any] = field(repr=False)
     """The template after the SAM transform, as the engine returns it."""
 
@@ -120,16 +122,25 @@ def describe(sandbox: Sandbox, stack: str, session: boto3.Session | None = None)
     """Return a stack that stands."""
     client = sandbox.client("cloudformation", session)
     found = client.describe_stacks(StackName=stack)["Stacks"][0]
+    resources = _resources(client, stack)
+    for name, identifier in list(resources.items()):
+        if name.endswith(NESTED):
+            start = name.removesuffix(NESTED)
+            nested = _resources(client, identifier.split("/")[1])
+            resources |= {start + inner.removeprefix(start): each for inner, each in nested.items()}
+    body = client.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    return Stack(stack, outputs, resources, body if isinstance(body, dict) else json.loads(body))
+
+
+def _resources(client: Any, stack: str) -> dict[str, str]:
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
-    resources = {
+    return {
         each["LogicalResourceId"]: each["PhysicalResourceId"]
         for page in pages
         for each in page["StackResourceSummaries"]
         if each.get("PhysicalResourceId")
     }
-    body = client.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-    return Stack(stack, outputs, resources, body if isinstance(body, dict) else json.loads(body))
 
 
 def delete(sandbox: Sandbox, stack: str, session: boto3.Session | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox import readers
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from sandbox.client import Sandbox
 
 ABSENT = "(absent)"
+NESTED = "AWS::CloudFormation::Stack"
 
 UNREPRESENTED = {
+    (NESTED, "TemplateURL"): "no call names it; what the template claims is compared resource by resource",
     ("AWS::KMS::Key", "PendingWindowInDays"): "it only says how long a deletion takes; no call reads it",
     ("AWS::Lambda::LayerVersion", "Content"): "the engine keeps the zip but not where it came from",
     ("AWS::Lambda::Function", "Code"): "the engine keeps the zip but not where it came from",
@@ -66,6 +68,10 @@ def differences(sandbox: Sandbox, stack: str) -> tuple[list[Difference], int]:
     compared = 0
     for name, resource in resources.items():
         kind, claimed = resource["type"], resource["properties"]
+        if kind == NESTED:
+            inner, count = differences(sandbox, resource["id"].split("/")[1])
+            differing += [replace(each, resource=f"{name}/{each.resource}") for each in inner]
+            compared += count
         wanted = {key: value for key, value in claimed.items() if (kind, key) not in UNREPRESENTED}
         reader = readers.READERS.get(kind)
         actual = reader(world, resource["id"], claimed) if reader else {}
@@ -92,8 +98,13 @@ def covers(claimed: Any, found: Any) -> bool:
             if match is None:
                 return False
             del rest[match]
-        return not rest
+        return not rest or _are_tags(claimed)
     return _plain(claimed) == _plain(found)
+
+
+def _are_tags(claimed: list[Any]) -> bool:
+    """Say whether a list is of tags, to which a stack adds its own."""
+    return bool(claimed) and all(isinstance(each, dict) and set(each) == {"Key", "Value"} for each in claimed)
 
 
 def _parsed(value: Any) -> Any:

@@ -197,7 +197,8 @@ def _subscription(world: World, arn: str, claimed: Properties) -> Properties:
 
 def _topic(world: World, arn: str, _: Properties) -> Properties:
     attributes = world("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
-    return {**attributes, "Tags": own_tags(world("sns").list_tags_for_resource(ResourceArn=arn)["Tags"])}
+    named = {"TopicName": arn.rpartition(":")[2]}
+    return {**attributes, **named, "Tags": own_tags(world("sns").list_tags_for_resource(ResourceArn=arn)["Tags"])}
 
 
 def _topic_policy(world: World, _: str, claimed: Properties) -> Properties:
@@ -207,7 +208,8 @@ def _topic_policy(world: World, _: str, claimed: Properties) -> Properties:
 
 def _queue(world: World, url: str, _: Properties) -> Properties:
     attributes = world("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    return {**attributes, "Tags": as_list(world("sqs").list_queue_tags(QueueUrl=url).get("Tags", {}))}
+    named = {"QueueName": attributes["QueueArn"].rpartition(":")[2]}
+    return {**attributes, **named, "Tags": as_list(world("sqs").list_queue_tags(QueueUrl=url).get("Tags", {}))}
 
 
 def _queue_policy(world: World, _: str, claimed: Properties) -> Properties:
@@ -215,8 +217,15 @@ def _queue_policy(world: World, _: str, claimed: Properties) -> Properties:
     return {"PolicyDocument": _queue(world, url, {}).get("Policy"), "Queues": [url]}
 
 
+def _nested(world: World, arn: str, _: Properties) -> Properties:
+    found = world("cloudformation").describe_stacks(StackName=arn)["Stacks"][0]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}
+    return {"Parameters": given, "Tags": found["Tags"]}
+
+
 READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
     **appconfig_readers.READERS,
+    "AWS::CloudFormation::Stack": _nested,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::Table": _table,
     "AWS::Events::EventBus": _bus,

@@ -1,16 +1,19 @@
-"""The parameter that chooses groups, and what depends on it: conditions, the clerk's queues and rules, outputs."""
+"""The parameter that chooses groups, and what depends on it in the root: conditions, nested stacks, their list."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.cfn import Fn, arn_of, ref, when
+from evenkeel import names
+from tools.cfn import Fn, ref, when
+from tools.group_template import PARAMETERS
 from tools.names import condition, stem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tools.group_resources import Resources
+    from evenkeel.control import Control
 
 
 def enabled(group: str) -> Fn:
@@ -38,47 +41,30 @@ def parameters(groups: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def deployed(groups: Sequence[str]) -> Fn:
+    """Return the names of the groups that are deployed, with commas between."""
+    return Fn("Join", [",", [when(condition(group), group) for group in groups]])
+
+
 def queue_arns(groups: Sequence[str]) -> dict[str, Any]:
-    """Return the resources of the clerk's grant: the queues of the enabled groups."""
-    return {"Resource": [when(condition(group), arn_of(f"{stem(group)}Queue")) for group in groups]}
+    """Return the resources of the clerk's grant: the queues of all groups."""
+    start = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:"
+    return {"Resource": [Fn("Sub", start + names.queue("${AWS::StackName}", group)) for group in groups]}
 
 
-def queue_urls(groups: Sequence[str]) -> dict[str, Any]:
-    """Return the clerk's variable: a JSON object of group → queue URL, of the enabled groups."""
-    members = [when(condition(group), Fn("Sub", f'"{group}": "${{{stem(group)}Queue}}"')) for group in groups]
-    return {"EVENKEEL_QUEUE_URLS": Fn("Sub", ["{${urls}}", {"urls": Fn("Join", [", ", members])}])}
-
-
-def rules(resources: Mapping[str, Resources]) -> dict[str, Any]:
-    """Return the clerk's variable: the rules' names after ``<stack>-``, with commas between, of the enabled groups.
-
-    They are written out, for Lambda has 4 KB for all variables. So nothing would make CloudFormation finish a group's
-    rules before the clerk looks for them: the queue's policy, which names them all, stands behind them and is left out.
-    """
-    members = [
-        when(condition(group), Fn("Select", [0, [_names(members), ref(f"{stem(group)}QueuePolicy")]]))
-        for group, members in resources.items()
-    ]
-    return {"EVENKEEL_RULES": Fn("Join", [",", members])}
-
-
-def _names(resources: Resources) -> str:
-    names = [body["Properties"]["Name"].value for body in resources.values() if body["Type"] == "AWS::Events::Rule"]
-    return ",".join(name.removeprefix("${AWS::StackName}-") for name in names)
-
-
-def outputs(group: str) -> dict[str, Any]:
-    """Return what other tools need to know of a group."""
-    name = stem(group)
-    values = {
-        "FunctionName": (f"Function of the {group} controls", ref(f"{name}Function")),
-        "FunctionArn": (f"ARN of the function of the {group} controls", arn_of(f"{name}Function")),
-        "RoleArn": (f"Role of the {group} controls", arn_of(f"{name}Role")),
-        "QueueUrl": (f"Queue of the {group} controls", ref(f"{name}Queue")),
-        "QueueArn": (f"ARN of the queue of the {group} controls", arn_of(f"{name}Queue")),
-        "SourceId": (f"Event source mapping that feeds the {group} function; pause disables it", ref(f"{name}Source")),
-    }
+def nested(groups: Mapping[str, Sequence[Control]]) -> dict[str, Any]:
+    """Return the nested stack of each group, by logical id."""
+    tags = {key: ref(key) for key in ("Project", "Environment", "Owner", "CostCenter")}
     return {
-        f"{name}{suffix}": {"Condition": condition(group), "Description": text, "Value": value}
-        for suffix, (text, value) in values.items()
+        f"{stem(group)}Group": {
+            "Type": "AWS::Serverless::Application",
+            "Condition": condition(group),
+            "Properties": {"Location": str(path(controls)), "Parameters": PARAMETERS, "Tags": tags},
+        }
+        for group, controls in groups.items()
     }
+
+
+def path(controls: Sequence[Control]) -> Path:
+    """Return where a group's template stands, below the repository's root."""
+    return Path("functions", "controls", type(controls[0]).__module__.partition(".")[0], "template.yaml")

@@ -9,14 +9,15 @@ import argparse
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
-for _folder in ("functions/controls", "layers/engine", "cli"):
+for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"):
     sys.path.insert(0, str(ROOT / _folder))
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
+from tools import choice, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
@@ -32,6 +33,7 @@ PAGES = Path("docs/controls")
 README = Path("README.md")
 OPERATIONS = Path("docs/operations.md")
 ALERTS = Path("docs/alerts.md")
+GROUPS = Path("functions/system/clerk/groups.json")
 SCHEMA = Path("docs/settings.schema.json")
 
 
@@ -46,16 +48,19 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         LimitError: a block exceeds a limit of AWS.
     """
     content = blocks(groups)
-    problems = list(exceeded(cast("dict[str, dict[str, Any]]", content["groups"])))
+    nested = {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
+    problems = [f"{path.parent.name}: {each}" for path, body in nested.items() for each in exceeded(body["Resources"])]
     if problems:
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
-    template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
+    root_template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
     return {
-        TEMPLATE: template,
-        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
+        TEMPLATE: root_template,
+        **{where: group_template.text(body) for where, body in nested.items()},
+        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), root_template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
+        GROUPS: group_template.listed(nested),
         SCHEMA: settings_schema.text(controls),
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
@@ -76,8 +81,9 @@ def differences(root: Path, wanted: Mapping[Path, str]) -> Iterator[str]:
 
 
 def leftovers(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    """Return the docs pages, below the root, of controls that are no more."""
-    pages = sorted(path.relative_to(root) for path in (root / PAGES).glob("*.md"))
+    """Return the docs pages and templates, below the root, of controls and groups that are no more."""
+    found = [*(root / PAGES).glob("*.md"), *(root / "functions" / "controls").glob("*/template.yaml")]
+    pages = sorted(path.relative_to(root) for path in found)
     return [path for path in pages if path not in wanted]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from evenkeel.names import STACK_CHARACTERS
 from evenkeel.patterns import MAX_PATTERN_CHARACTERS
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _LONGEST = {
     "${AWS::Region}": "ap-southeast-2",
     "${AWS::AccountId}": "123456789012",
     "${AWS::URLSuffix}": "amazonaws.com.cn",
-    "${AWS::StackName}": "x" * 40,
+    "${AWS::StackName}": "x" * STACK_CHARACTERS,
+    "${Stack}": "x" * STACK_CHARACTERS,
 }
 _ARN_CHARACTERS = 120  # of what !GetAtt and !Ref stand for
 

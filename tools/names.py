@@ -1,12 +1,8 @@
-"""Names and tags that the generated blocks share."""
+"""Logical ids and conditions that the generated templates share."""
 
 from __future__ import annotations
 
 import re
-
-from tools.cfn import ref
-
-TAGS = [{"Key": "Project", "Value": "evenkeel"}, {"Key": "Environment", "Value": ref("Environment")}]
 
 
 def stem(group: str) -> str:

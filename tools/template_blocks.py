@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from tools import choice
 from tools.cfn import to_yaml
-from tools.group_resources import resources
 from tools.names import condition
-from tools.statements import UNDO_PATH, granted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,16 +29,15 @@ class MarkerError(ValueError):
 def blocks(groups: Mapping[str, Sequence[Control]]) -> dict[str, object]:
     """Return the content of every block by its name."""
     names = list(groups)
-    every = {group: resources(group, controls) for group, controls in groups.items()}
     return {
         "parameters": choice.parameters(names),
         "conditions": {condition(group): choice.enabled(group) for group in names},
         "queue arns": choice.queue_arns(names),
-        "queue urls": choice.queue_urls(names),
-        "rules": choice.rules(every),
-        "undo grants": granted([control for controls in groups.values() for control in controls], UNDO_PATH),
-        "groups": {name: body for members in every.values() for name, body in members.items()},
-        "outputs": {name: body for group in names for name, body in choice.outputs(group).items()},
+        "deployed groups": {"EVENKEEL_GROUPS": choice.deployed(names)},
+        "groups": choice.nested(groups),
+        "outputs": {
+            "Groups": {"Description": "The groups of controls that are deployed", "Value": choice.deployed(names)}
+        },
     }
 
 

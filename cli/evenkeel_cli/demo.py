@@ -39,7 +39,7 @@ def run(folder: Path, seconds: float, region: str, account: str) -> None:
             screen.doing("reading back what the template claims")
             running = local.read_back(started)
             local.calm(running)
-            world = demo_world.settle_in(running.sandbox, running.stack.outputs)
+            world = demo_world.settle_in(running.sandbox, running.stack)
             screen.stood(running)
             perform(world, screen, folder, seconds)
     except (ClientError, BotoCoreError, SandboxError) as error:
@@ -144,12 +144,10 @@ def _judge(world: World, cases: Sequence[Case], folder: Path) -> None:
 def _evidence(world: World) -> str:
     """Return all that the functions logged, what waits in their queues, and what the sandbox wrote to stderr."""
     parts = []
-    for name, function in sorted(world.outputs.items()):
-        if name.endswith("FunctionName"):
-            parts += [f"== {function}", *world.sandbox.logs(function)]
+    for each in world("lambda").list_functions()["Functions"]:
+        parts += [f"== {each['FunctionName']}", *world.sandbox.logs(each["FunctionName"])]
     wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    for name, url in sorted(world.outputs.items()):
-        if name.endswith("QueueUrl"):
-            found = world("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
-            parts.append(f"== {name}: {json.dumps(found)}")
+    for url in world("sqs").list_queues()["QueueUrls"]:
+        found = world("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+        parts.append(f"== {url}: {json.dumps(found)}")
     return "\n".join([*parts, "== sandbox", world.sandbox.server_log()])

@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import names
 from evenkeel_cli import local
 
 if TYPE_CHECKING:
     import boto3
 
     from sandbox.client import Sandbox
+    from sandbox.deploy import Stack
 
 PEOPLE = ("alice", "bob")
 ROLE = "shop-pdf"
@@ -23,6 +25,7 @@ class World:
     """Clients by person and service; ``world("kms")`` is the demo's own, with which it looks and changes nothing."""
 
     sandbox: Sandbox
+    stack: str
     outputs: dict[str, str]
     people: dict[str, boto3.Session] = field(default_factory=dict)
     tag_values: dict[str, str] = field(default_factory=lambda: dict(local.TAG_VALUES))
@@ -41,12 +44,12 @@ class World:
 
     def function(self, control: str) -> str:
         """Return the name of the function that serves a control."""
-        return self.outputs[f"{control.partition('-')[0].title()}FunctionName"]
+        return names.function(self.stack, control.partition("-")[0])
 
 
-def settle_in(sandbox: Sandbox, outputs: dict[str, str]) -> World:
+def settle_in(sandbox: Sandbox, stack: Stack) -> World:
     """Make the people, the function's role and on-call's subscription, before anything happens."""
-    world = World(sandbox, outputs)
+    world = World(sandbox, stack.name, stack.outputs)
     world.people = {name: sandbox.create_user(name) for name in PEOPLE}
     trust = {
         "Version": "2012-10-17",

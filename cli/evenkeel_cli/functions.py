@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as botocore_errors
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel import names
 from evenkeel.errors import MalformedPayloadError, code
 from evenkeel_cli.cloud import explained
 from evenkeel_cli.failure import CommandError, Exit
@@ -61,18 +62,13 @@ def of(stack: Stack, control: str) -> str:
     Raises:
         CommandError: the stack has none, as where the control's group is not enabled.
     """
-    groups = {
-        name.removesuffix("FunctionName"): value
-        for name, value in stack.outputs.items()
-        if name.endswith("FunctionName") and f"{name.removesuffix('FunctionName')}QueueUrl" in stack.outputs
-    }
-    found = next((value for group, value in groups.items() if control.startswith(f"{group.lower()}-")), "")
+    found = next((group for group in stack.groups if control.startswith(f"{group}-")), "")
     if not found:
-        known = ", ".join(sorted(group.lower() for group in groups))
+        known = ", ".join(sorted(stack.groups))
         message = f"stack {stack.name} has no function for a control {control!r}; its groups are {known}"
         next_step = "See evenkeel controls; the stack's parameter EnabledGroups says which groups it has."
         raise CommandError(message, next_step, Exit.USAGE)
-    return found
+    return names.function(stack.name, found)
 
 
 def invoke(  # noqa: PLR0913 - what, of whom, in which words

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel import names
 from evenkeel.errors import DENIED_CODES, code
 from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from evenkeel_cli.cloud import Cloud
 
-MAPPING = "AWS::Lambda::EventSourceMapping"
 DESCRIPTION_START = "Evenkeel"
 """How the description of Evenkeel's template begins; by it the stacks of an account are recognised."""
 POLL_SECONDS = 0.5
@@ -53,33 +53,30 @@ class Source:
 def find(cloud: Cloud, stack: str) -> list[Source]:
     """Return the sources of a stack's remediators, by function.
 
-    Only mappings from a queue count: the notifier, fed by the audit table's stream, goes on telling people.
+    The notifier, fed by the audit table's stream, is none: it goes on telling people.
 
     Raises:
         CommandError: there is no such stack, it is none of Evenkeel's, or AWS refused.
     """
     with reaching(f"look at stack {stack}"):
         try:
-            pages = list(cloud("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack))
+            described = cloud("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         except ClientError as error:
             if code(error) != "ValidationError":
                 raise
             raise no_stack(cloud, stack, error) from error
-        uuids = [
-            each["PhysicalResourceId"]
-            for page in pages
-            for each in page["StackResourceSummaries"]
-            if each["ResourceType"] == MAPPING and each.get("PhysicalResourceId")
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+        groups = [group for group in outputs.get("Groups", "").split(",") if group]
+        if not groups:
+            message = f"stack {stack} has no remediators ({described['StackStatus']})"
+            raise CommandError(message, suggestion(cloud), Exit.USAGE)
+        pages = cloud("lambda").get_paginator("list_event_source_mappings")
+        return [
+            _source(each)
+            for group in sorted(groups)
+            for page in pages.paginate(FunctionName=names.function(stack, group))
+            for each in page["EventSourceMappings"]
         ]
-        described = [cloud("lambda").get_event_source_mapping(UUID=uuid) for uuid in uuids]
-    found = [_source(each) for each in described if ":sqs:" in each.get("EventSourceArn", "")]
-    if not found:
-        raise CommandError(
-            f"stack {stack} has no remediators: none of its functions is fed by a queue",
-            suggestion(cloud),
-            Exit.USAGE,
-        )
-    return sorted(found, key=lambda source: source.function)
 
 
 def _source(described: dict[str, Any]) -> Source:

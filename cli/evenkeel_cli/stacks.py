@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from evenkeel import names
 from evenkeel.errors import code
 from evenkeel.render import own_line
 from evenkeel_cli import sources
@@ -33,11 +34,14 @@ class Stack:
 
     @property
     def queues(self) -> dict[str, str]:
-        """The URL of each enabled group's queue, by group."""
-        found = {name: url for name, url in self.outputs.items() if name.endswith("QueueUrl")}
-        return {
-            name.removesuffix("QueueUrl").lower(): url for name, url in found.items() if name != "DeadLetterQueueUrl"
-        }
+        """The URL of each deployed group's queue, by group."""
+        beside = self.outputs["DeadLetterQueueUrl"].rpartition("/")[0]
+        return {group: f"{beside}/{names.queue(self.name, group)}" for group in self.groups}
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups that are deployed."""
+        return [group for group in self.output("Groups").split(",") if group]
 
     def line(self, *words: str, **options: str | bool | tuple[str, ...]) -> str:
         """Return a command line of ours that names this stack, to be pasted; see :func:`evenkeel.render.own_line`."""

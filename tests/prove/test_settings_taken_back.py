@@ -41,7 +41,7 @@ def _operator(sandbox: Sandbox, stack: Stack) -> dict[str, str]:
 
 def _forget_the_key(sandbox: Sandbox, stack: Stack) -> None:
     """Take from the logs function what the stack gave it, as somebody with the console might."""
-    lambdas, name = sandbox.client("lambda"), stack.outputs["LogsFunctionName"]
+    lambdas, name = sandbox.client("lambda"), stack.resources["LogsFunction"]
     variables = lambdas.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     del variables["EVENKEEL_LOG_KEY_ARN"]
     lambdas.update_function_configuration(FunctionName=name, Environment={"Variables": variables})

@@ -55,7 +55,7 @@ def _settled(alice: Any) -> bool:
 def _idle(place: Place) -> bool:
     """Say whether no request is in the group's queue, on its way or put off."""
     kinds = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
-    url = place.stack.outputs["LambdaQueueUrl"]
+    url = place.stack.resources["LambdaQueue"]
     found = place.sandbox.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=kinds)["Attributes"]
     return not any(map(int, found.values()))
 
@@ -77,7 +77,7 @@ def test_new_function_traces_and_keeps_the_rest(place: Place, alice: Any, arn: s
     assert _configuration(alice)["Environment"]["Variables"] == {"PASSWORD": SECRET}
     rows = place.sandbox.client("dynamodb").scan(TableName=place.stack.outputs["AuditTableName"])["Items"]
     assert SECRET not in json.dumps([rows, place.sandbox.events(source="aws.lambda")], default=str)
-    assert SECRET not in str(place.sandbox.logs(place.stack.outputs["LambdaFunctionName"]))
+    assert SECRET not in str(place.sandbox.logs(place.stack.resources["LambdaFunction"]))
 
 
 def test_tracing_is_switched_on_again_and_undo_holds(place: Place, alice: Any, arn: str) -> None:

@@ -152,6 +152,6 @@ def test_without_the_grant_nothing_is_changed_and_the_message_waits(place: tuple
     (group,) = sandbox.client("logs").describe_log_groups(logGroupNamePrefix="/waits")["logGroups"]
     assert not {"retentionInDays", "kmsKeyId"} & set(group)
     waiting = sandbox.client("sqs").get_queue_attributes(
-        QueueUrl=stack.outputs["LogsQueueUrl"], AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+        QueueUrl=stack.resources["LogsQueue"], AttributeNames=["ApproximateNumberOfMessagesDelayed"]
     )
     assert int(waiting["Attributes"]["ApproximateNumberOfMessagesDelayed"]) >= 1

@@ -117,7 +117,7 @@ def test_parallel_equal_events_make_one_change(place: Place) -> None:
         requestParameters={"keyId": arn},
         resources=[{"ARN": arn, "type": "AWS::KMS::Key"}],
     )
-    function = place.stack.outputs["KmsFunctionName"]
+    function = place.stack.resources["KmsFunction"]
 
     def deliver(number: int) -> dict[str, Any]:
         batch = sqs_event(event)

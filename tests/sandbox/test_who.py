@@ -71,7 +71,7 @@ def test_a_run_names_who_ran_it_in_record_and_alert(place: Place, alerts: str) -
     (opened,), (ended,) = written(place, "OPENED"), written(place, "ENDED")
     assert {opened["resource"].rpartition("/")[2], ended["resource"].rpartition("/")[2]} == {done["run"]}
     assert (opened["before"]["resources"], ended["actor"]["principal"]) == ([key], operator(place))
-    function = place.stack.outputs["KmsFunctionName"]
+    function = place.stack.resources["KmsFunction"]
     payload = {"control": CONTROL, "resources": [key], "dry_run": False}
     for run in ({}, {"run": done["run"]}):
         client = place.sandbox.client("lambda", read_timeout=120)
@@ -92,7 +92,7 @@ def test_pause_and_resume_name_who_whatever_the_client(place: Place, alerts: str
         if name.endswith("FunctionName") and f"{name.removesuffix('FunctionName')}QueueUrl" in place.stack.outputs
     }  # fmt: skip
     source = place.sandbox.client("lambda")
-    source.update_event_source_mapping(UUID=place.stack.outputs["KmsSourceId"], Enabled=True)
+    source.update_event_source_mapping(UUID=place.stack.resources["KmsSource"], Enabled=True)
 
     def by_root() -> list[dict[str, Any]]:
         found = place.ask("audit", "list", "--outcome", "RESUMED")

@@ -63,7 +63,7 @@ class Place:
     def decide(self, who: boto3.Session, **payload: Any) -> dict[str, Any]:
         """Send a person's proved decision about a record or control to the KMS function."""
         proof = sign(who, self.sandbox.endpoint, self.stack.name, payload)
-        return self.invoke(self.stack.outputs["KmsFunctionName"], {**payload, "caller": proof}, who)
+        return self.invoke(self.stack.resources["KmsFunction"], {**payload, "caller": proof}, who)
 
     def invoke(self, function: str, payload: dict[str, Any], who: boto3.Session | None = None) -> dict[str, Any]:
         """Invoke a function and return its answer."""

@@ -145,7 +145,7 @@ def _guide() -> dict[str, Any]:
 
 
 def test_list_of_runtimes_is_as_new_as_the_linters() -> None:
-    """If this fails, AWS moved a date or has a new runtime: bring functions/controls/awslambda/runtimes.py up to date."""
+    """If this fails, AWS moved a date or has a new runtime: bring awslambda/runtimes.py up to date."""
     mine = {
         name: {
             "deprecated": str(one.deprecated),

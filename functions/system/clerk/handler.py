@@ -6,7 +6,6 @@ who pauses Evenkeel or pushes settings, and drops or redrives dead letters for p
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -78,7 +77,7 @@ def redrive(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve a person's wish to send dead letters back; raises as :func:`drop`."""
     wish = dead_letters.parse_redrive(payload)
     environment, place, ledger, caller = _asked(payload, context)
-    redriver = Redriver(_aws(), ledger, environment, _queues(), place=place, caller=caller, now=_now())
+    redriver = Redriver(_aws(), ledger, environment, environment.queues, place=place, caller=caller, now=_now())
     done = redriver.run(wish, context.get_remaining_time_in_millis)
     logger.info("redriven", caller=caller, **done)
     return done
@@ -96,12 +95,6 @@ def _asked(payload: dict[str, Any], context: LambdaContext) -> tuple[Environment
     return environment, place, ledger, prove(payload, endpoint, environment.stack, place.account, ledger, _now)
 
 
-def _queues() -> dict[str, str]:
-    """Return the URLs of the enabled groups' queues."""
-    found: dict[str, str] = json.loads(os.environ["EVENKEEL_QUEUE_URLS"])
-    return found
-
-
 def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Write down a call on the stack's own switches; see :mod:`clerk.stack_calls`.
 
@@ -109,7 +102,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Exception: it could not be written; Lambda brings the event again, then makes it a dead letter.
     """
     environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
-    calls = StackCalls(_ledger(environment, context), environment, place, _queues().keys(), _now())
+    calls = StackCalls(_ledger(environment, context), environment, place, environment.groups, _now())
     record = calls.tell(event)
     if record:
         logger.info(record["outcome"], resource=record["resource"], record_id=record["record_id"])
@@ -162,7 +155,7 @@ class Round:
         return {"due": sum(each.due for each in self._woken), "stuck": sum(each.stuck for each in self._woken)}
 
     def _watch(self) -> None:
-        rules = [*os.environ["EVENKEEL_RULES"].split(","), RULE]
+        rules = [*watch.rules_of(self._environment.groups), RULE]
         off = watch.switched_off(_aws(), self._environment.stack, rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
         if off is not None:
             metrics.add_metric("SwitchedOff", COUNT, off)
@@ -186,7 +179,7 @@ class Round:
         waker = Waker(
             _aws(),
             self._environment,
-            _queues(),
+            self._environment.queues,
             account=self._place.account,
             now=_now(),
             remaining_milliseconds=self._context.get_remaining_time_in_millis,

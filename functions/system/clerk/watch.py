@@ -6,6 +6,8 @@ wait have an alarm.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -14,7 +16,7 @@ from evenkeel.errors import AwsError, ErrorKind, classify
 from evenkeel.telemetry import telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from evenkeel.aws import Aws
 
@@ -24,6 +26,12 @@ MISSING = "missing"
 """The state of what is not there."""
 READING = frozenset({"Creating", "Enabling", "Enabled", "Updating"})
 """States of an event source that reads, or is about to (Lambda API reference, GetEventSourceMapping, ``State``)."""
+
+
+def rules_of(groups: Iterable[str]) -> list[str]:
+    """Return the names after ``<stack>-`` of the rules that some groups have; groups.json is generated."""
+    found = json.loads(Path(__file__).with_name("groups.json").read_text(encoding="utf-8"))
+    return [f"{group}-{suffix}" for group in groups for suffix in found[group]]
 
 
 def switched_off(aws: Aws, stack: str, rules: Sequence[str], source: str) -> int | None:

@@ -10,6 +10,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import names
 from evenkeel.audit import Ledger
 from evenkeel.records import digest, record_hash
 from evenkeel.state import unwire
@@ -43,7 +44,8 @@ def stands(aws: Aws, record: Record) -> bool:
     Raises:
         ClientError, BotoCoreError: the tables did not answer; ask again.
     """
-    audit, state = os.environ["EVENKEEL_AUDIT_TABLE"], os.environ["EVENKEEL_STATE_TABLE"]
+    stack = os.environ["EVENKEEL_STACK"]
+    audit, state = names.audit_table(stack), names.state_table(stack)
     ledger = Ledger(aws, audit, state, "notifier", lambda: datetime.now(UTC))
     wanted = ledger.state(record["control"], record["resource"]).head
     if wanted in {"", record["hash"]}:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel import names
 from evenkeel.audit import Ledger
-from evenkeel.aws import connect
+from evenkeel.aws import connect, connect_as
 from evenkeel.caller import prove
 from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
@@ -31,7 +32,8 @@ logger, metrics = telemetry()
 _KINDS = {"resource": str, "record": str, "dry_run": bool, "force": bool, "caller": dict}
 
 
-_doors = lru_cache(maxsize=1)(connect)
+_own = lru_cache(maxsize=1)(lambda region: connect(region)[0])
+_as_group = lru_cache(maxsize=64)(connect_as)
 
 
 def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     """
     wish = _checked(payload)
     environment = Environment.read()
-    own, aws = _doors(environment.region)
+    own = _own(environment.region)
+    place = Place.of_function(context.invoked_function_arn)
     ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
     record = ledger.record(wish["resource"], wish["record"])
     control = all_controls().get(record["control"]) if record else None
@@ -50,12 +53,12 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
         raise UndoRefusedError(f"{wish['resource']}: no record {wish['record']} of a known control")
     caller = "nobody"
     if not wish["dry_run"]:
-        account = Place.of_function(context.invoked_function_arn).account
         endpoint = own.client("sts").meta.endpoint_url
-        caller = prove(payload, endpoint, environment.stack, account, ledger, _now)
+        caller = prove(payload, endpoint, environment.stack, place.account, ledger, _now)
     if not in_scope(wish["resource"], environment.scope):
         raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
-    undoer = Undoer(aws.fresh(), ledger, caller, environment.retention_days, _now)
+    role = names.role_arn(place, names.undo_role(environment.stack, place.region, control.group))
+    undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, _now)
     if wish["dry_run"]:
         return _described(undoer.look(control, wish["resource"], wish["record"]))
     done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])

@@ -100,6 +100,26 @@ class Aws:
         return other
 
 
+def connect_as(region: str, role: str) -> Aws:
+    """Return the controls' door to a region with the permissions of another role, by its ARN.
+
+    The role is assumed at the first call, and again before its session ends. A refusal is a ClientError of that call.
+    """
+    import boto3  # noqa: PLC0415 - as below
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
+
+    own: Any = get_session()
+    other: Any = get_session()
+    own.set_config_variable("region", region)
+    named = {"RoleSessionName": "evenkeel"}
+    fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role, extra_args=named)
+    other._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
+    session: Any = boto3.session.Session(botocore_session=other, region_name=region)
+    patient = Aws(lambda service: session.client(service, config=CLIENT_CONFIG))
+    return Aws(lambda service: session.client(service, config=ONCE), _PAUSES, patient.client)
+
+
 def connect(region: str) -> tuple[Aws, Aws]:
     """Return the engine's door and the controls' door to a region, over one boto3 session.
 

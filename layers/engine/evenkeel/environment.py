@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenkeel import names
 from evenkeel.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ class Environment:
     retention_days: int = 400
     queue_url: str = ""
     dlq_url: str = ""
+    groups: tuple[str, ...] = ()
+    """The groups that are deployed; only the clerk is told."""
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """The URL of each deployed group's queue, by group."""
+        beside = self.dlq_url.rpartition("/")[0]
+        return {group: f"{beside}/{names.queue(self.stack, group)}" for group in self.groups}
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
@@ -37,8 +46,8 @@ class Environment:
         try:
             return cls(
                 stack=variables["EVENKEEL_STACK"],
-                audit_table=variables["EVENKEEL_AUDIT_TABLE"],
-                state_table=variables["EVENKEEL_STATE_TABLE"],
+                audit_table=names.audit_table(variables["EVENKEEL_STACK"]),
+                state_table=names.state_table(variables["EVENKEEL_STACK"]),
                 settings_name=variables["EVENKEEL_SETTINGS"],
                 region=variables["AWS_REGION"],
                 start_mode=variables.get("EVENKEEL_START_MODE", "recommended"),
@@ -46,6 +55,7 @@ class Environment:
                 retention_days=int(variables.get("EVENKEEL_RETENTION_DAYS", "400")),
                 queue_url=variables.get("EVENKEEL_QUEUE_URL", ""),
                 dlq_url=variables.get("EVENKEEL_DLQ_URL", ""),
+                groups=tuple(filter(None, variables.get("EVENKEEL_GROUPS", "").split(","))),
             )
         except (KeyError, ValueError) as error:
             raise SettingsError(

@@ -1,0 +1,78 @@
+"""The physical names of a stack's parts: by them functions, clerk and command line find each other without a list.
+
+Roles are global in an account, so their names hold the region. The longest is a group's undo role; IAM takes 64
+characters (IAM user guide, "IAM and STS quotas"), a region has up to 14 and a group up to 15, which leaves 28 for a
+stack's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evenkeel.model import Place
+
+STACK_CHARACTERS = 28
+"""The most that a stack's name may have."""
+GROUP_CHARACTERS = 15
+"""The most that a group's name may have."""
+ROLE_PATH = "/evenkeel/"
+"""The IAM path of all roles of all stacks."""
+NOTIFIER, CLERK, UNDO, VALIDATOR = "notifier", "clerk", "undo", "settings-validator"
+SYSTEM = (NOTIFIER, CLERK, UNDO, VALIDATOR)
+"""The functions beside the groups'. No group may have such a name, nor the name of a table."""
+
+
+def function(stack: str, name: str) -> str:
+    """Return the name of the function of a group, or of one of :data:`SYSTEM`."""
+    return f"{stack}-{name}"
+
+
+def queue(stack: str, group: str) -> str:
+    """Return the name of a group's queue."""
+    return f"{stack}-{group}"
+
+
+def rule(stack: str, group: str, suffix: str) -> str:
+    """Return the name of one of a group's EventBridge rules."""
+    return f"{stack}-{group}-{suffix}"
+
+
+def log_group(stack: str, name: str) -> str:
+    """Return the name of a function's log group."""
+    return f"/aws/lambda/{function(stack, name)}"
+
+
+def role(stack: str, region: str, name: str) -> str:
+    """Return the name of a function's role, without the path."""
+    return f"{stack}-{region}-{name}"
+
+
+def undo_role(stack: str, region: str, group: str) -> str:
+    """Return the name of the role with which undo works on a group's resources, without the path."""
+    return role(stack, region, f"{group}-undo")
+
+
+def role_arn(place: Place, name: str) -> str:
+    """Return the ARN of a role of ours in an account."""
+    return f"arn:{place.partition}:iam::{place.account}:role{ROLE_PATH}{name}"
+
+
+def audit_table(stack: str) -> str:
+    """Return the name of the audit table."""
+    return f"{stack}-audit"
+
+
+def state_table(stack: str) -> str:
+    """Return the name of the state table."""
+    return f"{stack}-state"
+
+
+def dead_letters(stack: str) -> str:
+    """Return the name of the queue of dead letters."""
+    return f"{stack}-dead-letters"
+
+
+def topic(stack: str) -> str:
+    """Return the name of the topic that alerts go to."""
+    return f"{stack}-alerts"

@@ -1,0 +1,322 @@
+"""The nested stack of a group of controls: all that is the group's, as a template of its own.
+
+The stack's tags come from the root, and CloudFormation puts them on every resource.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from evenkeel import names
+from evenkeel.patterns import patterns
+from evenkeel.remediator import MAX_RECEIVES
+from tools.cfn import Fn, Star, arn_of, ref, to_yaml
+from tools.names import stem
+from tools.statements import UNDO_PATH, Statement, allow, granted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from evenkeel.control import Control
+
+TIMEOUT_SECONDS = 60
+"""Of every function, as in the root's Globals."""
+FOURTEEN_DAYS = 1_209_600
+PARAMETERS = {
+    "Stack": ref("AWS::StackName"),
+    "Layer": ref("EngineLayer"),
+    "DataKey": arn_of("DataKey"),
+    "LogKey": arn_of("LogKey"),
+    "DeadLettersUrl": ref("DeadLetters"),
+    "Settings": Fn("Sub", "${SettingsApplication}/${SettingsEnvironment}/${SettingsProfile}"),
+    "StartMode": ref("StartMode"),
+    "Scope": ref("Scope"),
+    "EnableUndo": ref("EnableUndo"),
+    "AuditRetentionDays": ref("AuditRetentionDays"),
+    "LogRetentionDays": ref("LogRetentionDays"),
+    "MaximumConcurrency": ref("MaximumConcurrency"),
+}
+"""What the root hands to each group."""
+
+Resources = dict[str, dict[str, Any]]
+
+
+def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+    """Return the template of a group."""
+    count = f"{len(controls)} control{'s' * (len(controls) != 1)}"
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Transform": "AWS::Serverless-2016-10-31",
+        "Description": f"Part of Evenkeel: the {group} group, {count}",
+        "Parameters": _parameters(),
+        "Conditions": {"UndoIsEnabled": Fn("Equals", [ref("EnableUndo"), "true"])},
+        "Resources": resources(group, controls),
+    }
+
+
+def text(body: dict[str, Any]) -> str:
+    """Return a group's template as it is written."""
+    head = "# Generated from the controls beside it: run make generate. The root's template says what it hands down.\n"
+    return head + re.sub(r"\n(?=  \w+:\n)", "\n\n", to_yaml(body, 0))
+
+
+def listed(templates: Mapping[Path, dict[str, Any]]) -> str:
+    """Return the JSON text of groups.json: the rules that each group has, by which the clerk misses a deleted one."""
+    rules = {
+        body["Resources"]["Queue"]["Properties"]["QueueName"].value.removeprefix("${Stack}-"): [
+            name.removesuffix("Rule") for name, part in body["Resources"].items() if part["Type"] == "AWS::Events::Rule"
+        ]
+        for body in templates.values()
+    }
+    return json.dumps(rules, indent=1) + "\n"
+
+
+def _parameters() -> dict[str, Any]:
+    found: dict[str, Any] = {name: {"Type": "String"} for name in PARAMETERS}
+    found["Stack"] |= {
+        "MaxLength": names.STACK_CHARACTERS,
+        "ConstraintDescription": f"the name of the stack; it may have {names.STACK_CHARACTERS} characters at most, "
+        "for IAM takes 64 for a role, which is named after stack, region and group",
+    }
+    return found
+
+
+def resources(group: str, controls: Sequence[Control]) -> Resources:
+    """Return everything one group consists of, by logical id, in the order in which it is read."""
+    found = patterns(controls)
+    return {
+        "Queue": _queue(group),
+        "QueuePolicy": _queue_policy([f"{suffix}Rule" for suffix in found]),
+        **{f"{suffix}Rule": _rule(group, suffix, pattern) for suffix, pattern in found.items()},
+        "Logs": _logs(group),
+        "Role": _role(group, controls),
+        "UndoRole": _undo_role(group, controls),
+        f"{stem(group)}Function": _function(group, controls),  # by this name `sam build` knows the Makefile's target
+        "Source": _source(group),
+    }
+
+
+def _sub(text: str) -> Fn:
+    """Return ``!Sub``; ``{stack}`` in a name becomes the root stack's."""
+    return Fn("Sub", text)
+
+
+_STACK, _REGION = "${Stack}", "${AWS::Region}"
+
+
+def _local_arn(service: str, rest: str) -> Fn:
+    """Return the ARN of something in the stack's own account and region."""
+    return _sub(f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{rest}")
+
+
+def _role_arn(name: str) -> Fn:
+    return _sub(f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role{names.ROLE_PATH}{name}")
+
+
+def _queue(group: str) -> dict[str, Any]:
+    dead = _local_arn("sqs", names.dead_letters(_STACK))
+    return {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {
+            "QueueName": _sub(names.queue(_STACK, group)),
+            "KmsMasterKeyId": ref("DataKey"),
+            "KmsDataKeyReusePeriodSeconds": 300,
+            "MessageRetentionPeriod": FOURTEEN_DAYS,
+            "VisibilityTimeout": 6 * TIMEOUT_SECONDS,
+            "RedrivePolicy": {"deadLetterTargetArn": dead, "maxReceiveCount": MAX_RECEIVES},
+        },
+    }
+
+
+def _queue_policy(rules: Sequence[str]) -> dict[str, Any]:
+    queue = arn_of("Queue")
+    from_rules = {
+        "StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")},
+        "ArnEquals": {"aws:SourceArn": [arn_of(rule) for rule in rules]},
+    }
+    events = {"Service": "events.amazonaws.com"}
+    tls = {"Bool": {"aws:SecureTransport": False}}
+    only_tls = allow("OnlyOverTls", ["sqs:SendMessage"], queue, Condition=tls)
+    statements = [
+        allow("EventsOfItsRules", ["sqs:SendMessage"], queue, Principal=events, Condition=from_rules),
+        {**only_tls, "Effect": "Deny", "Principal": "*"},
+    ]
+    return {
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {
+            "Queues": [ref("Queue")],
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
+        },
+    }
+
+
+def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule. Its name is given: the dead letters admit by name, and the clerk looks for it."""
+    target = {
+        "Id": "queue",
+        "Arn": arn_of("Queue"),
+        "RetryPolicy": {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185},
+        "DeadLetterConfig": {"Arn": _local_arn("sqs", names.dead_letters(_STACK))},
+    }
+    return {
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "Name": _sub(names.rule(_STACK, group, suffix)),
+            "Description": f"Wakes Evenkeel's {group} controls",
+            "EventPattern": _substituted(pattern),
+            "Targets": [target],
+        },
+    }
+
+
+def _substituted(value: Any) -> Any:
+    """Return the pattern with every text that holds a placeholder as ``!Sub``."""
+    if isinstance(value, dict):
+        return {key: _substituted(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_substituted(member) for member in value]
+    return Fn("Sub", value) if isinstance(value, str) and "${" in value else value
+
+
+def _logs(group: str) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {
+            "LogGroupName": _sub(names.log_group(_STACK, group)),
+            "KmsKeyId": ref("LogKey"),
+            "RetentionInDays": ref("LogRetentionDays"),
+        },
+    }
+
+
+def _role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    statements = [*granted(controls), *_engine_statements()]
+    description = f"Evenkeel's {group} controls: what they read, list and change; undo has its own role"
+    return _named_role(names.role(_STACK, _REGION, group), description, trust, group, statements)
+
+
+def _undo_role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+    """Return the role that only the undo function assumes.
+
+    By a condition, not as the principal: a principal's ARN becomes an id, and a role that is made again has another.
+    """
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": _sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")},
+        "Action": "sts:AssumeRole",
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": _role_arn(names.role(_STACK, _REGION, names.UNDO))}},
+    }
+    description = f"With it Evenkeel's undo takes changes of the {group} controls back"
+    name = names.undo_role(_STACK, _REGION, group)
+    body = _named_role(name, description, trust, f"{group}-undo", granted(controls, UNDO_PATH))
+    return {"Type": body["Type"], "Condition": "UndoIsEnabled", "Properties": body["Properties"]}
+
+
+def _named_role(
+    name: str, description: str, trust: Statement, policy: str, statements: list[Statement]
+) -> dict[str, Any]:
+    document = {"Version": "2012-10-17", "Statement": statements}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "RoleName": _sub(name),
+            "Path": names.ROLE_PATH,
+            "Description": description,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": policy, "PolicyDocument": document}],
+        },
+    }
+
+
+def _engine_statements() -> list[Statement]:
+    """Return what the engine itself needs, whatever the controls."""
+    audit = _local_arn("dynamodb", f"table/{names.audit_table(_STACK)}")
+    state = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}")
+    due = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}/index/due")
+    part = [Fn("Select", [number, Fn("Split", ["/", ref("Settings")])]) for number in range(3)]
+    document = "application/${application}/environment/${environment}/configuration/${profile}"
+    settings = Fn(
+        "Sub",
+        [
+            f"arn:${{AWS::Partition}}:appconfig:${{AWS::Region}}:${{AWS::AccountId}}:{document}",
+            dict(zip(("application", "environment", "profile"), part, strict=True)),
+        ],
+    )
+    own = arn_of("Queue")
+    via = [
+        Fn("Sub", f"{service}.${{AWS::Region}}.{suffix}")
+        for service in ("dynamodb", "sqs")
+        for suffix in ("amazonaws.com", "${AWS::URLSuffix}")
+    ]
+    key_use = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+    return [
+        allow("AddAuditRecords", ["dynamodb:GetItem", "dynamodb:PutItem"], audit),
+        allow("KeepState", ["dynamodb:GetItem", "dynamodb:UpdateItem"], state),
+        allow("FindWhatIsHeld", ["dynamodb:Query"], due),
+        allow("ReadSettings", ["appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"], settings),
+        allow("ReadTagsForRules", ["tag:GetResources"], Star("tag:GetResources supports no resource-level permission")),
+        allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], own),
+        allow("ReturnMessages", ["sqs:SendMessage"], [own, _local_arn("sqs", names.dead_letters(_STACK))]),
+        allow("UseTheKey", key_use, ref("DataKey"), Condition={"StringEquals": {"kms:ViaService": via}}),
+        allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], arn_of("Logs")),
+        allow(
+            "Trace",
+            ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+            Star("X-Ray has no resources to name for these"),
+        ),
+    ]
+
+
+def _function(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+    package = type(controls[0]).__module__.partition(".")[0]
+    variables = {
+        "EVENKEEL_STACK": ref("Stack"),
+        "EVENKEEL_SETTINGS": ref("Settings"),
+        "EVENKEEL_START_MODE": ref("StartMode"),
+        "EVENKEEL_SCOPE": ref("Scope"),
+        "EVENKEEL_RETENTION_DAYS": ref("AuditRetentionDays"),
+        "EVENKEEL_LOG_KEY_ARN": ref("LogKey"),
+        "EVENKEEL_QUEUE_URL": ref("Queue"),
+        "EVENKEEL_DLQ_URL": ref("DeadLettersUrl"),
+        "POWERTOOLS_SERVICE_NAME": group,
+        "POWERTOOLS_METRICS_NAMESPACE": "Evenkeel",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }
+    return {
+        "Type": "AWS::Serverless::Function",
+        "Metadata": {"BuildMethod": "makefile"},
+        "Properties": {
+            "FunctionName": _sub(names.function(_STACK, group)),
+            "Description": f"Keeps {group} resources upright - {len(controls)} control{'s' * (len(controls) != 1)}",
+            "Runtime": "python3.13",
+            "Architectures": ["arm64"],
+            "CodeUri": "../../",
+            "Handler": f"{package}.handler.handler",
+            "Layers": [ref("Layer")],
+            "MemorySize": 512,
+            "Timeout": TIMEOUT_SECONDS,
+            "Tracing": "Active",
+            "Role": arn_of("Role"),
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": ref("Logs")},
+            "Environment": {"Variables": variables},
+        },
+    }
+
+
+def _source(group: str) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "Properties": {
+            "FunctionName": arn_of(f"{stem(group)}Function"),
+            "EventSourceArn": arn_of("Queue"),
+            "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": ref("MaximumConcurrency")},
+        },
+    }
