@@ -1,4 +1,4 @@
-"""A settings document that is missing: there never was one, or it is gone; and the mark that tells one from the other."""
+"""A settings document that is missing: there never was one, or it is gone. The mark in the state table says which."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _missing(world: World, operation: str, kind: str) -> None:
 def test_a_stack_to_which_nothing_was_pushed_works_by_its_start_mode(
     world: World, worker: Callable[..., SettingsStore], answer: tuple[str, str] | None, start_mode: str, mode: Mode
 ) -> None:
-    """If this fails, a new stack does nothing until somebody pushes settings, or acts though it should only announce."""
+    """If this fails, a new stack does nothing until somebody pushes settings, or acts though it should announce."""
     world.configuration.document = b""
     if answer:
         _missing(world, *answer)
@@ -108,9 +108,7 @@ def test_other_answers_do_not_mean_that_nothing_was_pushed(
         worker().load()
 
 
-def test_an_answer_without_a_next_token_is_not_an_empty_one(
-    world: World, worker: Callable[..., SettingsStore]
-) -> None:
+def test_an_answer_without_a_next_token_is_not_an_empty_one(world: World, worker: Callable[..., SettingsStore]) -> None:
     """If this fails, an answer that Powertools cannot read counts as empty settings."""
     world.wire.answer("appconfigdata", GET, {"Configuration": io.BytesIO(b"{}")}, times=9)
     with pytest.raises(SettingsUnreadError, match="NextPollConfigurationToken"):
