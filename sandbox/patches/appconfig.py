@@ -4,9 +4,9 @@ The engine lets anybody read a configuration, as often as they like, and deploys
 grow, bake and are taken back by the environment's alarms as on AWS; how long their minutes last, the sandbox says.
 Where they last no time, a deployment is COMPLETE as soon as it has started, and no alarm can take it back.
 
-What AppConfig answers where nothing is deployed is not documented. Here it says that the deployment is missing, for that
-is a type of resource which its data calls can miss (AppConfig Data API model, ``ResourceNotFoundException``); the engine
-would serve an empty body.
+What AppConfig answers where nothing is deployed is not documented. Here it says that a deployment is missing: that is a
+type of resource that its data calls can miss (AppConfig Data API model, ``ResourceNotFoundException``). The engine by
+itself serves an empty body.
 
 Source: the AppConfig user guide ("Understanding validators"), the AppConfig Data API reference, and the service
 authorization reference of AppConfig.
