@@ -90,6 +90,7 @@ def test_settings_that_vanish_stop_all_acting(place: tuple[Sandbox, Stack], alic
     (tmp_path / "settings.yaml").write_text("schema_version: 1\nsettle_seconds: 0\n", encoding="utf-8")
     pushed = person.run("settings", "push", str(tmp_path / "settings.yaml"), "--yes")
     assert (pushed.exit_code, "has the new settings" in pushed.stdout) == (0, True)
+    assert _newest(sandbox, stack)["GrowthFactor"] == 100  # those not reached yet would have no settings
     sandbox.recycle()
     assert person.rotates(person.repaired_key()[0])
 
@@ -97,6 +98,14 @@ def test_settings_that_vanish_stop_all_acting(place: tuple[Sandbox, Stack], alic
 def _marked(sandbox: Sandbox, stack: Stack) -> bool:
     table = stack.outputs["StateTableName"]
     return "Item" in sandbox.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": KEY}})
+
+
+def _newest(sandbox: Sandbox, stack: Stack) -> Any:
+    """Return the last deployment of settings."""
+    outputs = stack.outputs
+    place = {"ApplicationId": outputs["SettingsApplicationId"], "EnvironmentId": outputs["SettingsEnvironmentId"]}
+    found = sandbox.client("appconfig").list_deployments(**place)["Items"]
+    return max(found, key=lambda each: each["DeploymentNumber"])
 
 
 def test_nonsense_is_refused_by_the_validator(place: tuple[Sandbox, Stack], alice: Any) -> None:
