@@ -23,13 +23,13 @@ def telemetry() -> tuple[Logger, Metrics]:
     return Logger(), metrics
 
 
-def count_for_stack(topic: str, name: str) -> None:
-    """Count one under ``service=topic`` instead of the function's own name: all functions feed one metric.
+def count_for_stack(topic: str, name: str, number: int = 1) -> None:
+    """Count under ``service=topic`` instead of the function's own name, at once: all functions feed one metric.
 
     So one alarm watches them all, whatever groups are deployed.
     """
     where = {"service": topic, "stack": _stack()}
-    with single_metric(name=name, unit=COUNT, value=1, default_dimensions=where):
+    with single_metric(name=name, unit=COUNT, value=number, default_dimensions=where):
         pass
 
 
