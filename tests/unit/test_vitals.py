@@ -81,7 +81,7 @@ def test_a_sound_stack_is_one_call_an_hour_and_no_count(world: World, look: Call
         ("Throttles", f"{STACK}-settings-validator", 1, [40], "FunctionsThrottled"),
     ],
 )
-def test_each_kind_of_trouble_is_counted_and_named(  # noqa: PLR0913 - what a row of the table has
+def test_each_kind_of_trouble_is_counted_and_named(
     look: Callable, metric: str, part: str, value: float, minutes: Iterable[int], counted: str
 ) -> None:
     """If this fails, a part of the stack fails and nobody hears of it, or on-call is woken for a hiccup."""

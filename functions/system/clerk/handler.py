@@ -1,7 +1,8 @@
 """The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue.
 
-It also watches whether the stack's rules are on and how its parts are, announces exemptions that end soon, keeps the daily digest, records
-who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove who they are.
+It also watches whether the stack's rules are on and how its parts are, announces exemptions that end soon, keeps the
+daily digest, records who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove who
+they are.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from evenkeel import dead_letters
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.caller import prove
+from evenkeel.digests import LATE_AFTER
 from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError
 from evenkeel.model import Place
@@ -167,7 +169,8 @@ class Round:
             metrics.add_metric("SwitchedOff", COUNT, off)
 
     def _plans(self) -> None:
-        metrics.add_metric("StuckPlans", COUNT, self._wake("plan", _PLANS_STOP_AT_MILLISECONDS).stuck)
+        if stuck := self._wake("plan", _PLANS_STOP_AT_MILLISECONDS).stuck:  # a metric that is sent costs money
+            metrics.add_metric("StuckPlans", COUNT, stuck)
 
     def _notices(self) -> None:
         ledger = _ledger(self._environment, self._context)
@@ -176,7 +179,9 @@ class Round:
 
     def _digest(self) -> None:
         key, remaining = os.environ["EVENKEEL_DIGEST_KEY_ARN"], self._context.get_remaining_time_in_millis
-        metrics.add_metric("DigestAge", SECONDS, Digests(_aws(), self._environment, key, remaining).keep())
+        age = Digests(_aws(), self._environment, key, remaining).keep()
+        if age > LATE_AFTER.total_seconds():
+            metrics.add_metric("DigestAge", SECONDS, age)
 
     def _holds(self) -> None:
         self._wake("held", _HOLDS_STOP_AT_MILLISECONDS)

@@ -54,9 +54,7 @@ class Kind:
     """How long the same trouble of the same part is not counted again while it lasts."""
 
 
-LOST = Kind(
-    "EventsLost", "AWS/Events", "InvocationsFailedToBeSentToDlq", "RuleName", "Sum", quiet=timedelta(0)
-)
+LOST = Kind("EventsLost", "AWS/Events", "InvocationsFailedToBeSentToDlq", "RuleName", "Sum", quiet=timedelta(0))
 WAITING = Kind(
     "MessagesWaiting", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "Maximum", above=3600, minutes=3
 )
@@ -94,9 +92,7 @@ class Vital:
         bad = sorted(minute for minute, value in minutes.items() if value > self.kind.above)
         needed = self.kind.minutes
         ends = [
-            last
-            for first, last in zip(bad, bad[needed - 1 :], strict=False)
-            if last - first < _OF_MINUTES * _MINUTE
+            last for first, last in zip(bad, bad[needed - 1 :], strict=False) if last - first < _OF_MINUTES * _MINUTE
         ]
         return max(ends, default=None)
 
@@ -130,8 +126,8 @@ class Rounds:
     def look(self) -> bool:
         """Read, log and count what is in trouble where an hour has passed; return whether CloudWatch told all.
 
-        What CloudWatch does not tell is asked again in the next round, from the same minute on. The count is sent before
-        it is remembered, so that a crash between the two sends it twice.
+        What CloudWatch does not tell is asked again in the next round, from the same minute on. The count is sent
+        before it is remembered, so that a crash between the two sends it twice.
 
         Raises:
             ClientError: the state table refused.
@@ -143,7 +139,7 @@ class Rounds:
         try:
             found = self._troubles(max(read_to - OVERLAP, self._now - FARTHEST))
         except (*AwsError, UntoldError) as error:
-            logger.error("no answer how the parts are", error=str(error))  # noqa: TRY400 - it says all
+            logger.error("no answer how the parts are", what="metrics", error=str(error))  # noqa: TRY400 - it says all
             return False
         counted = {key: int(minute) for key, minute in item.get("counted", {}).items()}
         new = [vital for vital, minute in found.items() if minute > counted.get(vital.key, 0) + _seconds(vital)]
