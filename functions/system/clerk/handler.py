@@ -1,8 +1,8 @@
 """The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue.
 
 It also watches whether the stack's rules are on and how its parts are, announces exemptions that end soon, keeps the
-daily digest, records who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove who
-they are.
+daily digest, records who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove
+who they are.
 """
 
 from __future__ import annotations
