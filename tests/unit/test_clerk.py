@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clerk import vitals
+from clerk.digest import Digests
 from clerk.handler import handler
 from evenkeel.state import wire
+from tests.tables import STATE
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, metrics, request
 
@@ -20,8 +23,11 @@ CONTROL = "kms-key-rotation"
 
 
 @pytest.fixture(autouse=True)
-def _queues(variables: pytest.MonkeyPatch, digest_key: str) -> None:
-    variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps({"kms": QUEUE_URL}))
+def _key(digest_key: str) -> None:
+    """Let there be a key for digests, and the clerk have read the vitals just now."""
+    assert digest_key
+    item = {"pk": vitals.ITEM, "read_to": int(datetime.now(UTC).timestamp()), "counted": {}}
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
 
 
 def _due(name: str, minutes: float, control: str = CONTROL) -> str:
@@ -35,7 +41,7 @@ def _due(name: str, minutes: float, control: str = CONTROL) -> str:
         "due_at": int(due.timestamp()),
         "planned_at": int(planned.timestamp()),
     }
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
     return arn
 
 
@@ -76,7 +82,7 @@ def test_what_is_due_of_a_group_that_is_not_deployed_is_told_once_a_day_and_kept
     assert len(world.messages(QUEUE_URL)) == 1
     assert handler({}, Context()) == {"due": 0, "stuck": 0}
     assert caplog.text.count("is its group still enabled") == 1
-    [gone] = [each for each in client("dynamodb").scan(TableName="state")["Items"] if "sqs" in each["pk"]["S"]]
+    [gone] = [each for each in client("dynamodb").scan(TableName=STATE)["Items"] if "sqs" in each["pk"]["S"]]
     assert 86_000 < int(gone["due_at"]["N"]) - datetime.now(UTC).timestamp() <= 86_400
 
 
@@ -102,7 +108,7 @@ def _hold(name: str, due: datetime, **more: object) -> dict[str, object]:
     """Put the state item of a request that is held; return it."""
     arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"
     item = {"pk": f"{CONTROL}#{arn}", "due_shard": "held#03", "due_at": int(due.timestamp()), **more}
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
     return item
 
 
@@ -120,8 +126,8 @@ def test_what_was_sent_is_not_sent_again_before_its_outcome_had_time(world: Worl
     _due("2", 20)
     assert handler({}, Context())["due"] == 2
     assert handler({}, Context())["due"] == 0
-    later = client("dynamodb").scan(TableName="state")["Items"]
-    waits = [int(item["due_at"]["N"]) - datetime.now(UTC).timestamp() for item in later]
+    later = client("dynamodb").scan(TableName=STATE)["Items"]
+    waits = [int(item["due_at"]["N"]) - datetime.now(UTC).timestamp() for item in later if "due_at" in item]
     assert all(14 * 60 < seconds <= 15 * 60 for seconds in waits)
 
 
@@ -138,9 +144,8 @@ def test_item_that_changed_while_the_clerk_looked_is_left_as_it_is(world: World)
     world.wire.when("dynamodb", "UpdateItem", replaced)
     assert handler({}, Context())["due"] == 1
     assert len(world.messages(QUEUE_URL)) == 1
-    items = {
-        item["pk"]["S"][-1]: int(item["due_at"]["N"]) for item in client("dynamodb").scan(TableName="state")["Items"]
-    }
+    found = client("dynamodb").scan(TableName=STATE, FilterExpression="attribute_exists(due_at)")["Items"]
+    items = {item["pk"]["S"][-1]: int(item["due_at"]["N"]) for item in found}
     assert items["1"] == int(placed.timestamp())
 
 
@@ -151,3 +156,14 @@ def test_clerk_that_cannot_write_says_so(world: World) -> None:
     world.wire.fail("dynamodb", "UpdateItem", "ValidationException", "no")
     with pytest.raises(Exception, match="ValidationException"):
         handler({}, Context())
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize(("hours", "sent"), [(36, None), (37, 37 * 3600)])
+def test_age_of_the_digest_is_sent_where_it_is_too_old(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: int, sent: float | None
+) -> None:
+    """If this fails, the alarm on a missing digest has no data, or a metric is paid for while all is well."""
+    monkeypatch.setattr(Digests, "keep", lambda _: float(hours * 3600))
+    handler({}, Context())
+    assert metrics(capsys.readouterr().out).get("DigestAge") == sent

@@ -11,6 +11,7 @@ import pytest
 from clerk import vitals
 from evenkeel.aws import Aws
 from evenkeel.environment import Environment
+from tests.tables import AUDIT, STATE
 from tests.world import client, metrics
 
 if TYPE_CHECKING:
@@ -40,17 +41,12 @@ def look(
 
     def look(now: datetime) -> tuple[bool, dict[str, float], set[str]]:
         caplog.clear()
-        environment = Environment(STACK, "audit", state_table(world), "a/b/c", "eu-west-1")
+        environment = Environment(STACK, AUDIT, STATE, "a/b/c", "eu-west-1")
         told = vitals.Rounds(Aws(client), environment, WATCHED, now).look()
         named = {vars(line)["part"] for line in caplog.records if "part" in vars(line)}
         return told, metrics(capsys.readouterr().out), named
 
     return look
-
-
-def state_table(_: World) -> str:
-    """Return the name of the state table that the tests have."""
-    return next(name for name in client("dynamodb").list_tables()["TableNames"] if name.endswith("state"))
 
 
 def test_a_sound_stack_is_one_call_an_hour_and_no_count(world: World, look: Callable) -> None:
@@ -174,7 +170,7 @@ def test_a_big_stack_takes_as_few_calls_as_possible(world: World, capsys: pytest
     watched = vitals.vitals(STACK, groups, [f"{group}-ApiCall" for group in groups for _ in range(4)])
     assert len(watched) == 100 * (1 + 2 + 4) + 2 * 4
     put("Errors", f"{STACK}-group99", START - MINUTE)
-    environment = Environment(STACK, "audit", state_table(world), "a/b/c", "eu-west-1")
+    environment = Environment(STACK, AUDIT, STATE, "a/b/c", "eu-west-1")
     assert vitals.Rounds(Aws(client), environment, watched, START).look()
     assert metrics(capsys.readouterr().out) == {"FunctionsFailing": 1}
     assert [len(each["MetricDataQueries"]) for each in world.wire.params("GetMetricData")] == [500, 208]
