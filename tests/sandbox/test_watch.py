@@ -53,11 +53,17 @@ def _round(place: Place) -> tuple[float | None, dict[str, str]]:
     before = len(place.sandbox.logs(function))
     answer = place.sandbox.client("lambda").invoke(FunctionName=function, Payload=b"{}")
     assert "FunctionError" not in answer, answer["Payload"].read()
-    lines = [json.loads(line) for line in place.sandbox.logs(function)[before:] if line.startswith("{")]
+    written = eventually(lambda: _whole(place.sandbox.logs(function)[before:]), "the round's log")
+    lines = [json.loads(line) for line in written if line.startswith("{")]
     counts = [line["SwitchedOff"][0] for line in lines if "SwitchedOff" in line]
     errors = [line for line in lines if line.get("level") == "ERROR"]
     reasons = {line["what"]: line.get("state") or line.get("part") or line["error"] for line in errors}
     return counts[0] if counts else None, reasons
+
+
+def _whole(lines: list[str]) -> list[str]:
+    """Return the lines of a round's log once its last part is there: it comes after the answer."""
+    return lines if any('"looked"' in line and '"held"' in line for line in lines) else []
 
 
 def _put(place: Place, namespace: str, metric: str, dimensions: dict[str, str], ago: timedelta, value: float) -> None:
