@@ -70,7 +70,6 @@ class Evenkeel:
         self._handlers: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {}
         self.calls: list[list[Any]] = []
         self._said = Said()
-        logging.getLogger().addHandler(self._said)
         door: Any = BaseClient
         original = door._make_api_call  # noqa: SLF001 - the one place all calls pass, paginators' too
 
@@ -96,8 +95,10 @@ class Evenkeel:
     def handler(self, package: str, control_id: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
         """Return the handler of a group with one control in it."""
         if control_id not in self._handlers:
-            from evenkeel import registry, remediator  # noqa: PLC0415 - the bare side must not pay for it
+            from evenkeel import registry, remediator, telemetry  # noqa: PLC0415 - the bare side must not pay for it
 
+            if not self._handlers:
+                telemetry.telemetry()[0].addHandler(self._said)
             alone = tuple(control for control in registry.controls_of(package) if control.id == control_id)
             module: Any = remediator
             module.controls_of = lambda _: alone
