@@ -79,7 +79,7 @@ def _prices() -> list[str]:
         if isinstance(body, dict)
     ]
     dated = f"{prices()['region']}, {prices()['date']}"
-    return _table(("price", f"$ ({dated})", "for one", "page", "read there"), rows)
+    return _table(("price", f"$ ({dated})", "for one", "page", "verified"), rows)
 
 
 def _side_by_side(left: Sequence[Item], right: Sequence[Item], *, ordered: bool = True) -> list[tuple[str, ...]]:
