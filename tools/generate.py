@@ -19,8 +19,11 @@ from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the pat
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
 from tools import choice, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
+from tools.cost import page as cost_page  # noqa: E402 - needs the path above
+from tools.cost.parts import Parts  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
+from tools.rendering import Stack  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ PAGES = Path("docs/controls")
 README = Path("README.md")
 OPERATIONS = Path("docs/operations.md")
 ALERTS = Path("docs/alerts.md")
+COST = Path("docs/cost.md")
 GROUPS = Path("functions/system/clerk/groups.json")
 SCHEMA = Path("docs/settings.schema.json")
 
@@ -65,6 +69,11 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }
+
+
+def priced(root: Path) -> dict[Path, str]:
+    """Return docs/cost.md as the templates on disk make it, so that they have to be written before."""
+    return {COST: cost_page.with_tables((root / COST).read_text(encoding="utf-8"), Parts.of(Stack()))}
 
 
 def differences(root: Path, wanted: Mapping[Path, str]) -> Iterator[str]:
@@ -102,10 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff when stale")
     check = parser.parse_args(arguments).check
     wanted = generated(ROOT, all_groups())
+    if check:
+        wanted |= priced(ROOT)
     stale = list(differences(ROOT, wanted))
     if not check:
         write(ROOT, wanted)
-        print(f"{len(wanted)} files generated, {len(stale)} changed")
+        write(ROOT, wanted | priced(ROOT))
+        print(f"{len(wanted) + 1} files generated, {len(stale)} changed")
         return 0
     for difference in stale:
         print(difference)
