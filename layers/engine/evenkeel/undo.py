@@ -20,7 +20,6 @@ from evenkeel.control import Context
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
 from evenkeel.holds import HoldKind, Placed
 from evenkeel.model import (
-    SCHEMA_VERSION,
     Actor,
     Call,
     Cause,
@@ -33,6 +32,7 @@ from evenkeel.model import (
     Step,
 )
 from evenkeel.repair import VERIFY_PAUSES
+from evenkeel.versions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,7 +207,7 @@ class Undoer:
         record = next((record for record in chain if record["record_id"] == record_id), None)
         if record is None:
             raise UndoRefusedError(f"{arn}: {control.id} has no record {record_id}; list the records of the resource")
-        if record["schema_version"] > SCHEMA_VERSION:
+        if not RECORD.reads(record["schema_version"]):
             raise UndoRefusedError(f"{arn}: record {record_id} is of a newer schema version; update the stack first")
         if record.get("undoes"):
             raise UndoRefusedError(f"{arn}: record {record_id} is an undo itself; to repair again, release the hold")
