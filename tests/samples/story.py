@@ -1,4 +1,4 @@
-"""A small story on moto in which Evenkeel writes each of its documents: what a release stores, what code writes today."""
+"""A small story on moto in which Evenkeel writes each of its documents: to be stored by a release, or looked at."""
 
 from __future__ import annotations
 
