@@ -154,8 +154,8 @@ def make(client: Any, wanted: Wanted, seconds: float = 600.0) -> ChangeSet:
         raise RefusedError(str(error)) from error
     made = ChangeSet(answer["Id"], answer["StackId"], creates, made_stack=not found)
     try:
-        found = list(_changes(client, made.identifier)) if _has_changes(client, made, seconds) else []
-        return replace(made, changes=tuple(sorted(found, key=lambda each: each.rank)))
+        changes = list(_changes(client, made.identifier)) if _has_changes(client, made, seconds) else []
+        return replace(made, changes=tuple(sorted(changes, key=lambda each: each.rank)))
     except BaseException:
         with suppress(client.exceptions.InvalidChangeSetStatusException):  # still being made: the error names it
             delete(client, made)
