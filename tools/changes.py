@@ -37,6 +37,7 @@ BUILT = Path(".aws-sam/build/template.yaml")
 PACKAGED = Path(".aws-sam/packaged.yaml")
 SAM_STACK = "aws-sam-cli-managed-default"
 """The stack of the bucket that ``resolve_s3`` uses; ``sam package`` makes it where there is none."""
+PROTECT_LAST = "Create it with Protect=false and protect it after: a failed creation cannot delete a protected table."
 SHOWN, REFUSED, USAGE, LOSS = 0, 1, 2, 3
 
 
@@ -72,7 +73,7 @@ def deployment(config: Path, environment: str, stack: str) -> Deployment:
         found = [name for name, body in every.items() if body.get("stack_name") == stack] if stack else ["default"]
         if not found:
             raise UsageError(f"no environment of {config} deploys {stack}; name one with ENV=…")
-        environment = found[0]
+        environment = found[-1]  # prod, not prod-first
     if environment not in every:
         raise UsageError(f"{config} has no environment {environment}; it has {', '.join(every)}")
     given = every[environment]
@@ -197,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", choices=("table", "json"), default="table")
     parser.add_argument("--keep", action="store_true", help="keep the change set, to look at or execute it")
     given = parser.parse_args(arguments)
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, highlight=False)
     try:
         where = deployment(given.config_file, given.env, given.stack)
         session = boto3.Session(profile_name=where.profile, region_name=where.region)
@@ -213,6 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RefusedError, ClientError, BotoCoreError) as error:
         errors.print(f"Refused: {error}", soft_wrap=True, markup=False)
         return REFUSED
+    if made.creates and where.parameters.get("Protect") == "true":
+        errors.print(PROTECT_LAST, soft_wrap=True)
     if given.output == "json":
         print(as_json(where.stack, made))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ TABLE = Change("", "Modify", "AuditTable", "AWS::DynamoDB::Table", replacement="
 def test_a_stack_names_its_environment() -> None:
     """If this fails, `make changes STACK=evenkeel-prod` shows production with another environment's parameters."""
     found = changes.deployment(ROOT / "samconfig.toml", "", "evenkeel-prod")
-    assert found.parameters["Environment"] == "prod"
+    assert (found.parameters["Environment"], found.parameters["Protect"]) == ("prod", "true")
     assert set(found.capabilities) == {"CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}
 
 
@@ -48,6 +49,13 @@ def test_what_sam_wrote_is_read_as_sam_reads_it(tmp_path: Path) -> None:
     assert found.parameters == {
         "Environment": "dev", "Scope": "arn:aws:s3:::a", "Owner": "the platform team", "AlertEmail": ""}  # fmt: skip
     assert found.tags == {"Team": "platform"}
+
+
+def test_production_is_created_first_and_protected_after() -> None:
+    """If this fails, a first creation that fails leaves protected tables, or differs from what is deployed later."""
+    first, after = (changes.deployment(ROOT / "samconfig.toml", name, "") for name in ("prod-first", "prod"))
+    assert replace(first, parameters={**first.parameters, "Protect": "true"}) == after
+    assert first.parameters["Protect"] == "false"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,17 @@ def test_exit_codes_mean_what_they_say(answering: Callable[[ChangeSet | Exceptio
     answering(RefusedError("AccessDenied"))
     assert changes.main([]) == changes.REFUSED
     assert changes.main(["--env", "nowhere"]) == changes.USAGE
+
+
+def test_a_protected_creation_is_warned_of(
+    answering: Callable[[ChangeSet | Exception], list[ChangeSet]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, production is created with Protect=true, and a failure leaves tables that block the next attempt."""
+    answering(ChangeSet("id", "stack", creates=True, changes=(GRANT,)))
+    changes.main(["--env", "prod"])
+    assert "Protect=false" in capsys.readouterr().err
+    changes.main(["--env", "prod-first"])
+    assert "Protect=false" not in capsys.readouterr().err
 
 
 def test_the_change_set_goes_unless_it_is_kept(
