@@ -132,7 +132,7 @@ def test_exit_codes_mean_what_they_say(answering: Callable[[ChangeSet | Exceptio
 def test_a_protected_creation_is_warned_of(
     answering: Callable[[ChangeSet | Exception], list[ChangeSet]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If this fails, production is created with Protect=true, and a failure leaves tables that block the next attempt."""
+    """If this fails, production is created with Protect=true, and its failure leaves tables in the way."""
     answering(ChangeSet("id", "stack", creates=True, changes=(GRANT,)))
     changes.main(["--env", "prod"])
     assert "Protect=false" in capsys.readouterr().err
