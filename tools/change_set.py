@@ -117,6 +117,11 @@ class ChangeSet:
     """Whether the empty stack was made for this change set."""
     changes: tuple[Change, ...] = ()
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """What requests about it name; with the stack, whose ARN is what policies allow."""
+        return {"ChangeSetName": self.identifier, "StackName": self.stack_id}
+
 
 def status(client: Any, stack: str) -> str:
     """Return a stack's status; empty where there is none."""
@@ -154,7 +159,7 @@ def make(client: Any, wanted: Wanted, seconds: float = 600.0) -> ChangeSet:
         raise RefusedError(str(error)) from error
     made = ChangeSet(answer["Id"], answer["StackId"], creates, made_stack=not found)
     try:
-        changes = list(_changes(client, made.identifier)) if _has_changes(client, made, seconds) else []
+        changes = list(_changes(client, made.asked)) if _has_changes(client, made, seconds) else []
         return replace(made, changes=tuple(sorted(changes, key=lambda each: each.rank)))
     except BaseException:
         with suppress(client.exceptions.InvalidChangeSetStatusException):  # still being made: the error names it
@@ -180,48 +185,48 @@ def _has_changes(client: Any, made: ChangeSet, seconds: float) -> bool:
     waiter = client.get_waiter("change_set_create_complete")
     rounds = {"Delay": DELAY_SECONDS, "MaxAttempts": max(1, int(seconds / DELAY_SECONDS))}
     try:
-        waiter.wait(ChangeSetName=made.identifier, WaiterConfig=rounds)
+        waiter.wait(**made.asked, WaiterConfig=rounds)
     except WaiterError as error:
         answer = error.last_response
         if any(words in answer.get("StatusReason", "") for words in _NOTHING):
             return False
         if answer.get("Status") == "FAILED":
-            raise RefusedError(_reason(client, made.identifier)) from error
+            raise RefusedError(_reason(client, **made.asked)) from error
+        if "Error" in answer:
+            raise RefusedError(answer["Error"]["Message"]) from error
         raise RefusedError(f"{made.identifier} is not made after {seconds:.0f} s; delete it by hand") from error
     return True
 
 
-def _reason(client: Any, identifier: str) -> str:
+def _reason(client: Any, **asked: str) -> str:
     """Return why a change set failed; the root's reason only names the nested one that did, so that is asked, too."""
-    text = client.describe_change_set(ChangeSetName=identifier).get("StatusReason", "no reason given")
-    return "\n".join([text, *(_reason(client, nested) for nested in _CHANGE_SET.findall(text))])
+    text = client.describe_change_set(**asked).get("StatusReason", "no reason given")
+    return "\n".join([text, *(_reason(client, ChangeSetName=nested) for nested in _CHANGE_SET.findall(text))])
 
 
-def _pages(client: Any, identifier: str) -> Iterator[dict[str, Any]]:
-    paginator = client.get_paginator("describe_change_set")
-    yield from paginator.paginate(ChangeSetName=identifier, IncludePropertyValues=True)
-
-
-def _changes(client: Any, identifier: str, stack: str = "") -> Iterator[Change]:
+def _changes(client: Any, asked: Mapping[str, str], stack: str = "") -> Iterator[Change]:
     """Yield the changes of a stack, then those of each stack nested in it."""
-    for page in _pages(client, identifier):
-        for each in page.get("Changes", []):
-            found = each["ResourceChange"]
-            change = Change(
-                stack,
-                found["Action"],
-                found["LogicalResourceId"],
-                found["ResourceType"],
-                found.get("PhysicalResourceId", ""),
-                found.get("Replacement", "False"),
-                tuple(_properties(found.get("Details", []))),
-                each.get("HookInvocationCount", 0),
-            )
-            yield change
-            if "ChangeSetId" in found:
-                yield from _changes(client, found["ChangeSetId"], change.logical_id)
-            elif change.resource_type == NESTED and change.action == "Remove":
-                yield from _removed(client, change)
+    pages = client.get_paginator("describe_change_set").paginate(**asked, IncludePropertyValues=True)
+    for each in (change for page in pages for change in page.get("Changes", [])):
+        found = each["ResourceChange"]
+        change = Change(
+            stack,
+            found["Action"],
+            found["LogicalResourceId"],
+            found["ResourceType"],
+            found.get("PhysicalResourceId", ""),
+            found.get("Replacement", "False"),
+            tuple(_properties(found.get("Details", []))),
+            each.get("HookInvocationCount", 0),
+        )
+        yield change
+        if "ChangeSetId" in found:
+            nested = {"ChangeSetName": found["ChangeSetId"]}
+            if change.physical_id:
+                nested["StackName"] = change.physical_id
+            yield from _changes(client, nested, change.logical_id)
+        elif change.resource_type == NESTED and change.action == "Remove":
+            yield from _removed(client, change)
 
 
 def _properties(details: Sequence[Mapping[str, Any]]) -> Iterator[Property]:
@@ -255,6 +260,6 @@ def delete(client: Any, made: ChangeSet) -> None:
     The change sets of nested stacks, and nested stacks made for them, go with the root's (CloudFormation user guide,
     "Delete a change set"); a root stack that did not exist stays in REVIEW_IN_PROGRESS.
     """
-    client.delete_change_set(ChangeSetName=made.identifier)
+    client.delete_change_set(**made.asked)
     if made.made_stack:
         client.delete_stack(StackName=made.stack_id)

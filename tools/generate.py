@@ -17,7 +17,8 @@ for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
-from tools import choice, group_template  # noqa: E402 - needs the path above
+from sandbox.template import load  # noqa: E402 - needs the path above
+from tools import choice, deploy_policy, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
@@ -35,6 +36,7 @@ OPERATIONS = Path("docs/operations.md")
 ALERTS = Path("docs/alerts.md")
 GROUPS = Path("functions/system/clerk/groups.json")
 SCHEMA = Path("docs/settings.schema.json")
+DOCS = Path("docs")
 
 
 class LimitError(ValueError):
@@ -54,6 +56,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
     root_template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
+    policies = deploy_policy.policies([load(root / TEMPLATE), *nested.values()])
     return {
         TEMPLATE: root_template,
         **{where: group_template.text(body) for where, body in nested.items()},
@@ -62,6 +65,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(nested),
         SCHEMA: settings_schema.text(controls),
+        **{DOCS / name: deploy_policy.text(document) for name, document in policies.items()},
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }

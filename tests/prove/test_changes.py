@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.client import REPOSITORY, ROOT_SECRET, Sandbox
+from sandbox.client import REPOSITORY, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,8 @@ class Person:
     """Somebody with a clone, an AWS account and SAM."""
 
     sandbox: Sandbox
+    key: dict[str, str]
+    """Of an IAM user who may do what docs/deploy-policy*.json say, and nothing else."""
     clone: Path
     bin: Path
 
@@ -37,8 +39,8 @@ class Person:
             "HOME": str(self.clone),
             "AWS_ENDPOINT_URL": self.sandbox.endpoint,
             "AWS_DEFAULT_REGION": self.sandbox.region,
-            "AWS_ACCESS_KEY_ID": self.sandbox.account,
-            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "AWS_ACCESS_KEY_ID": self.key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self.key["SecretAccessKey"],
             "SAM_CLI_TELEMETRY": "0",
             **{name: os.environ[name] for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE") if name in os.environ},
         }
@@ -60,6 +62,17 @@ class Person:
         return self.run("git", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments)
 
 
+def deployer(place: Sandbox) -> dict[str, str]:
+    """Return the access key of a user with the policies of docs/ and no other."""
+    iam = place.client("iam")
+    iam.create_user(UserName="deployer")
+    for path in REPOSITORY.glob("docs/deploy-policy*.json"):
+        made = iam.create_policy(PolicyName=path.stem, PolicyDocument=path.read_text(encoding="utf-8"))
+        iam.attach_user_policy(UserName="deployer", PolicyArn=made["Policy"]["Arn"])
+    key: dict[str, str] = iam.create_access_key(UserName="deployer")["AccessKey"]
+    return key
+
+
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """Return somebody who deployed with `sam deploy --guided`, as docs/operations.md says."""
@@ -69,7 +82,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     for name in ("functions", "layers", "tools", "sandbox"):
         shutil.copytree(REPOSITORY / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     with Sandbox(table_seconds=0.0) as running:
-        person = Person(running, clone, Path(sys.executable).parent)
+        person = Person(running, deployer(running), clone, Path(sys.executable).parent)
         person.git("init", "--quiet")
         person.git("add", "--all")
         person.git("commit", "--quiet", "--message", "clone")

@@ -59,14 +59,17 @@ def created(stubber: Stubber, kind: str = "UPDATE", parameters: Any = ANY) -> No
 def described(stubber: Stubber, identifier: str, *changes: dict[str, Any], token: str = "", after: str = "") -> None:
     """Queue a page of a change set."""
     page = {"Status": "CREATE_COMPLETE", "Changes": list(changes), **({"NextToken": token} if token else {})}
-    asked = {"ChangeSetName": identifier, "IncludePropertyValues": True, **({"NextToken": after} if after else {})}
+    stack = {"StackName": STACK if identifier == ROOT else "evenkeel-kms"}
+    asked = {"ChangeSetName": identifier, **stack, "IncludePropertyValues": True}
+    asked |= {"NextToken": after} if after else {}
     stubber.add_response("describe_change_set", page, asked)
 
 
 def waited(stubber: Stubber, status: str = "CREATE_COMPLETE", reason: str = "", identifier: str = ROOT) -> None:
     """Queue what the change set's status is found to be."""
     answer = {"Status": status, "StatusReason": reason, "Changes": []}
-    stubber.add_response("describe_change_set", answer, {"ChangeSetName": identifier})
+    stack = {"StackName": STACK} if identifier == ROOT else {}
+    stubber.add_response("describe_change_set", answer, {"ChangeSetName": identifier, **stack})
 
 
 def test_changes_of_nested_stacks_are_read_whole_and_permissions_come_first(stubber: Stubber) -> None:
@@ -76,7 +79,8 @@ def test_changes_of_nested_stacks_are_read_whole_and_permissions_come_first(stub
     waited(stubber)
     described(stubber, ROOT,
         change("Modify", "Clerk", "AWS::Lambda::Function", Replacement="False"),
-        change("Modify", "KmsGroup", NESTED, Replacement="False", ChangeSetId=KMS), token="more")  # fmt: skip
+        change("Modify", "KmsGroup", NESTED, Replacement="False", ChangeSetId=KMS,
+            PhysicalResourceId="evenkeel-kms"), token="more")  # fmt: skip
     described(stubber, KMS, change("Add", "Source", "AWS::Lambda::EventSourceMapping"), token="k2")
     twice = [{"Target": GRANTED}, {"Target": GRANTED, "ChangeSource": "ResourceReference"}]
     described(stubber, KMS, change("Modify", "Role", "AWS::IAM::Role", Replacement="False", Details=twice), after="k2")
@@ -128,7 +132,7 @@ def test_a_new_stack_is_shown_and_leaves_nothing(stubber: Stubber) -> None:
     described(stubber, ROOT, change("Add", "Role", "AWS::IAM::Role"))
     made = make(stubber.client, WANTED)
     assert (made.creates, made.changes) == (True, (Change("", "Add", "Role", "AWS::IAM::Role"),))
-    stubber.add_response("delete_change_set", {}, {"ChangeSetName": ROOT})
+    stubber.add_response("delete_change_set", {}, {"ChangeSetName": ROOT, "StackName": STACK})
     stubber.add_response("delete_stack", {}, {"StackName": STACK})
     delete(stubber.client, made)
     stubber.assert_no_pending_responses()
@@ -142,7 +146,7 @@ def test_a_refusal_gives_the_nested_reason_and_leaves_nothing(stubber: Stubber) 
     waited(stubber, "FAILED", failed)
     waited(stubber, "FAILED", failed)
     waited(stubber, "FAILED", "Template error: instance of Fn::GetAtt references undefined resource Nowhere", KMS)
-    stubber.add_response("delete_change_set", {}, {"ChangeSetName": ROOT})
+    stubber.add_response("delete_change_set", {}, {"ChangeSetName": ROOT, "StackName": STACK})
     stubber.add_response("delete_stack", {}, {"StackName": STACK})
     with pytest.raises(RefusedError, match="undefined resource Nowhere"):
         make(stubber.client, WANTED)
@@ -162,5 +166,15 @@ def test_a_refused_request_is_said_plainly(stubber: Stubber) -> None:
     stubber.add_client_error(
         "create_change_set", "AccessDenied", "not authorized to perform cloudformation:CreateChangeSet"
     )
+    with pytest.raises(RefusedError, match="not authorized"):
+        make(stubber.client, WANTED)
+
+
+def test_a_grant_that_is_missing_later_is_said_plainly(stubber: Stubber) -> None:
+    """If this fails, a missing permission to read the change set reads like a change set that takes too long."""
+    exists(stubber, "CREATE_COMPLETE")
+    created(stubber)
+    stubber.add_client_error("describe_change_set", "AccessDenied", "not authorized: cloudformation:DescribeChangeSet")
+    stubber.add_response("delete_change_set", {}, {"ChangeSetName": ROOT, "StackName": STACK})
     with pytest.raises(RefusedError, match="not authorized"):
         make(stubber.client, WANTED)
