@@ -39,8 +39,7 @@ UPDATED: dict[tuple[str, str, str], set[str]] = {
     ("AlertHttpsEndpoint", "", "https://example.org"): set(),
     ("AlertHttpsEndpoint", "https://example.org", "https://example.net"): set(),
 }
-"""Of each change of a parameter, the types that are updated in place. None of these updates interrupts, says AWS's
-template reference, but for a nested stack, whose interruptions are those of its resources."""
+"""Of each change of a parameter, the types that are updated in place. Whether that interrupts is not in the schemas."""
 REPLACED = {
     ("AlertEmail", "a@example.org", "b@example.org"): {
         "AlertsByEmail": "another address is another subscription, which its reader confirms"
