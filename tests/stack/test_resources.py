@@ -12,8 +12,6 @@ from notifier.next_steps import Home
 from tools.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
-    "AWS::AppConfig::Deployment",  # a changed tag would deploy the empty settings anew
-    "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::IAM::Policy",
     "AWS::KMS::Alias",
     "AWS::Lambda::EventInvokeConfig",

@@ -10,11 +10,12 @@ import pytest
 
 from evenkeel import events
 from evenkeel.remediator import MAX_RECEIVES, remediator
-from evenkeel.state import unwire
+from evenkeel.settings_mark import KEY as MARK
+from evenkeel.state import unwire, wire
 from tests.runs import opened
 from tests.sts import signed
 from tests.tables import STATE
-from tests.wire import Crash
+from tests.wire import READS, Crash
 from tests.world import ACCOUNT, PLACE, QUEUE_URL, REGION, Context, client, cloudtrail, metrics, request, sqs_event
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ def _run(url: str, handler: Handler) -> dict[str, Any]:
     """Open a run of the key rotation; return what a payload that changes keys names."""
     run = opened(lambda payload: handler(signed(url, payload), Context()), "kms-key-rotation")
     return {"control": "kms-key-rotation", "dry_run": False, "run": run}
+
+
+def _changes(world: World) -> list[str]:
+    """Return the calls that are not reads, but for the worker's note that it has loaded settings."""
+    others = [made for made in world.wire.calls if made.params.get("Key") != wire({"pk": MARK})]
+    return [f"{made.service}:{made.operation}" for made in others if not made.operation.startswith(READS)]
 
 
 def _returned(world: World) -> list[Request]:
@@ -236,7 +243,7 @@ def test_settings_that_are_not_valid_change_nothing(world: World, kms: Handler, 
     world.settings(document)
     world.wire.clear()
     assert kms(sqs_event(_created(key)), Context()) == FINE
-    assert world.wire.changes() == ["sqs:SendMessage"]
+    assert _changes(world) == ["sqs:SendMessage"]
     assert [back.attempt for back in _returned(world)] == [1]
 
 
@@ -244,7 +251,7 @@ def test_settings_that_cannot_be_read_change_nothing(world: World, kms: Handler,
     """If this fails, Evenkeel acts on defaults while the settings are out of reach."""
     world.wire.fail("appconfigdata", "StartConfigurationSession", "AccessDeniedException", NO_GRANT, times=9)
     assert kms(sqs_event(_created(key)), Context()) == FINE
-    assert world.wire.changes() == ["sqs:SendMessage"]
+    assert _changes(world) == ["sqs:SendMessage"]
     assert world.wire.params("SendMessage")[0]["DelaySeconds"] == 60
 
 
@@ -327,7 +334,7 @@ def test_person_gets_a_dry_run_unless_told_otherwise(world: World, sts: str, kms
     """If this fails, a person who only looks changes something."""
     world.wire.clear()
     answer = kms({"control": "kms-key-rotation", "resources": [key]}, Context())
-    assert world.wire.changes() == []
+    assert _changes(world) == []
     assert answer["dry_run"]
     [found] = answer["results"]
     assert found["outcome"] == "WOULD_APPLY"
