@@ -28,6 +28,9 @@ SITE = kinds.Site("aws", "eu-west-1", "123456789012", "https://queues")
 ROTATION = all_controls()["kms-key-rotation"]
 KEY = Subject("arn:aws:kms:eu-west-1:123456789012:key/1", "123456789012", "eu-west-1", {"Name": "evenkeel-selftest-1"})
 
+EXEMPT = """{"schema_version": 1, "exemptions": [
+    {"controls": ["*"], "accounts": ["123456789012"], "reason": "r", "approver": "a", "expires": "2026-12-01"}]}"""
+
 
 def _desk(document: str = '{"schema_version": 1}', scope: str = "*") -> planning.Desk:
     stack = Stack("evenkeel", cast("Any", None), {"LogKeyArn": "arn:aws:kms:eu-west-1:1:key/1"}, {"Scope": scope})
@@ -46,12 +49,7 @@ def _with_mode(mode: str) -> str:
         (_with_mode("approve"), "*", AwaitApproval),
         (_with_mode("off"), "*", Skip),
         (_with_mode("enforce"), "arn:aws:s3:::*", Skip),
-        (
-            '{"schema_version": 1, "exemptions": [{"controls": ["*"], "accounts": ["123456789012"], "reason": "r",'
-            ' "approver": "a", "expires": "2026-12-01"}]}',
-            "*",
-            Skip,
-        ),
+        (EXEMPT, "*", Skip),
         ('{"schema_version": 1, "freezes": [{"name": "f", "cron": "0 12 * * *", "hours": 1}]}', "*", Hold),
     ],
 )
@@ -220,6 +218,18 @@ def test_a_runtime_is_chosen_that_lambda_still_takes() -> None:
     assert maker.obstacle({"warn_days": 180}, NOW.date()) == ""
     assert maker.target(SITE, "6b01f0e6270e", "c", NOW.date()).runtime == found[0]
     assert "no new function" in maker.obstacle({"warn_days": 0}, datetime(2050, 1, 1, tzinfo=UTC).date())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("kms-rotation", "Did you mean kms-key"), ("rds-public-access", "groups are kms")]
+)
+def test_a_control_that_the_stack_has_not_is_refused(name: str, said: str) -> None:
+    """A misspelt control would be tried by nobody, and the command would say that all is well."""
+    stack = Stack("evenkeel", cast("Any", None), {"Groups": "kms"}, {})
+    with pytest.raises(CommandError) as refused:
+        planning.plan(stack, [name], marks.new_run(NOW), NOW)
+    assert refused.value.code == 2
+    assert said in f"{refused.value.message} {refused.value.next_step}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``evenkeel selftest`` on the real stack: all in order, one control broken, a run that is killed, and foreign things."""
+"""``evenkeel selftest`` on the real stack: all is well, a control is broken, a run is killed, something is foreign."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.registry import all_controls
-from evenkeel_cli.selftest import hands, kinds, marks
+from evenkeel_cli.selftest import hands, kinds, makers, marks
 from evenkeel_cli.selftest.makers import MAKERS
 from sandbox.settings import push
 from tests.prove import beside
@@ -192,6 +192,18 @@ def test_who_may_not_make_a_resource_is_told_and_the_rest_goes_on(place: Place) 
     assert _there(place) == []
 
 
+def test_the_permissions_of_the_page_suffice(place: Place) -> None:
+    """A person who was given what the page lists would be denied half way."""
+    actions = {*makers.ALWAYS, *makers.permissions()}
+    actions |= {action for control in MAKERS for action in makers.needed(all_controls()[control])}
+    policy = {"Version": "2012-10-17",
+              "Statement": [{"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}]}  # fmt: skip
+    carol = operator(place.sandbox, place.stack, place.sandbox.create_user("carol", policy))
+    code, said = _applied(Place(place.sandbox, place.stack, carol), timeout=120)
+    assert (code, said["troubles"]) == (0, []), said
+    assert _there(place) == []
+
+
 def _interrupted(place: Place, signal_number: int) -> tuple[int, str, str]:
     """Send a signal to a self-test that waits for a repair; return exit code, stderr and the run's id."""
     fault = place.sandbox.faults.add("kms", "EnableKeyRotation", code="ThrottlingException")
@@ -244,7 +256,7 @@ def test_the_next_run_removes_what_is_older_than_an_hour(place: Place) -> None:
     """Leftovers would wait for a person who knows the id of the run that made them."""
     run = marks.new_run(datetime.now(UTC) - timedelta(hours=2))
     site = kinds.Site("aws", place.sandbox.region, place.sandbox.account)
-    worker = hands.Hands(lambda service: place.sandbox.client(service), hands.Stop(), 0.1)
+    worker = hands.Hands(place.sandbox.client, hands.Stop(), 0.1)
     for control, maker in MAKERS.items():
         others: dict[str, str] = {}
         for kind in maker.kinds:

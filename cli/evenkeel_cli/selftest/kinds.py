@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Calls = Callable[["Target"], tuple[Call, ...]]
 
 RUNTIME = "python3.13"
-_CREDENTIAL_SECONDS = frozenset({"InvalidParameterValueException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,7 @@ FUNCTION = Kind(
     remove=lambda target: _one("lambda", "delete_function", FunctionName=target.name),
     permissions=("lambda:TagResource", "iam:PassRole"),
     # "The role defined for the function cannot be assumed by Lambda", for some seconds after it was made.
-    not_yet=_CREDENTIAL_SECONDS,
+    not_yet=frozenset({"InvalidParameterValueException"}),
 )
 
 

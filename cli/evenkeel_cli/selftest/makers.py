@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.session import get_session
 
+from evenkeel.control import Stage
 from evenkeel.model import Call
 from evenkeel_cli.selftest import kinds, marks
 from evenkeel_cli.selftest.kinds import Target
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import date
 
+    from evenkeel.control import Control
     from evenkeel_cli.selftest.kinds import Calls, Kind, Site
 
 MOST_CENTS, MOST_SECONDS = 5.0, 180
@@ -92,6 +94,24 @@ def near_its_end(today: date) -> tuple[str, date] | None:
     taken = [each for each in RUNTIMES.values() if today < each.no_creation]
     first = min(taken, key=lambda each: each.deprecated, default=None)
     return (first.name, first.deprecated) if first else None
+
+
+ALWAYS = (
+    *("cloudformation:DescribeStacks", "appconfig:ListDeployments", "appconfig:GetHostedConfigurationVersion"),
+    *("dynamodb:Query", "kms:Decrypt", "lambda:InvokeFunction"),
+    *("tag:GetResources", "iam:ListRoles", "iam:ListRoleTags"),
+)
+"""IAM actions for what is not about one control: stack, settings, records, undo, and what earlier runs left."""
+
+
+def needed(control: Control) -> list[str]:
+    """Return the IAM actions with which a control's resource is made, read as the control does, and removed."""
+    # A control of many types reads each with a call of its own, and only a log group is made of them.
+    read = [grant for grant in control.permissions if grant.stage is Stage.READ]
+    actions = {action for grant in read for action in grant.actions}
+    if not control.arn:
+        actions &= {"tag:GetResources", "logs:DescribeLogGroups"}
+    return sorted({*permissions(MAKERS[control.id]), *actions})
 
 
 def permissions(maker: Maker | None = None) -> list[str]:
