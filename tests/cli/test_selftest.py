@@ -201,6 +201,23 @@ def test_a_function_waits_until_its_role_is_known() -> None:
     assert (made.id, kept, answers) == ("f", [made], [])
 
 
+def test_what_aws_does_not_show_yet_is_broken_a_little_later() -> None:
+    """A self-test would fail now and then, since EC2 and IAM show what was made some seconds late."""
+    answers: list[ClientError | dict[str, Any]] = [refusal("InvalidGroup.NotFound"), {}]
+
+    def authorize_security_group_ingress(**_: Any) -> dict[str, Any]:
+        answer = answers.pop(0)
+        if isinstance(answer, ClientError):
+            raise answer
+        return answer
+
+    client = SimpleNamespace(authorize_security_group_ingress=authorize_security_group_ingress)
+    target = kinds.Target(SITE, "6b01f0e6270e", "g", "sg-1")
+    maker = MAKERS["ec2-security-group-open-ingress"]
+    hands.Hands(lambda _: client, hands.Stop(), 0).run(maker.breaks(target))
+    assert answers == []
+
+
 def test_who_stops_is_not_kept_waiting() -> None:
     """Ctrl-C would wait for minutes until it cleans up."""
     stop = hands.Stop()

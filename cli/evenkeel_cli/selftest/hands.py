@@ -81,29 +81,28 @@ class Hands:
             StoppedError: the person stopped the self-test.
         """
         first, *others = kind.make(target)
-        answer = self._patiently(first, kind.not_yet)
+        answer = self._patiently(first, lambda error: code(error) in kind.not_yet)
         made = replace(target, id=str(jmespath.search(kind.id, answer)) if kind.id else target.name)
         keep(made)
-        for call in others:
-            self._patiently(call, frozenset())
+        self.run(others)
         return made
 
     def run(self, calls: Sequence[Call]) -> None:
-        """Make calls.
+        """Make calls about what was just made; where AWS does not show it yet, they are tried again.
 
         Raises:
             CommandError, StoppedError: as above.
         """
         for call in calls:
-            self._patiently(call, frozenset())
+            self._patiently(call, is_gone)
 
-    def _patiently(self, call: Call, not_yet: frozenset[str]) -> Mapping[str, Any]:
+    def _patiently(self, call: Call, not_yet: Callable[[ClientError], bool]) -> Mapping[str, Any]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return self._call(call)
             except (ClientError, BotoCoreError) as error:
-                again = isinstance(error, ClientError) and code(error) in not_yet
+                again = isinstance(error, ClientError) and not_yet(error)
                 if not again or time.monotonic() >= deadline:
                     raise explained(_words(call), error) from error
             self.stop.pause(self._pause_seconds)
