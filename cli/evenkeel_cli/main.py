@@ -233,7 +233,7 @@ def selftest(  # noqa: PLR0913, PLR0917 - a command's options
     clean: Annotated[
         list[str] | None, typer.Option(metavar="RUN", help="Only remove what this run left; may be repeated.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1, max=900, help="Seconds that each thing is waited for.")] = 300,
+    timeout: Annotated[float, typer.Option(min=1, max=400, help="Seconds that each thing is waited for.")] = 300,
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,

@@ -19,6 +19,8 @@ from evenkeel.rules import Subject
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.selftest import hands, kinds, leftovers, marks, planning
 from evenkeel_cli.selftest.makers import MAKERS, near_its_end
+from evenkeel_cli.selftest.report import StepName, Verdict
+from evenkeel_cli.selftest.trying import Means, Trying
 from evenkeel_cli.stacks import Stack
 from tests.cli.fake_cloud import refusal
 from tests.cli.running import evenkeel
@@ -216,6 +218,31 @@ def test_what_aws_does_not_show_yet_is_broken_a_little_later() -> None:
     maker = MAKERS["ec2-security-group-open-ingress"]
     hands.Hands(lambda _: client, hands.Stop(), 0).run(maker.breaks(target))
     assert answers == []
+
+
+@pytest.mark.parametrize(("minutes", "detail"), [(31, "not begun: the run takes longer"), (29, "access denied")])
+def test_a_run_begins_nothing_that_it_might_not_end_within_the_hour(minutes: int, detail: str) -> None:
+    """A slow run's resources would be taken for leftovers by the next self-test, and deleted under its hands."""
+
+    def create_key(**_: Any) -> None:
+        raise refusal("AccessDeniedException", "CreateKey")
+
+    run = marks.new_run(datetime.now(UTC) - timedelta(minutes=minutes))
+    maker = MAKERS[ROTATION.id]
+    trial = planning.Trial(ROTATION, maker, maker.target(SITE, run, ROTATION.id, NOW.date()), "enforce", "repaired")
+    worker = hands.Hands(lambda _: SimpleNamespace(create_key=create_key), hands.Stop(), 0)
+    plan = planning.Plan(cast("Any", None), SITE, run, _desk(), (trial,))
+    row = Trying(trial, Means(plan, worker, None, "", 1, lambda _: None)).run()
+    assert [(step.name, step.verdict) for step in row.steps] == [(StepName.MAKE, Verdict.FAILED)]
+    assert detail in row.steps[0].detail
+
+
+def test_the_longest_run_ends_within_the_hour() -> None:
+    """A run at the longest --timeout could outlast the hour in which nobody else removes what it made."""
+    waits = 4  # audit, state, alert and undo
+    found = evenkeel("selftest", "--stack", "evenkeel", "--timeout", f"{marks.MOST_SECONDS + 1}")
+    assert found.exit_code == 2
+    assert marks.BEGUN_WITHIN + timedelta(seconds=waits * marks.MOST_SECONDS) < marks.KEPT_FOR
 
 
 def test_who_stops_is_not_kept_waiting() -> None:

@@ -23,6 +23,10 @@ ROLE_PATH = "/evenkeel-selftest/"
 """The IAM path of the roles that a self-test makes."""
 KEPT_FOR = timedelta(hours=1)
 """Up to this age a resource may belong to a self-test that somebody else is running."""
+BEGUN_WITHIN = timedelta(minutes=30)
+"""A run begins no control later than this: with :data:`MOST_SECONDS` for each of four waits it ends within the hour."""
+MOST_SECONDS = 400
+"""The longest that a run may wait for one thing."""
 _RUN = re.compile(r"[0-9a-f]{12}")
 _TIME_DIGITS = 8
 

@@ -17,6 +17,7 @@ from evenkeel.policy import Announce
 from evenkeel_cli import audit_reader
 from evenkeel_cli.cloud import explained
 from evenkeel_cli.failure import CommandError
+from evenkeel_cli.selftest import marks
 from evenkeel_cli.selftest.hands import StoppedError
 from evenkeel_cli.selftest.planning import EXPECTED, subject_of
 from evenkeel_cli.selftest.report import Row, Step, StepName, Verdict
@@ -118,6 +119,8 @@ class Trying:
         self.row.steps.append(Step(name, Verdict.SKIPPED, detail=why))
 
     def _make(self) -> None:
+        if datetime.now(UTC) - marks.started(self._target.run) > marks.BEGUN_WITHIN:
+            raise CommandError("not begun: the run takes longer than half an hour; try fewer with --control")
         self._means.say(f"{self._control.id}: making {self._maker.what}")
         target = self._target
         others: dict[str, str] = {}
