@@ -24,6 +24,7 @@ from tools.cost.parts import Parts  # noqa: E402 - needs the path above
 from tools.limits import exceeded  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
 from tools.rendering import Stack  # noqa: E402 - needs the path above
+from tools.selftest_pages import with_self_test  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ README = Path("README.md")
 OPERATIONS = Path("docs/operations.md")
 ALERTS = Path("docs/alerts.md")
 COST = Path("docs/cost.md")
+COMMANDS = Path("docs/cli.md")
 GROUPS = Path("functions/system/clerk/groups.json")
 SCHEMA = Path("docs/settings.schema.json")
 
@@ -63,6 +65,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         **{where: group_template.text(body) for where, body in nested.items()},
         OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), root_template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
+        COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(nested),
         SCHEMA: settings_schema.text(controls),
