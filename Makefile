@@ -9,7 +9,7 @@ SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format changes generate fuzz prove coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format changes generate cost fuzz prove coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ changes: $(STAMP) ## show what a deployment would change, nested stacks and all:
 
 generate: $(STAMP) ## write the template's blocks and the docs' pages from the controls
 	$(BIN)/python -m tools.generate
+
+cost: $(STAMP) ## print what a stack costs at list prices, idle and by the event
+	@$(BIN)/python -m tools.cost
 
 .PHONY: generated
 generated: $(STAMP) ## check that what is generated is fresh
