@@ -2,12 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 4566
+CONFIG ?= samconfig.toml
+OUTPUT ?= table
 BIN := $(VENV)/bin
 SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate cost fuzz prove coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format changes generate cost fuzz prove coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +52,9 @@ types: $(STAMP) ## check types, strictly
 format: $(STAMP) ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+changes: $(STAMP) ## show what a deployment would change, nested stacks and all: STACK=evenkeel-prod [ENV=…] [OUTPUT=json]
+	@$(BIN)/python -m tools.changes --stack "$(STACK)" --env "$(ENV)" --config-file $(CONFIG) --output $(OUTPUT)
 
 generate: $(STAMP) ## write the template's blocks and the docs' pages from the controls
 	$(BIN)/python -m tools.generate

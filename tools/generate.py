@@ -17,7 +17,8 @@ for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
-from tools import choice, group_template  # noqa: E402 - needs the path above
+from sandbox.template import load  # noqa: E402 - needs the path above
+from tools import choice, deploy_policy, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
 from tools.cost import page as cost_page  # noqa: E402 - needs the path above
 from tools.cost.parts import Parts  # noqa: E402 - needs the path above
@@ -41,6 +42,7 @@ COST = Path("docs/cost.md")
 COMMANDS = Path("docs/cli.md")
 GROUPS = Path("functions/system/clerk/groups.json")
 SCHEMA = Path("docs/settings.schema.json")
+DOCS = Path("docs")
 
 
 class LimitError(ValueError):
@@ -60,6 +62,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
     root_template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
+    policies = deploy_policy.policies([load(root / TEMPLATE), *nested.values()])
     return {
         TEMPLATE: root_template,
         **{where: group_template.text(body) for where, body in nested.items()},
@@ -69,6 +72,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(nested),
         SCHEMA: settings_schema.text(controls),
+        **{DOCS / name: deploy_policy.text(document) for name, document in policies.items()},
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }

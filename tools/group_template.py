@@ -31,7 +31,9 @@ PARAMETERS = {
     "DataKey": arn_of("DataKey"),
     "LogKey": arn_of("LogKey"),
     "DeadLettersUrl": ref("DeadLetters"),
-    "Settings": Fn("Sub", "${SettingsApplication}/${SettingsEnvironment}/${SettingsProfile}"),
+    "SettingsApplication": ref("SettingsApplication"),
+    "SettingsEnvironment": ref("SettingsEnvironment"),
+    "SettingsProfile": ref("SettingsProfile"),
     "StartMode": ref("StartMode"),
     "Scope": ref("Scope"),
     "EnableUndo": ref("EnableUndo"),
@@ -39,7 +41,8 @@ PARAMETERS = {
     "LogRetentionDays": ref("LogRetentionDays"),
     "MaximumConcurrency": ref("MaximumConcurrency"),
 }
-"""What the root hands to each group."""
+"""What the root hands to each group: each id by itself, since a change set of a new stack does not know them yet, and
+``Fn::Select`` of what is not known fails there (aws-cloudformation/cloudformation-coverage-roadmap, issue 759)."""
 
 Resources = dict[str, dict[str, Any]]
 
@@ -239,14 +242,9 @@ def _engine_statements() -> list[Statement]:
     audit = _local_arn("dynamodb", f"table/{names.audit_table(_STACK)}")
     state = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}")
     due = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}/index/due")
-    part = [Fn("Select", [number, Fn("Split", ["/", ref("Settings")])]) for number in range(3)]
-    document = "application/${application}/environment/${environment}/configuration/${profile}"
-    settings = Fn(
-        "Sub",
-        [
-            f"arn:${{AWS::Partition}}:appconfig:${{AWS::Region}}:${{AWS::AccountId}}:{document}",
-            dict(zip(("application", "environment", "profile"), part, strict=True)),
-        ],
+    settings = _local_arn(
+        "appconfig",
+        "application/${SettingsApplication}/environment/${SettingsEnvironment}/configuration/${SettingsProfile}",
     )
     own = arn_of("Queue")
     via = [
@@ -277,7 +275,7 @@ def _function(group: str, controls: Sequence[Control]) -> dict[str, Any]:
     package = type(controls[0]).__module__.partition(".")[0]
     variables = {
         "EVENKEEL_STACK": ref("Stack"),
-        "EVENKEEL_SETTINGS": ref("Settings"),
+        "EVENKEEL_SETTINGS": Fn("Sub", "${SettingsApplication}/${SettingsEnvironment}/${SettingsProfile}"),
         "EVENKEEL_START_MODE": ref("StartMode"),
         "EVENKEEL_SCOPE": ref("Scope"),
         "EVENKEEL_RETENTION_DAYS": ref("AuditRetentionDays"),
