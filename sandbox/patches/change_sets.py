@@ -7,8 +7,8 @@ here, and a parameter that refers to a resource about to be replaced keeps that 
 from __future__ import annotations
 
 from copy import deepcopy
+from html import escape
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from sandbox.patches.hooks import Answer, module
 
