@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import names
 from evenkeel.patterns import patterns
 from evenkeel.remediator import MAX_RECEIVES
-from tools.cfn import Fn, Star, arn_of, ref, to_yaml
+from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem
 from tools.statements import UNDO_PATH, Statement, allow, granted
 
@@ -60,7 +60,7 @@ def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
 def text(body: dict[str, Any]) -> str:
     """Return a group's template as it is written."""
     head = "# Generated from the controls beside it: run make generate. The root's template says what it hands down.\n"
-    return head + re.sub(r"\n(?=  \w+:\n)", "\n\n", to_yaml(body, 0))
+    return head + document(body)
 
 
 def listed(templates: Mapping[Path, dict[str, Any]]) -> str:
@@ -173,12 +173,15 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
 
 
 def _substituted(value: Any) -> Any:
-    """Return the pattern with every text that holds a placeholder as ``!Sub``."""
+    """Return the pattern with every placeholder as ``!Ref``, or as ``!Sub`` where more stands around it."""
     if isinstance(value, dict):
         return {key: _substituted(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_substituted(member) for member in value]
-    return Fn("Sub", value) if isinstance(value, str) and "${" in value else value
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    alone = re.fullmatch(r"\$\{([^}]*)\}", value)
+    return ref(alone[1]) if alone else Fn("Sub", value)
 
 
 def _logs(group: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tools import choice
-from tools.cfn import to_yaml
+from tools.cfn import spaced, to_yaml
 from tools.names import condition
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ def filled(template: str, content: Mapping[str, object]) -> str:
 
     def replace(match: re.Match[str]) -> str:
         body = to_yaml(content[match["name"]], len(match["indent"]))
-        if match["name"] == "groups":
-            body = re.sub(r"\n(?=  \w+:\n)", "\n\n", body)
-        return match["open"] + body + match["close"]
+        return match["open"] + (spaced(body) if match["name"] == "groups" else body) + match["close"]
 
     return _BLOCK.sub(replace, template)
