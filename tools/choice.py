@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import names
 from tools.cfn import Fn, ref, when
 from tools.group_template import PARAMETERS
-from tools.names import condition, stem
+from tools.names import condition, nested_stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +42,12 @@ def parameters(groups: Sequence[str]) -> dict[str, Any]:
 
 
 def deployed(groups: Sequence[str]) -> Fn:
-    """Return the names of the groups that are deployed, with commas between."""
-    return Fn("Join", [",", [when(condition(group), group) for group in groups]])
+    """Return the names of the groups that are deployed, with commas between, once CloudFormation is done with them.
+
+    The clerk looks for each group's rules by name, so they come first: what is selected away refers to their stack.
+    """
+    done = {group: Fn("Select", [0, [group, ref(nested_stack(group))]]) for group in groups}
+    return Fn("Join", [",", [when(condition(group), name) for group, name in done.items()]])
 
 
 def queue_arns(groups: Sequence[str]) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def nested(groups: Mapping[str, Sequence[Control]]) -> dict[str, Any]:
     """Return the nested stack of each group, by logical id."""
     tags = {key: ref(key) for key in ("Project", "Environment", "Owner", "CostCenter")}
     return {
-        f"{stem(group)}Group": {
+        nested_stack(group): {
             "Type": "AWS::Serverless::Application",
             "Condition": condition(group),
             "Properties": {"Location": str(path(controls)), "Parameters": PARAMETERS, "Tags": tags},

@@ -10,6 +10,11 @@ def stem(group: str) -> str:
     return "".join(part.capitalize() for part in re.split(r"[-_]", group))
 
 
+def nested_stack(group: str) -> str:
+    """Return the logical id of a group's nested stack in the root."""
+    return f"{stem(group)}Group"
+
+
 def condition(group: str) -> str:
     """Return the name of the condition that the group is enabled."""
     return f"{stem(group)}IsEnabled"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,8 +15,10 @@ from samtranslator.translator.transform import transform
 from sandbox.template import load
 
 ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = "template.yaml"
 ACCOUNT = "123456789012"
 NOTHING = object()
+NESTED = "AWS::CloudFormation::Stack"
 
 Document = dict[str, Any]
 
@@ -45,19 +47,28 @@ class _NoManagedPolicies:
         return {}
 
 
-def source() -> Document:
-    """Return template.yaml as it stands, intrinsic functions in their long form."""
-    return load(ROOT / "template.yaml")
+def templates() -> list[str]:
+    """Return the paths of the root template and of every group's, below the repository."""
+    groups = sorted((ROOT / "functions" / "controls").glob("*/template.yaml"))
+    return [TEMPLATE, *(path.relative_to(ROOT).as_posix() for path in groups)]
 
 
-@lru_cache(maxsize=len(PLACES))
-def expanded(place: Place = PLACES[0]) -> Document:
-    """Return the template after the SAM transform, in a region. It is shared: change a copy."""
-    template = source()
+def source(path: str = TEMPLATE) -> Document:
+    """Return a template as it stands, intrinsic functions in their long form."""
+    return load(ROOT / path)
+
+
+@cache
+def expanded(place: Place = PLACES[0], path: str = TEMPLATE) -> Document:
+    """Return a template after the SAM transform, in a region. It is shared: change a copy."""
+    template = source(path)
     for body in template["Resources"].values():
         if body["Type"] == "AWS::Serverless::LayerVersion":
             body["Properties"]["ContentUri"] = "s3://bucket/layer.zip"
-    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions.zip"
+        elif body["Type"] == "AWS::Serverless::Function":
+            body["Properties"]["CodeUri"] = "s3://bucket/functions.zip"
+    if "Globals" in template:
+        template["Globals"]["Function"].pop("CodeUri", None)
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": place.region}):
         result: Document = transform(template, {}, _NoManagedPolicies())
     return result
@@ -67,17 +78,22 @@ def expanded(place: Place = PLACES[0]) -> Document:
 class Stack:
     """A stack as CloudFormation would create it: resources whose condition holds, functions resolved to text.
 
-    A reference to a resource becomes ``<Name>``, an attribute ``<Name.Attribute>``.
+    A reference to a resource becomes ``<Name>``, an attribute ``<Name.Attribute>``. The resources of a nested stack
+    ``KmsGroup`` are there, too: its ``Queue`` as ``KmsQueue``.
     """
 
     place: Place = PLACES[0]
     name: str = "evenkeel"
     parameters: dict[str, str] = field(default_factory=dict)
+    path: str = TEMPLATE
+    prefix: str = ""
+    """What the logical ids begin with, seen from the root."""
 
     def __post_init__(self) -> None:
         """Resolve everything once."""
-        self._template = expanded(self.place)
-        defaults = {name: str(body["Default"]) for name, body in self._template["Parameters"].items()}
+        self._template = expanded(self.place, self.path)
+        given = self._template["Parameters"].items()
+        defaults = {name: str(body["Default"]) for name, body in given if "Default" in body}
         self._values = (
             defaults
             | self.parameters
@@ -95,13 +111,40 @@ class Stack:
             if "Condition" not in body or self.condition(body["Condition"])
         }
         self.resources: dict[str, Document] = {
-            name: self.resolve(body) for name, body in self._template["Resources"].items() if name in self._present
+            self._seen(name): self.resolve(body)
+            for name, body in self._template["Resources"].items()
+            if name in self._present
         }
+        for name, body in list(self.of_type(NESTED).items()):
+            values = {key: str(value) for key, value in body["Parameters"].items()}
+            nested = Stack(self.place, f"{self.name}-{name}", values, body["TemplateURL"], name.removesuffix("Group"))
+            self.resources |= {name: _tagged(each, body["Tags"]) for name, each in nested.resources.items()}
+        if not self.prefix:
+            self.resources = _with_references(self.resources, self._arns())
         self.outputs: dict[str, Any] = {
             name: self.resolve(body["Value"])
-            for name, body in self._template["Outputs"].items()
+            for name, body in self._template.get("Outputs", {}).items()
             if "Condition" not in body or self.condition(body["Condition"])
         }
+
+    def _arns(self) -> dict[str, str]:
+        """Return the logical id of what has a name of its own, by its ARN."""
+        where = f"{self.place.region}:{ACCOUNT}"
+        forms = {
+            "AWS::DynamoDB::Table": ("TableName", f"dynamodb:{where}:table/"),
+            "AWS::SQS::Queue": ("QueueName", f"sqs:{where}:"),
+            "AWS::IAM::Role": ("RoleName", f"iam::{ACCOUNT}:role/evenkeel/"),
+        }
+        return {
+            f"arn:{self.place.partition}:{start}{body['Properties'][key]}": name
+            for name, body in self.resources.items()
+            for key, start in [forms.get(body["Type"], ("", ""))]
+            if key in body.get("Properties", {})
+        }
+
+    def _seen(self, name: str) -> str:
+        """Return a logical id as it is seen from the root."""
+        return self.prefix + name.removeprefix(self.prefix)
 
     def of_type(self, *types: str) -> dict[str, Document]:
         """Return the properties of all resources of some types, by logical id."""
@@ -133,7 +176,8 @@ class Stack:
     def _reference(self, name: str, attribute: str = "") -> str:
         if name not in self._present:
             raise KeyError(f"{name} is referred to and does not exist in this stack")
-        return f"<{name}.{attribute}>" if attribute else f"<{name}>"
+        seen = self._seen(name)
+        return f"<{seen}.{attribute}>" if attribute else f"<{seen}>"
 
     def _condition(self, argument: Any) -> Any:
         return self.condition(argument) if isinstance(argument, str) else {"Condition": self.resolve(argument)}
@@ -173,3 +217,21 @@ class Stack:
 
     def _or(self, argument: list[Any]) -> bool:
         return any(self.resolve(side) for side in argument)
+
+
+def _with_references(value: Any, arns: dict[str, str]) -> Any:
+    """Return a value in which ARNs are written as ``<Name.Arn>``, as ``!GetAtt`` would have been."""
+    if isinstance(value, dict):
+        return {key: _with_references(member, arns) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_with_references(member, arns) for member in value]
+    for arn in sorted(arns, key=len, reverse=True) if isinstance(value, str) and value.startswith("arn:") else ():
+        if value == arn or value.startswith(f"{arn}/"):
+            return f"<{arns[arn]}.Arn>" + value.removeprefix(arn)
+    return value
+
+
+def _tagged(body: Document, tags: list[Document]) -> Document:
+    """Return a resource with the tags that CloudFormation hands down to it from its stack."""
+    own = body["Properties"].get("Tags", [])
+    return {**body, "Properties": {**body["Properties"], "Tags": [*own, *tags]}}

@@ -29,6 +29,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "template.yaml", tmp_path)
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
+    shutil.copytree(ROOT / "functions", tmp_path / "functions")
     for path in (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
@@ -51,14 +52,14 @@ def test_everything_generated_is_fresh() -> None:
 def test_check_names_the_stale_file_and_shows_how_it_differs(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Fails when CI would let a hand-edited block pass, or not say where it is."""
     assert generate.main(["--check"]) == 0
-    text = (copy / "template.yaml").read_text()
-    (copy / "template.yaml").write_text(text.replace("maxReceiveCount: 5", "maxReceiveCount: 50"))
+    template = copy / "functions/controls/kms/template.yaml"
+    template.write_text(template.read_text().replace("maxReceiveCount: 5", "maxReceiveCount: 50"))
     (copy / "docs/controls/gone.md").write_text("left over")
     (copy / "docs/controls/kms-key-rotation.md").unlink()
     capsys.readouterr()
     assert generate.main(["--check"]) == 1
     shown = capsys.readouterr().out
-    assert "--- template.yaml" in shown
+    assert "--- functions/controls/kms/template.yaml" in shown
     assert "maxReceiveCount: 50" in shown
     assert "+++ docs/controls/kms-key-rotation.md (generated)" in shown
     assert "docs/controls/gone.md: no control of this name" in shown

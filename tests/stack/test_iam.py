@@ -13,7 +13,7 @@ from evenkeel.control import Stage
 from evenkeel.registry import groups
 from tools.limits import MAX_INLINE_CHARACTERS
 from tools.names import stem
-from tools.rendering import ROOT, Stack
+from tools.rendering import ROOT, Stack, templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ def test_resources_are_of_the_actions_service(stack: Stack) -> None:
 
 def test_every_star_has_a_reason_beside_it() -> None:
     """Fails when a reader of template.yaml cannot see why a resource is not named."""
-    lines = (ROOT / "template.yaml").read_text(encoding="utf-8").splitlines()
+    lines = "\n".join((ROOT / path).read_text(encoding="utf-8") for path in templates()).splitlines()
     stars = [line for line in lines if re.search(r"Resource: ['\"]?\*|^\s*- ['\"]\*['\"]", line)]
     assert stars
     assert not [line for line in stars if not re.search(r"# \S+( \S+){2,}", line)]
@@ -108,20 +108,17 @@ def test_roles_have_the_path_that_the_patterns_refuse(stack: Stack) -> None:
     assert all(role["Path"] == "/evenkeel/" for role in stack.of_type("AWS::IAM::Role").values())
 
 
-def test_nothing_of_iam_has_a_fixed_name(stack: Stack) -> None:
-    """Fails when a second stack in the account would collide, or the stack would need CAPABILITY_NAMED_IAM."""
-    named = {"RoleName", "ManagedPolicyName", "UserName", "GroupName"}
-    for name, body in stack.resources.items():
-        if body["Type"].startswith("AWS::IAM::"):
-            assert not named & set(body["Properties"]), name
+def test_roles_are_named_after_stack_and_region(anywhere: Stack) -> None:
+    """Fails when a second stack in the account, or the same name in another region, would collide: IAM is global."""
+    for name, role in anywhere.of_type("AWS::IAM::Role").items():
+        assert role["RoleName"].startswith(f"evenkeel-{anywhere.place.region}-"), name
 
 
 def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
     """Fails when two functions share permissions."""
     used = [function["Role"] for function in stack.of_type("AWS::Lambda::Function").values()]
-    assert set(stack.of_type("AWS::IAM::Role")) == {role.strip("<>").partition(".")[0] for role in used} | {
-        "SettingsMonitorRole"
-    }
+    others = {name for name in stack.of_type("AWS::IAM::Role") if name.endswith("UndoRole")} | {"SettingsMonitorRole"}
+    assert set(stack.of_type("AWS::IAM::Role")) == {role.strip("<>").partition(".")[0] for role in used} | others
     assert len(used) == len(set(used))
 
 
@@ -210,7 +207,7 @@ def test_the_audit_table_denies_changes_to_all_but_break_glass() -> None:
         deny, _ = stack.resources["AuditTable"]["Properties"]["ResourcePolicy"]["PolicyDocument"]["Statement"]
         assert (deny["Effect"], deny["Principal"], deny.get("Condition")) == ("Deny", "*", condition)
         assert set(deny["Action"]) == {f"dynamodb:{name}" for name in writes}
-        assert deny["Resource"].endswith(f":table/{stack.resources['AuditTable']['Properties']['TableName']}")
+        assert deny["Resource"] == "<AuditTable.Arn>"
 
 
 @pytest.mark.parametrize("table", ["AuditTable", "StateTable"])
@@ -222,7 +219,7 @@ def test_nobody_but_evenkeel_puts_into_its_tables(table: str) -> None:
     *_, deny = properties["ResourcePolicy"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
     assert "dynamodb:PutItem" in listed(deny["Action"])
-    assert deny["Resource"].endswith(f":table/{properties['TableName']}")
+    assert deny["Resource"] == f"<{table}.Arn>"
     ours, rescue = deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
     assert (ours.endswith(":role/evenkeel/*"), rescue) == (True, someone)
     assert all(body["Path"] == "/evenkeel/" for body in stack.of_type("AWS::IAM::Role").values())

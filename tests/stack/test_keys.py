@@ -63,7 +63,7 @@ def test_services_that_produce_are_admitted(anywhere: Stack, producer: str, kind
     targets = anywhere.of_type(*kinds)
     assert targets
     for name, properties in targets.items():
-        key = properties["KmsMasterKeyId"].strip("<>")
+        key = properties["KmsMasterKeyId"].strip("<>").removesuffix(".Arn")
         (grant,) = of_service(anywhere, key, producer)
         assert set(grant["Action"]) >= ENVELOPE, name
         assert "Condition" not in grant, "EventBridge and CloudWatch are not known to send a condition's value to KMS"

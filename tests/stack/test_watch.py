@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clerk import stack_calls
+from clerk import stack_calls, watch
 from tests.stack.test_iam import attached, listed
-from tools.names import stem
+from tools.names import nested_stack
 from tools.rendering import ACCOUNT, Stack, source
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def test_every_rule_of_the_enabled_groups_is_watched(chosen: str) -> None:
     """If this fails, a rule that is switched off is not missed, or the clerk misses the rule of a group that is off."""
     stack = Stack(parameters={"EnabledGroups": chosen})
     rules = {rule["Name"] for name, rule in stack.of_type("AWS::Events::Rule").items() if name != "ClerkSchedule"}
-    watched = [f"evenkeel-{name}" for name in (*variables(stack)["EVENKEEL_RULES"].split(","), stack_calls.RULE)]
+    watched = [
+        f"evenkeel-{name}"
+        for name in (*watch.rules_of(variables(stack)["EVENKEEL_GROUPS"].split(",")), stack_calls.RULE)
+    ]
     assert len(watched) == len(set(watched))
     assert set(watched) == rules
 
@@ -40,13 +43,8 @@ def test_every_rule_of_the_enabled_groups_is_watched(chosen: str) -> None:
 def test_the_clerk_looks_for_a_rule_only_once_it_is_there(group_names: list[str]) -> None:
     """If this fails, the alarm rings at each deployment that adds a rule, until CloudFormation has made it."""
     template = source()["Resources"]
-    variable = template["ClerkFunction"]["Properties"]["Environment"]["Variables"]["EVENKEEL_RULES"]
-    found = set(_references(variable))
-    for group in group_names:
-        assert f"{stem(group)}QueuePolicy" in found
-        policy = set(_references(template[f"{stem(group)}QueuePolicy"]))
-        rules = {name for name in template if name.startswith(stem(group)) and name.endswith("Rule")}
-        assert {name for name in rules if template[name]["Type"] == "AWS::Events::Rule"} <= policy
+    variable = template["ClerkFunction"]["Properties"]["Environment"]["Variables"]["EVENKEEL_GROUPS"]
+    assert {nested_stack(group) for group in group_names} <= set(_references(variable))
 
 
 def _references(value: Any) -> Iterator[str]:
