@@ -9,7 +9,7 @@ import argparse
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"):
@@ -17,9 +17,11 @@ for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
+from sandbox.template import parse  # noqa: E402 - needs the path above
 from tools import choice, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
-from tools.limits import exceeded  # noqa: E402 - needs the path above
+from tools.cfn import plain  # noqa: E402 - needs the path above
+from tools.limits import measured  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from evenkeel.control import Control
+
+    Document = dict[str, Any]
 
 TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
@@ -47,13 +51,12 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     Raises:
         LimitError: a block exceeds a limit of AWS.
     """
-    content = blocks(groups)
-    nested = {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
-    problems = [f"{path.parent.name}: {each}" for path, body in nested.items() for each in exceeded(body["Resources"])]
+    nested = _nested(groups)
+    problems = [str(each) for each in measured(*built(root, groups)) if each.exceeded]
     if problems:
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
-    root_template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
+    root_template = _root(root, groups)
     return {
         TEMPLATE: root_template,
         **{where: group_template.text(body) for where, body in nested.items()},
@@ -65,6 +68,20 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }
+
+
+def built(root: Path, groups: Mapping[str, Sequence[Control]]) -> tuple[Document, dict[str, Document]]:
+    """Return the root's template and the nested ones by group, in long form, as they are generated for some groups."""
+    nested = {path.parent.name: plain(body) for path, body in _nested(groups).items()}
+    return parse(_root(root, groups)), nested
+
+
+def _root(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
+    return filled((root / TEMPLATE).read_text(encoding="utf-8"), blocks(groups))
+
+
+def _nested(groups: Mapping[str, Sequence[Control]]) -> dict[Path, Document]:
+    return {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
 
 
 def differences(root: Path, wanted: Mapping[Path, str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from evenkeel.patterns import patterns
 from evenkeel.remediator import MAX_RECEIVES
 from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem
+from tools.role import Role
 from tools.statements import UNDO_PATH, Statement, allow, granted
 
 if TYPE_CHECKING:
@@ -45,7 +46,12 @@ Resources = dict[str, dict[str, Any]]
 
 
 def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
-    """Return the template of a group."""
+    """Return the template of a group.
+
+    Raises:
+        ValueError: no group can have that name.
+    """
+    names.check_group(group)
     count = f"{len(controls)} control{'s' * (len(controls) != 1)}"
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -92,8 +98,8 @@ def resources(group: str, controls: Sequence[Control]) -> Resources:
         "QueuePolicy": _queue_policy([f"{suffix}Rule" for suffix in found]),
         **{f"{suffix}Rule": _rule(group, suffix, pattern) for suffix, pattern in found.items()},
         "Logs": _logs(group),
-        "Role": _role(group, controls),
-        "UndoRole": _undo_role(group, controls),
+        **_role(group, controls),
+        **_undo_role(group, controls),
         f"{stem(group)}Function": _function(group, controls),  # by this name `sam build` knows the Makefile's target
         "Source": _source(group),
     }
@@ -197,14 +203,15 @@ def _logs(group: str) -> dict[str, Any]:
     }
 
 
-def _role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+def _role(group: str, controls: Sequence[Control]) -> Resources:
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     statements = [*granted(controls), *_engine_statements()]
     description = f"Evenkeel's {group} controls: what they read, list and change; undo has its own role"
-    return _named_role(names.role(_STACK, _REGION, group), description, trust, group, statements)
+    name = names.role(_STACK, _REGION, group)
+    return Role("Role", name, description, trust, group, statements).resources()
 
 
-def _undo_role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+def _undo_role(group: str, controls: Sequence[Control]) -> Resources:
     """Return the role that only the undo function assumes.
 
     By a condition, not as the principal: a principal's ARN becomes an id, and a role that is made again has another.
@@ -216,25 +223,8 @@ def _undo_role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "Condition": {"ArnEquals": {"aws:PrincipalArn": _role_arn(names.role(_STACK, _REGION, names.UNDO))}},
     }
     description = f"With it Evenkeel's undo takes changes of the {group} controls back"
-    name = names.undo_role(_STACK, _REGION, group)
-    body = _named_role(name, description, trust, f"{group}-undo", granted(controls, UNDO_PATH))
-    return {"Type": body["Type"], "Condition": "UndoIsEnabled", "Properties": body["Properties"]}
-
-
-def _named_role(
-    name: str, description: str, trust: Statement, policy: str, statements: list[Statement]
-) -> dict[str, Any]:
-    document = {"Version": "2012-10-17", "Statement": statements}
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "RoleName": _sub(name),
-            "Path": names.ROLE_PATH,
-            "Description": description,
-            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "Policies": [{"PolicyName": policy, "PolicyDocument": document}],
-        },
-    }
+    name, statements = names.undo_role(_STACK, _REGION, group), granted(controls, UNDO_PATH)
+    return Role("UndoRole", name, description, trust, f"{group}-undo", statements, "UndoIsEnabled").resources()
 
 
 def _engine_statements() -> list[Statement]:
