@@ -57,7 +57,7 @@ def plain(value: Any) -> Any:
         argument = plain(value.value)
         if value.name == "GetAtt":
             argument = argument.split(".", 1)
-        return {value.name if value.name == "Ref" else f"Fn::{value.name}": argument}
+        return {value.name if value.name in {"Ref", "Condition"} else f"Fn::{value.name}": argument}
     if isinstance(value, Star):
         return "*"
     if isinstance(value, dict):

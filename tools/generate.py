@@ -56,14 +56,14 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     if problems:
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
-    root_template = _root(root, groups)
+    template = root_template(root, groups)
     return {
-        TEMPLATE: root_template,
+        TEMPLATE: template,
         **{where: group_template.text(body) for where, body in nested.items()},
-        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), root_template),
+        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
-        GROUPS: group_template.listed(nested),
+        GROUPS: group_template.listed(groups),
         SCHEMA: settings_schema.text(controls),
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
@@ -73,10 +73,11 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
 def built(root: Path, groups: Mapping[str, Sequence[Control]]) -> tuple[Document, dict[str, Document]]:
     """Return the root's template and the nested ones by group, in long form, as they are generated for some groups."""
     nested = {path.parent.name: plain(body) for path, body in _nested(groups).items()}
-    return parse(_root(root, groups)), nested
+    return parse(root_template(root, groups)), nested
 
 
-def _root(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
+def root_template(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
+    """Return the text of the root's template for some groups, around what is written by hand."""
     return filled((root / TEMPLATE).read_text(encoding="utf-8"), blocks(groups))
 
 

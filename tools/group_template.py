@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import names
 from evenkeel.patterns import patterns
 from evenkeel.remediator import MAX_RECEIVES
+from tools import home_regions
 from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem
 from tools.role import Role
@@ -19,7 +20,6 @@ from tools.statements import UNDO_PATH, Statement, allow, granted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from evenkeel.control import Control
 
@@ -69,15 +69,16 @@ def text(body: dict[str, Any]) -> str:
     return head + document(body)
 
 
-def listed(templates: Mapping[Path, dict[str, Any]]) -> str:
-    """Return the JSON text of groups.json: the rules that each group has, by which the clerk misses a deleted one."""
-    rules = {
-        body["Resources"]["Queue"]["Properties"]["QueueName"].value.removeprefix("${Stack}-"): [
-            name.removesuffix("Rule") for name, part in body["Resources"].items() if part["Type"] == "AWS::Events::Rule"
-        ]
-        for body in templates.values()
+def listed(groups: Mapping[str, Sequence[Control]]) -> str:
+    """Return the JSON text of groups.json: the rules of each group, and whether it is in the home region only.
+
+    By it the clerk misses a deleted rule.
+    """
+    found = {
+        group: {"rules": list(patterns(controls)), "home_region_only": home_regions.is_global(controls)}
+        for group, controls in groups.items()
     }
-    return json.dumps(rules, indent=1) + "\n"
+    return json.dumps(found, indent=1) + "\n"
 
 
 def _parameters() -> dict[str, Any]:

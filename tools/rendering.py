@@ -179,6 +179,10 @@ class Stack:
         seen = self._seen(name)
         return f"<{seen}.{attribute}>" if attribute else f"<{seen}>"
 
+    def _findinmap(self, argument: list[Any]) -> Any:
+        name, first, second = (self.resolve(part) for part in argument)
+        return self._template["Mappings"][name][first][second]
+
     def _condition(self, argument: Any) -> Any:
         return self.condition(argument) if isinstance(argument, str) else {"Condition": self.resolve(argument)}
 
@@ -211,6 +215,9 @@ class Stack:
     def _equals(self, argument: list[Any]) -> bool:
         left, right = (str(self.resolve(side)) for side in argument)
         return left == right
+
+    def _and(self, argument: list[Any]) -> bool:
+        return all(self.resolve(side) for side in argument)
 
     def _not(self, argument: list[Any]) -> bool:
         return not self.resolve(argument[0])
