@@ -57,7 +57,7 @@ def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": f"Part of Evenkeel: the {group} group, {count}",
-        "Parameters": _parameters(),
+        "Parameters": {name: {"Type": "String"} for name in PARAMETERS},
         "Conditions": {"UndoIsEnabled": Fn("Equals", [ref("EnableUndo"), "true"])},
         "Resources": resources(group, controls),
     }
@@ -79,16 +79,6 @@ def listed(groups: Mapping[str, Sequence[Control]]) -> str:
         for group, controls in groups.items()
     }
     return json.dumps(found, indent=1) + "\n"
-
-
-def _parameters() -> dict[str, Any]:
-    found: dict[str, Any] = {name: {"Type": "String"} for name in PARAMETERS}
-    found["Stack"] |= {
-        "MaxLength": names.STACK_CHARACTERS,
-        "ConstraintDescription": f"the name of the stack; it may have {names.STACK_CHARACTERS} characters at most, "
-        "for IAM takes 64 for a role, which is named after stack, region and group",
-    }
-    return found
 
 
 def resources(group: str, controls: Sequence[Control]) -> Resources:

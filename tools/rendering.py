@@ -48,9 +48,9 @@ class _NoManagedPolicies:
 
 
 def templates() -> list[str]:
-    """Return the paths of the root template and of every group's, below the repository."""
+    """Return the paths of the root template and of all nested ones, below the repository."""
     groups = sorted((ROOT / "functions" / "controls").glob("*/template.yaml"))
-    return [TEMPLATE, *(path.relative_to(ROOT).as_posix() for path in groups)]
+    return [TEMPLATE, "stack-name.yaml", *(path.relative_to(ROOT).as_posix() for path in groups)]
 
 
 def source(path: str = TEMPLATE) -> Document:
@@ -240,5 +240,7 @@ def _with_references(value: Any, arns: dict[str, str]) -> Any:
 
 def _tagged(body: Document, tags: list[Document]) -> Document:
     """Return a resource with the tags that CloudFormation hands down to it from its stack."""
+    if "Properties" not in body:
+        return body
     own = body["Properties"].get("Tags", [])
     return {**body, "Properties": {**body["Properties"], "Tags": [*own, *tags]}}

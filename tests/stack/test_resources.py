@@ -14,6 +14,7 @@ from tools.rendering import ROOT, Stack, source
 UNTAGGABLE = {
     "AWS::AppConfig::Deployment",  # a changed tag would deploy the empty settings anew
     "AWS::AppConfig::HostedConfigurationVersion",
+    "AWS::CloudFormation::WaitConditionHandle",
     "AWS::IAM::Policy",
     "AWS::KMS::Alias",
     "AWS::Lambda::EventInvokeConfig",
