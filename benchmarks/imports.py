@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.process import ROOT, environment
 
 FUNCTIONS = ROOT / "functions"
+PATH = [str(FUNCTIONS / "controls"), str(FUNCTIONS / "system")]
 ROUNDS = 5
 _MEASURE = """
 import sys, time
@@ -54,7 +55,7 @@ def summary(module: str, rounds: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 def _once(module: str) -> tuple[float, float]:
-    code = _MEASURE.format(functions=[str(FUNCTIONS / "controls"), str(FUNCTIONS / "system")], module=module)
+    code = _MEASURE.format(functions=PATH, module=module)
     variables = environment({"POWERTOOLS_SERVICE_NAME": "benchmark", "POWERTOOLS_METRICS_NAMESPACE": "Evenkeel"})
     ran = subprocess.run(  # noqa: S603 - our own line of code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables, cwd=ROOT

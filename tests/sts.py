@@ -1,4 +1,4 @@
-"""An STS on this machine, which answers a signed question with the caller that a test wants."""
+"""An STS on this machine: it answers a signed question with the caller that a test wants, and lets roles be assumed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import boto3
 
@@ -14,22 +15,35 @@ from evenkeel.caller import sign
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<Credentials><AccessKeyId>ASIATESTING</AccessKeyId><SecretAccessKey>testing</SecretAccessKey>
+<SessionToken>testing</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
+<AssumedRoleUser><AssumedRoleId>A:evenkeel</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>
+</AssumeRoleResult></AssumeRoleResponse>"""
 CALLER = "arn:aws:iam::123456789012:user/operator"
 
 
 class Sts(BaseHTTPRequestHandler):
-    """Answers with ``status`` and ``body``; ``seen`` are the headers of what was asked."""
+    """Answers with ``status`` and ``body``; ``seen`` are the headers of what was asked, ``assumed`` the roles' ARNs."""
 
     status, body = 200, f"<Arn>{CALLER}</Arn>"
     seen: list[dict[str, str]] = []
+    assumed: list[str] = []
 
     def do_POST(self) -> None:
         """Answer a signed question."""
-        type(self).seen.append(dict(self.headers))
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(self.status)
+        asked = dict(parse_qsl(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()))
+        if asked.get("Action") == "AssumeRole":
+            type(self).assumed.append(asked["RoleArn"])
+            self._say(200, _ASSUMED.format(arn=asked["RoleArn"]))
+        else:
+            type(self).seen.append(dict(self.headers))
+            self._say(self.status, self.body)
+
+    def _say(self, status: int, body: str) -> None:
+        self.send_response(status)
         self.end_headers()
-        self.wfile.write(self.body.encode())
+        self.wfile.write(body.encode())
 
     def log_message(self, *_: Any) -> None:
         """Stay silent."""
@@ -38,7 +52,7 @@ class Sts(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve until the block ends; yield the URL."""
-    Sts.status, Sts.body, Sts.seen = 200, f"<Arn>{CALLER}</Arn>", []
+    Sts.status, Sts.body, Sts.seen, Sts.assumed = 200, f"<Arn>{CALLER}</Arn>", [], []
     server = HTTPServer(("127.0.0.1", 0), Sts)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from evenkeel import names
+
+STACK = "evenkeel-test"
+"""The stack that the tests take themselves for."""
+AUDIT, STATE = names.audit_table(STACK), names.state_table(STACK)
+
 
 def make(dynamodb: Any) -> None:
     """Make both with a client of DynamoDB."""
     dynamodb.create_table(
-        TableName="audit",
+        TableName=AUDIT,
         KeySchema=[
             {"AttributeName": "resource", "KeyType": "HASH"},
             {"AttributeName": "record_id", "KeyType": "RANGE"},
@@ -20,7 +26,7 @@ def make(dynamodb: Any) -> None:
         BillingMode="PAY_PER_REQUEST",
     )
     dynamodb.create_table(
-        TableName="state",
+        TableName=STATE,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},

@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSResponse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-READS = ("Get", "Describe", "List", "Query", "Scan", "Head", "BatchGet", "Search", "Receive", "StartConf")
+READS = ("Get", "Describe", "List", "Query", "Scan", "Head", "BatchGet", "Search", "Receive", "StartConf", "AssumeRole")
 """How read-only calls begin; AppConfig's session only opens a way to read."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel import decisions, digests, events, settings
+from evenkeel import decisions, digests, events, names, settings
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.model import Cause, Place, Request, Resource
@@ -21,6 +21,7 @@ from evenkeel.registry import all_controls
 from evenkeel.state import StateItem, unwire
 from tests import tables
 from tests.moto_gaps import Configuration, undelay
+from tests.tables import AUDIT, STACK, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,22 +35,20 @@ ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 PLACE = Place(ACCOUNT, REGION)
 LOG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/10ca11ed-0000-4000-8000-000000000001"
-QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/remediator"
-DLQ_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/dead"
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{names.queue(STACK, 'kms')}"
+DLQ_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{names.dead_letters(STACK)}"
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_REGION": REGION,
     "AWS_SECRET_ACCESS_KEY": "testing",
-    "EVENKEEL_AUDIT_TABLE": "audit",
     "EVENKEEL_DLQ_URL": DLQ_URL,
     "EVENKEEL_LOG_KEY_ARN": LOG_KEY,
     "EVENKEEL_NOTIFIER_SOURCE": "00000000-0000-4000-8000-000000000002",
     "EVENKEEL_QUEUE_URL": QUEUE_URL,
-    "EVENKEEL_RULES": "kms-ApiCall,kms-ConfigRule",
+    "EVENKEEL_GROUPS": "kms",
     "EVENKEEL_SETTINGS": "app-1/env-1/profile-1",
-    "EVENKEEL_STACK": "evenkeel-test",
-    "EVENKEEL_STATE_TABLE": "state",
+    "EVENKEEL_STACK": STACK,
     "EVENKEEL_UNDO_ENABLED": "true",
 }
 
@@ -95,8 +94,8 @@ class World:
         self.now = self.start
         self.document: dict[str, Any] = {"schema_version": 1}
         tables.make(client("dynamodb"))
-        client("sqs").create_queue(QueueName="remediator")
-        client("sqs").create_queue(QueueName="dead")
+        client("sqs").create_queue(QueueName=names.queue(STACK, "kms"))
+        client("sqs").create_queue(QueueName=names.dead_letters(STACK))
         self.configuration = Configuration()
         wire.stand_ins = self.configuration.answers()
         self.settings(self.document)
@@ -118,7 +117,7 @@ class World:
 
     def ledger(self, owner: str = "worker-1", connect: Callable[[str], Any] = client) -> Ledger:
         """Return the ledger of one worker."""
-        return Ledger(Aws(connect), "audit", "state", owner, self.clock, self.sleep)
+        return Ledger(Aws(connect), AUDIT, STATE, owner, self.clock, self.sleep)
 
     def pipeline(
         self, owner: str = "worker-1", scope: tuple[str, ...] = ("*",), connect: Callable[[str], Any] = client
@@ -178,7 +177,7 @@ class World:
 
     def records(self) -> list[Record]:
         """Return all audit records in the order of their ids, without the daily digests."""
-        found = [unwire(item) for item in client("dynamodb").scan(TableName="audit")["Items"]]
+        found = [unwire(item) for item in client("dynamodb").scan(TableName=AUDIT)["Items"]]
         wanted = [record for record in found if record["resource"] != digests.RESOURCE]
         return sorted(wanted, key=lambda record: record["record_id"])
 
@@ -188,7 +187,7 @@ class World:
 
     def state(self, control: str, arn: str) -> StateItem:
         """Return the state item of a control and resource."""
-        found = client("dynamodb").get_item(TableName="state", Key={"pk": {"S": f"{control}#{arn}"}})
+        found = client("dynamodb").get_item(TableName=STATE, Key={"pk": {"S": f"{control}#{arn}"}})
         return StateItem.of(found.get("Item", {}))
 
     def kept(self, control: str, arn: str) -> Request:

@@ -26,6 +26,11 @@ class Mapping:
     left: int = 0
     wanted: str = ""
 
+    @property
+    def group(self) -> str:
+        """The group that is fed."""
+        return self.source.rpartition(":")[2].lower()
+
     def described(self) -> dict[str, Any]:
         """Return Lambda's answer; a change under way comes one look nearer."""
         if self.wanted:
@@ -33,8 +38,7 @@ class Mapping:
             self.state = (
                 self.wanted if self.left <= 0 else {"Disabled": "Disabling", "Enabled": "Enabling"}[self.wanted]
             )
-        name = self.source.rpartition(":")[2].lower()
-        function = f"arn:aws:lambda:eu-west-1:123456789012:function:{name}"
+        function = f"arn:aws:lambda:eu-west-1:123456789012:function:{self.group}"
         return {"UUID": self.uuid, "EventSourceArn": self.source, "FunctionArn": function, "State": self.state}
 
     def change(self, *, enabled: bool) -> dict[str, Any]:
@@ -61,20 +65,22 @@ class FakeCloud:
         """Return what pages a listing."""
         return SimpleNamespace(paginate=getattr(self, operation))
 
-    def describe_stacks(self) -> list[dict[str, Any]]:
-        """Return the account's stacks, one of them Evenkeel's."""
+    def describe_stacks(self, *, StackName: str = "") -> Any:  # noqa: N803 - boto3's names
+        """Return one stack, or pages of the account's stacks, of which one is Evenkeel's."""
+        if StackName == "gone":
+            message = "Stack with id gone does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
+        if StackName:
+            groups = [each.group for each in self.mappings.values() if ":sqs:" in each.source]
+            outputs = [{"OutputKey": "Groups", "OutputValue": ",".join(groups)}]
+            return {"Stacks": [{"StackName": StackName, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
         ours = {"StackName": "evenkeel-prod", "Description": "Evenkeel: repairs misconfigured AWS resources"}
         return [{"Stacks": [{"StackName": "shop"}, ours]}]
 
-    def list_stack_resources(self, *, StackName: str) -> list[dict[str, Any]]:  # noqa: N803 - boto3's names
-        """Return the stack's resources, one a page."""
-        if StackName == "gone":
-            message = "Stack with id gone does not exist"
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "ListStackResources")
-        kind = "AWS::Lambda::EventSourceMapping"
-        found = [{"ResourceType": kind, "PhysicalResourceId": uuid} for uuid in self.mappings]
-        other = {"ResourceType": "AWS::SQS::Queue", "PhysicalResourceId": "https://queue"}
-        return [{"StackResourceSummaries": [each]} for each in (other, *found)]
+    def list_event_source_mappings(self, *, FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803 - as above
+        """Return a function's mappings, one a page."""
+        found = [each for each in self.mappings.values() if FunctionName.endswith(f"-{each.group}")]
+        return [{"EventSourceMappings": [each.described()]} for each in found]
 
     def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:  # noqa: N803 - as above
         """Look at a mapping."""

@@ -20,6 +20,7 @@ from evenkeel.state import unwire, wire
 from evenkeel_cli import audit_verify, checkpoint
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
+from tests.tables import AUDIT, STATE
 from tests.world import VARIABLES, client, request
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ class Place:
 
     def put(self, record: dict[str, Any]) -> None:
         """Write a record past all rules."""
-        client("dynamodb").put_item(TableName="audit", Item=wire(record))
+        client("dynamodb").put_item(TableName=AUDIT, Item=wire(record))
 
     def head(self, record: dict[str, Any]) -> None:
         """Make a record the last of its chain."""
         client("dynamodb").update_item(
-            TableName="state",
+            TableName=STATE,
             Key=wire({"pk": f"{CONTROL}#{record['resource']}"}),
             UpdateExpression="SET head = :hash, head_record = :id",
             ExpressionAttributeValues=wire({":hash": record["hash"], ":id": record["record_id"]}),
@@ -93,7 +94,7 @@ def place(world: World, digest_key: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     arns = [client("kms").create_key()["KeyMetadata"]["Arn"] for _ in range(3)]
     for arn in arns:
         world.run(CONTROL, request(CONTROL, arn))
-    outputs = {"AuditTableName": "audit", "StateTableName": "state", "DigestKeyArn": digest_key}
+    outputs = {"AuditTableName": AUDIT, "StateTableName": STATE, "DigestKeyArn": digest_key}
     stack = Stack("evenkeel", cast("Any", client), outputs, {})
     monkeypatch.setattr(audit_verify, "stacks", SimpleNamespace(find=lambda *_: stack))
     return Place(world, digest_key, sorted(arns))
@@ -115,12 +116,12 @@ def test_chains_rewritten_or_cut_with_their_heads_are_named(place: Place) -> Non
     rewritten = place.rewrite(place.arns[0])
     first, last = place.of(place.arns[1])
     key = wire({name: last[name] for name in ("resource", "record_id")})
-    client("dynamodb").delete_item(TableName="audit", Key=key)
+    client("dynamodb").delete_item(TableName=AUDIT, Key=key)
     place.head(first)
     for gone in place.of(place.arns[2]):
         key = wire({name: gone[name] for name in ("resource", "record_id")})
-        client("dynamodb").delete_item(TableName="audit", Key=key)
-    client("dynamodb").delete_item(TableName="state", Key=wire({"pk": f"{CONTROL}#{place.arns[2]}"}))
+        client("dynamodb").delete_item(TableName=AUDIT, Key=key)
+    client("dynamodb").delete_item(TableName=STATE, Key=wire({"pk": f"{CONTROL}#{place.arns[2]}"}))
     report = place.ask(code=1)
     assert {(each["fault"], each["record_id"], each["resource"]) for each in report["findings"]} == {
         ("rewritten", rewritten, place.arns[0]),
@@ -145,7 +146,7 @@ def test_forged_digest_is_named(place: Place) -> None:
     """If this fails, who rewrites a chain can rewrite its digest, too."""
     place.digest()
     place.rewrite(place.arns[0])
-    [item] = [unwire(each) for each in client("dynamodb").scan(TableName="audit")["Items"]
+    [item] = [unwire(each) for each in client("dynamodb").scan(TableName=AUDIT)["Items"]
               if each["resource"]["S"] == digests.RESOURCE]  # fmt: skip
     heads = [{**each, "hash": place.of(each["resource"])[-1]["hash"]} for each in item["heads"]]
     forged = {**item, "heads": heads}
@@ -234,7 +235,7 @@ def test_verification_that_aws_breaks_off_can_go_on(place: Place, monkeypatch: p
 def test_what_cannot_be_gone_on_with_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch, spoil: str) -> None:
     """If this fails, a verification goes on with another table's, or with what was read weeks ago."""
     _interrupted(place, monkeypatch)
-    path = checkpoint.Checkpoint("arn:aws:dynamodb:eu-west-1:123456789012:table/audit", datetime.now(UTC)).path
+    path = checkpoint.Checkpoint(f"arn:aws:dynamodb:eu-west-1:123456789012:table/{AUDIT}", datetime.now(UTC)).path
     kept = json.loads(path.read_text())
     old = datetime.now(UTC) - timedelta(hours=25)
     spoilt = {"another": {**kept, "table": "arn:else"}, "old": {**kept, "begun_at": old.isoformat()}}

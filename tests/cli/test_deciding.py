@@ -25,7 +25,7 @@ BACK = {"service": "kms", "operation": "disable_key_rotation", "params": {"KeyId
 def stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a stack stand that has one group and cannot be reached."""
     cloud: Any = lambda _: SimpleNamespace(meta=SimpleNamespace(region_name="eu-west-1"))  # noqa: E731 - any service
-    outputs = {"KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://queue"}
+    outputs = {"Groups": "kms"}
     monkeypatch.setattr(stacks, "find", lambda *_: Stack("evenkeel", cloud, outputs, {}))
 
 
@@ -215,7 +215,7 @@ def test_each_refusal_says_what_to_do_about_it(
 
     clients: Any = lambda _: SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://sts", region_name="eu-west-1"))  # noqa: E731 - as above
     clients.session, clients.client = None, lambda *_, **__: SimpleNamespace(invoke=invoke)
-    outputs = {"KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://queue"}
+    outputs = {"Groups": "kms"}
     monkeypatch.setattr(stacks, "find", lambda *_: Stack("evenkeel", clients, outputs, {}))
     monkeypatch.setattr(proved, "sign", lambda *_: {})
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN, "--yes")

@@ -15,6 +15,7 @@ from evenkeel.state import wire
 from evenkeel_cli import functions, proved, stacks, undo_command
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
+from tests.tables import AUDIT, STATE
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -23,8 +24,8 @@ ME, OTHER = (f"arn:aws:iam::123456789012:user/{name}" for name in ("me", "other"
 KEYS = "arn:aws:kms:eu-west-1:123456789012:key/"
 KEY = f"{KEYS}1"
 OUTPUTS = {
-    "UndoFunctionName": "evenkeel-undo", "KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://sqs/kms",
-    "AuditTableName": "audit", "StateTableName": "state",
+    "UndoFunctionName": "evenkeel-undo", "Groups": "kms", "DeadLetterQueueUrl": "https://sqs/dead",
+    "AuditTableName": AUDIT, "StateTableName": STATE,
 }  # fmt: skip
 LOST = raised.ReadTimeoutError(endpoint_url="https://lambda")
 CUT = raised.ConnectionClosedError(endpoint_url="https://lambda")
@@ -110,7 +111,7 @@ class Account:
 
     def batch_get_item(self, **_: Any) -> dict[str, Any]:
         """Return all records, whole."""
-        return {"Responses": {"audit": [wire(each) for each in self.records]}}
+        return {"Responses": {AUDIT: [wire(each) for each in self.records]}}
 
     def invoke(self, *, Payload: bytes, **_: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Answer; what is undone by now is in the audit."""
@@ -167,7 +168,7 @@ def test_a_run_waits_and_goes_on(account: Account, trouble: Any) -> None:
 
 @pytest.mark.parametrize(
     ("trouble", "told"),
-    [(THROTTLED, "Lambda throttles function evenkeel-kms"), (LOST, "answer of function evenkeel-kms was lost (Read")],
+    [(THROTTLED, "Lambda throttles function prod-kms"), (LOST, "answer of function prod-kms was lost (Read")],
 )
 def test_a_run_does_not_wait_for_ever(account: Account, trouble: Any, told: str) -> None:
     """If this fails, a run hangs for as long as Lambda throttles, or a function times out."""

@@ -13,6 +13,7 @@ from evenkeel_cli import asking, proved, stacks
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.stacks import Stack
 from tests.cli.running import evenkeel
+from tests.tables import AUDIT
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 RUN = "01a1f8a02e04-ff902f20115493f0"
 LAMBDA_CONTROL = "lambda-xray-tracing"
 OUTPUTS = {
-    "LambdaFunctionName": "evenkeel-lambda", "LambdaQueueUrl": "https://sqs/lambda",
-    "KmsFunctionName": "evenkeel-kms", "KmsQueueUrl": "https://sqs/kms",
-    "NotifierFunctionName": "evenkeel-notifier", "AuditTableName": "audit",
+    "Groups": "lambda,kms", "DeadLetterQueueUrl": "https://sqs/dead",
+    "NotifierFunctionName": "evenkeel-notifier", "AuditTableName": AUDIT,
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_rounds_are_followed_to_the_end_and_nothing_is_changed(account: Account)
     ]
     result = account.run("--all", answers=rounds)
     assert result.exit_code == 0
-    assert [function for function, _ in account.asked] == ["evenkeel-kms"] * 2
+    assert [function for function, _ in account.asked] == ["prod-kms"] * 2
     asked = {"control": "kms-key-rotation", "resources": "all", "dry_run": True}
     assert [payload for _, payload in account.asked] == [{**asked, "after": ""}, {**asked, "after": arn(2)}]
     assert "3 resources looked at: 1 WOULD_APPLY, 1 COMPLIANT, 1 WOULD_ANNOUNCE." in result.stdout
@@ -272,7 +272,7 @@ def test_an_interrupted_run_says_how_to_go_on(account: Account, stop: Any) -> No
     again = f"evenkeel run kms-key-rotation --stack prod --region eu-west-1 --all --apply --after {arn(1)}"
     assert again in result.stderr
     assert "1 REMEDIATED" in result.stdout
-    assert ("evenkeel-kms ended with OutOfMemory: killed" in result.stderr) == isinstance(stop, dict)
+    assert ("prod-kms ended with OutOfMemory: killed" in result.stderr) == isinstance(stop, dict)
 
 
 def test_a_run_goes_on_where_it_came_to(account: Account) -> None:
@@ -351,5 +351,5 @@ def test_the_lambda_groups_controls_have_their_function(account: Account) -> Non
     """If this fails, the controls whose group is called like AWS's service for functions cannot be run by hand."""
     account.answers = [answer()]
     result = evenkeel("run", LAMBDA_CONTROL, "--all", "--stack", "prod")
-    assert (result.exit_code, account.asked[0][0]) == (0, "evenkeel-lambda")
+    assert (result.exit_code, account.asked[0][0]) == (0, "prod-lambda")
     assert "0 resources looked at." in result.stdout

@@ -9,6 +9,7 @@ import pytest
 
 from evenkeel.model import Cause
 from tests import making
+from tests.tables import STATE
 from tests.world import client, request
 
 if TYPE_CHECKING:
@@ -69,5 +70,5 @@ def test_what_a_freeze_kept_beyond_the_allowance_is_announced(world: World) -> N
 def test_allowance_is_remembered_as_long_as_a_freeze_may_last(world: World) -> None:
     """If this fails, what was kept for weeks is changed beyond what the run may change."""
     assert _outcomes(world, [_wish(world, making.key(), 1)]) == ["REMEDIATED"]
-    count = client("dynamodb").get_item(TableName="state", Key={"pk": {"S": f"run#{RUN}"}})["Item"]
+    count = client("dynamodb").get_item(TableName=STATE, Key={"pk": {"S": f"run#{RUN}"}})["Item"]
     assert int(count["expires_at"]["N"]) > (world.now + timedelta(days=31)).timestamp()

@@ -11,6 +11,7 @@ from evenkeel import policy
 from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
 from evenkeel.records import seal
 from evenkeel.state import wire
+from tests.tables import AUDIT, STATE
 from tests.unit.deciding import ALICE, APPROVE, BOB, CAROL, CONTROL, FROZEN, approve, rotates, wish
 from tests.world import client
 
@@ -129,18 +130,18 @@ def test_planted_record_is_not_approved(world: World, awaiting: tuple[str, str])
     [record] = world.records()
     bare = {name: value for name, value in record.items() if name not in {"hash", "previous"}}
     planted = seal({**bare, "record_id": "f" * 12 + "-0"}, record["hash"])
-    client("dynamodb").put_item(TableName="audit", Item=wire(planted))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire(planted))
     with pytest.raises(ApprovalRefusedError, match="was decided, or its time is over"):
         approve(world, (arn, planted["record_id"]))
     client("dynamodb").delete_item(
-        TableName="audit", Key={"resource": {"S": arn}, "record_id": {"S": planted["record_id"]}}
+        TableName=AUDIT, Key={"resource": {"S": arn}, "record_id": {"S": planted["record_id"]}}
     )
     forged = seal({**bare, "actor": {**record["actor"], "principal": "nobody"}}, "")
     for overwritten in (forged, {**record, "actor": {**record["actor"], "principal": "nobody"}}):
-        client("dynamodb").put_item(TableName="audit", Item=wire(overwritten))
+        client("dynamodb").put_item(TableName=AUDIT, Item=wire(overwritten))
         with pytest.raises(ApprovalRefusedError, match=f"{record_id} is not what was written; verify the audit"):
             approve(world, awaiting, ALICE)
-    client("dynamodb").put_item(TableName="audit", Item=wire(record))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire(record))
     assert not rotates(arn)
 
 
@@ -151,9 +152,9 @@ def test_planted_calls_do_not_run_even_where_the_state_item_agrees(world: World,
     bare = {name: value for name, value in record.items() if name not in {"hash", "previous"}}
     calls = [{"service": "kms", "operation": "schedule_key_deletion", "params": {"KeyId": arn}}]
     forged = seal({**bare, "calls": calls}, "")
-    client("dynamodb").put_item(TableName="audit", Item=wire(forged))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire(forged))
     client("dynamodb").update_item(
-        TableName="state",
+        TableName=STATE,
         Key={"pk": {"S": f"{CONTROL}#{arn}"}},
         UpdateExpression="SET head = :head",
         ExpressionAttributeValues={":head": {"S": forged["hash"]}},

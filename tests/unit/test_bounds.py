@@ -17,6 +17,7 @@ from evenkeel.counters import CONTROL_HOLD, Counted
 from evenkeel.errors import LeaseHeldError
 from evenkeel.model import Actor, Cause
 from evenkeel.registry import all_controls
+from tests.tables import STATE
 from tests.wire import Crash, one_at_a_time
 from tests.world import ACCOUNT, QUEUE_URL, client, request
 
@@ -173,7 +174,7 @@ def test_hold_of_an_earlier_version_is_obeyed_and_told(world: World) -> None:
     """If this fails, an update of the stack ends the holds of the day, or crashes over them."""
     until = int((world.now + timedelta(hours=5)).timestamp())
     item = {"pk": {"S": f"radius#{CONTROL}#{ACCOUNT}"}, "held_until": {"N": str(until)}, "count": {"N": "3"}}
-    client("dynamodb").put_item(TableName="state", Item=item)
+    client("dynamodb").put_item(TableName=STATE, Item=item)
     assert world.run(CONTROL, request(CONTROL, _key()), document=_limit(50)).outcome == "HELD"
     [record] = _held(world)
     assert record["detail"].startswith(f"blast radius reached; all of {CONTROL} is held in account {ACCOUNT} until ")

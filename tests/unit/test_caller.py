@@ -11,6 +11,7 @@ from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.caller import UnprovedCallerError, prove
 from tests.sts import CALLER, Sts, signed
+from tests.tables import AUDIT, STATE
 from tests.world import ACCOUNT, client
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ WISH = {"resource": "r", "record": "r-1"}
 
 
 def _prove(world: World, proof: Any, url: str, later: timedelta = timedelta()) -> str:
-    ledger, wish = Ledger(Aws(client), "audit", "state", "undo-1", world.clock), {**WISH, "caller": proof}
+    ledger, wish = Ledger(Aws(client), AUDIT, STATE, "undo-1", world.clock), {**WISH, "caller": proof}
     return prove(wish, url, "evenkeel-test", ACCOUNT, ledger, lambda: datetime.now(UTC) + later)
 
 

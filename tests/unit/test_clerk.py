@@ -10,6 +10,7 @@ import pytest
 
 from clerk.handler import handler
 from evenkeel.state import wire
+from tests.tables import STATE
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, metrics, request
 
@@ -20,8 +21,8 @@ CONTROL = "kms-key-rotation"
 
 
 @pytest.fixture(autouse=True)
-def _queues(variables: pytest.MonkeyPatch, digest_key: str) -> None:
-    variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps({"kms": QUEUE_URL}))
+def _key(digest_key: str) -> None:
+    assert digest_key
 
 
 def _due(name: str, minutes: float, control: str = CONTROL) -> str:
@@ -35,7 +36,7 @@ def _due(name: str, minutes: float, control: str = CONTROL) -> str:
         "due_at": int(due.timestamp()),
         "planned_at": int(planned.timestamp()),
     }
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
     return arn
 
 
@@ -77,7 +78,7 @@ def test_what_is_due_of_a_group_that_is_not_deployed_is_told_once_a_day_and_kept
     assert len(world.messages(QUEUE_URL)) == 1
     assert handler({}, Context()) == {"due": 0, "stuck": 0}
     assert caplog.text.count("is its group still enabled") == 1
-    [gone] = [each for each in client("dynamodb").scan(TableName="state")["Items"] if "sqs" in each["pk"]["S"]]
+    [gone] = [each for each in client("dynamodb").scan(TableName=STATE)["Items"] if "sqs" in each["pk"]["S"]]
     assert 86_000 < int(gone["due_at"]["N"]) - datetime.now(UTC).timestamp() <= 86_400
 
 
@@ -103,7 +104,7 @@ def _hold(name: str, due: datetime, **more: object) -> dict[str, object]:
     """Put the state item of a request that is held; return it."""
     arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"
     item = {"pk": f"{CONTROL}#{arn}", "due_shard": "held#03", "due_at": int(due.timestamp()), **more}
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
     return item
 
 
@@ -121,7 +122,7 @@ def test_what_was_sent_is_not_sent_again_before_its_outcome_had_time(world: Worl
     _due("2", 20)
     assert handler({}, Context())["due"] == 2
     assert handler({}, Context())["due"] == 0
-    later = client("dynamodb").scan(TableName="state")["Items"]
+    later = client("dynamodb").scan(TableName=STATE)["Items"]
     waits = [int(item["due_at"]["N"]) - datetime.now(UTC).timestamp() for item in later]
     assert all(14 * 60 < seconds <= 15 * 60 for seconds in waits)
 
@@ -140,7 +141,7 @@ def test_item_that_changed_while_the_clerk_looked_is_left_as_it_is(world: World)
     assert handler({}, Context())["due"] == 1
     assert len(world.messages(QUEUE_URL)) == 1
     items = {
-        item["pk"]["S"][-1]: int(item["due_at"]["N"]) for item in client("dynamodb").scan(TableName="state")["Items"]
+        item["pk"]["S"][-1]: int(item["due_at"]["N"]) for item in client("dynamodb").scan(TableName=STATE)["Items"]
     }
     assert items["1"] == int(placed.timestamp())
 

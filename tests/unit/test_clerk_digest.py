@@ -16,6 +16,7 @@ from evenkeel.digests import Part
 from evenkeel.environment import Environment
 from evenkeel.records import new_id, seal
 from evenkeel.state import unwire, wire
+from tests.tables import AUDIT, STATE
 from tests.wire import Crash
 from tests.world import VARIABLES, client, request
 
@@ -47,7 +48,7 @@ class Clerk:
 
     def parts(self) -> list[Part]:
         """Return the parts whose content fits their hash, in order."""
-        found = [unwire(each) for each in client("dynamodb").scan(TableName="audit")["Items"]]
+        found = [unwire(each) for each in client("dynamodb").scan(TableName=AUDIT)["Items"]]
         return sorted(filter(None, map(Part.read, found)), key=lambda each: each.record_id)
 
     def heads(self, *days: str) -> list[str]:
@@ -70,7 +71,7 @@ def moved(name: str, when: datetime | None, **more: Any) -> None:
     """Put the state item of a chain whose last record was made then; without a time, as an old version did."""
     head = {"head_record": new_id(when), "head_expires_at": int(when.timestamp()) + 400 * 86400} if when else {}
     item = {"pk": f"{CONTROL}#{name}", "head": "f" * 64, **head, **more}
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
 
 
 def many(when: datetime) -> None:
@@ -80,18 +81,18 @@ def many(when: datetime) -> None:
     items = [wire({"pk": f"{CONTROL}#{name}", "head": "f" * 64, "head_record": new_id(when)}) for name in names]
     for start in range(0, len(items), 25):
         requests = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
-        table.batch_write_item(RequestItems={"state": requests})
+        table.batch_write_item(RequestItems={STATE: requests})
 
 
 def put(record: dict[str, Any]) -> None:
     """Put an item into the audit table."""
-    client("dynamodb").put_item(TableName="audit", Item=wire(record))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire(record))
 
 
 def test_each_day_has_one_digest_of_the_chains_that_moved(clerk: Clerk) -> None:
     """If this fails, chains are in no digest, the same digest is made twice, or each digest repeats all of them."""
     moved("one", clerk.world.now - 300 * DAY)
-    client("dynamodb").put_item(TableName="state", Item=wire({"pk": "counter", "count": 3}))
+    client("dynamodb").put_item(TableName=STATE, Item=wire({"pk": "counter", "count": 3}))
     assert (clerk.keep(), clerk.keep()) == (0, 0)
     first = clerk.today()
     assert clerk.heads() == ["one"]
@@ -225,7 +226,7 @@ def test_refusal_of_the_key_is_an_error_and_nothing_is_put(clerk: Clerk) -> None
     clerk.world.wire.fail("kms", "GenerateMac", "DisabledException", "the key is disabled")
     with pytest.raises(ClientError, match="DisabledException"):
         clerk.keep()
-    assert client("dynamodb").scan(TableName="audit")["Items"] == []
+    assert client("dynamodb").scan(TableName=AUDIT)["Items"] == []
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")

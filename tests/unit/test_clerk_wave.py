@@ -11,6 +11,7 @@ import pytest
 from clerk.handler import handler
 from evenkeel.queue import BATCH
 from evenkeel.state import wire
+from tests.tables import STATE
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, metrics
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 
 @pytest.fixture(autouse=True)
-def _queues(variables: pytest.MonkeyPatch, digest_key: str) -> None:
-    variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps({"kms": QUEUE_URL}))
+def _key(digest_key: str) -> None:
+    assert digest_key
 
 
 def _put(kind: str, number: int, **more: Any) -> str:
@@ -30,7 +31,7 @@ def _put(kind: str, number: int, **more: Any) -> str:
     key = f"{CONTROL}#arn:aws:kms:{REGION}:{ACCOUNT}:key/{number:04d}"
     due = int((datetime.now(UTC) - timedelta(minutes=1)).timestamp())
     item = {"pk": key, "due_shard": f"{kind}#{number % 16:02d}", "due_at": due, **more}
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
     return key
 
 
@@ -97,7 +98,7 @@ def test_hold_that_was_released_meanwhile_is_not_sent(world: World) -> None:
     def released(params: dict[str, Any]) -> None:
         world.wire.clear()
         update = "REMOVE due_at, due_shard, held_request"
-        client("dynamodb").update_item(TableName="state", Key=params["Key"], UpdateExpression=update)
+        client("dynamodb").update_item(TableName=STATE, Key=params["Key"], UpdateExpression=update)
 
     world.wire.when("dynamodb", "UpdateItem", released)
     assert handler({}, Context())["due"] == 1
@@ -134,7 +135,7 @@ def test_message_that_the_queue_refuses_is_told_and_due_again(world: World, capl
     [told] = [record.__dict__ for record in caplog.records if record.message.startswith("not sent")]
     assert (told["queue"], told["reason"]) == (QUEUE_URL, "InternalError: m")
     assert _looked(caplog, "held") == [(2, 1, False)]
-    later = client("dynamodb").scan(TableName="state")["Items"]
+    later = client("dynamodb").scan(TableName=STATE)["Items"]
     assert all(int(item["due_at"]["N"]) > datetime.now(UTC).timestamp() for item in later if "held_request" in item)
 
 

@@ -60,7 +60,7 @@ def test_what_is_dropped_is_audited_and_gone_and_the_rest_stays(world: World, st
     assert (record["outcome"], record["announce"], record["reason"]) == ("DROPPED", True, "Crashed: KeyError")
     assert record["actor"]["principal"] == CALLER
     assert record["detail"] == f"dropped by {CALLER}: {BECAUSE}"
-    assert record["resource"] == f"arn:aws:sqs:eu-west-1:123456789012:dead/{first}"
+    assert record["resource"] == f"arn:aws:sqs:eu-west-1:123456789012:evenkeel-test-dead-letters/{first}"
     kept = record["before"]
     assert (kept["message"], kept["origin"]) == (first, QUEUE_URL)
     assert kept["about"] == {name: EVENT["detail"][name] for name in ("eventID", "eventName", "eventSource")}

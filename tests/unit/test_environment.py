@@ -6,6 +6,7 @@ import pytest
 
 from evenkeel.environment import Environment
 from evenkeel.errors import SettingsError
+from tests.tables import AUDIT, STATE
 from tests.world import VARIABLES
 
 FULL = {
@@ -20,8 +21,8 @@ def test_environment_is_read() -> None:
     """If this fails, a parameter of the stack does not reach the code."""
     assert Environment.read(FULL) == Environment(
         stack="evenkeel-test",
-        audit_table="audit",
-        state_table="state",
+        audit_table=AUDIT,
+        state_table=STATE,
         settings_name="app-1/env-1/profile-1",
         region="eu-west-1",
         start_mode="notify",
@@ -29,14 +30,15 @@ def test_environment_is_read() -> None:
         retention_days=30,
         queue_url=VARIABLES["EVENKEEL_QUEUE_URL"],
         dlq_url=VARIABLES["EVENKEEL_DLQ_URL"],
+        groups=("kms",),
     )
 
 
 def test_environment_has_defaults() -> None:
     """If this fails, functions without a queue of their own cannot start, or forget how long to keep records."""
-    needed = ("EVENKEEL_STACK", "EVENKEEL_AUDIT_TABLE", "EVENKEEL_STATE_TABLE", "EVENKEEL_SETTINGS", "AWS_REGION")
+    needed = ("EVENKEEL_STACK", "EVENKEEL_SETTINGS", "AWS_REGION")
     found = Environment.read(dict.fromkeys(needed, "x"))
-    assert found == Environment("x", "x", "x", "x", "x", "recommended", ("*",), 400, "", "")
+    assert found == Environment("x", "x-audit", "x-state", "x", "x", "recommended", ("*",), 400, "", "")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tests.contract.permissions import pascal
 from tests.contract.registry import MATCHES
 from tests.fuzzing import CONTROLS, examples, spoiled
 from tests.making import ARNS
+from tests.tables import AUDIT, STATE
 from tests.world import ACCOUNT, DLQ_URL, PLACE, QUEUE_URL, Context, client, sqs_event
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 SETTINGS = {"schema_version": 1, "controls": {control.id: enforcing(control.id) for control in CONTROLS}}
-OURS = {"audit", "state", QUEUE_URL, DLQ_URL}
+OURS = {AUDIT, STATE, QUEUE_URL, DLQ_URL}
 EACH = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
 
 
@@ -113,7 +114,7 @@ def _start_again(world: World) -> None:
         if record["step"] == "PLANNED":
             for call in record["undo"]:
                 Aws(client).run(Call(**call))
-    for table, keys in (("audit", ("resource", "record_id")), ("state", ("pk",))):
+    for table, keys in ((AUDIT, ("resource", "record_id")), (STATE, ("pk",))):
         for item in client("dynamodb").scan(TableName=table)["Items"]:
             client("dynamodb").delete_item(TableName=table, Key={key: item[key] for key in keys})
     world.wire.clear()

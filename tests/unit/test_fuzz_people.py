@@ -37,8 +37,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 @pytest.fixture(autouse=True)
 def _fresh(variables: pytest.MonkeyPatch) -> Iterator[None]:
-    variables.setenv("EVENKEEL_QUEUE_URLS", "{}")
-    caches = (clerk._aws, clerk._settings, undo._doors)
+    variables.setenv("EVENKEEL_GROUPS", "")
+    caches = (clerk._aws, clerk._settings, undo._own, undo._as_group)
     for each in caches:
         each.cache_clear()
     yield

@@ -21,6 +21,7 @@ from evenkeel.undo import Undoer
 from tests.making.ec2 import authorize, permission, rules, security_group
 from tests.making.rds import instance
 from tests.making.s3 import open_bucket
+from tests.tables import STATE
 from tests.unit.deciding import ALICE, BOB, CAROL
 from tests.world import client, request
 
@@ -292,7 +293,7 @@ def test_critical_finding_that_meets_a_hold_placed_just_now_is_announced(world: 
         world.wire._plans.clear()
         until = int((world.now + timedelta(days=30)).timestamp())
         client("dynamodb").update_item(
-            TableName="state",
+            TableName=STATE,
             Key={"pk": {"S": f"{RDS}#{arns[1]}"}},
             UpdateExpression="SET hold_until = :until, hold_kind = :kind, hold_findings = :others",
             ExpressionAttributeValues={":until": {"N": str(until)}, ":kind": {"S": "person"}, ":others": {"L": []}},

@@ -15,6 +15,7 @@ from evenkeel.errors import LeaseHeldError, SettingsError, SettingsUnreadError
 from evenkeel.settings_store import SettingsStore
 from evenkeel.state import StateItem
 from tests import making
+from tests.tables import AUDIT, STATE
 from tests.wire import Crash
 from tests.world import client, request
 
@@ -25,7 +26,7 @@ CONTROL = "kms-key-rotation"
 
 
 def _ledger(world: World, owner: str = "worker-9") -> Ledger:
-    return Ledger(Aws(client), "audit", "state", owner, world.clock, world.sleep)
+    return Ledger(Aws(client), AUDIT, STATE, owner, world.clock, world.sleep)
 
 
 def _left_open(world: World) -> str:
@@ -91,7 +92,7 @@ def test_counter_counts_to_its_limit(world: World) -> None:
     assert counters.count("x", Radius(2, 3600)).held_until is not None
     world.now += timedelta(hours=1)
     assert counters.count("x", Radius(2, 3600)) == Counted()
-    items = client("dynamodb").scan(TableName="state")["Items"]
+    items = client("dynamodb").scan(TableName=STATE)["Items"]
     assert all(int(item["expires_at"]["N"]) > world.now.timestamp() for item in items)
 
 

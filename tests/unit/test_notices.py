@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 @pytest.fixture(autouse=True)
 def _fresh(variables: pytest.MonkeyPatch, digest_key: str) -> Iterator[None]:
-    variables.setenv("EVENKEEL_QUEUE_URLS", "{}")
+    variables.setenv("EVENKEEL_GROUPS", "")
     clerk._settings.cache_clear()
     yield
     clerk._settings.cache_clear()

@@ -12,6 +12,7 @@ from evenkeel.model import Actor, Cause
 from evenkeel.records import seal
 from evenkeel.state import wire
 from notifier.handler import handler
+from tests.tables import STATE
 from tests.unit import test_alert
 from tests.world import ACCOUNT, REGION, Context, client, metrics
 
@@ -50,7 +51,7 @@ def inbox(world: World, variables: pytest.MonkeyPatch) -> str:
 def heads(record: dict[str, Any]) -> None:
     """Let the state item say that a record is the last of its chain."""
     item = {"pk": f"{record['control']}#{record['resource']}", "head": record["hash"]}
-    client("dynamodb").put_item(TableName="state", Item=wire(item))
+    client("dynamodb").put_item(TableName=STATE, Item=wire(item))
 
 
 def written(record: dict[str, Any], number: int = 1) -> dict[str, Any]:

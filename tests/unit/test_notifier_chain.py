@@ -11,6 +11,7 @@ from evenkeel.records import new_id, seal
 from evenkeel.state import StateItem, wire
 from notifier.handler import handler
 from tests import making
+from tests.tables import AUDIT
 from tests.unit.test_notifier import FINE
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
 from tests.world import Context, client, metrics, request
@@ -42,7 +43,7 @@ def _kinds(world: World, url: str) -> list[str]:
 
 
 def _put(record: Record) -> Record:
-    client("dynamodb").put_item(TableName="audit", Item=wire(record))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire(record))
     return record
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from evenkeel.errors import EvenkeelError
 from evenkeel.repair import NotGrantedError
+from tests.tables import AUDIT
 from tests.wire import Crash
 from tests.world import client, request
 
@@ -352,7 +353,7 @@ def test_record_that_vanished_is_not_passed_over(world: World, key: str) -> None
         world.run(CONTROL, request(CONTROL, key, creates=True))
     [record] = world.records()
     client("dynamodb").delete_item(
-        TableName="audit", Key={"resource": {"S": key}, "record_id": {"S": record["record_id"]}}
+        TableName=AUDIT, Key={"resource": {"S": key}, "record_id": {"S": record["record_id"]}}
     )
     world.now += LEASE
     with pytest.raises(EvenkeelError, match="missing from the audit table"):
@@ -364,7 +365,7 @@ def test_proof_of_a_plan_that_vanished_is_not_passed_over(world: World, key: str
     world.wire.answer("kms", "GetKeyRotationStatus", {"KeyRotationEnabled": False}, times=99)
     first = world.run(CONTROL, request(CONTROL, key, creates=True))
     plan = world.records()[0]["record_id"]
-    client("dynamodb").delete_item(TableName="audit", Key={"resource": {"S": key}, "record_id": {"S": plan}})
+    client("dynamodb").delete_item(TableName=AUDIT, Key={"resource": {"S": key}, "record_id": {"S": plan}})
     again = first.request.again(world.now)
     world.now += timedelta(minutes=16)
     with pytest.raises(EvenkeelError, match="missing from the audit table"):

@@ -15,6 +15,7 @@ from evenkeel.model import Cause
 from evenkeel.registry import all_controls
 from evenkeel.repair import NotGrantedError
 from tests.making.rds import instance
+from tests.tables import STATE
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, client, request
 
@@ -121,7 +122,7 @@ def test_kept_request_whose_tags_cannot_be_read_ends(world: World, key: str) -> 
     world.now += timedelta(days=2)
     world.wire.fail("resourcegroupstaggingapi", "GetResources", "AccessDeniedException", DENIED)
     assert world.run(CONTROL, kept, document=_with(BY_TAG)).outcome == "DENIED"
-    found = client("dynamodb").get_item(TableName="state", Key={"pk": {"S": f"{CONTROL}#{key}"}})["Item"]
+    found = client("dynamodb").get_item(TableName=STATE, Key={"pk": {"S": f"{CONTROL}#{key}"}})["Item"]
     assert not {"due_at", "due_shard", "held_request"} & set(found)
 
 
@@ -172,7 +173,7 @@ def test_frozen_finding_is_kept_with_its_time_and_not_told(world: World, key: st
     [record] = world.records()
     assert (record["outcome"], record["announce"], record["severity"]) == ("HELD", False, "MEDIUM")
     assert record["detail"] == f"frozen until {ends:%Y-%m-%d %H:%M} UTC"
-    item = client("dynamodb").scan(TableName="state")["Items"][0]
+    item = client("dynamodb").scan(TableName=STATE)["Items"][0]
     assert (item["due_at"]["N"], item["due_shard"]["S"][:5]) == (str(int(ends.timestamp())), "held#")
     assert world.kept(CONTROL, key).resource.arn == key
     assert world.run(CONTROL, request(CONTROL, key), document=document).outcome == "SKIPPED"

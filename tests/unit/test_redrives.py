@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +18,16 @@ if TYPE_CHECKING:
 
     from tests.world import World
 
+LOGS_URL = QUEUE_URL.replace("-kms", "-logs")
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 
 @pytest.fixture(autouse=True)
-def _fresh(sts: str, variables: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh(world: World, sts: str, variables: pytest.MonkeyPatch) -> Iterator[None]:
+    assert world
     assert sts
-    variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps({"kms": QUEUE_URL, "logs": QUEUE_URL}))
+    variables.setenv("EVENKEEL_GROUPS", "kms,logs")
+    client("sqs").create_queue(QueueName=LOGS_URL.rpartition("/")[2])
     clerk._aws.cache_clear()
     yield
     clerk._aws.cache_clear()
@@ -55,7 +57,7 @@ def test_what_is_sent_back_is_audited_once_and_told_with_who(world: World, sts: 
     assert record["before"] == {"messages": {"kms": [first], "logs": [second]}}
     assert "dead letters sent back to their queues: 1 to kms, 1 to logs" in record["reason"]
     assert f"Caused by: {CALLER} with Redrive at " in alert.outcome(record, HOME).text
-    assert bodies(world, QUEUE_URL) == ["one", "two"]
+    assert (bodies(world, QUEUE_URL), bodies(world, LOGS_URL)) == (["one"], ["two"])
     assert [message["MessageId"] for message in world.messages(DLQ_URL)] == [other]
 
 

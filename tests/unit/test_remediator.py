@@ -13,6 +13,7 @@ from evenkeel.remediator import MAX_RECEIVES, remediator
 from evenkeel.state import unwire
 from tests.runs import opened
 from tests.sts import signed
+from tests.tables import STATE
 from tests.wire import Crash
 from tests.world import ACCOUNT, PLACE, QUEUE_URL, REGION, Context, client, cloudtrail, metrics, request, sqs_event
 
@@ -95,9 +96,9 @@ def test_crash_is_redelivered_and_finished(
     world.wire.crash("dynamodb", "TransactWriteItems", skip=1)
     assert kms(sqs_event(_created(key)), Context()) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
     assert metrics(capsys.readouterr().out) == {"Crashed": 1}
-    item = unwire(client("dynamodb").scan(TableName="state", FilterExpression="attribute_exists(head)")["Items"][0])
+    item = unwire(client("dynamodb").scan(TableName=STATE, FilterExpression="attribute_exists(head)")["Items"][0])
     client("dynamodb").update_item(
-        TableName="state",
+        TableName=STATE,
         Key={"pk": {"S": item["pk"]}},
         UpdateExpression="SET lease_until = :past",
         ExpressionAttributeValues={":past": {"N": "1"}},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import records
+from evenkeel import names, records
 from evenkeel import remediator as module
 from evenkeel.remediator import remediator
 from evenkeel.runs import LONGEST_HOURS
@@ -16,6 +16,7 @@ from notifier import alert
 from tests import making
 from tests.runs import opened
 from tests.sts import CALLER, signed
+from tests.tables import AUDIT, STATE
 from tests.unit.test_alert import HOME
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, sqs_event
 
@@ -84,7 +85,7 @@ def test_its_beginning_and_end_are_audited_in_one_chain_and_wake_nobody(world: W
     assert first["before"] == {
         "controls": [CONTROL], "resources": [key], "dry_run": False, "allowance": 5, "hours": 2,
     }  # fmt: skip
-    assert first["resource"] == f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/state/run/{run}"
+    assert first["resource"] == f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STATE}/run/{run}"
     assert {first["actor"]["principal"], last["actor"]["principal"]} == {CALLER}
     assert last["detail"] == f"ended by {CALLER}"
     assert (first["announce"], last["announce"]) == (False, False)
@@ -161,12 +162,11 @@ def test_another_stacks_run_changes_nothing(
     assert "signed for another stack or request" in answer["error"]
     run = opened(ask, CONTROL)
     client("dynamodb").create_table(
-        TableName="state-2", BillingMode="PAY_PER_REQUEST",
+        TableName=names.state_table(OTHER_STACK), BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
     )  # fmt: skip
     variables.setenv("EVENKEEL_STACK", OTHER_STACK)
-    variables.setenv("EVENKEEL_STATE_TABLE", "state-2")
     other = remediator("kms")
     answer = act(lambda payload: other(payload, Context()), key, run)
     assert f"there is no run {run} of stack {OTHER_STACK}" in answer["error"]
@@ -183,7 +183,7 @@ def test_a_run_whose_record_was_changed_changes_nothing(world: World, ask: Ask, 
     ):
         forged = {**record, **change}
         for planted in (forged, {**forged, "hash": records.record_hash(forged)}):
-            client("dynamodb").put_item(TableName="audit", Item=wire(planted))
+            client("dynamodb").put_item(TableName=AUDIT, Item=wire(planted))
             assert "is not what was written; verify the audit" in act(ask, key, run)["error"]
     assert not rotates(key)
 

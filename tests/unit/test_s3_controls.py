@@ -19,6 +19,7 @@ from notifier import alert
 from tests.cases.case import NOW
 from tests.cases.s3_tls_only_policy import HTTP, OURS, READER, deny
 from tests.making.s3 import bucket, open_bucket
+from tests.tables import AUDIT, STATE
 from tests.unit.s3_running import BLOCK, TLS, VERSIONS, run
 from tests.unit.test_alert import HOME
 from tests.world import ACCOUNT, client, request
@@ -49,7 +50,7 @@ def _s3_changes(world: World) -> list[str]:
 
 
 def _undoer(world: World) -> Undoer:
-    ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock, world.sleep)
+    ledger = Ledger(Aws(client), AUDIT, STATE, "undo-1", world.clock, world.sleep)
     return Undoer(Aws(client), ledger, f"arn:aws:iam::{ACCOUNT}:user/bob", 400, world.clock, world.sleep)
 
 

@@ -16,6 +16,7 @@ from evenkeel.state import wire
 from evenkeel.undo import Undoer
 from tests import making
 from tests.making.ec2 import security_group
+from tests.tables import AUDIT
 from tests.world import ACCOUNT, REGION, client, request
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def test_change_of_the_largest_size_is_recorded_to_the_end(world: World) -> None
     ended = records.ended(plan, Outcome.PARTIAL, now=NOW, detail="d" * 9999, after=FULL)
     back = records.ended({**ended, "before": FULL}, Outcome.FAILED, now=NOW, detail="d" * 9999, after=FULL)
     for record in (plan, ended, back):
-        client("dynamodb").put_item(TableName="audit", Item=wire(records.seal(record, "x" * 64)))
+        client("dynamodb").put_item(TableName=AUDIT, Item=wire(records.seal(record, "x" * 64)))
     assert records.is_whole(world.records()[-1])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from notifier import alert
 from notifier.next_steps import Home
 from tests.switches import FUNCTIONS, deployed, switched
 from tests.wire import Crash
-from tests.world import ACCOUNT, QUEUE_URL, REGION, Context
+from tests.world import ACCOUNT, REGION, Context
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -30,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 @pytest.fixture(autouse=True)
 def _groups(world: World, variables: pytest.MonkeyPatch) -> None:
     del world
-    variables.setenv("EVENKEEL_QUEUE_URLS", json.dumps(dict.fromkeys(GROUPS, QUEUE_URL)))
+    variables.setenv("EVENKEEL_GROUPS", ",".join(GROUPS))
 
 
 def tell(*events: dict[str, Any]) -> None:

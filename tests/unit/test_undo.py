@@ -16,7 +16,8 @@ from evenkeel.registry import all_controls
 from evenkeel.state import wire
 from evenkeel.undo import HOLD, Undoer
 from tests import making
-from tests.sts import CALLER, signed
+from tests.sts import CALLER, Sts, signed
+from tests.tables import AUDIT, STATE
 from tests.unit.deciding import APPROVE, BOB, approve
 from tests.wire import Crash
 from tests.world import Context, client, request
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 
 def _undoer(world: World, caller: str = CALLER) -> Undoer:
-    ledger = Ledger(Aws(client), "audit", "state", "undo-1", world.clock, world.sleep)
+    ledger = Ledger(Aws(client), AUDIT, STATE, "undo-1", world.clock, world.sleep)
     return Undoer(Aws(client), ledger, caller, 400, world.clock, world.sleep)
 
 
@@ -163,9 +164,9 @@ def _replace(world: World, **changes: Any) -> None:
     record = {**world.records()[-1], **changes}
     kept = {name: value for name, value in record.items() if name not in {"hash", "previous"}}
     sealed = seal(kept, record["previous"])
-    client("dynamodb").put_item(TableName="audit", Item=wire(sealed))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire(sealed))
     client("dynamodb").update_item(
-        TableName="state",
+        TableName=STATE,
         Key={"pk": {"S": f"{CONTROL}#{record['resource']}"}},
         UpdateExpression="SET head = :head",
         ExpressionAttributeValues={":head": {"S": sealed["hash"]}},
@@ -192,7 +193,7 @@ def test_planted_record_cannot_act(world: World, repaired: tuple[str, str], chan
 
 def test_record_that_was_changed_breaks_its_chain(world: World, repaired: tuple[str, str]) -> None:
     """If this fails, an undo trusts a record that is not what was written."""
-    client("dynamodb").put_item(TableName="audit", Item=wire({**world.records()[-1], "reason": "x"}))
+    client("dynamodb").put_item(TableName=AUDIT, Item=wire({**world.records()[-1], "reason": "x"}))
     with pytest.raises(BrokenChainError):
         _undoer(world).look(KMS, *repaired)
 
@@ -221,6 +222,7 @@ def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, st
     assert look["calls"][0].startswith("aws kms disable-key-rotation --key-id ")
     done = handler(signed(sts, {**wish, "dry_run": False}), Context())
     assert (done["outcome"], _rotates(arn)) == ("UNDONE", False)
+    assert Sts.assumed == ["arn:aws:iam::123456789012:role/evenkeel/evenkeel-test-eu-west-1-kms-undo"]
     assert world.records()[-1]["actor"]["principal"] == CALLER
 
 
