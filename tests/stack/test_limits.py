@@ -113,8 +113,8 @@ def test_the_longest_names_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             (name, "another part of the stack")
             for name in ("clerk", "undo", "audit", "state", "dead-letters", "engine")
         ],
-        ("kms-undo", "no -undo at its end"),
-        ("api_gateway", "lowercase letters, digits and hyphens"),
+        ("kms-undo", "other characters than lowercase letters and digits"),
+        ("api_gateway", "lowercase letters"),
         ("Kms", "lowercase letters"),
         ("7zip", "lowercase letters"),
     ],

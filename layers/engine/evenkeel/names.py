@@ -32,15 +32,17 @@ def check_group(group: str) -> None:
     Raises:
         ValueError: the name is too long, taken, or has other characters; says what to do.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", group) or group.endswith(f"-{UNDO}"):
-        raise ValueError(f"group {group}: a name has lowercase letters, digits and hyphens, and no -undo at its end")
+    if group in RESERVED:
+        raise ValueError(f"group {group}: another part of the stack has that name; rename the folder")
+    if not re.fullmatch("[a-z][a-z0-9]*", group):
+        raise ValueError(
+            f"group {group}: its name has other characters than lowercase letters and digits; rename the folder"
+        )
     if len(group) > GROUP_CHARACTERS:
         raise ValueError(
             f"group {group}: its name has {len(group)} characters; shorten it to {GROUP_CHARACTERS}, for IAM takes 64 "
             "for a role, which is named after stack, region and group"
         )
-    if group in RESERVED:
-        raise ValueError(f"group {group}: another part of the stack has that name; rename the folder")
 
 
 def function(stack: str, name: str) -> str:
