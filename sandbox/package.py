@@ -1,6 +1,6 @@
 """Build and package a stack as ``sam build`` and ``sam package`` would: zips and nested templates in a bucket.
 
-A function is built by its folder's Makefile, as SAM does. All is cached by content.
+A function whose template says so is built by its folder's Makefile, as SAM does. All is cached by content.
 """
 
 from __future__ import annotations
@@ -171,7 +171,13 @@ class Packager:
         properties = resource.get("Properties", {})
         kind = resource["Type"]
         if kind == FUNCTION and _local(properties.get("CodeUri", code)):
-            built = function_zip((root / properties.get("CodeUri", code)).resolve(), name, self.cache)
+            source = (root / properties.get("CodeUri", code)).resolve()
+            by_makefile = resource.get("Metadata", {}).get("BuildMethod") == "makefile"
+            built = (
+                function_zip(source, name, self.cache)
+                if by_makefile
+                else _cached(dict(_tree(source, "")), self.cache, name)
+            )
             changed = {"CodeUri": self._uri(built)}
         elif kind == LAYER and _local(properties.get("ContentUri")):
             changed = {"ContentUri": self._uri(layer_zip((root / properties["ContentUri"]).resolve(), self.cache))}

@@ -44,7 +44,6 @@ def written(folder: Path, patch: pytest.MonkeyPatch) -> Path:
     """Write the sources with newly generated templates; return their folder."""
     for name in ("functions", "layers"):
         shutil.copytree(rendering.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(rendering.ROOT / "stack-name.yaml", folder)
     repository(folder, FEW, patch)
     (folder / generate.GROUPS).write_text(group_template.listed(FEW), encoding="utf-8")
     return folder

@@ -94,7 +94,7 @@ def test_who_may_not_look_at_the_stack_is_told_which_permission_is_missing(stack
     stranger = variables(stack.sandbox.create_user("no-reader", nothing), stack.sandbox.endpoint)
     result = evenkeel("pause", "--stack", "evenkeel", env=stranger)
     assert result.exit_code == 1
-    assert "access denied by AWS at ListStackResources" in result.stderr
+    assert "access denied by AWS at DescribeStacks" in result.stderr
     assert "Traceback" not in result.stderr
 
 

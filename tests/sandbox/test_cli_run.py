@@ -29,7 +29,7 @@ def place() -> Iterator[Place]:
         document = local.settings()
         document["controls"][CONTROL]["blast_radius"] = {"limit": KEYS + 1, "window_seconds": 3600}
         push(there.sandbox, there.stack, document)
-        function = f"arn:aws:lambda:*:*:function:{there.stack.outputs['KmsFunctionName']}"
+        function = f"arn:aws:lambda:*:*:function:{there.stack.resources['KmsFunction']}"
         allowed = {
             "Version": "2012-10-17",
             "Statement": [

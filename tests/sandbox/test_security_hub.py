@@ -133,7 +133,7 @@ def test_notifier_may_note_and_nothing_else(place: Place) -> None:
     """If this fails, whoever gets hold of the notifier can settle, or make, every finding of the account."""
     finding = _found(place, _weak_key(place), RecordState="ARCHIVED")
     roles = evenkeels_roles(place)
-    [session] = [session for name, session in roles.items() if "Notifier" in name]
+    [session] = [session for name, session in roles.items() if name.endswith("-notifier")]
     hub = place.sandbox.client("securityhub", session)
     name = {"Id": finding["Id"], "ProductArn": finding["ProductArn"]}
     note = {"Text": "x", "UpdatedBy": "y"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel import names
 from sandbox.settings import push
 from tests.sandbox import inbox
 from tests.sandbox.cli_stack import CONTROL, Place, eventually, standing
@@ -84,12 +85,11 @@ def test_pause_and_resume_name_who_whatever_the_client(place: Place, alerts: str
     """If this fails, repair is switched off for everybody, and nobody is told or can say by whom."""
     before = len(place.ask("audit", "list", "--outcome", "PAUSED"))
     assert place.run("pause").exit_code == 0
-    groups = len([name for name in place.stack.outputs if name.endswith("QueueUrl")]) - 1  # the dead letters
-    paused = written(place, "PAUSED", before + groups)[:groups]
+    groups = place.stack.outputs["Groups"].split(",")
+    paused = written(place, "PAUSED", before + len(groups))[: len(groups)]
     assert {each["actor"]["principal"] for each in paused} == {operator(place)}
     assert {each["resource"].split(":")[6].partition("/")[0] for each in paused} == {
-        place.stack.outputs[name] for name in place.stack.outputs
-        if name.endswith("FunctionName") and f"{name.removesuffix('FunctionName')}QueueUrl" in place.stack.outputs
+        names.function(place.stack.name, group) for group in groups
     }  # fmt: skip
     source = place.sandbox.client("lambda")
     source.update_event_source_mapping(UUID=place.stack.resources["KmsSource"], Enabled=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from tools import choice, generate, group_template, rendering
@@ -31,6 +32,7 @@ def repository(folder: Path, groups: Mapping[str, Sequence[Control]], monkeypatc
         path = folder / choice.path(controls)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(group_template.text(group_template.template(group, controls)), encoding="utf-8")
+    shutil.copy(rendering.ROOT / "stack-name.yaml", folder)
     root = folder / generate.TEMPLATE
     root.write_text(generate.root_template(rendering.ROOT, groups), encoding="utf-8")
     monkeypatch.setattr(rendering, "ROOT", folder)
