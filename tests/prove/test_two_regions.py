@@ -1,4 +1,4 @@
-"""One account, two regions, stacks of the same name: neither is in the other's way, nor does the other's work."""
+"""One account, two regions, stacks of the same name: they share nothing, and each does its own work."""
 
 from __future__ import annotations
 

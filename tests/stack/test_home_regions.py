@@ -37,7 +37,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def deployed(root: str, place: Place, **parameters: str) -> str:
-    """Return which groups a stack has; the clerk is told the same."""
+    """Return which groups a stack has; the clerk has the same list."""
     stack = Stack(place, parameters=parameters, path=root)
     there = {name.removesuffix("Group").lower() for name in stack.resources if name.endswith("Group")}
     clerk = stack.resources["ClerkFunction"]["Properties"]["Environment"]["Variables"]["EVENKEEL_GROUPS"]
@@ -75,7 +75,7 @@ def test_no_group_of_today_needs_any_of_it() -> None:
 
 
 def test_groups_json_says_which_groups_are_such() -> None:
-    """Fails when nobody can tell why a group is not in a region."""
+    """Fails when nobody can see why a group is not in a region."""
     found = json.loads(group_template.listed(with_iam()))
     assert {group: it["home_region_only"] for group, it in found.items()} == {"kms": False, "iam": True}
 

@@ -169,7 +169,7 @@ def test_what_does_not_fit_into_a_role_goes_into_managed_policies() -> None:
 
 
 def test_a_group_that_fits_has_no_managed_policy() -> None:
-    """Fails when every group would cost two more resources, or permissions stand in two places without need."""
+    """Fails when every group would cost two more resources, or permissions are in two places without need."""
     for group, controls in groups().items():
         kinds = {body["Type"] for body in group_template.template(group, controls)["Resources"].values()}
         assert "AWS::IAM::ManagedPolicy" not in kinds

@@ -28,7 +28,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("value", "line"), LINES)
-def test_quotes_stand_only_where_yaml_needs_them(value: Any, line: str) -> None:
+def test_quotes_are_only_where_yaml_needs_them(value: Any, line: str) -> None:
     """Fails when a generated template is harder to read than a hand-written one, or a text becomes a number."""
     long = "x" * 100  # so that the mapping is no short one
     text = to_yaml({"a": value, "long": long}, 0)
@@ -38,7 +38,7 @@ def test_quotes_stand_only_where_yaml_needs_them(value: Any, line: str) -> None:
 
 
 def test_sections_and_resources_are_apart() -> None:
-    """Fails when a group's template runs together, or a blank line stands where nobody would put one."""
+    """Fails when a group's template runs together, or has a blank line where nobody would put one."""
     for controls in groups().values():
         text = (ROOT / choice.path(controls)).read_text(encoding="utf-8")
         assert not re.search(r":\n\n|\n\n\n", text)

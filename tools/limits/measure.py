@@ -1,6 +1,6 @@
 """The limits of AWS that the stack must keep, and how much of each it uses.
 
-Sizes are those of the longest names: of a stack, a region, a partition, and of what a reference stands for.
+Sizes are those of the longest names: of a stack, a region, a partition, and of what a reference resolves to.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def characters(document: Any) -> int:
 
 
 def _filled(value: Any) -> Any:
-    """Return the value with an ``x`` for each character that a function can stand for."""
+    """Return the value with an ``x`` for each character that a function can resolve to."""
     if isinstance(value, list):
         return [_filled(member) for member in value]
     if not isinstance(value, dict):
