@@ -7,7 +7,7 @@ SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate fuzz prove limits coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format generate cost fuzz prove limits coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ format: $(STAMP) ## fix style
 
 generate: $(STAMP) ## write the template's blocks and the docs' pages from the controls
 	$(BIN)/python -m tools.generate
+
+cost: $(STAMP) ## print what a stack costs at list prices, idle and by the event
+	@$(BIN)/python -m tools.cost
 
 .PHONY: generated
 generated: $(STAMP) ## check that what is generated is fresh

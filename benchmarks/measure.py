@@ -156,7 +156,7 @@ def served(scenario: Scenario, arn: str, worker: Worker) -> dict[str, Any]:
         RuntimeError: the resource was neither mended nor, by a control that only announces, looked at.
     """
     answer = worker.ask(scenario.order(arn))
-    wanted = {"Announced", "Compliant"} if scenario.control.only_announces else {"Remediated"}
+    wanted = {"ANNOUNCED", "COMPLIANT"} if scenario.control.only_announces else {"REMEDIATED"}
     if answer["outcome"] not in wanted:
         raise RuntimeError(f"{scenario.control.id}: {arn} became {answer['outcome']}")
     return answer

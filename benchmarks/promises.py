@@ -22,7 +22,7 @@ def broken(row: dict[str, Any]) -> list[str]:
     if row["only_announces"] and row["changes"]:
         sentences.append(f"{where}: only announces, but did {dict(row['calls'])}")
     writes = sum(count for name, count in row["compliant"].items() if not is_read(name.partition(":")[2]))
-    if writes > (row["outcome"] == "Announced"):  # what was announced is forgotten by one write
+    if writes > (row["outcome"] == "ANNOUNCED"):  # what was announced is forgotten by one write
         sentences.append(f"{where}: a compliant resource costs {writes} writes: {dict(row['compliant'])}")
     if row["cpu_ratio"] > CPU_RATIO:
         sentences.append(f"{where}: CPU is {row['cpu_ratio']:.2f} times bare boto3's, not {CPU_RATIO}")

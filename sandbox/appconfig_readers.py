@@ -40,30 +40,9 @@ def _strategy(world: World, identifier: str, _: Properties) -> Properties:
     return {**found, "Tags": _tags(world, f"deploymentstrategy/{identifier}")}
 
 
-def _version(world: World, number: str, claimed: Properties) -> Properties:
-    found = world("appconfig").get_hosted_configuration_version(
-        ApplicationId=claimed["ApplicationId"],
-        ConfigurationProfileId=claimed["ConfigurationProfileId"],
-        VersionNumber=int(number),
-    )
-    return {**found, "Content": found["Content"].read().decode()}
-
-
-def _deployment(world: World, number: str, claimed: Properties) -> Properties:
-    return dict(
-        world("appconfig").get_deployment(
-            ApplicationId=claimed["ApplicationId"],
-            EnvironmentId=claimed["EnvironmentId"],
-            DeploymentNumber=int(number),
-        )
-    )
-
-
 READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
     "AWS::AppConfig::Application": _application,
     "AWS::AppConfig::ConfigurationProfile": _profile,
-    "AWS::AppConfig::Deployment": _deployment,
     "AWS::AppConfig::DeploymentStrategy": _strategy,
     "AWS::AppConfig::Environment": _environment,
-    "AWS::AppConfig::HostedConfigurationVersion": _version,
 }

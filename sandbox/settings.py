@@ -1,4 +1,7 @@
-"""Push a settings document to a deployed stack, as people do on AWS: a hosted version, then a deployment of it."""
+"""Push a settings document to a deployed stack, as people do on AWS: a hosted version, then a deployment of it.
+
+Or revert what was pushed, until nothing is deployed.
+"""
 
 from __future__ import annotations
 
@@ -49,3 +52,12 @@ def push(sandbox: Sandbox, stack: Stack, document: dict[str, Any] | str, session
         message = f"settings version {made['VersionNumber']} was not deployed: {state}"
         raise SandboxError(message)
     return int(made["VersionNumber"])
+
+
+def revert(sandbox: Sandbox, stack: Stack) -> None:
+    """Revert all that was pushed, as somebody in AppConfig's console might: no document is left in force."""
+    client, outputs = sandbox.client("appconfig"), stack.outputs
+    place = {"ApplicationId": outputs["SettingsApplicationId"], "EnvironmentId": outputs["SettingsEnvironmentId"]}
+    for each in client.list_deployments(**place)["Items"]:
+        if each["State"] == "COMPLETE":
+            client.stop_deployment(**place, DeploymentNumber=each["DeploymentNumber"], AllowRevert=True)

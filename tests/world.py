@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,6 +26,8 @@ from tests.tables import AUDIT, STACK, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import pytest
 
     from evenkeel.control import Control
     from evenkeel.model import Result
@@ -308,3 +311,10 @@ def metrics(output: str) -> dict[str, float]:
                 value = document[metric["Name"]]
                 sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(value if isinstance(value, list) else [value])
     return sums
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> Counter[str]:
+    """Return the messages that were logged, and forget them."""
+    found = Counter(record.getMessage() for record in caplog.records)
+    caplog.clear()
+    return found

@@ -21,8 +21,12 @@ from sandbox.template import parse  # noqa: E402 - needs the path above
 from tools import choice, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
 from tools.cfn import plain  # noqa: E402 - needs the path above
+from tools.cost import page as cost_page  # noqa: E402 - needs the path above
+from tools.cost.parts import Parts  # noqa: E402 - needs the path above
 from tools.limits import measured  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
+from tools.rendering import Stack  # noqa: E402 - needs the path above
+from tools.selftest_pages import with_self_test  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ PAGES = Path("docs/controls")
 README = Path("README.md")
 OPERATIONS = Path("docs/operations.md")
 ALERTS = Path("docs/alerts.md")
+COST = Path("docs/cost.md")
+COMMANDS = Path("docs/cli.md")
 GROUPS = Path("functions/system/clerk/groups.json")
 SCHEMA = Path("docs/settings.schema.json")
 
@@ -62,6 +68,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         **{where: group_template.text(body) for where, body in nested.items()},
         OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
+        COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(groups),
         SCHEMA: settings_schema.text(controls),
@@ -83,6 +90,11 @@ def root_template(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
 
 def _nested(groups: Mapping[str, Sequence[Control]]) -> dict[Path, Document]:
     return {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
+
+
+def priced(root: Path) -> dict[Path, str]:
+    """Return docs/cost.md as the templates on disk make it, so that they have to be written before."""
+    return {COST: cost_page.with_tables((root / COST).read_text(encoding="utf-8"), Parts.of(Stack()))}
 
 
 def differences(root: Path, wanted: Mapping[Path, str]) -> Iterator[str]:
@@ -120,10 +132,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff when stale")
     check = parser.parse_args(arguments).check
     wanted = generated(ROOT, all_groups())
+    if check:
+        wanted |= priced(ROOT)
     stale = list(differences(ROOT, wanted))
     if not check:
         write(ROOT, wanted)
-        print(f"{len(wanted)} files generated, {len(stale)} changed")
+        write(ROOT, wanted | priced(ROOT))
+        print(f"{len(wanted) + 1} files generated, {len(stale)} changed")
         return 0
     for difference in stale:
         print(difference)

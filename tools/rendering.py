@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template.yaml"
 ACCOUNT = "123456789012"
 NOTHING = object()
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains that nobody wants its own metrics
 NESTED = "AWS::CloudFormation::Stack"
 
 Document = dict[str, Any]

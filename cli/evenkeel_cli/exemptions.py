@@ -16,7 +16,7 @@ from evenkeel_cli import arns, console, resource_tags, settings_diff, stacks
 from evenkeel_cli.audit_reader import Reader
 from evenkeel_cli.cloud import named
 from evenkeel_cli.failure import CommandError
-from evenkeel_cli.settings_live import Live
+from evenkeel_cli.settings_live import Live, missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +39,12 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
     """List the exemptions, the one that ends first at the top.
 
     Raises:
-        CommandError: the live settings are not valid.
+        CommandError: the live settings are not valid, or there are none though there were.
     """
     there = stacks.find(stack, region, f"list the exemptions of {named(stack)}")
-    live, _ = Live(there).look()
+    live, coming = Live(there).look()
+    if live.missing:
+        raise missing(there, coming)
     try:
         found = settings.parse(live.content).exemptions
     except SettingsError as error:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.errors import code
+from evenkeel.settings import EMPTY_DOCUMENT
+from evenkeel.settings_mark import KEY
 from evenkeel_cli.cloud import reaching
 from evenkeel_cli.failure import CommandError, Exit
 
@@ -21,21 +23,33 @@ if TYPE_CHECKING:
 UNDER_WAY = frozenset({"VALIDATING", "DEPLOYING", "BAKING"})
 POLL_SECONDS = 2.0
 _TAKEN_BACK = ("ROLLBACK_STARTED", "REVERT_COMPLETED")  # AppConfig API reference, DeploymentEvent: they say by whom
-AT_ONCE = "SettingsFirstStrategy"
-"""The strategy's name in the template; it is no output."""
+NOTHING_PUSHED, MISSING = "NOTHING_PUSHED", "MISSING"
+"""States of what no deployment put in force: the empty document holds; or none does, and nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A version of the settings that was, or is being, deployed."""
+    """A version of the settings that was, or is being, deployed; or the empty document, where none is in force."""
 
     version: str
-    """AppConfig's number of the hosted version."""
+    """AppConfig's number of the hosted version; empty for the empty document."""
     number: int
-    """AppConfig's number of the deployment."""
+    """AppConfig's number of the deployment; 0 for the empty document."""
     state: str
+    """AppConfig's state of the deployment, :data:`NOTHING_PUSHED` or :data:`MISSING`."""
     percent: float
     content: str
+
+    @property
+    def missing(self) -> bool:
+        """Return whether no settings are in force, so that the functions change nothing."""
+        return self.state == MISSING
+
+    @property
+    def name(self) -> str:
+        """Return what to call it in a sentence or a difference."""
+        unpushed = {NOTHING_PUSHED: "the empty document", MISSING: "no settings"}
+        return unpushed.get(self.state) or f"live version {self.version}"
 
 
 class Live:
@@ -57,8 +71,10 @@ class Live:
     def look(self) -> tuple[Deployed, Deployed | None]:
         """Return what is in force, and what is being deployed now, if anything.
 
+        Where no deployment is in force, the functions' own mark says what that means.
+
         Raises:
-            CommandError: nothing was ever deployed, or AWS refused.
+            CommandError: AWS refused.
         """
         live: Deployed | None = None
         coming: Deployed | None = None
@@ -71,9 +87,16 @@ class Live:
                     break
                 if each["State"] in UNDER_WAY and coming is None:
                     coming = self._deployed(each)
-        if live is None:
-            raise CommandError(f"stack {self._stack.name} has no settings deployed", "Deploy the stack again.")
-        return live, coming
+        return live or self._unpushed(), coming
+
+    def _unpushed(self) -> Deployed:
+        """Return the empty document, in force if the functions never loaded another."""
+        table = self._stack.output("StateTableName")
+        with reaching(f"look up whether stack {self._stack.name} ever had settings"):
+            answer = self._stack.cloud("dynamodb").get_item(
+                TableName=table, Key={"pk": {"S": KEY}}, ConsistentRead=True
+            )
+        return Deployed("", 0, MISSING if "Item" in answer else NOTHING_PUSHED, 0.0, EMPTY_DOCUMENT)
 
     def _deployed(self, item: Mapping[str, Any]) -> Deployed:
         version = str(item["ConfigurationVersion"])
@@ -88,7 +111,7 @@ class Live:
             CommandError: the stack's validator refused it, another deployment is under way, or AWS refused.
         """
         with reaching(f"push settings to stack {self._stack.name}"):
-            strategy = self._at_once() if at_once else self._stack.output("SettingsStrategyId")
+            strategy = self._stack.output("SettingsAtOnceStrategyId" if at_once else "SettingsStrategyId")
             made = self._client.create_hosted_configuration_version(
                 **self._profile, Content=content.encode(), ContentType="application/json"
             )
@@ -106,18 +129,6 @@ class Live:
                     raise
                 raise self._invalid(error) from error
         return int(started["DeploymentNumber"])
-
-    def _at_once(self) -> str:
-        client = self._stack.cloud("cloudformation")
-        try:
-            found = client.describe_stack_resource(StackName=self._stack.name, LogicalResourceId=AT_ONCE)
-        except ClientError as error:
-            if code(error) != "ValidationError":
-                raise
-            raise CommandError(
-                f"stack {self._stack.name} has no strategy that deploys at once", "Push without --at-once.", Exit.USAGE
-            ) from error
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def _invalid(self, error: ClientError) -> CommandError:
         details: Any = error.response.get("Details") or {}
@@ -146,6 +157,15 @@ class Live:
         log = seen.get("EventLog", [])
         told = [str(each.get("Description", "")) for each in log if each.get("EventType") in _TAKEN_BACK]
         return next(filter(None, told), "AppConfig gives no reason")
+
+
+def missing(stack: Stack, coming: Deployed | None) -> CommandError:
+    """Return the error for a stack whose functions have loaded settings and find none now."""
+    under_way = f" (version {coming.version} is {coming.state}, {coming.percent:.0f} %)" if coming else ""
+    return CommandError(
+        f"stack {stack.name} had settings and has none in force now: nothing is changed, messages wait{under_way}",
+        f"Push them again: {stack.line('settings', 'push', 'settings.yaml')}",
+    )
 
 
 def busy(stack: Stack, detail: str) -> CommandError:

@@ -15,7 +15,7 @@ from evenkeel_cli import arns, asking, console, settings_diff, settings_file, se
 from evenkeel_cli.cloud import named
 from evenkeel_cli.failure import CommandError
 from evenkeel_cli.resource_tags import Tags
-from evenkeel_cli.settings_live import Live, busy, parsed
+from evenkeel_cli.settings_live import Live, busy, missing, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,17 +51,39 @@ def validate(path: Path, *, as_json: bool) -> None:
 
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
-    """Print what is live."""
+    """Print what is live.
+
+    Raises:
+        CommandError: nothing is, though functions have loaded settings before.
+    """
     there = stacks.find(stack, region, f"show the settings of {named(stack)}")
     live, coming = Live(there).look()
+    if live.missing:
+        raise missing(there, coming)
     if as_json:
         body = {"stack": there.name, **_described(live), "coming": _described(coming) if coming else None}
         sys.stdout.write(json.dumps(body, indent=2) + "\n")
         return
-    console.errors().print(f"# {there.name}: version {live.version}, in records {_version(live)}", style="dim")
+    called = f"version {live.version}" if live.version else _unpushed(there)
+    console.errors().print(f"# {there.name}: {called}, in records {_version(live)}", style="dim")
     if coming:
         console.errors().print(f"# version {coming.version} is {coming.state}, {coming.percent:.0f} %", style="yellow")
     sys.stdout.write(settings_diff.as_yaml(parsed(live.content)))
+
+
+def _unpushed(stack: Stack) -> str:
+    """Return what it means that nothing was pushed."""
+    mode = "the mode notify" if _start_mode(stack) == "notify" else "its recommended mode"
+    return f"nothing has been pushed yet; the empty document holds: every control has {mode}"
+
+
+def _start_mode(stack: Stack) -> str:
+    return stack.parameters.get("StartMode") or "recommended"
+
+
+def _old(live: Deployed, start_mode: str) -> Settings | None:
+    """Return the settings that decide now; None where none do, or this command cannot read them."""
+    return None if live.missing else settings_diff.loaded(live.content, start_mode)
 
 
 def _described(deployed: Deployed) -> dict[str, Any]:
@@ -80,17 +102,17 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     """Compare a file with what is live, and say which findings of the last month would be decided otherwise."""
     there = stacks.find(stack, region, f"compare {path} with the settings of {named(stack)}")
     found = settings_file.read(path)
-    start_mode = there.parameters.get("StartMode") or "recommended"
+    start_mode = _start_mode(there)
     new = settings_file.check(found, start_mode=start_mode)
     live, _ = Live(there).look()
-    changes = settings_diff.lines(parsed(live.content), found.document, f"live version {live.version}", str(path))
-    old = settings_diff.loaded(live.content, start_mode)
+    changes = settings_diff.lines(parsed(live.content), found.document, live.name, str(path))
+    old = _old(live, start_mode)
     compared = settings_diff.Compared((), 0, Tags())
     if old and changes:
         with _waiting("looking through the last month's findings", show=not as_json):
             compared = settings_diff.decisions(there, old, new, datetime.now(UTC))
     if as_json:
-        body = {"stack": there.name, "live": live.version, "diff": changes, "findings": compared.findings,
+        body = {"stack": there.name, "live": live.version or live.state, "diff": changes, "findings": compared.findings,
                 "decided_otherwise": [each.described() for each in compared.changed],
                 "tags_unread": compared.tags.unread}  # fmt: skip
         sys.stdout.write(json.dumps(body, indent=2) + "\n")
@@ -99,6 +121,8 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     _print_diff(out, changes)
     if changes and old:
         _print_decisions(out, compared)
+    elif live.missing:
+        out.print("No settings are in force, so nothing is changed now: decisions cannot be compared.")
     elif changes:
         out.print("The live settings are not valid for this version of the command, so decisions cannot be compared.")
 
@@ -129,14 +153,15 @@ def push(  # noqa: PLR0913 - the command's own options
 ) -> None:
     """Check a file, show what it changes, ask, deploy it, and wait until it is deployed or taken back.
 
-    The same push again while it is under way follows it.
+    The same push again while it is under way follows it. Where no settings are in force it reaches all functions at
+    once: those that it had not reached yet would have none.
 
     Raises:
         CommandError: the file is wrong, the push was refused or taken back, or the person said no.
     """
     there = stacks.find(stack, region, f"push {path} to {named(stack)}")
     found = settings_file.read(path)
-    start_mode = there.parameters.get("StartMode") or "recommended"
+    start_mode = _start_mode(there)
     new = settings_file.check(found, start_mode=start_mode)
     appconfig = Live(there)
     live, coming = appconfig.look()
@@ -145,10 +170,11 @@ def push(  # noqa: PLR0913 - the command's own options
     if coming:
         number = coming.number
     else:
-        changes = settings_diff.lines(parsed(live.content), found.document, f"live version {live.version}", str(path))
+        at_once = at_once or not live.version
+        changes = settings_diff.lines(parsed(live.content), found.document, live.name, str(path))
         if not as_json:
             _print_diff(console.errors(), changes)
-        if not changes:
+        if live.version and not changes:
             words = f"{there.name} has these settings already."
             _told(there.name, live.number, "COMPLETE", as_json=as_json, words=words)
             return
@@ -156,7 +182,7 @@ def push(  # noqa: PLR0913 - the command's own options
         asking.confirm(f"Push this to {there.name} ({how})?", "nothing was pushed", yes=yes)
         number = appconfig.start(found.text, at_once=at_once)
     state = _follow(there, appconfig, number, as_json=as_json)
-    counts, uncounted = _waiting_findings(there, settings_diff.loaded(live.content, start_mode), new, as_json=as_json)
+    counts, uncounted = _waiting_findings(there, _old(live, start_mode), new, as_json=as_json)
     parts = {"announced_waiting": counts, **({"uncounted": uncounted} if uncounted else {})}
     said = [f"{there.name} has the new settings; every worker sees them within a minute."]
     words = "\n".join([*said, *settings_waiting.sentences(there, counts), *filter(None, [uncounted])])

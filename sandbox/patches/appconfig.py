@@ -4,6 +4,10 @@ The engine lets anybody read a configuration, as often as they like, and deploys
 grow, bake and are taken back by the environment's alarms as on AWS; how long their minutes last, the sandbox says.
 Where they last no time, a deployment is COMPLETE as soon as it has started, and no alarm can take it back.
 
+What AppConfig answers where nothing is deployed is not documented. Here it says that a deployment is missing: that is a
+type of resource that its data calls can miss (AppConfig Data API model, ``ResourceNotFoundException``). The engine by
+itself serves an empty body.
+
 Source: the AppConfig user guide ("Understanding validators"), the AppConfig Data API reference, and the service
 authorization reference of AppConfig.
 """
@@ -22,7 +26,6 @@ from sandbox.patches.hooks import Answer, module, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEPLOYMENT = "AWS::AppConfig::Deployment"
 DEPLOYMENTS = re.compile(r"/applications/([^/]+)/environments/[^/]+/deployments")
 PRINCIPAL = "appconfig.amazonaws.com"
 SESSIONS = {("POST", "/configurationsessions"): "StartConfigurationSession",
@@ -38,16 +41,11 @@ class InvalidConfigurationError(ValueError):
 def apply(minute_seconds: float) -> None:
     """Patch the engine's AppConfig; a minute of a deployment strategy lasts ``minute_seconds``."""
     service, actions = module("services.appconfig"), module("core.iam_actions")
-    stacks = module("services.cloudformation.stacks")
     service._DEPLOYMENT_MINUTE_SECONDS = minute_seconds
     wrap(service, "handle_request", _handle)
     wrap(service, "_get_latest_configuration", _latest)
     wrap(actions, "extract_iam_action", _action)
     wrap(actions, "extract_resource_arn", _resource)
-    # A validator is a Lambda function: the event loop must not wait for it.
-    wrap(stacks, "_runs_on_worker_thread", lambda original, kind: kind == DEPLOYMENT or original(kind))
-    handlers = module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[DEPLOYMENT]
-    handlers["create"] = _validated(handlers["create"])
 
 
 async def _handle(original: Callable[..., Any], *request: Any) -> Any:
@@ -64,17 +62,6 @@ async def _handle(original: Callable[..., Any], *request: Any) -> Any:
             told = f"The configuration is not valid: {refusal}"
             return _refused(told, "InvalidConfiguration", {"InvalidConfiguration": [detail]})
     return await original(*request)
-
-
-def _validated(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap the provisioner of deployments: a stack's own deployment is validated, too."""
-
-    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
-        profile, version = properties.get("ConfigurationProfileId", ""), str(properties.get("ConfigurationVersion", ""))
-        validate(properties.get("ApplicationId", ""), profile, version)
-        return original(logical_id, properties, stack_name)
-
-    return create
 
 
 def validate(application: str, profile: str, version: str) -> None:
@@ -96,22 +83,23 @@ def validate(application: str, profile: str, version: str) -> None:
                 "content": base64.b64encode(content if isinstance(content, bytes) else content.encode()).decode(),
                 "uri": "hosted",
             }
-            _ask(each["Content"], event, service._profile_arn(application, profile))
+            _ask(each["Content"], event)
 
 
-def _ask(function_arn: str, event: dict[str, Any], source: str) -> None:
+def _ask(function_arn: str, event: dict[str, Any]) -> None:
     """Invoke a validator as AppConfig; its error is the refusal."""
     lambdas = module("services.lambda_svc")
     function, _ = lambdas._get_func_record_for_qualifier(function_arn.partition(":function:")[2], None)
-    if function is None or not _allowed(function_arn, source):
-        raise InvalidConfigurationError(f"{function_arn} does not let {PRINCIPAL} invoke it for {source}")
+    if function is None or not _allowed(function_arn):
+        raise InvalidConfigurationError(f"{function_arn} does not let {PRINCIPAL} invoke it")
     result = lambdas._execute_function(function, event)
     if result.get("error"):
         body = result.get("body")
         raise InvalidConfigurationError(body.get("errorMessage", "") if isinstance(body, dict) else str(body))
 
 
-def _allowed(function_arn: str, source: str) -> bool:
+def _allowed(function_arn: str) -> bool:
+    """Return whether a function's policy admits AppConfig, which is not known to name a source ARN or account."""
     evaluator, responses = module("core.iam_evaluator"), module("core.responses")
     found = module("services.lambda_svc").function_policy_for_arn(function_arn)
     account = responses.get_account_id()
@@ -122,24 +110,35 @@ def _allowed(function_arn: str, source: str) -> bool:
         action="lambda:InvokeFunction",
         resource_arn=function_arn,
         region=responses.get_region(),
-        service_context={"aws:sourcearn": source, "aws:sourceaccount": account},
     )
     policy = found[0] if found else None
     return bool(evaluator.evaluate_resource_policy(policy, context, service=PRINCIPAL).decision == "Allow")
 
 
 def _latest(original: Callable[..., Any], token: str) -> Any:
-    """Refuse a poll before its interval has passed."""
+    """Refuse a poll before its interval has passed, or of what nothing was deployed to."""
     if _not_before.get(token, 0.0) > time.time():
         problem = {"ConfigurationToken": {"Problem": "PollIntervalNotSatisfied"}}
         told = "Request too early: the session's poll interval has not passed"
         return _refused(told, "InvalidParameters", {"InvalidParameters": problem})
+    if _lacks_deployment(token):
+        return _not_found("No deployment was found", "Deployment")
     status, headers, body = original(token)
     _not_before.pop(token, None)
     if "Next-Poll-Configuration-Token" in headers:
         wait = float(headers["Next-Poll-Interval-In-Seconds"])
         _not_before[headers["Next-Poll-Configuration-Token"]] = time.time() + wait
     return status, headers, body
+
+
+def _lacks_deployment(token: str) -> bool:
+    """Return whether a session's environment has no deployment that reaches it."""
+    service = module("services.appconfig")
+    session = service._sessions.get(token)
+    if not session:
+        return False
+    place = (session[f"{kind}Identifier"] for kind in ("Application", "Environment", "ConfigurationProfile"))
+    return service._served_deployment(*place, session.get("SessionId", token)) is None
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:
@@ -165,6 +164,11 @@ def _resource(original: Callable[..., Any], *given: Any) -> Any:
     profile = store._resolve_configuration_profile_id(application, session.get("ConfigurationProfileIdentifier", ""))
     where = f"application/{application}/environment/{environment}/configuration/{profile}"
     return f"arn:aws:appconfig:{region}:{account}:{where}"
+
+
+def _not_found(message: str, kind: str) -> Answer:
+    headers = {"Content-Type": "application/json", "x-amzn-errortype": "ResourceNotFoundException"}
+    return 404, headers, json.dumps({"Message": message, "ResourceType": kind}).encode()
 
 
 def _refused(message: str, reason: str, details: dict[str, Any]) -> Answer:

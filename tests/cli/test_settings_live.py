@@ -20,14 +20,23 @@ OUTPUTS = {
     "SettingsEnvironmentId": "e",
     "SettingsProfileId": "p",
     "SettingsStrategyId": "s",
+    "SettingsAtOnceStrategyId": "now",
+    "StateTableName": "state",
 }
 
 
 class AppConfig:
-    """AppConfig with deployments as given, newest last; ``states`` are what looking at one answers in turn."""
+    """AppConfig with deployments as given, newest last, and a state table with the mark of ``loaded`` settings.
 
-    def __init__(self, deployments: list[str], states: list[str] | None = None, refuses: str = "") -> None:
+    ``states`` are what looking at a deployment answers in turn.
+    """
+
+    def __init__(
+        self, deployments: list[str], states: list[str] | None = None, refuses: str = "", *, loaded: bool = False
+    ) -> None:
         """Keep what to answer."""
+        self.loaded = loaded
+        self.started: list[str] = []
         self.deployments = deployments
         self.states = states or []
         self.refuses = refuses
@@ -54,8 +63,13 @@ class AppConfig:
         """Make a version."""
         return {"VersionNumber": 70}
 
-    def start_deployment(self, **_: Any) -> Any:
+    def get_item(self, **_: Any) -> Any:
+        """Return the mark, if functions have loaded settings."""
+        return {"Item": {"pk": {"S": "settings#loaded"}}} if self.loaded else {}
+
+    def start_deployment(self, *, DeploymentStrategyId: str, **_: Any) -> Any:  # noqa: N803 - as above
         """Start, or refuse as told."""
+        self.started.append(DeploymentStrategyId)
         if not self.refuses:
             return {"DeploymentNumber": 7}
         answer: Any = {
@@ -86,10 +100,22 @@ def test_what_is_in_force_is_the_newest_that_was_completed() -> None:
     assert (coming.version, coming.state, coming.percent) == ("50", "BAKING", 40.0)
 
 
-def test_a_stack_without_settings_is_told() -> None:
-    """An application that somebody emptied would end in a traceback."""
-    with pytest.raises(CommandError, match="no settings deployed"):
-        live(AppConfig(["ROLLED_BACK"])).look()
+@pytest.mark.parametrize("deployments", [[], ["ROLLED_BACK"], ["REVERTED", "DEPLOYING"]])
+def test_without_settings_the_functions_own_mark_says_what_holds(deployments: list[str]) -> None:
+    """A stack whose settings vanished would be shown as one to which nothing was pushed, or the other way round."""
+    fresh, _ = live(AppConfig(deployments)).look()
+    assert (fresh.state, fresh.missing, json.loads(fresh.content)) == ("NOTHING_PUSHED", False, {"schema_version": 1})
+    emptied, coming = live(AppConfig(deployments, loaded=True)).look()
+    assert (emptied.state, emptied.missing) == ("MISSING", True)
+    assert bool(coming) == ("DEPLOYING" in deployments)
+
+
+@pytest.mark.parametrize(("at_once", "strategy"), [(True, "now"), (False, "s")])
+def test_a_push_uses_the_strategy_that_was_asked_for(strategy: str, *, at_once: bool) -> None:
+    """A push in an emergency would take ten minutes, or any other reach all functions unwatched."""
+    appconfig = AppConfig([])
+    assert live(appconfig).start("{}", at_once=at_once) == 7
+    assert appconfig.started == [strategy]
 
 
 def test_a_deployment_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

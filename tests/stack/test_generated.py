@@ -30,7 +30,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
-    for path in (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS):
+    for path in (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path

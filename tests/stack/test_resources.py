@@ -12,8 +12,6 @@ from notifier.next_steps import Home
 from tools.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
-    "AWS::AppConfig::Deployment",  # a changed tag would deploy the empty settings anew
-    "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::CloudFormation::WaitConditionHandle",
     "AWS::IAM::Policy",
     "AWS::KMS::Alias",
@@ -26,7 +24,7 @@ UNTAGGABLE = {
 }
 WANTED = {"Project": "evenkeel", "Environment": "dev", "Owner": "platform", "CostCenter": "platform"}
 SECONDS_IN_14_DAYS = 14 * 24 * 3600
-SILENCE_RINGS = {"SwitchedOffAlarm", "ClerkSilentAlarm"}
+SILENCE_RINGS = {"SwitchedOffAlarm"}
 
 
 def tags(properties: dict[str, Any]) -> dict[str, str]:
@@ -168,41 +166,6 @@ def test_every_alarm_reaches_on_call(stack: Stack) -> None:
         assert alarm["TreatMissingData"] == ("missing" if rings else "notBreaching"), name
         assert alarm.get("InsufficientDataActions", []) == ["<Alerts>"] * rings, name
         assert alarm["AlarmDescription"], name
-
-
-def test_every_function_and_queue_has_its_alarms(stack: Stack) -> None:
-    """Fails when a function could fail, be throttled or be left waiting without anyone hearing of it."""
-    watched = {
-        (alarm["MetricName"], *(dimension["Value"] for dimension in alarm["Dimensions"]))
-        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
-    }
-    for function in ("NotifierFunction", "ClerkFunction", "SettingsValidatorFunction"):
-        assert {("Errors", f"<{function}>"), ("Throttles", f"<{function}>")} <= watched, function
-    assert ("InvocationsFailedToBeSentToDlq", "<StackCallsRule>") in watched
-    assert ("ApproximateNumberOfMessagesVisible", "<DeadLetters.QueueName>") in watched
-    assert ("IteratorAge", "<NotifierFunction>") in watched
-    assert ("StuckPlans", "clerk", "evenkeel") in watched
-    assert ("DigestAge", "clerk", "evenkeel") in watched
-    assert ("SwitchedOff", "clerk", "evenkeel") in watched
-    assert ("Invocations", "<ClerkFunction>") in watched
-    assert ("Tampering", "notifier", "evenkeel") in watched
-
-
-def test_own_metrics_are_those_the_functions_send(stack: Stack) -> None:
-    """Fails when an alarm watches a metric under a name that no function sends, and so never rings."""
-    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
-    own = [alarm for alarm in alarms if alarm["Namespace"] == "Evenkeel"]
-    assert len(own) == 6
-    engine = ROOT / "layers" / "engine" / "evenkeel" / "settings_store.py"
-    for alarm in own:
-        where = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
-        assert set(where) == {"service", "stack"}
-        shared = where["service"] == "settings"
-        sender = engine if shared else ROOT / "functions" / "system" / where["service"] / "handler.py"
-        sent = (
-            f'count_for_stack("settings", "{alarm["MetricName"]}"' if shared else f'add_metric("{alarm["MetricName"]}"'
-        )
-        assert sent in sender.read_text(encoding="utf-8")
 
 
 def test_the_topic_admits_this_accounts_alarms_only(stack: Stack) -> None:

@@ -1,14 +1,12 @@
-"""AppConfig in the stack: the empty document is deployed once, what people push stays, and a bad push is taken back."""
+"""AppConfig in the stack: no update touches what people push, and a bad push is taken back."""
 
 from __future__ import annotations
 
-import json
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.registry import all_controls
-from evenkeel.settings import check
-from tools.rendering import ROOT, Stack, expanded
+from evenkeel.settings import EMPTY_DOCUMENT, check
+from tools.rendering import Stack, expanded
 
 if TYPE_CHECKING:
     import pytest
@@ -21,8 +19,7 @@ IN_PLACE = {
         "Description", "DeploymentDurationInMinutes", "FinalBakeTimeInMinutes", "GrowthFactor", "GrowthType", "Tags",
     },
 }  # fmt: skip
-"""Properties that CloudFormation updates without replacing the resource (its template reference); of a deployment and a
-hosted version there are none."""
+"""Properties that CloudFormation updates without replacing the resource (its template reference)."""
 OTHERWISE = {
     "Environment": "other", "StartMode": "notify", "Scope": "arn:aws:sqs:*", "Protect": "true", "EnabledGroups": "kms",
     "EnableUndo": "true", "AlertEmail": "a@example.com", "AuditRetentionDays": "60", "LogRetentionDays": "7",
@@ -38,34 +35,35 @@ def fixed(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_no_parameter_deploys_the_empty_settings_again() -> None:
-    """Fails when an update of the stack would lay the empty document over what people pushed."""
+def test_no_update_of_the_stack_can_deploy_settings(stack: Stack) -> None:
+    """Fails when CloudFormation would hold a document, and with a changed tag lay it over what people pushed."""
+    kinds = {body["Type"] for body in stack.resources.values() if body["Type"].startswith("AWS::AppConfig::")}
+    assert kinds == set(IN_PLACE)
+
+
+def test_no_parameter_replaces_what_people_push_to() -> None:
+    """Fails when an update of the stack would move the functions to an application without settings."""
     assert fixed(Stack(parameters=OTHERWISE)) == fixed(Stack())
-    kinds = {body["Type"] for body in Stack().resources.values()}
-    assert {"AWS::AppConfig::Deployment", "AWS::AppConfig::HostedConfigurationVersion", *IN_PLACE} <= kinds
 
 
-def test_no_tag_deploys_the_empty_settings_again(stack: Stack) -> None:
-    """Fails when a tag, of the resource or of the whole stack, could replace the deployment."""
-    assert "Tags" not in stack.resources["SettingsFirstDeployment"]["Properties"]
-    configured = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    assert not [name for name in ("default", "staging", "prod") if "tags" in configured[name]["deploy"]["parameters"]]
-
-
-def test_the_first_document_is_empty_and_valid(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails when the stack could not be created because its own validator refuses its first document."""
-    document = stack.resources["SettingsFirstVersion"]["Properties"]["Content"]
-    assert json.loads(document) == {"schema_version": 1}
+def test_the_document_that_holds_before_the_first_push_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when a new stack would change nothing, since its functions refuse what they start from."""
     monkeypatch.setenv("EVENKEEL_LOG_KEY_ARN", "arn:aws:kms:eu-west-1:123456789012:key/1234")
-    assert check(document, all_controls().values()).controls == {}
+    assert check(EMPTY_DOCUMENT, all_controls().values()).controls == {}
 
 
-def test_the_first_deployment_waits_for_the_validator_and_is_over_at_once(stack: Stack) -> None:
-    """Fails when AppConfig could not ask the validator yet, or pushes had to wait for the end of a watch."""
-    body = stack.resources["SettingsFirstDeployment"]
-    assert body["DependsOn"] == "SettingsValidatorPermission"
-    strategy = stack.resources[body["Properties"]["DeploymentStrategyId"].strip("<>")]["Properties"]
+def test_the_first_push_reaches_all_functions_at_once(stack: Stack) -> None:
+    """Fails when the functions that a first push has not reached yet would have no settings at all meanwhile."""
+    strategy = stack.resources[stack.outputs["SettingsAtOnceStrategyId"].strip("<>")]["Properties"]
     assert (strategy["DeploymentDurationInMinutes"], strategy["FinalBakeTimeInMinutes"]) == (0, 0)
+    assert strategy["GrowthFactor"] == 100
+
+
+def test_appconfig_may_ask_the_validator_whatever_it_says_of_itself(stack: Stack) -> None:
+    """Fails when every push would be refused: AppConfig is not known to send a source ARN or account."""
+    permission = stack.resources["SettingsValidatorPermission"]["Properties"]
+    assert permission["Principal"] == "appconfig.amazonaws.com"
+    assert set(permission) == {"FunctionName", "Action", "Principal"}
 
 
 def test_pushes_are_gradual_and_watched(stack: Stack) -> None:

@@ -76,16 +76,18 @@ def test_the_clerk_may_ask_for_that_and_no_more(anywhere: Stack) -> None:
     place = anywhere.place
     mapping = f"arn:{place.partition}:lambda:{place.region}:{ACCOUNT}:event-source-mapping:<NotifierSource>"
     held = [(listed(it["Action"]), it["Resource"]) for it in policy["PolicyDocument"]["Statement"]]
-    assert held == [(["events:ListRules"], "*"), (["lambda:GetEventSourceMapping"], mapping)]
+    assert held == [
+        (["events:ListRules"], "*"),
+        (["cloudwatch:GetMetricData"], "*"),
+        (["lambda:GetEventSourceMapping"], mapping),
+    ]
     assert variables(anywhere)["EVENKEEL_NOTIFIER_SOURCE"] == "<NotifierSource>"
 
 
 def test_a_quarter_of_an_hour_of_silence_rings_and_is_more_than_two_rounds(stack: Stack) -> None:
     """If this fails, one late round rings, or the clerk can be silent for long before anybody hears of it."""
     assert stack.resources["ClerkSchedule"]["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
-    alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    for name in ("SwitchedOffAlarm", "ClerkSilentAlarm"):
-        alarm = alarms[name]
-        assert alarm["Period"] * alarm["EvaluationPeriods"] == 15 * 60, name
-        assert alarm["Period"] == 60, "CloudWatch looks at some periods more, which would be long ones"
-    assert alarms["SwitchedOffAlarm"]["DatapointsToAlarm"] == 1, "what is off rings in the first round that sees it"
+    alarm = stack.of_type("AWS::CloudWatch::Alarm")["SwitchedOffAlarm"]
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 15 * 60
+    assert alarm["Period"] == 60, "CloudWatch looks at some periods more, which would be long ones"
+    assert alarm["DatapointsToAlarm"] == 1, "what is off rings in the first round that sees it"

@@ -14,7 +14,7 @@ from notifier import finding_note, handler
 from notifier.aside import Aside, UnansweredError
 from tests.unit.test_notifier import FINE, RECORD, written
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
-from tests.world import Context, client, metrics
+from tests.world import Context, client, logged
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -44,12 +44,18 @@ def _logged(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(f"{line.getMessage()}: {vars(line).get('error', '')}" for line in caplog.records)
 
 
+def _counted(caplog: pytest.LogCaptureFixture) -> dict[str, int]:
+    """Return how many alerts and notes the log says were sent."""
+    found = logged(caplog)
+    return {said: found[said] for said in ("announced", "noted", "not noted") if found[said]}
+
+
 def _announce(record: dict[str, Any]) -> dict[str, Any]:
     return handler.handler({"Records": [written(seal(record, ""))]}, Context())
 
 
 def test_change_is_noted_on_its_finding_and_nothing_else_of_it_is_touched(
-    world: World, inbox: str, capsys: pytest.CaptureFixture[str]
+    world: World, inbox: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If this fails, whoever reads the finding does not know what was done, or Evenkeel settles findings itself."""
     world.wire.answer("securityhub", "BatchUpdateFindings", TAKEN)
@@ -67,7 +73,7 @@ def test_change_is_noted_on_its_finding_and_nothing_else_of_it_is_touched(
     assert world.wire.params("GetFindings") == [
         {"Filters": {"Id": [{"Value": "f" * 512, **equal}], "ProductArn": [{"Value": "p-1", **equal}]}}
     ]
-    assert metrics(capsys.readouterr().out) == {"Announced": 1, "Noted": 1}
+    assert _counted(caplog) == {"announced": 1, "noted": 1}
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -118,7 +124,6 @@ def test_note_that_leaves_no_room_is_kept(
     world: World,
     inbox: str,
     finding: dict[str, Any],
-    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """If this fails, a person's long note is cut or replaced, or nobody learns why there is none of ours."""
@@ -126,7 +131,7 @@ def test_note_that_leaves_no_room_is_kept(
     assert _announce(MENDED) == FINE
     assert world.wire.params("BatchUpdateFindings") == []
     assert "is kept" in _logged(caplog)
-    assert metrics(capsys.readouterr().out) == {"Announced": 1, "NotesFailed": 1}
+    assert _counted(caplog) == {"announced": 1, "not noted": 1}
 
 
 def test_smallest_room_says_something_yet() -> None:
@@ -168,15 +173,13 @@ def test_note_that_came_between_two_tries_is_kept(world: World, finding: dict[st
     assert world.wire.params("BatchUpdateFindings")[-1]["Note"]["Text"].endswith(" | before: carol: mine")
 
 
-def test_finding_that_cannot_be_found_is_not_noted(
-    world: World, inbox: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_finding_that_cannot_be_found_is_not_noted(world: World, inbox: str, caplog: pytest.LogCaptureFixture) -> None:
     """If this fails, a finding that Security Hub has forgotten blocks the alerts behind it."""
     world.wire.answer("securityhub", "GetFindings", {"Findings": []})
     assert _announce(MENDED) == FINE
     assert world.wire.params("BatchUpdateFindings") == []
     assert "finding gone" in _logged(caplog)
-    assert metrics(capsys.readouterr().out) == {"Announced": 1}
+    assert _counted(caplog) == {"announced": 1}
 
 
 def test_pauses_grow_between_tries(world: World) -> None:
@@ -190,29 +193,28 @@ def test_pauses_grow_between_tries(world: World) -> None:
 
 @pytest.mark.parametrize("code", ["ConcurrentUpdateError", "InternalFailure"])
 def test_update_at_the_same_time_is_tried_again(
-    world: World, code: str, inbox: str, capsys: pytest.CaptureFixture[str]
+    world: World, code: str, inbox: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If this fails, a finding that Security Hub is just writing gets no note, though its answer was a success."""
     world.wire.answer("securityhub", "BatchUpdateFindings", _left(code), times=2)
     world.wire.answer("securityhub", "BatchUpdateFindings", TAKEN)
     assert _announce(MENDED) == FINE
     assert len(world.wire.params("BatchUpdateFindings")) == 3
-    assert metrics(capsys.readouterr().out) == {"Announced": 1, "Noted": 1}
+    assert _counted(caplog) == {"announced": 1, "noted": 1}
 
 
 @pytest.mark.parametrize(
     ("code", "calls", "counted", "said"),
     [
-        ("ConcurrentUpdateError", 3, {"NotesFailed": 1}, "ConcurrentUpdateError: no"),
-        ("InvalidInput", 1, {"NotesFailed": 1}, "InvalidInput: no"),
-        ("FindingSizeExceeded", 1, {"NotesFailed": 1}, "FindingSizeExceeded: no"),
+        ("ConcurrentUpdateError", 3, {"not noted": 1}, "ConcurrentUpdateError: no"),
+        ("InvalidInput", 1, {"not noted": 1}, "InvalidInput: no"),
+        ("FindingSizeExceeded", 1, {"not noted": 1}, "FindingSizeExceeded: no"),
         ("FindingNotFound", 1, {}, "finding gone"),
     ],
 )
 def test_finding_that_is_left_out_of_a_successful_answer_is_told(
     world: World,
     inbox: str,
-    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     code: str,
     calls: int,
@@ -224,7 +226,7 @@ def test_finding_that_is_left_out_of_a_successful_answer_is_told(
     assert _announce(MENDED) == FINE
     assert len(world.wire.params("BatchUpdateFindings")) == calls
     assert said in _logged(caplog)
-    assert metrics(capsys.readouterr().out) == {"Announced": 1, **counted}
+    assert _counted(caplog) == {"announced": 1, **counted}
     assert len(world.messages(inbox)) == 1
 
 
@@ -232,15 +234,15 @@ def test_finding_that_is_left_out_of_a_successful_answer_is_told(
 @pytest.mark.parametrize(
     ("code", "status", "counted"),
     [
-        ("AccessDeniedException", 403, {"NotesFailed": 1}),
-        ("InvalidInputException", 400, {"NotesFailed": 1}),
+        ("AccessDeniedException", 403, {"not noted": 1}),
+        ("InvalidInputException", 400, {"not noted": 1}),
         ("InvalidAccessException", 401, {}),
     ],
 )
 def test_call_that_is_refused_loses_no_alert(
     world: World,
     inbox: str,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     code: str,
     status: int,
     counted: dict[str, int],
@@ -250,7 +252,7 @@ def test_call_that_is_refused_loses_no_alert(
     world.wire.fail("securityhub", operation, code, status=status)
     assert _announce(MENDED) == FINE
     assert len(world.messages(inbox)) == 1
-    assert metrics(capsys.readouterr().out) == {"Announced": 1, **counted}
+    assert _counted(caplog) == {"announced": 1, **counted}
 
 
 def _silence(params: dict[str, Any]) -> None:
@@ -258,7 +260,7 @@ def _silence(params: dict[str, Any]) -> None:
 
 
 def test_apis_that_do_not_answer_are_not_waited_for_again_and_again(
-    world: World, inbox: str, capsys: pytest.CaptureFixture[str]
+    world: World, inbox: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If this fails, a hanging API beside the alerts uses up the function's minute, and alerts come late and twice."""
     world.wire.when("securityhub", "BatchUpdateFindings", _silence, times=9)
@@ -271,7 +273,7 @@ def test_apis_that_do_not_answer_are_not_waited_for_again_and_again(
     assert sum("cannot be read (ConnectTimeoutError)" in body for body in bodies) == 1
     assert sum("cannot be read (UnansweredError)" in body for body in bodies) == 2
     assert len(world.wire.params("BatchUpdateFindings")) == len(world.wire.params("GetResources")) == 1
-    assert metrics(capsys.readouterr().out) == {"Announced": 3, "NotesFailed": 3}
+    assert _counted(caplog) == {"announced": 3, "not noted": 3}
 
 
 def test_api_that_was_silent_is_asked_again_after_a_minute() -> None:

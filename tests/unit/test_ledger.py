@@ -175,13 +175,6 @@ def test_settings_are_read_once_a_minute(world: World) -> None:
     assert store.changes == 2
 
 
-def test_nothing_deployed_is_told(world: World) -> None:
-    """If this fails, a stack without settings gives a riddle instead of a reason."""
-    world.configuration.document = b""
-    with pytest.raises(SettingsUnreadError, match="no document is deployed there"):
-        _store(world).load()
-
-
 def test_misplaced_settings_are_told(world: World, variables: pytest.MonkeyPatch) -> None:
     """If this fails, a stack that was deployed wrongly gives a riddle instead of a reason."""
     variables.setenv("EVENKEEL_SETTINGS", "somewhere")

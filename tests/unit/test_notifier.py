@@ -14,7 +14,7 @@ from evenkeel.state import wire
 from notifier.handler import handler
 from tests.tables import STATE
 from tests.unit import test_alert
-from tests.world import ACCOUNT, REGION, Context, client, metrics
+from tests.world import ACCOUNT, REGION, Context, client, logged, metrics
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -71,7 +71,7 @@ def _changed(
     return {"eventName": name, "dynamodb": images, "eventSource": "aws:dynamodb", "eventID": str(number), **more}
 
 
-def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, caplog: pytest.LogCaptureFixture) -> None:
     """If this fails, a change is audited and nobody hears of it."""
     before = seal({**RECORD, "announce": True, "before": {"secret": "kept in the audit"}, "after": {}}, "")
     assert handler({"Records": [written(before)]}, Context()) == FINE
@@ -84,7 +84,7 @@ def test_outcome_is_told_to_people_and_machines(world: World, inbox: str, capsys
     detail = json.loads(entry["Detail"])
     assert (detail["record_id"], detail["calls"]) == ("r-1", RECORD["calls"])
     assert not {"before", "after", "title", "hash"} & set(detail)
-    assert metrics(capsys.readouterr().out) == {"Announced": 1}
+    assert logged(caplog)["announced"] == 1
 
 
 def test_tags_of_the_resource_say_which_template_is_to_be_mended(world: World, inbox: str) -> None:

@@ -14,7 +14,7 @@ from tests import making
 from tests.tables import AUDIT
 from tests.unit.test_notifier import FINE
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
-from tests.world import Context, client, metrics, request
+from tests.world import Context, client, logged, metrics, request
 
 if TYPE_CHECKING:
     from evenkeel.records import Record
@@ -63,12 +63,12 @@ def repaired(world: World) -> list[Record]:
 
 
 def test_records_of_the_engine_are_known_and_cost_a_read_each(
-    world: World, inbox: str, repaired: list[Record], capsys: pytest.CaptureFixture[str]
+    world: World, inbox: str, repaired: list[Record], caplog: pytest.LogCaptureFixture
 ) -> None:
     """If this fails, each repair is a critical alert, for the chain is longer by the time the stream tells of it."""
     assert handler(_stream(*repaired), Context()) == FINE
     assert _kinds(world, inbox) == ["Outcome"]
-    assert metrics(capsys.readouterr().out) == {"Announced": 1}
+    assert logged(caplog)["announced"] == 1
     reads = [name for name in world.wire.names() if name.startswith("dynamodb:")]
     assert reads == ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:GetItem"]
 

@@ -10,14 +10,13 @@ import pytest
 from evenkeel.model import Actor
 from evenkeel.remediator import remediator
 from tests.sts import CALLER, Sts, signed
-from tests.world import QUEUE_URL, Context, client, metrics, request
+from tests.world import QUEUE_URL, Context, client, logged, request
 
 if TYPE_CHECKING:
     from tests.world import World
 
 CONTROL = "kms-key-rotation"
 APPROVE = {"schema_version": 1, "controls": {CONTROL: {"mode": "approve"}}}
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def _held(world: World) -> str:
 
 
 def test_approval_comes_through_with_the_callers_name(
-    world: World, sts: str, awaiting: tuple[str, str], capsys: pytest.CaptureFixture[str]
+    world: World, sts: str, awaiting: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """If this fails, nobody can approve anything on the deployed stack."""
     arn, record_id = awaiting
@@ -54,18 +53,18 @@ def test_approval_comes_through_with_the_callers_name(
     assert (result["outcome"], result["resource"], result["control"]) == ("REMEDIATED", arn, CONTROL)
     assert result["calls"][0].startswith("aws kms enable-key-rotation ")
     assert world.records()[-1]["approver"] == CALLER
-    assert metrics(capsys.readouterr().out) == {"Remediated": 1}
+    assert logged(caplog) == {"REMEDIATED": 1}
 
 
 def test_decision_of_whoever_caused_it_is_answered_with_the_reason(
-    world: World, sts: str, awaiting: tuple[str, str], capsys: pytest.CaptureFixture[str]
+    world: World, sts: str, awaiting: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """If this fails, a refusal is a stack trace, or the causer's own yes counts."""
     Sts.body = "<Arn>arn:aws:iam::123456789012:user/alice</Arn>"
     arn, record_id = awaiting
     answer = _ask(**signed(sts, {"approve": record_id, "resource": arn}))
     assert answer["error"].startswith(f"ApprovalRefusedError: {arn}: ")
-    assert metrics(capsys.readouterr().out) == {"Refused": 1}
+    assert logged(caplog) == {"refused": 1}
     assert world.outcomes() == ["AWAITING"]
 
 

@@ -1,7 +1,8 @@
 """The Lambda entry of the clerk: plans without an outcome and holds that end go back to their queue.
 
-It also watches whether the stack's rules are on, announces exemptions that end soon, keeps the daily digest, records
-who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove who they are.
+It also watches whether the stack's rules are on and how its parts are, announces exemptions that end soon, keeps the
+daily digest, records who pauses Evenkeel or pushes settings, and drops or redrives dead letters for people who prove
+who they are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from clerk import notices, watch
+from clerk import notices, vitals, watch
 from clerk.digest import Digests
 from clerk.drops import Dropper
 from clerk.redrives import Redriver
@@ -21,6 +22,7 @@ from evenkeel import dead_letters
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.caller import prove
+from evenkeel.digests import LATE_AFTER
 from evenkeel.environment import Environment
 from evenkeel.errors import EvenkeelError
 from evenkeel.model import Place
@@ -134,6 +136,8 @@ class Round:
         self._environment = Environment.read()
         self._place = Place.of_function(context.invoked_function_arn)
         self._woken: list[Woken] = []
+        self._rules = [*watch.rules_of(self._environment.groups), RULE]
+        self._all_told = False
 
     def go(self) -> dict[str, int]:
         """Do all parts, and return how much was due and how many plans are stuck, as far as the time reached.
@@ -142,7 +146,7 @@ class Round:
             Exception: what a part failed with, once the others had their turn.
         """
         failed: list[Exception] = []
-        for part in (self._watch, self._plans, self._notices, self._digest, self._holds):
+        for part in (self._vitals, self._watch, self._plans, self._notices, self._digest, self._holds):
             try:
                 part()
             except Exception as error:  # one part must not silence the others; raised below, and so counted by Lambda
@@ -154,14 +158,19 @@ class Round:
             raise ExceptionGroup("several parts of the round failed", failed)
         return {"due": sum(each.due for each in self._woken), "stuck": sum(each.stuck for each in self._woken)}
 
+    def _vitals(self) -> None:
+        watched = vitals.vitals(self._environment.stack, self._environment.groups, self._rules)
+        self._all_told = vitals.Rounds(_aws(), self._environment, watched, _now()).look()
+
     def _watch(self) -> None:
-        rules = [*watch.rules_of(self._environment.groups), RULE]
-        off = watch.switched_off(_aws(), self._environment.stack, rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
-        if off is not None:
+        """Count what is off. A zero is the one sign that all could be found out, the vitals too: its absence rings."""
+        off = watch.switched_off(_aws(), self._environment.stack, self._rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
+        if off or (off == 0 and self._all_told):
             metrics.add_metric("SwitchedOff", COUNT, off)
 
     def _plans(self) -> None:
-        metrics.add_metric("StuckPlans", COUNT, self._wake("plan", _PLANS_STOP_AT_MILLISECONDS).stuck)
+        if stuck := self._wake("plan", _PLANS_STOP_AT_MILLISECONDS).stuck:  # a metric that is sent costs money
+            metrics.add_metric("StuckPlans", COUNT, stuck)
 
     def _notices(self) -> None:
         ledger = _ledger(self._environment, self._context)
@@ -170,7 +179,9 @@ class Round:
 
     def _digest(self) -> None:
         key, remaining = os.environ["EVENKEEL_DIGEST_KEY_ARN"], self._context.get_remaining_time_in_millis
-        metrics.add_metric("DigestAge", SECONDS, Digests(_aws(), self._environment, key, remaining).keep())
+        age = Digests(_aws(), self._environment, key, remaining).keep()
+        if age > LATE_AFTER.total_seconds():
+            metrics.add_metric("DigestAge", SECONDS, age)
 
     def _holds(self) -> None:
         self._wake("held", _HOLDS_STOP_AT_MILLISECONDS)

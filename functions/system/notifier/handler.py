@@ -118,8 +118,8 @@ def _outcome(raw: batch.Record, record: Record) -> None:
             logger.exception("no alert can be made of it", record_id=record["record_id"])
             _tampering(raw, record)
             return
-        metrics.add_metric("Announced", COUNT, 1)
         _send(message, record)
+        logger.info("announced", record_id=record["record_id"])
     if finding_note.is_due(record):
         _note(record)
 
@@ -147,10 +147,9 @@ def _note(record: Record) -> None:
         if isinstance(error, ClientError) and code(error) == finding_note.OFF:
             logger.info("security hub is off", **known)
             return
-        metrics.add_metric("NotesFailed", COUNT, 1)
         logger.error("not noted", error=str(error), kind=type(error).__name__, **known)  # noqa: TRY400 - it is told
     else:
-        metrics.add_metric("Noted", COUNT, 1)
+        logger.info("noted", **known)
 
 
 def _send(message: Alert, record: Record) -> None:

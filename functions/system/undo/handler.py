@@ -21,14 +21,14 @@ from evenkeel.model import Call, Place
 from evenkeel.policy import in_scope
 from evenkeel.registry import all_controls
 from evenkeel.render import cli_line
-from evenkeel.telemetry import COUNT, telemetry
+from evenkeel.telemetry import telemetry
 from evenkeel.undo import Undo, Undoer
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-logger, metrics = telemetry()
+logger, _ = telemetry()
 _KINDS = {"resource": str, "record": str, "dry_run": bool, "force": bool, "caller": dict}
 
 
@@ -62,7 +62,6 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     if wish["dry_run"]:
         return _described(undoer.look(control, wish["resource"], wish["record"]))
     done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
-    metrics.add_metric(done.outcome.title(), COUNT, 1)
     logger.info(done.outcome, control=control.id, resource=wish["resource"], caller=caller, record_id=done.record_id)
     return _described(done)
 
@@ -97,12 +96,10 @@ def _now() -> datetime:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve one person's wish; errors are answers, for whoever invoked is waiting."""
     try:
         return take_back(event, context)
     except (EvenkeelError, ClientError, BotoCoreError) as error:
-        metrics.add_metric("Refused", COUNT, 1)
         logger.warning("refused", error=str(error), kind=type(error).__name__)
         return {"error": f"{type(error).__name__}: {error}"}

@@ -23,7 +23,7 @@ from evenkeel.queue import Queue
 from evenkeel.registry import controls_of
 from evenkeel.repair import NotGrantedError
 from evenkeel.settings_store import SettingsStore
-from evenkeel.telemetry import COUNT, telemetry
+from evenkeel.telemetry import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class Remediator:
     def __init__(self, package: str) -> None:
         """Find the group's controls; AWS is reached at the first message."""
         self.controls = controls_of(package)
-        self.logger, self.metrics = telemetry()
+        self.logger, _ = telemetry()
 
     @cached_property
     def environment(self) -> Environment:
@@ -111,7 +111,6 @@ class Remediator:
             self._give_up(record["body"], "Malformed", str(error))
         except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
             self.logger.exception("crashed", message_id=record["messageId"], receives=receives)
-            self.metrics.add_metric("Crashed", COUNT, 1)
             if receives < MAX_RECEIVES:
                 raise
             self._give_up(record["body"], "Crashed", f"{type(error).__name__}: {error}")
@@ -124,7 +123,6 @@ class Remediator:
         parsed = events.parse(payload, self.controls, self.place(context))
         if parsed.irrelevant:
             self.logger.info("irrelevant", reason=parsed.irrelevant)
-            self.metrics.add_metric("Irrelevant", COUNT, 1)
             return
         owner = f"{context.aws_request_id}/{record['messageId']}"
         pipeline, crashes = self.pipeline(owner), []
@@ -182,10 +180,9 @@ class Remediator:
             reasons = "; ".join(dict.fromkeys(result.reason for result in together))
             self.queue.put_back([result.request.again(now) for result in together], delay_seconds, reasons)
 
-    def _give_up(self, body: str, metric: str, reason: str) -> None:
-        self.logger.error("dead letter", kind=metric, reason=reason, body_start=body[:500])
-        self.metrics.add_metric(metric, COUNT, 1)
-        self.queue.give_up(body, f"{metric}: {reason}")
+    def _give_up(self, body: str, kind: str, reason: str) -> None:
+        self.logger.error("dead letter", kind=kind, reason=reason, body_start=body[:500])
+        self.queue.give_up(body, f"{kind}: {reason}")
 
     def _tell(self, result: Result) -> None:
         request = result.request
@@ -199,7 +196,6 @@ class Remediator:
             attempt=request.attempt,
             record_id=result.record_id,
         )
-        self.metrics.add_metric(result.outcome.title().replace("_", ""), COUNT, 1)
 
     def decided(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's decision about a kept change; see :mod:`evenkeel.decisions`."""
@@ -267,7 +263,6 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
     worker = Remediator(package)
 
     @worker.logger.inject_lambda_context
-    @worker.metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if isinstance(event, dict) and "Records" in event:
             return batch.serve(
@@ -285,7 +280,7 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
         except EvenkeelError as error:
             if isinstance(error, SettingsError):
                 worker.settings.count(error)
-            worker.metrics.add_metric("Refused", COUNT, 1)
+            worker.logger.warning("refused", error=str(error), kind=type(error).__name__)
             return {"error": f"{type(error).__name__}: {error}"}
 
     return handler

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from evenkeel.layered import ControlSettings, Layer
     from evenkeel.rules import Exemption, Freeze, Override, Subject
 
+EMPTY_DOCUMENT = json.dumps({"schema_version": SCHEMA_VERSION})
+"""What holds until a first document is loaded: each control's own mode, or what ``StartMode`` says."""
 DEFAULT_SETTLE_SECONDS = 60
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
 _PARTS = frozenset({"schema_version", "settle_seconds", "controls", "exemptions", "freezes"})

@@ -1,0 +1,65 @@
+"""Print what a stack costs at list prices: ``make cost``, or ``python -m tools.cost [--groups N] [--output json]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[2]
+for _folder in ("functions/controls", "functions/system", "layers/engine"):
+    sys.path.insert(0, str(ROOT / _folder))
+
+from tools.cost import counts  # noqa: E402 - needs the path above
+from tools.cost.bill import EVENTS, Item, prices, total  # noqa: E402 - needs the path above
+from tools.cost.parts import Parts  # noqa: E402 - needs the path above
+from tools.rendering import Stack  # noqa: E402 - needs the path above
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the bills."""
+    parser = argparse.ArgumentParser(prog="python -m tools.cost", description="What a stack costs at list prices.")
+    parser.add_argument("--groups", type=int, metavar="N", help="as many groups instead of those there are")
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    asked = parser.parse_args(arguments)
+    parts = Parts.of(Stack())
+    parts = parts.grown(asked.groups) if asked.groups else parts
+    others = counts.elsewhere()
+    bills = {
+        f"idle, a month, {parts.groups} groups": counts.idle(parts),
+        f"{EVENTS:,} events, spread out": counts.events(parts, "spread"),
+        f"{EVENTS:,} events, in bursts": counts.events(parts, "burst"),
+        f"in other bills, {EVENTS:,} events": [of_events for of_events, _ in others],
+        "in other bills, an idle month": [of_month for _, of_month in others],
+    }
+    print(as_json(bills) if asked.output == "json" else as_text(bills))
+    return 0
+
+
+def as_text(bills: dict[str, list[Item]]) -> str:
+    """Return the bills for people, the dearest item first."""
+    lines = [f"Dollars at list prices of {prices()['region']}, {prices()['date']}, without free tiers."]
+    for title, items in bills.items():
+        lines += ["", f"{total(items):10.2f}  {title}"]
+        ordered = sorted(items, key=lambda item: -item.dollars)
+        lines += [f"{item.dollars:10.4f}    {item.name}: {item.quantity:,.4g} x {item.price}" for item in ordered]
+    return "\n".join(lines)
+
+
+def as_json(bills: dict[str, list[Item]]) -> str:
+    """Return the bills for programs."""
+    document = {
+        title: {"dollars": total(items), "items": [{**asdict(item), "dollars": item.dollars} for item in items]}
+        for title, items in bills.items()
+    }
+    return json.dumps({"region": prices()["region"], "date": str(prices()["date"]), "bills": document}, indent=2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

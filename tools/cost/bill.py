@@ -1,0 +1,54 @@
+"""Items of a bill, and the dated lists of prices and usage that they come from."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HERE = Path(__file__).parent
+EVENTS = 10_000
+"""How many events the second and third bills are for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """So many units at a price of the list."""
+
+    name: str
+    price: str
+    """Its key in prices.toml."""
+    quantity: float
+    why: str = ""
+
+    @property
+    def dollars(self) -> float:
+        """What it costs."""
+        return self.quantity * price(self.price)
+
+
+@cache
+def prices() -> dict[str, Any]:
+    """Return the list of prices."""
+    return tomllib.loads((HERE / "prices.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def usage() -> dict[str, Any]:
+    """Return what is used where neither templates nor code say it."""
+    return tomllib.loads((HERE / "usage.toml").read_text(encoding="utf-8"))
+
+
+def price(key: str) -> float:
+    """Return the dollars of one unit."""
+    return float(prices()[key]["dollars"])
+
+
+def total(items: Iterable[Item]) -> float:
+    """Return the dollars of a bill."""
+    return sum(item.dollars for item in items)
