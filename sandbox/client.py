@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -156,6 +156,12 @@ class Sandbox:
             message = "the sandbox is not running; call start() first"
             raise SandboxError(message)
         return self._process.pid
+
+    def in_region(self, region: str) -> Sandbox:
+        """Return the same sandbox as it is in another region; it ends with this one."""
+        other = replace(self, region=region)
+        other.endpoint, other._process, other._stderr = self.endpoint, self._process, self._stderr
+        return other
 
     def admin(self) -> boto3.Session:
         """Return a session with the account's root credentials, which no IAM policy limits."""

@@ -12,6 +12,7 @@ from notifier.next_steps import Home
 from tools.rendering import ROOT, Stack, source
 
 UNTAGGABLE = {
+    "AWS::CloudFormation::WaitConditionHandle",
     "AWS::IAM::Policy",
     "AWS::KMS::Alias",
     "AWS::Lambda::EventInvokeConfig",

@@ -7,6 +7,7 @@ stack's name.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,28 @@ ROLE_PATH = "/evenkeel/"
 """The IAM path of all roles of all stacks."""
 NOTIFIER, CLERK, UNDO, VALIDATOR = "notifier", "clerk", "undo", "settings-validator"
 SYSTEM = (NOTIFIER, CLERK, UNDO, VALIDATOR)
-"""The functions beside the groups'. No group may have such a name, nor the name of a table."""
+"""The functions beside the groups'."""
+RESERVED = (*SYSTEM, "settings-monitor", "audit", "state", "dead-letters", "alerts", "engine", "settings")
+"""What no group may be called: names of the stack's other parts."""
+
+
+def check_group(group: str) -> None:
+    """Refuse a group whose parts could not be named after it.
+
+    Raises:
+        ValueError: the name is too long, taken, or has other characters; says what to do.
+    """
+    if group in RESERVED:
+        raise ValueError(f"group {group}: another part of the stack has that name; rename the folder")
+    if not re.fullmatch("[a-z][a-z0-9]*", group):
+        raise ValueError(
+            f"group {group}: its name has other characters than lowercase letters and digits; rename the folder"
+        )
+    if len(group) > GROUP_CHARACTERS:
+        raise ValueError(
+            f"group {group}: its name has {len(group)} characters; shorten it to {GROUP_CHARACTERS}, for IAM takes 64 "
+            "for a role, which is named after stack, region and group"
+        )
 
 
 def function(stack: str, name: str) -> str:
