@@ -40,6 +40,7 @@ ALERTS = Path("docs/alerts.md")
 COST = Path("docs/cost.md")
 COMMANDS = Path("docs/cli.md")
 GROUPS = Path("functions/system/clerk/groups.json")
+GROUP_NAMES = Path("layers/engine/evenkeel/group_names.py")
 SCHEMA = Path("docs/settings.schema.json")
 
 
@@ -68,6 +69,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(nested),
+        GROUP_NAMES: group_template.group_names(nested),
         SCHEMA: settings_schema.text(controls),
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},

@@ -30,6 +30,7 @@ PARAMETERS = {
     "Layer": ref("EngineLayer"),
     "DataKey": arn_of("DataKey"),
     "LogKey": arn_of("LogKey"),
+    "DigestKey": arn_of("DigestKey"),
     "DeadLettersUrl": ref("DeadLetters"),
     "Settings": Fn("Sub", "${SettingsApplication}/${SettingsEnvironment}/${SettingsProfile}"),
     "StartMode": ref("StartMode"),
@@ -65,13 +66,27 @@ def text(body: dict[str, Any]) -> str:
 
 def listed(templates: Mapping[Path, dict[str, Any]]) -> str:
     """Return the JSON text of groups.json: the rules that each group has, by which the clerk misses a deleted one."""
-    rules = {
+    return json.dumps(_rules(templates), indent=1) + "\n"
+
+
+def group_names(templates: Mapping[Path, dict[str, Any]]) -> str:
+    """Return the engine's module that names all groups and their rules, for functions that carry one group's code."""
+    lines = [f"    {json.dumps(group)}: ({_quoted(suffixes)}),\n" for group, suffixes in _rules(templates).items()]
+    head = '"""All groups of controls, and the suffixes of their rules\' names. Generated: run make generate."""\n\n'
+    return f"{head}RULES: dict[str, tuple[str, ...]] = {{\n{''.join(lines)}}}\n"
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(map(json.dumps, texts)) + "," * (len(texts) == 1)
+
+
+def _rules(templates: Mapping[Path, dict[str, Any]]) -> dict[str, list[str]]:
+    return {
         body["Resources"]["Queue"]["Properties"]["QueueName"].value.removeprefix("${Stack}-"): [
             name.removesuffix("Rule") for name, part in body["Resources"].items() if part["Type"] == "AWS::Events::Rule"
         ]
         for body in templates.values()
     }
-    return json.dumps(rules, indent=1) + "\n"
 
 
 def _parameters() -> dict[str, Any]:
@@ -89,7 +104,7 @@ def resources(group: str, controls: Sequence[Control]) -> Resources:
     found = patterns(controls)
     return {
         "Queue": _queue(group),
-        "QueuePolicy": _queue_policy([f"{suffix}Rule" for suffix in found]),
+        "QueuePolicy": _queue_policy([names.rule(_STACK, group, suffix) for suffix in found]),
         **{f"{suffix}Rule": _rule(group, suffix, pattern) for suffix, pattern in found.items()},
         "Logs": _logs(group),
         "Role": _role(group, controls),
@@ -132,10 +147,11 @@ def _queue(group: str) -> dict[str, Any]:
 
 
 def _queue_policy(rules: Sequence[str]) -> dict[str, Any]:
+    """Return the policy that admits rules. It names them and is made first: what a rule may not deliver is dead."""
     queue = arn_of("Queue")
     from_rules = {
         "StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")},
-        "ArnEquals": {"aws:SourceArn": [arn_of(rule) for rule in rules]},
+        "ArnEquals": {"aws:SourceArn": [_local_arn("events", f"rule/{rule}") for rule in rules]},
     }
     events = {"Service": "events.amazonaws.com"}
     tls = {"Bool": {"aws:SecureTransport": False}}
@@ -163,6 +179,7 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "Type": "AWS::Events::Rule",
+        "DependsOn": "QueuePolicy",
         "Properties": {
             "Name": _sub(names.rule(_STACK, group, suffix)),
             "Description": f"Wakes Evenkeel's {group} controls",
@@ -281,7 +298,9 @@ def _function(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "EVENKEEL_START_MODE": ref("StartMode"),
         "EVENKEEL_SCOPE": ref("Scope"),
         "EVENKEEL_RETENTION_DAYS": ref("AuditRetentionDays"),
+        "EVENKEEL_DATA_KEY_ARN": ref("DataKey"),
         "EVENKEEL_LOG_KEY_ARN": ref("LogKey"),
+        "EVENKEEL_DIGEST_KEY_ARN": ref("DigestKey"),
         "EVENKEEL_QUEUE_URL": ref("Queue"),
         "EVENKEEL_DLQ_URL": ref("DeadLettersUrl"),
         "POWERTOOLS_SERVICE_NAME": group,

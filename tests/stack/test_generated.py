@@ -30,7 +30,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
-    for path in (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST):
+    (tmp_path / generate.GROUP_NAMES).parent.mkdir(parents=True)
+    alone = (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST)
+    for path in (*alone, generate.GROUP_NAMES):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
