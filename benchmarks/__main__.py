@@ -66,7 +66,7 @@ def per_event(all_of_them: tuple[Scenario, ...], chosen: set[str], place: Place)
 def on_a_sandbox(all_of_them: tuple[Scenario, ...], chosen: set[str]) -> dict[str, Any]:
     """Measure the chosen parts that need a deployed stack; return the figures of each."""
     figures: dict[str, Any] = {}
-    with Sandbox(table_seconds=0.0) as sandbox:
+    with Sandbox(table_seconds=0.0, quiet_stacks=True) as sandbox:
         stack = deploy(sandbox)
         if "stack" in chosen:
             figures["stack"] = through_the_stack(all_of_them, sandbox, stack)

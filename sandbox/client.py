@@ -75,6 +75,7 @@ class Sandbox:
     table_seconds: float = 1.5
     minute_seconds: float = 0.0
     record: tuple[str, ...] = ()
+    quiet_stacks: bool = False
     log_level: str = "WARNING"
     endpoint: str = field(default="", init=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
@@ -98,6 +99,7 @@ class Sandbox:
         command += ["--region", self.region, "--account", self.account, "--log-level", self.log_level]
         command += ["--table-seconds", str(self.table_seconds), "--minute-seconds", str(self.minute_seconds)]
         command += [part for service in self.record for part in ("--record", service)]
+        command += ["--quiet-stacks"] if self.quiet_stacks else []
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(  # noqa: S603  # nosec B603 - our own module on our own interpreter
             command,

@@ -44,6 +44,7 @@ ALERTS = Path("docs/alerts.md")
 COST = Path("docs/cost.md")
 COMMANDS = Path("docs/cli.md")
 GROUPS = Path("functions/system/clerk/groups.json")
+GROUP_NAMES = Path("layers/engine/evenkeel/group_names.py")
 SCHEMA = Path("docs/settings.schema.json")
 DOCS = Path("docs")
 
@@ -73,6 +74,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(groups),
+        GROUP_NAMES: group_template.group_names(groups),
         SCHEMA: settings_schema.text(controls),
         **{DOCS / name: deploy_policy.text(document) for name, document in policies.items()},
         PAGES / "README.md": index(controls),

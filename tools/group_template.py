@@ -31,6 +31,7 @@ PARAMETERS = {
     "Layer": ref("EngineLayer"),
     "DataKey": arn_of("DataKey"),
     "LogKey": arn_of("LogKey"),
+    "DigestKey": arn_of("DigestKey"),
     "DeadLettersUrl": ref("DeadLetters"),
     "SettingsApplication": ref("SettingsApplication"),
     "SettingsEnvironment": ref("SettingsEnvironment"),
@@ -84,12 +85,24 @@ def listed(groups: Mapping[str, Sequence[Control]]) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
+def group_names(groups: Mapping[str, Sequence[Control]]) -> str:
+    """Return the engine's module that names all groups and their rules, for functions that carry one group's code."""
+    found = {group: list(patterns(controls)) for group, controls in groups.items()}
+    lines = [f"    {json.dumps(group)}: ({_quoted(suffixes)}),\n" for group, suffixes in found.items()]
+    head = '"""All groups of controls, and the suffixes of their rules\' names. Generated: run make generate."""\n\n'
+    return f"{head}RULES: dict[str, tuple[str, ...]] = {{\n{''.join(lines)}}}\n"
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(map(json.dumps, texts)) + "," * (len(texts) == 1)
+
+
 def resources(group: str, controls: Sequence[Control]) -> Resources:
     """Return everything one group consists of, by logical id, in the order in which it is read."""
     found = patterns(controls)
     return {
         "Queue": _queue(group),
-        "QueuePolicy": _queue_policy([f"{suffix}Rule" for suffix in found]),
+        "QueuePolicy": _queue_policy([names.rule(_STACK, group, suffix) for suffix in found]),
         **{f"{suffix}Rule": _rule(group, suffix, pattern) for suffix, pattern in found.items()},
         "Logs": _logs(group),
         **_role(group, controls),
@@ -132,10 +145,11 @@ def _queue(group: str) -> dict[str, Any]:
 
 
 def _queue_policy(rules: Sequence[str]) -> dict[str, Any]:
+    """Return the policy that admits rules. It names them and is made first: what a rule may not deliver is dead."""
     queue = arn_of("Queue")
     from_rules = {
         "StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")},
-        "ArnEquals": {"aws:SourceArn": [arn_of(rule) for rule in rules]},
+        "ArnEquals": {"aws:SourceArn": [_local_arn("events", f"rule/{rule}") for rule in rules]},
     }
     events = {"Service": "events.amazonaws.com"}
     tls = {"Bool": {"aws:SecureTransport": False}}
@@ -163,6 +177,7 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "Type": "AWS::Events::Rule",
+        "DependsOn": "QueuePolicy",
         "Properties": {
             "Name": _sub(names.rule(_STACK, group, suffix)),
             "Description": f"Wakes Evenkeel's {group} controls",
@@ -263,7 +278,9 @@ def _function(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "EVENKEEL_START_MODE": ref("StartMode"),
         "EVENKEEL_SCOPE": ref("Scope"),
         "EVENKEEL_RETENTION_DAYS": ref("AuditRetentionDays"),
+        "EVENKEEL_DATA_KEY_ARN": ref("DataKey"),
         "EVENKEEL_LOG_KEY_ARN": ref("LogKey"),
+        "EVENKEEL_DIGEST_KEY_ARN": ref("DigestKey"),
         "EVENKEEL_QUEUE_URL": ref("Queue"),
         "EVENKEEL_DLQ_URL": ref("DeadLettersUrl"),
         "POWERTOOLS_SERVICE_NAME": group,

@@ -135,6 +135,7 @@ class Stack:
         forms = {
             "AWS::DynamoDB::Table": ("TableName", f"dynamodb:{where}:table/"),
             "AWS::SQS::Queue": ("QueueName", f"sqs:{where}:"),
+            "AWS::Events::Rule": ("Name", f"events:{where}:rule/"),
             "AWS::IAM::Role": ("RoleName", f"iam::{ACCOUNT}:role/evenkeel/"),
         }
         return {

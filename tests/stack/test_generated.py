@@ -31,8 +31,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
     policies = [path.relative_to(ROOT) for path in ROOT.glob("docs/deploy-policy*.json")]
-    one = (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST)
-    for path in (*one, *policies):
+    (tmp_path / generate.GROUP_NAMES).parent.mkdir(parents=True)
+    alone = (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST)
+    for path in (*alone, *policies, generate.GROUP_NAMES):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path

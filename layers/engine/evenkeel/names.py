@@ -22,7 +22,9 @@ ROLE_PATH = "/evenkeel/"
 NOTIFIER, CLERK, UNDO, VALIDATOR = "notifier", "clerk", "undo", "settings-validator"
 SYSTEM = (NOTIFIER, CLERK, UNDO, VALIDATOR)
 """The functions beside the groups'."""
-RESERVED = (*SYSTEM, "settings-monitor", "audit", "state", "dead-letters", "alerts", "engine", "settings")
+MONITOR = "settings-monitor"
+"""Names the role with which AppConfig reads the alarm on refused settings."""
+RESERVED = (*SYSTEM, MONITOR, "audit", "state", "dead-letters", "alerts", "engine", "settings")
 """What no group may be called: names of the stack's other parts."""
 
 
@@ -98,3 +100,13 @@ def dead_letters(stack: str) -> str:
 def topic(stack: str) -> str:
     """Return the name of the topic that alerts go to."""
     return f"{stack}-alerts"
+
+
+def bus(stack: str) -> str:
+    """Return the name of the event bus with what the stack did."""
+    return stack
+
+
+def stack_rules(stack: str) -> tuple[str, str]:
+    """Return the names of the rules that belong to no group: the clerk's schedule, and calls about the stack itself."""
+    return f"{stack}-clerk", f"{stack}-stack-calls"
