@@ -2,12 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 4566
+CONFIG ?= samconfig.toml
+OUTPUT ?= table
 BIN := $(VENV)/bin
 SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format generate cost fuzz prove coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types format changes generate cost fuzz prove limits coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +53,9 @@ format: $(STAMP) ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+changes: $(STAMP) ## show what a deployment would change, nested stacks and all: STACK=evenkeel-prod [ENV=…] [OUTPUT=json]
+	@$(BIN)/python -m tools.changes --stack "$(STACK)" --env "$(ENV)" --config-file $(CONFIG) --output $(OUTPUT)
+
 generate: $(STAMP) ## write the template's blocks and the docs' pages from the controls
 	$(BIN)/python -m tools.generate
 
@@ -75,6 +80,9 @@ audit: $(SCANNERS)/installed ## ask PyPI for known vulnerabilities of what is lo
 fuzz: $(STAMP) ## try the properties on forty times as many events, settings and payloads (about a quarter of an hour)
 	FUZZ_TIMES=30 $(BIN)/pytest -q -n 2 tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
+
+limits: $(STAMP) ## print how far the stack is from each limit of AWS, today and with thirty groups
+	$(BIN)/python -m tools.limits
 
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
 	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import decisions, imports, promises, show, waves
+from benchmarks import decisions, imports, packages, promises, show, waves
 from benchmarks.measure import measure
 from benchmarks.minimum import minimum
 from benchmarks.place import prepared
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "build" / "bench" / "report.json"
 WARM_UP, WAVES = 100, (200, 1000)
-PARTS = ("imports", "stack", "events", "decisions")
+PARTS = ("imports", "packages", "stack", "events", "decisions")
 """What ``--only`` knows beside the ids of controls; ``events`` are those of all controls."""
+WITHOUT_A_SANDBOX = {"packages", "imports"}
 
 
 def through_the_stack(all_of_them: tuple[Scenario, ...], sandbox: Sandbox, stack: Stack) -> dict[str, Any]:
@@ -48,7 +49,6 @@ def through_the_stack(all_of_them: tuple[Scenario, ...], sandbox: Sandbox, stack
         "cold_ms": cold,
         "warm_ms": warm,
         "waves": [waves.wave(sandbox, user, table, size) for size in WAVES],
-        "sizes": sizes_of_packages(),
     }
 
 
@@ -63,20 +63,14 @@ def per_event(all_of_them: tuple[Scenario, ...], chosen: set[str], place: Place)
     return rows
 
 
-def sizes_of_packages() -> dict[str, int]:
-    """Return the bytes of each package as it was deployed."""
-    newest = sorted((ROOT / "build" / "sandbox").glob("*.zip"), key=lambda path: path.stat().st_mtime)
-    return {path.stem.rpartition("-")[0]: path.stat().st_size for path in newest}
-
-
 def on_a_sandbox(all_of_them: tuple[Scenario, ...], chosen: set[str]) -> dict[str, Any]:
     """Measure the chosen parts that need a deployed stack; return the figures of each."""
     figures: dict[str, Any] = {}
-    with Sandbox(table_seconds=0.0) as sandbox:
+    with Sandbox(table_seconds=0.0, quiet_stacks=True) as sandbox:
         stack = deploy(sandbox)
         if "stack" in chosen:
             figures["stack"] = through_the_stack(all_of_them, sandbox, stack)
-        if chosen <= {"stack", "imports"}:
+        if chosen <= {"stack", *WITHOUT_A_SANDBOX}:
             return figures
         place = prepared(sandbox, stack)
         with reaching(cache(sandbox.client)):
@@ -123,7 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = chosen_parts(only, {scenario.control.id for scenario in all_of_them})
     except ValueError as error:
         parser.error(str(error))
-    figures = on_a_sandbox(all_of_them, chosen) if chosen != {"imports"} else {}
+    figures = {} if chosen <= WITHOUT_A_SANDBOX else on_a_sandbox(all_of_them, chosen)
+    if "packages" in chosen:
+        figures["packages"] = packages.sizes()
     if "imports" in chosen:
         console.print("measuring imports", style="dim")
         figures["imports"] = imports.cost(imports.handlers())

@@ -27,6 +27,8 @@ def figures(found: dict[str, Any]) -> None:
             events(some, title)
     if "decisions" in found:
         decisions(found["decisions"])
+    if "packages" in found:
+        packages(found["packages"])
     if "imports" in found:
         imports(found["imports"])
     if "stack" in found:
@@ -89,6 +91,14 @@ def decisions(rows: list[dict[str, Any]]) -> None:
     console.print(f"  A worker's first event reads the settings, too: {', '.join(reads)}; they are good for a minute.")
 
 
+def packages(rows: list[dict[str, Any]]) -> None:
+    """Print the size of each function's package and of the layer."""
+    table = _table("Packages: what is uploaded, zipped", ("package",), ("KiB",))
+    for row in rows:
+        table.add_row(row["package"], f"{row['bytes'] / 1024:.1f}")
+    console.print(table)
+
+
 def imports(rows: list[dict[str, Any]]) -> None:
     """Print what importing each handler costs."""
     title = "Import, boto3 first: CPU ms, and boto3 with the handler in multiples of boto3 alone"
@@ -100,8 +110,6 @@ def imports(rows: list[dict[str, Any]]) -> None:
 
 def through_the_stack(through: dict[str, Any]) -> None:
     """Print what the stack as a whole costs."""
-    sizes = ", ".join(f"{name} {size / 1024:.0f}" for name, size in through["sizes"].items())
-    console.print(f"Packages, KiB: {sizes}")
     console.print(
         f"Event to repaired: cold {through['cold_ms']:.0f} ms, warm {through['warm_ms']:.0f} ms (median of 5)"
     )

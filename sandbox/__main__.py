@@ -41,6 +41,8 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="SERVICE",
         help="emit events for this service too (its boto3 name); may be repeated",
     )
+    help_on_quiet = "emit no events of what Evenkeel's own stacks deploy"
+    parser.add_argument("--quiet-stacks", action="store_true", help=help_on_quiet)
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin closes")
     values = parser.parse_args(arguments)
     return Options(
@@ -51,6 +53,7 @@ def parse(arguments: Sequence[str]) -> Options:
         minute_seconds=values.minute_seconds,
         log_level=values.log_level.upper(),
         record=tuple(values.record),
+        quiet_stacks=values.quiet_stacks,
         exit_with_parent=values.exit_with_parent,
     )
 

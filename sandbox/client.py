@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -75,6 +75,7 @@ class Sandbox:
     table_seconds: float = 1.5
     minute_seconds: float = 0.0
     record: tuple[str, ...] = ()
+    quiet_stacks: bool = False
     log_level: str = "WARNING"
     endpoint: str = field(default="", init=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
@@ -98,6 +99,7 @@ class Sandbox:
         command += ["--region", self.region, "--account", self.account, "--log-level", self.log_level]
         command += ["--table-seconds", str(self.table_seconds), "--minute-seconds", str(self.minute_seconds)]
         command += [part for service in self.record for part in ("--record", service)]
+        command += ["--quiet-stacks"] if self.quiet_stacks else []
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in stop()
         self._process = subprocess.Popen(  # noqa: S603  # nosec B603 - our own module on our own interpreter
             command,
@@ -156,6 +158,12 @@ class Sandbox:
             message = "the sandbox is not running; call start() first"
             raise SandboxError(message)
         return self._process.pid
+
+    def in_region(self, region: str) -> Sandbox:
+        """Return the same sandbox as it is in another region; it ends with this one."""
+        other = replace(self, region=region)
+        other.endpoint, other._process, other._stderr = self.endpoint, self._process, self._stderr
+        return other
 
     def admin(self) -> boto3.Session:
         """Return a session with the account's root credentials, which no IAM policy limits."""

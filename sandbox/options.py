@@ -16,4 +16,6 @@ class Options:
     minute_seconds: float = 0.0
     log_level: str = "WARNING"
     record: tuple[str, ...] = ()
+    quiet_stacks: bool = False
+    """Emit no events of what Evenkeel's own stacks deploy."""
     exit_with_parent: bool = False

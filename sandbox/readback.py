@@ -62,7 +62,9 @@ def check(sandbox: Sandbox, stack: str) -> int:
 
 def differences(sandbox: Sandbox, stack: str) -> tuple[list[Difference], int]:
     """Return all the differences, and how many properties were compared."""
-    resources: dict[str, dict[str, Any]] = ask(sandbox.endpoint, f"stack?name={stack}")["resources"]
+    resources: dict[str, dict[str, Any]] = ask(sandbox.endpoint, f"stack?name={stack}&region={sandbox.region}")[
+        "resources"
+    ]
     world = World(sandbox)
     differing: list[Difference] = []
     compared = 0

@@ -76,6 +76,14 @@ def _rule(world: World, identifier: str, claimed: Properties) -> Properties:
     return {**found, "Targets": targets, "Tags": own_tags(tags)}
 
 
+def _managed_policy(world: World, arn: str, _: Properties) -> Properties:
+    client = world("iam")
+    policy = client.get_policy(PolicyArn=arn)["Policy"]
+    version = client.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+    document = _document(version["Document"])
+    return {**policy, "ManagedPolicyName": policy["PolicyName"], "PolicyDocument": document}
+
+
 def _role(world: World, name: str, claimed: Properties) -> Properties:
     """Return a role with the policies it claims; those that are resources of their own stand beside them."""
     client = world("iam")
@@ -231,6 +239,7 @@ READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
     "AWS::Events::EventBus": _bus,
     "AWS::Events::Rule": _rule,
     "AWS::IAM::Policy": _attached_policy,
+    "AWS::IAM::ManagedPolicy": _managed_policy,
     "AWS::IAM::Role": _role,
     "AWS::KMS::Alias": _alias,
     "AWS::KMS::Key": _key,

@@ -29,7 +29,7 @@ def build(options: Options, place: Place) -> Shim:
 
     patches.apply(options)
     shim = Shim(cast("App", app), place.account, place.region, frozenset(RECORDED + options.record))
-    provisioning.apply(shim.emit)
+    provisioning.apply(shim.emit, quiet_stacks=options.quiet_stacks)
     return shim
 
 

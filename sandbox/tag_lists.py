@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 Pairs = list[dict[str, str]]
 """Tags as the engine has them; changing the list changes the tags."""
 
-_EC2_STORES = {"instance": "_instances", "volume": "_volumes", "natgateway": "_nat_gateways"}
+_EC2_STORES = {
+    "instance": "_instances", "volume": "_volumes", "natgateway": "_nat_gateways",
+    "security-group": "_security_groups", "vpc": "_vpcs",
+}  # fmt: skip
 ID_PREFIXES = {"i-": "instance", "vol-": "volume", "nat-": "natgateway"}
 """Start of an id of EC2's to the type that its ARN names, for the types that are tagged."""
 

@@ -38,5 +38,10 @@ TemplateLoader.yaml_implicit_resolvers = {
 
 def load(path: Path) -> Template:
     """Return a template as plain data, intrinsic functions in their long form."""
-    found: Template = yaml.load(path.read_text(encoding="utf-8"), Loader=TemplateLoader)  # noqa: S506  # nosec B506 - a SafeLoader
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> Template:
+    """Return a template's text as plain data, intrinsic functions in their long form."""
+    found: Template = yaml.load(text, Loader=TemplateLoader)  # noqa: S506  # nosec B506 - a SafeLoader
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel import decisions, digests, events, names, settings
+from evenkeel import decisions, digests, events, names, settings, system_parts
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws
 from evenkeel.model import Cause, Place, Request, Resource
@@ -96,6 +96,7 @@ class World:
         self.start = datetime.now(UTC)
         self.now = self.start
         self.document: dict[str, Any] = {"schema_version": 1}
+        self.own_keys: frozenset[str] = frozenset()
         tables.make(client("dynamodb"))
         client("sqs").create_queue(QueueName=names.queue(STACK, "kms"))
         client("sqs").create_queue(QueueName=names.dead_letters(STACK))
@@ -135,6 +136,7 @@ class World:
             clock=self.clock,
             sleep=self.sleep,
             stack="evenkeel-test",
+            own_parts=system_parts.arns(STACK, PLACE, self.own_keys),
         )
 
     def decide(self, payload: dict[str, Any], who: str, *, document: dict[str, Any] | None = None) -> list[Result]:

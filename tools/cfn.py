@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from yaml.emitter import ScalarAnalysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ NO_VALUE = Fn("Ref", "AWS::NoValue")
 _STAR = re.compile(r"'\* because (.*)'$", re.MULTILINE)
 _NEVER_FOLDED = 100_000  # characters: a comment must stay on its value's line
 _ONE_LINE = 80  # characters of a list or mapping that may stand in one line
+_PLAIN_ANYWHERE = re.compile(r"\w([\w.:/-]*\w)?")  # what a flow collection takes without quotes, AWS::NoValue for one
 
 
 def ref(name: str) -> Fn:
@@ -47,12 +51,36 @@ def when(condition: str, value: Any) -> Fn:
     return Fn("If", [condition, value, NO_VALUE])
 
 
+def plain(value: Any) -> Any:
+    """Return the value as JSON has it, functions in their long form."""
+    if isinstance(value, Fn):
+        argument = plain(value.value)
+        if value.name == "GetAtt":
+            argument = argument.split(".", 1)
+        return {value.name if value.name in {"Ref", "Condition"} else f"Fn::{value.name}": argument}
+    if isinstance(value, Star):
+        return "*"
+    if isinstance(value, dict):
+        return {key: plain(member) for key, member in value.items()}
+    return [plain(member) for member in value] if isinstance(value, list | tuple) else value
+
+
 def to_yaml(value: Any, spaces: int) -> str:
     """Return the value as YAML lines, indented by so many spaces, each ending in a newline."""
     text = yaml.dump(
         value, Dumper=_Dumper, sort_keys=False, width=_NEVER_FOLDED, allow_unicode=True, default_flow_style=None
     )
     return indent(_STAR.sub(_with_reason, text), " " * spaces)
+
+
+def document(template: dict[str, Any]) -> str:
+    """Return a template as a hand-written one would be: a blank line before each section and between resources."""
+    return spaced(re.sub(r"\n(?=\w+:\n)", "\n\n", to_yaml(template, 0)))
+
+
+def spaced(text: str) -> str:
+    """Return YAML with a blank line before each member of several lines, save the first."""
+    return re.sub(r"(?<!:)\n(?=  \w+:\n)", "\n\n", text)
 
 
 def _with_reason(found: re.Match[str]) -> str:
@@ -63,9 +91,20 @@ def _with_reason(found: re.Match[str]) -> str:
 class _Dumper(yaml.SafeDumper):
     """Indents lists under their key and knows the types above."""
 
+    event: yaml.ScalarEvent
+    analysis: ScalarAnalysis  # PyYAML sets both before it asks for a scalar's style
+
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's own name
         """Never write a list at its key's own indentation."""
         super().increase_indent(flow, indentless=False)
+
+    def choose_scalar_style(self) -> str:
+        """Write text without quotes where YAML needs none; PyYAML quotes what has a tag, or a colon in a short list."""
+        style, text = super().choose_scalar_style(), self.event.value
+        plain = self.analysis.allow_flow_plain if self.flow_level else self.analysis.allow_block_plain
+        is_text = self.event.implicit[0] or (self.event.tag or "").startswith("!")  # and would not be read as a number
+        unquoted = is_text and bool(text) and (plain or _PLAIN_ANYWHERE.fullmatch(text))
+        return "" if style == "'" and unquoted else style
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         """Write a short list of scalars in one line, a long one as lines that a diff shows one by one."""

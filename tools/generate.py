@@ -9,7 +9,7 @@ import argparse
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"):
@@ -17,13 +17,16 @@ for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"
 
 from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
-from tools import choice, group_template  # noqa: E402 - needs the path above
+from sandbox.template import parse  # noqa: E402 - needs the path above
+from tools import choice, deploy_policy, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
+from tools.cfn import plain  # noqa: E402 - needs the path above
 from tools.cost import page as cost_page  # noqa: E402 - needs the path above
 from tools.cost.parts import Parts  # noqa: E402 - needs the path above
-from tools.limits import exceeded  # noqa: E402 - needs the path above
+from tools.limits import measured  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
 from tools.rendering import Stack  # noqa: E402 - needs the path above
+from tools.selftest_pages import with_self_test  # noqa: E402 - needs the path above
 from tools.template_blocks import blocks, filled  # noqa: E402 - needs the path above
 
 if TYPE_CHECKING:
@@ -31,14 +34,19 @@ if TYPE_CHECKING:
 
     from evenkeel.control import Control
 
+    Document = dict[str, Any]
+
 TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
 README = Path("README.md")
 OPERATIONS = Path("docs/operations.md")
 ALERTS = Path("docs/alerts.md")
 COST = Path("docs/cost.md")
+COMMANDS = Path("docs/cli.md")
 GROUPS = Path("functions/system/clerk/groups.json")
+GROUP_NAMES = Path("layers/engine/evenkeel/group_names.py")
 SCHEMA = Path("docs/settings.schema.json")
+DOCS = Path("docs")
 
 
 class LimitError(ValueError):
@@ -51,24 +59,42 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     Raises:
         LimitError: a block exceeds a limit of AWS.
     """
-    content = blocks(groups)
-    nested = {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
-    problems = [f"{path.parent.name}: {each}" for path, body in nested.items() for each in exceeded(body["Resources"])]
+    nested = _nested(groups)
+    problems = [str(each) for each in measured(*built(root, groups)) if each.exceeded]
     if problems:
         raise LimitError("; ".join(problems))
     controls = sorted((each for members in groups.values() for each in members), key=lambda control: control.id)
-    root_template = filled((root / TEMPLATE).read_text(encoding="utf-8"), content)
+    template = root_template(root, groups)
+    policies = deploy_policy.policies([parse(template), *nested.values()])
     return {
-        TEMPLATE: root_template,
+        TEMPLATE: template,
         **{where: group_template.text(body) for where, body in nested.items()},
-        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), root_template),
+        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
+        COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
-        GROUPS: group_template.listed(nested),
+        GROUPS: group_template.listed(groups),
+        GROUP_NAMES: group_template.group_names(groups),
         SCHEMA: settings_schema.text(controls),
+        **{DOCS / name: deploy_policy.text(document) for name, document in policies.items()},
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
     }
+
+
+def built(root: Path, groups: Mapping[str, Sequence[Control]]) -> tuple[Document, dict[str, Document]]:
+    """Return the root's template and the nested ones by group, in long form, as they are generated for some groups."""
+    nested = {path.parent.name: plain(body) for path, body in _nested(groups).items()}
+    return parse(root_template(root, groups)), nested
+
+
+def root_template(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
+    """Return the text of the root's template for some groups, around what is written by hand."""
+    return filled((root / TEMPLATE).read_text(encoding="utf-8"), blocks(groups))
+
+
+def _nested(groups: Mapping[str, Sequence[Control]]) -> dict[Path, Document]:
+    return {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
 
 
 def priced(root: Path) -> dict[Path, str]:

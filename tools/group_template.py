@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import names
 from evenkeel.patterns import patterns
 from evenkeel.remediator import MAX_RECEIVES
-from tools.cfn import Fn, Star, arn_of, ref, to_yaml
+from tools import home_regions
+from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem
+from tools.role import Role
 from tools.statements import UNDO_PATH, Statement, allow, granted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from evenkeel.control import Control
 
@@ -30,8 +31,11 @@ PARAMETERS = {
     "Layer": ref("EngineLayer"),
     "DataKey": arn_of("DataKey"),
     "LogKey": arn_of("LogKey"),
+    "DigestKey": arn_of("DigestKey"),
     "DeadLettersUrl": ref("DeadLetters"),
-    "Settings": Fn("Sub", "${SettingsApplication}/${SettingsEnvironment}/${SettingsProfile}"),
+    "SettingsApplication": ref("SettingsApplication"),
+    "SettingsEnvironment": ref("SettingsEnvironment"),
+    "SettingsProfile": ref("SettingsProfile"),
     "StartMode": ref("StartMode"),
     "Scope": ref("Scope"),
     "EnableUndo": ref("EnableUndo"),
@@ -39,19 +43,25 @@ PARAMETERS = {
     "LogRetentionDays": ref("LogRetentionDays"),
     "MaximumConcurrency": ref("MaximumConcurrency"),
 }
-"""What the root hands to each group."""
+"""What the root hands to each group: each id by itself, since a change set of a new stack does not know them yet, and
+``Fn::Select`` of what is not known fails there (aws-cloudformation/cloudformation-coverage-roadmap, issue 759)."""
 
 Resources = dict[str, dict[str, Any]]
 
 
 def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
-    """Return the template of a group."""
+    """Return the template of a group.
+
+    Raises:
+        ValueError: no group can have that name.
+    """
+    names.check_group(group)
     count = f"{len(controls)} control{'s' * (len(controls) != 1)}"
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
         "Description": f"Part of Evenkeel: the {group} group, {count}",
-        "Parameters": _parameters(),
+        "Parameters": {name: {"Type": "String"} for name in PARAMETERS},
         "Conditions": {"UndoIsEnabled": Fn("Equals", [ref("EnableUndo"), "true"])},
         "Resources": resources(group, controls),
     }
@@ -60,28 +70,31 @@ def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
 def text(body: dict[str, Any]) -> str:
     """Return a group's template as it is written."""
     head = "# Generated from the controls beside it: run make generate. The root's template says what it hands down.\n"
-    return head + re.sub(r"\n(?=  \w+:\n)", "\n\n", to_yaml(body, 0))
+    return head + document(body)
 
 
-def listed(templates: Mapping[Path, dict[str, Any]]) -> str:
-    """Return the JSON text of groups.json: the rules that each group has, by which the clerk misses a deleted one."""
-    rules = {
-        body["Resources"]["Queue"]["Properties"]["QueueName"].value.removeprefix("${Stack}-"): [
-            name.removesuffix("Rule") for name, part in body["Resources"].items() if part["Type"] == "AWS::Events::Rule"
-        ]
-        for body in templates.values()
+def listed(groups: Mapping[str, Sequence[Control]]) -> str:
+    """Return the JSON text of groups.json: the rules of each group, and whether it is in the home region only.
+
+    By it the clerk misses a deleted rule.
+    """
+    found = {
+        group: {"rules": list(patterns(controls)), "home_region_only": home_regions.is_global(controls)}
+        for group, controls in groups.items()
     }
-    return json.dumps(rules, indent=1) + "\n"
+    return json.dumps(found, indent=1) + "\n"
 
 
-def _parameters() -> dict[str, Any]:
-    found: dict[str, Any] = {name: {"Type": "String"} for name in PARAMETERS}
-    found["Stack"] |= {
-        "MaxLength": names.STACK_CHARACTERS,
-        "ConstraintDescription": f"the name of the stack; it may have {names.STACK_CHARACTERS} characters at most, "
-        "for IAM takes 64 for a role, which is named after stack, region and group",
-    }
-    return found
+def group_names(groups: Mapping[str, Sequence[Control]]) -> str:
+    """Return the engine's module that names all groups and their rules, for functions that carry one group's code."""
+    found = {group: list(patterns(controls)) for group, controls in groups.items()}
+    lines = [f"    {json.dumps(group)}: ({_quoted(suffixes)}),\n" for group, suffixes in found.items()]
+    head = '"""All groups of controls, and the suffixes of their rules\' names. Generated: run make generate."""\n\n'
+    return f"{head}RULES: dict[str, tuple[str, ...]] = {{\n{''.join(lines)}}}\n"
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(map(json.dumps, texts)) + "," * (len(texts) == 1)
 
 
 def resources(group: str, controls: Sequence[Control]) -> Resources:
@@ -89,11 +102,11 @@ def resources(group: str, controls: Sequence[Control]) -> Resources:
     found = patterns(controls)
     return {
         "Queue": _queue(group),
-        "QueuePolicy": _queue_policy([f"{suffix}Rule" for suffix in found]),
+        "QueuePolicy": _queue_policy([names.rule(_STACK, group, suffix) for suffix in found]),
         **{f"{suffix}Rule": _rule(group, suffix, pattern) for suffix, pattern in found.items()},
         "Logs": _logs(group),
-        "Role": _role(group, controls),
-        "UndoRole": _undo_role(group, controls),
+        **_role(group, controls),
+        **_undo_role(group, controls),
         f"{stem(group)}Function": _function(group, controls),  # by this name `sam build` knows the Makefile's target
         "Source": _source(group),
     }
@@ -132,10 +145,11 @@ def _queue(group: str) -> dict[str, Any]:
 
 
 def _queue_policy(rules: Sequence[str]) -> dict[str, Any]:
+    """Return the policy that admits rules. It names them and is made first: what a rule may not deliver is dead."""
     queue = arn_of("Queue")
     from_rules = {
         "StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")},
-        "ArnEquals": {"aws:SourceArn": [arn_of(rule) for rule in rules]},
+        "ArnEquals": {"aws:SourceArn": [_local_arn("events", f"rule/{rule}") for rule in rules]},
     }
     events = {"Service": "events.amazonaws.com"}
     tls = {"Bool": {"aws:SecureTransport": False}}
@@ -163,6 +177,7 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "Type": "AWS::Events::Rule",
+        "DependsOn": "QueuePolicy",
         "Properties": {
             "Name": _sub(names.rule(_STACK, group, suffix)),
             "Description": f"Wakes Evenkeel's {group} controls",
@@ -173,12 +188,15 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
 
 
 def _substituted(value: Any) -> Any:
-    """Return the pattern with every text that holds a placeholder as ``!Sub``."""
+    """Return the pattern with every placeholder as ``!Ref``, or as ``!Sub`` where more stands around it."""
     if isinstance(value, dict):
         return {key: _substituted(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_substituted(member) for member in value]
-    return Fn("Sub", value) if isinstance(value, str) and "${" in value else value
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    alone = re.fullmatch(r"\$\{([^}]*)\}", value)
+    return ref(alone[1]) if alone else Fn("Sub", value)
 
 
 def _logs(group: str) -> dict[str, Any]:
@@ -194,14 +212,15 @@ def _logs(group: str) -> dict[str, Any]:
     }
 
 
-def _role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+def _role(group: str, controls: Sequence[Control]) -> Resources:
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     statements = [*granted(controls), *_engine_statements()]
     description = f"Evenkeel's {group} controls: what they read, list and change; undo has its own role"
-    return _named_role(names.role(_STACK, _REGION, group), description, trust, group, statements)
+    name = names.role(_STACK, _REGION, group)
+    return Role("Role", name, description, trust, group, statements).resources()
 
 
-def _undo_role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
+def _undo_role(group: str, controls: Sequence[Control]) -> Resources:
     """Return the role that only the undo function assumes.
 
     By a condition, not as the principal: a principal's ARN becomes an id, and a role that is made again has another.
@@ -213,25 +232,8 @@ def _undo_role(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "Condition": {"ArnEquals": {"aws:PrincipalArn": _role_arn(names.role(_STACK, _REGION, names.UNDO))}},
     }
     description = f"With it Evenkeel's undo takes changes of the {group} controls back"
-    name = names.undo_role(_STACK, _REGION, group)
-    body = _named_role(name, description, trust, f"{group}-undo", granted(controls, UNDO_PATH))
-    return {"Type": body["Type"], "Condition": "UndoIsEnabled", "Properties": body["Properties"]}
-
-
-def _named_role(
-    name: str, description: str, trust: Statement, policy: str, statements: list[Statement]
-) -> dict[str, Any]:
-    document = {"Version": "2012-10-17", "Statement": statements}
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "RoleName": _sub(name),
-            "Path": names.ROLE_PATH,
-            "Description": description,
-            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "Policies": [{"PolicyName": policy, "PolicyDocument": document}],
-        },
-    }
+    name, statements = names.undo_role(_STACK, _REGION, group), granted(controls, UNDO_PATH)
+    return Role("UndoRole", name, description, trust, f"{group}-undo", statements, "UndoIsEnabled").resources()
 
 
 def _engine_statements() -> list[Statement]:
@@ -239,14 +241,9 @@ def _engine_statements() -> list[Statement]:
     audit = _local_arn("dynamodb", f"table/{names.audit_table(_STACK)}")
     state = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}")
     due = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}/index/due")
-    part = [Fn("Select", [number, Fn("Split", ["/", ref("Settings")])]) for number in range(3)]
-    document = "application/${application}/environment/${environment}/configuration/${profile}"
-    settings = Fn(
-        "Sub",
-        [
-            f"arn:${{AWS::Partition}}:appconfig:${{AWS::Region}}:${{AWS::AccountId}}:{document}",
-            dict(zip(("application", "environment", "profile"), part, strict=True)),
-        ],
+    settings = _local_arn(
+        "appconfig",
+        "application/${SettingsApplication}/environment/${SettingsEnvironment}/configuration/${SettingsProfile}",
     )
     own = arn_of("Queue")
     via = [
@@ -277,11 +274,13 @@ def _function(group: str, controls: Sequence[Control]) -> dict[str, Any]:
     package = type(controls[0]).__module__.partition(".")[0]
     variables = {
         "EVENKEEL_STACK": ref("Stack"),
-        "EVENKEEL_SETTINGS": ref("Settings"),
+        "EVENKEEL_SETTINGS": Fn("Sub", "${SettingsApplication}/${SettingsEnvironment}/${SettingsProfile}"),
         "EVENKEEL_START_MODE": ref("StartMode"),
         "EVENKEEL_SCOPE": ref("Scope"),
         "EVENKEEL_RETENTION_DAYS": ref("AuditRetentionDays"),
+        "EVENKEEL_DATA_KEY_ARN": ref("DataKey"),
         "EVENKEEL_LOG_KEY_ARN": ref("LogKey"),
+        "EVENKEEL_DIGEST_KEY_ARN": ref("DigestKey"),
         "EVENKEEL_QUEUE_URL": ref("Queue"),
         "EVENKEEL_DLQ_URL": ref("DeadLettersUrl"),
         "POWERTOOLS_SERVICE_NAME": group,

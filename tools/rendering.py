@@ -50,9 +50,9 @@ class _NoManagedPolicies:
 
 
 def templates() -> list[str]:
-    """Return the paths of the root template and of every group's, below the repository."""
+    """Return the paths of the root template and of all nested ones, below the repository."""
     groups = sorted((ROOT / "functions" / "controls").glob("*/template.yaml"))
-    return [TEMPLATE, *(path.relative_to(ROOT).as_posix() for path in groups)]
+    return [TEMPLATE, "stack-name.yaml", *(path.relative_to(ROOT).as_posix() for path in groups)]
 
 
 def source(path: str = TEMPLATE) -> Document:
@@ -135,6 +135,7 @@ class Stack:
         forms = {
             "AWS::DynamoDB::Table": ("TableName", f"dynamodb:{where}:table/"),
             "AWS::SQS::Queue": ("QueueName", f"sqs:{where}:"),
+            "AWS::Events::Rule": ("Name", f"events:{where}:rule/"),
             "AWS::IAM::Role": ("RoleName", f"iam::{ACCOUNT}:role/evenkeel/"),
         }
         return {
@@ -181,6 +182,10 @@ class Stack:
         seen = self._seen(name)
         return f"<{seen}.{attribute}>" if attribute else f"<{seen}>"
 
+    def _findinmap(self, argument: list[Any]) -> Any:
+        name, first, second = (self.resolve(part) for part in argument)
+        return self._template["Mappings"][name][first][second]
+
     def _condition(self, argument: Any) -> Any:
         return self.condition(argument) if isinstance(argument, str) else {"Condition": self.resolve(argument)}
 
@@ -214,6 +219,9 @@ class Stack:
         left, right = (str(self.resolve(side)) for side in argument)
         return left == right
 
+    def _and(self, argument: list[Any]) -> bool:
+        return all(self.resolve(side) for side in argument)
+
     def _not(self, argument: list[Any]) -> bool:
         return not self.resolve(argument[0])
 
@@ -235,5 +243,7 @@ def _with_references(value: Any, arns: dict[str, str]) -> Any:
 
 def _tagged(body: Document, tags: list[Document]) -> Document:
     """Return a resource with the tags that CloudFormation hands down to it from its stack."""
+    if "Properties" not in body:
+        return body
     own = body["Properties"].get("Tags", [])
     return {**body, "Properties": {**body["Properties"], "Tags": [*own, *tags]}}

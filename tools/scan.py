@@ -16,15 +16,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from tools.rendering import ROOT, Stack, expanded
+from tools.rendering import ROOT, Stack, expanded, templates
 
 WORK = ROOT / "build" / "scan"
 CODE = ("layers/engine/evenkeel", "functions", "cli", "sandbox", "tools")
 EXPLAINED = {
-    "RESOURCE_STAR in SettingsMonitorRole: ['cloudwatch:DescribeAlarms']": "AppConfig's user guide asks for it so",
+    "RESOURCE_STAR: ['cloudwatch:DescribeAlarms']": "AppConfig's user guide asks for it so",
     **dict.fromkeys(
         (
-            "RESOURCE_POLICY_PRIVILEGE_ESCALATION in UndoRole: Possible resource policy privilege escalation on"
+            "RESOURCE_POLICY_PRIVILEGE_ESCALATION: Possible resource policy privilege escalation on"
             f" arn:aws:s3:::* due to s3:{action} not being allowed, but does allow s3:PutBucketPolicy"
             for action in ("DeleteObject", "GetObject", "PutObject")
         ),
@@ -59,10 +59,11 @@ def _arn(name: str, attribute: str, stack: Stack) -> str:
 
 
 def write() -> None:
-    """Write what the scanners read: the expanded template, and each role's policies as one document."""
+    """Write what the scanners read: the expanded templates, and each role's policies as one document."""
     shutil.rmtree(WORK, ignore_errors=True)
     (WORK / "policies").mkdir(parents=True)
-    (WORK / "template.json").write_text(json.dumps(expanded(), indent=1))
+    for path in templates():
+        (WORK / f"{Path(path).parent.name or 'root'}.json").write_text(json.dumps(expanded(path=path), indent=1))
     stack = Stack(parameters={"EnableUndo": "true"})
     statements: dict[str, list[Any]] = defaultdict(list)
     holders = {name: role["Policies"] for name, role in stack.of_type("AWS::IAM::Role").items()}
@@ -77,9 +78,9 @@ def write() -> None:
 
 
 def checkov(bin_folder: Path) -> list[str]:
-    """Return checkov's findings on the expanded template; ``.checkov.yaml`` says which are no faults, and why."""
+    """Return checkov's findings on the expanded templates; ``.checkov.yaml`` says which are no faults, and why."""
     done = _run(
-        bin_folder / "checkov", "--config-file", ".checkov.yaml", "--file", str(WORK / "template.json"),
+        bin_folder / "checkov", "--config-file", ".checkov.yaml", "--file", *sorted(WORK.glob("*.json")),
         "--output", "json",
     )  # fmt: skip
     report = json.loads(done.stdout)
@@ -95,7 +96,7 @@ def parliament(bin_folder: Path) -> list[str]:
     if done.returncode not in {0, 1}:
         raise RuntimeError(f"parliament did not run: {done.stderr[-500:]}")
     issues = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    found = {f"{each['issue']} in {Path(each['location']['filepath']).stem}: {each['detail']}" for each in issues}
+    found = {f"{each['issue']}: {each['detail']}" for each in issues}  # of several roles it names any
     stale = [f"parliament does not find what is explained: {each}" for each in EXPLAINED.keys() - found]
     return stale + [f"parliament {each}" for each in sorted(found - EXPLAINED.keys())]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tools import choice
-from tools.cfn import to_yaml
+from tools import choice, home_regions
+from tools.cfn import spaced, to_yaml
 from tools.names import condition
 
 if TYPE_CHECKING:
@@ -30,8 +30,15 @@ def blocks(groups: Mapping[str, Sequence[Control]]) -> dict[str, object]:
     """Return the content of every block by its name."""
     names = list(groups)
     return {
-        "parameters": choice.parameters(names),
-        "conditions": {condition(group): choice.enabled(group) for group in names},
+        "parameters": {**choice.parameters(names), **home_regions.parameters(groups)},
+        "mappings": home_regions.mappings(groups),
+        "conditions": {
+            **home_regions.conditions(groups),
+            **{
+                condition(group): home_regions.only_here(choice.enabled(group), controls)
+                for group, controls in groups.items()
+            },
+        },
         "queue arns": choice.queue_arns(names),
         "deployed groups": {"EVENKEEL_GROUPS": choice.deployed(names)},
         "groups": choice.nested(groups),
@@ -52,9 +59,7 @@ def filled(template: str, content: Mapping[str, object]) -> str:
         raise MarkerError(f"template.yaml marks {sorted(found)}, generated are {sorted(content)}; restore the markers")
 
     def replace(match: re.Match[str]) -> str:
-        body = to_yaml(content[match["name"]], len(match["indent"]))
-        if match["name"] == "groups":
-            body = re.sub(r"\n(?=  \w+:\n)", "\n\n", body)
-        return match["open"] + body + match["close"]
+        body = to_yaml(content[match["name"]], len(match["indent"])) if content[match["name"]] else ""
+        return match["open"] + (spaced(body) if match["name"] == "groups" else body) + match["close"]
 
     return _BLOCK.sub(replace, template)

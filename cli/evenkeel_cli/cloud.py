@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class Cloud:
         # The AWS CLI knows AWS_REGION, boto3 only AWS_DEFAULT_REGION: people expect both.
         self._session: Any = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION") or None)
         self._clients: dict[tuple[str, int, int], Any] = {}
+        self._lock = threading.Lock()  # a session makes one client at a time only (boto3 guide, "Session reference")
 
     @property
     def session(self) -> Any:
@@ -58,9 +60,10 @@ class Cloud:
     def client(self, service: str, *, seconds: int = 20, attempts: int = 5) -> Any:
         """Return the client that waits ``seconds`` for an answer and asks at most ``attempts`` times."""
         wanted = (service, seconds, attempts)
-        if wanted not in self._clients:
-            self._clients[wanted] = self._make(*wanted)
-        return self._clients[wanted]
+        with self._lock:
+            if wanted not in self._clients:
+                self._clients[wanted] = self._make(*wanted)
+            return self._clients[wanted]
 
     def _make(self, service: str, seconds: int, attempts: int) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - as above

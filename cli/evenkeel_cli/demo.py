@@ -38,7 +38,6 @@ def run(folder: Path, seconds: float, region: str, account: str) -> None:
         with local.started(0, region, account, screen.doing) as started:
             screen.doing("reading back what the template claims")
             running = local.read_back(started)
-            local.calm(running)
             world = demo_world.settle_in(running.sandbox, running.stack)
             screen.stood(running)
             perform(world, screen, folder, seconds)

@@ -33,7 +33,7 @@ BLAST_RADIUS = 10_000
 """Changes of one control in an hour: a sandbox is there to be broken in waves."""
 WORKERS = 2
 """Workers a queue, in place of the template's ten: here they all start cold on the same few cores."""
-PARAMETERS = {"EnableUndo": "true"}
+PARAMETERS = {"EnableUndo": "true", "MaximumConcurrency": str(WORKERS)}
 """The stack's parameters: all that Evenkeel can do is there to be tried."""
 _NOWHERE = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -148,18 +148,10 @@ def _deployed(sandbox: Sandbox) -> Stack:
     try:
         stack = deploy(sandbox, REPOSITORY / "template.yaml", STACK, PARAMETERS)
         push(sandbox, stack, settings())
+        sandbox.recycle()  # the deployment's own events woke functions, which would keep the defaults for a minute
     except (DeployError, PackageError, SandboxError, ClientError, BotoCoreError) as error:
         raise CommandError(f"template.yaml does not deploy: {error}", "make env, then run it again.") from error
     return stack
-
-
-def calm(local: Local) -> None:
-    """Let each queue have :data:`WORKERS` workers; call it when the template's claims have been read back."""
-    client = local.sandbox.client("lambda")
-    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
-        if ":sqs:" in mapping["EventSourceArn"]:
-            scaling = {"MaximumConcurrency": WORKERS}
-            client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
 def read_back(local: Local) -> Local:

@@ -226,6 +226,30 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 @app.command()
+def selftest(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName = "",
+    control: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this control; may be repeated.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Make resources; without it nothing is made.")] = False,
+    clean: Annotated[
+        list[str] | None, typer.Option(metavar="RUN", help="Only remove what this run left; may be repeated.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, max=400, help="Seconds that each thing is waited for.")] = 300,
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Prove on resources of its own that each control works here: repair, record, alert, undo. Dry run by default."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
+
+        how = command.How(apply, yes, output is Output.JSON, timeout)
+        if clean:
+            command.clean(stack, region, clean, how)
+        else:
+            command.run(stack, region, tuple(control or ()), how)
+
+
+@app.command()
 def exemptions(
     stack: StackName = "",
     region: Region = None,

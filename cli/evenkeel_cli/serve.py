@@ -44,7 +44,6 @@ def run(port: int, region: str, account: str) -> None:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with local.started(port, region, account, lambda text: err.print(f"{text} ...", style="dim")) as running:
-            local.calm(running)
             announce(ready(running))
             while not told_to_stop.wait(_LOOK_SECONDS):
                 _see_that_it_lives(running)

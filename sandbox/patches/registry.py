@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.patches import (
     appconfig,
     authorization,
+    change_sets,
     cloudformation,
     dynamodb,
     ec2,
@@ -55,6 +56,7 @@ def apply(options: Options) -> None:
     tagging.apply()
     cloudformation.apply()
     nesting.apply()
+    change_sets.apply()
     workers.apply()
     sources.apply()
     streams.apply()

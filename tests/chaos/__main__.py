@@ -31,7 +31,7 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
         if not quiet:
             print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)  # noqa: T201 - progress
 
-    with Sandbox(table_seconds=SLOW_SECONDS) as sandbox:
+    with Sandbox(table_seconds=SLOW_SECONDS, quiet_stacks=True) as sandbox:
         stacks = tuple(deploy(sandbox, stack=name) for name in ("evenkeel", "other")[:engines])
         told = json.dumps({"kind": ["Outcome", "Tampering"]})
         heard = [inbox.subscribe(sandbox, each, RawMessageDelivery="true", FilterPolicy=told) for each in stacks]

@@ -21,7 +21,7 @@ def test_help_imports_nothing_slow() -> None:
 def test_help_names_every_command() -> None:
     """A command that help does not show is one that nobody finds in an emergency."""
     shown = evenkeel("--help").stdout
-    for command in ("demo", "sandbox", "pause", "resume", "controls", "run"):
+    for command in ("demo", "sandbox", "pause", "resume", "controls", "run", "selftest"):
         assert command in shown
 
 

@@ -77,7 +77,7 @@ def soon(look: Callable[[], Any], what: str) -> Any:
 @contextmanager
 def evenkeel() -> Iterator[Account]:
     """Deploy Evenkeel with its defaults, no settings pushed, and make a person who may do everything."""
-    with local.own_environment(), Sandbox(table_seconds=0.0) as running:
+    with local.own_environment(), Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
         stack = deploy(running)
         credentials: Any = running.create_user("deployer").get_credentials()
         variables = {

@@ -129,7 +129,7 @@ def _less(statement: dict[str, Any], action: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     """The real stack on a sandbox of its own, every control set to enforce."""
-    with Sandbox(table_seconds=0.0) as running:
+    with Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
         stack = deploy(running, parameters={"EnableUndo": "true"})
         client = running.client("lambda")
         for source in client.list_event_source_mappings()["EventSourceMappings"]:

@@ -49,7 +49,7 @@ def _forget_the_key(sandbox: Sandbox, stack: Stack) -> None:
 
 def test_settings_refused_at_run_time_are_taken_back_and_work_goes_on(tmp_path: Path) -> None:
     """If this fails, a push that stops all repair stays, since its validator saw nothing wrong in it."""
-    with Sandbox(table_seconds=0.0, minute_seconds=MINUTE_SECONDS) as sandbox:
+    with Sandbox(table_seconds=0.0, minute_seconds=MINUTE_SECONDS, quiet_stacks=True) as sandbox:
         stack = deploy(sandbox)
         operator = _operator(sandbox, stack)
         _forget_the_key(sandbox, stack)

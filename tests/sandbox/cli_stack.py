@@ -126,12 +126,13 @@ def on(shared: Shared, document: dict[str, Any]) -> Place:
 
 
 @contextmanager
-def standing(table_seconds: float = 0.0, enforced: Iterable[str] = ()) -> Iterator[Place]:
+def standing(table_seconds: float = 0.0, enforced: Iterable[str] = (), *, quiet: bool = True) -> Iterator[Place]:
     """Deploy the real stack with the undo function to a sandbox of its own, for tests that change the stack itself.
 
-    ``enforced`` are controls that act although they only announce by default.
+    ``enforced`` are controls that act although they only announce by default. ``quiet`` leaves out the events of what
+    the stack deploys.
     """
-    with local.own_environment(), Sandbox(table_seconds=table_seconds) as running:
+    with local.own_environment(), Sandbox(table_seconds=table_seconds, quiet_stacks=quiet) as running:
         stack = deploy(running, parameters=local.PARAMETERS)
         push(running, stack, settings(enforced))
         yield Place(running, stack, operator(running, stack, running.create_user("operator")))

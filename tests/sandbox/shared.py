@@ -65,7 +65,6 @@ class Shared:
 @contextmanager
 def started() -> Iterator[Shared]:
     """Start a sandbox and deploy the stack; two workers a queue do, and more would all start cold."""
-    with local.own_environment(), Sandbox(table_seconds=TABLE_SECONDS) as running:
+    with local.own_environment(), Sandbox(table_seconds=TABLE_SECONDS, quiet_stacks=True) as running:
         stack = deploy(running, parameters=local.PARAMETERS)
-        local.calm(local.Local(running, stack, 0.0, 0.0))
         yield Shared(running, stack)

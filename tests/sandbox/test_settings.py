@@ -25,7 +25,7 @@ OFF = {"schema_version": 1, "settle_seconds": 0, "controls": {CONTROL: {"mode": 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Sandbox, Stack]]:
     """The real stack on a sandbox of its own."""
-    with Sandbox(table_seconds=0.0) as running:
+    with Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
         yield running, deploy(running)
 
 

@@ -119,6 +119,20 @@ def test_a_disabled_rule_rings_by_name_until_it_is_enabled(place: Place, alarms:
     assert _round(place) == (0, {})
 
 
+def test_a_deleted_rule_rings_by_name(place: Place) -> None:
+    """If this fails, an administrator can delete what wakes a group of controls, and nobody hears of it."""
+    rule = place.stack.resources["S3ConfigRule"]
+    administrator: Any = place.sandbox.client("events", place.sandbox.admin())
+    kept = administrator.describe_rule(Name=rule)
+    (target,) = administrator.list_targets_by_rule(Rule=rule)["Targets"]
+    administrator.remove_targets(Rule=rule, Ids=[target["Id"]])
+    administrator.delete_rule(Name=rule)
+    assert _round(place) == (1, {f"rule {rule}": "missing"})
+    administrator.put_rule(Name=rule, EventPattern=kept["EventPattern"])
+    administrator.put_targets(Rule=rule, Targets=[target])
+    assert _round(place) == (0, {})
+
+
 def test_switched_off_alerts_are_seen(place: Place) -> None:
     """If this fails, repairs, holds and tampering are audited and nobody is told, for as long as it lasts."""
     source = place.stack.resources["NotifierSource"]

@@ -91,7 +91,7 @@ def on(shared: Shared, document: dict[str, Any]) -> Place:
 @contextmanager
 def standing() -> Iterator[Place]:
     """Deploy the real stack with the defaults of its parameters to a sandbox of its own."""
-    with Sandbox(table_seconds=0.0) as running:
+    with Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
         stack = deploy(running)
         alice, bob = running.create_user("alice"), running.create_user("bob")
         yield Place(running, stack, alice, bob, inbox.subscribe(running, stack, RawMessageDelivery="true"))

@@ -74,7 +74,7 @@ def test_figures_that_people_can_check_by_hand(parts: Parts) -> None:
     assert dollars(idle, "KMS: keys") == pytest.approx(3.0)
     assert dollars(idle, "CloudWatch: alarms") == pytest.approx(1.2)
     assert dollars(idle, "SQS: polls of empty queues") == pytest.approx(9 * 5 * 3 * 60 * 730 * 0.0000004)
-    assert dollars(idle, "CloudWatch: metrics that the clerk reads") == pytest.approx(71 * 730 * 0.00001)
+    assert dollars(idle, "CloudWatch: metrics that the clerk reads") == pytest.approx(62 * 730 * 0.00001)
     assert dollars(counts.events(parts, "spread"), "AppConfig: settings received") == pytest.approx(8.0)
 
 

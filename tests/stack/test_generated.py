@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +12,7 @@ from evenkeel.control import SECTIONS, Grant, Stage
 from evenkeel.model import Outcome
 from evenkeel.registry import groups
 from notifier.event import ATTRIBUTES, FIELDS
-from tools import alert_pages, generate, limits, pages, statements, template_blocks
+from tools import alert_pages, generate, pages, statements, template_blocks
 from tools.cfn import Fn, Star, to_yaml
 from tools.names import stem
 from tools.rendering import ROOT
@@ -30,7 +30,10 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "controls", tmp_path / "docs" / "controls")
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
-    for path in (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COST):
+    policies = [path.relative_to(ROOT) for path in ROOT.glob("docs/deploy-policy*.json")]
+    (tmp_path / generate.GROUP_NAMES).parent.mkdir(parents=True)
+    alone = (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST)
+    for path in (*alone, *policies, generate.GROUP_NAMES):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
@@ -129,34 +132,6 @@ def test_the_index_lists_every_control() -> None:
     controls = [control for members in groups().values() for control in members]
     text = pages.index(controls)
     assert [text.count(f"[{control.id}]({control.id}.md)") for control in controls] == [1] * len(controls)
-
-
-def _rule(pattern: dict[str, Any]) -> dict[str, Any]:
-    return {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": pattern}}
-
-
-@pytest.mark.parametrize(
-    ("resources", "said"),
-    [
-        ({"R": _rule({"detail": {"eventName": ["x" * 2048]}})}, "R: pattern of 20"),
-        ({f"R{n}": _rule({"a": [{"wildcard": "*x"}]}) for n in range(31)}, "31 rules with a wildcard"),
-        (
-            {"R": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"a": "x" * 10_241}}]}}},
-            "R: 102",
-        ),
-        ({f"R{n}": {"Type": "AWS::SNS::Topic"} for n in range(501)}, "501 generated resources"),
-    ],
-)
-def test_limits_of_aws_are_said(resources: dict[str, Any], said: str) -> None:
-    """Fails when a block that AWS refuses would only be noticed at deployment."""
-    assert [problem for problem in limits.exceeded(resources) if problem.startswith(said)]
-
-
-def test_limits_count_what_functions_stand_for() -> None:
-    """Fails when a policy fits on paper and not with the ARNs that CloudFormation fills in."""
-    assert limits.characters(Fn("GetAtt", "KmsQueue.Arn")) > 100
-    assert limits.characters(Fn("Sub", "${AWS::AccountId}")) == len('"123456789012"')
-    assert limits.characters(Star("because")) == len('"*"')
 
 
 def test_yaml_keeps_the_reason_on_the_stars_line() -> None:

@@ -11,7 +11,7 @@ from policy_sentry.querying.actions import get_action_data
 
 from evenkeel.control import Stage
 from evenkeel.registry import groups
-from tools.limits import MAX_INLINE_CHARACTERS
+from tools.limits import INLINE_POLICIES
 from tools.names import stem
 from tools.rendering import ROOT, Stack, templates
 
@@ -152,7 +152,7 @@ def test_inline_policies_fit(anywhere: Stack) -> None:
     for name, role in anywhere.of_type("AWS::IAM::Role").items():
         own = [*role["Policies"], *attached(anywhere, name)]
         size = sum(len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) for policy in own)
-        assert size < MAX_INLINE_CHARACTERS * 0.8, name
+        assert size <= INLINE_POLICIES.allowed, name
 
 
 @pytest.mark.parametrize("action", ["sns:Publish", "events:PutEvents"])

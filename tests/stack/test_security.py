@@ -32,6 +32,14 @@ def test_every_mention_of_a_test_is_of_that_form() -> None:
     assert len(re.findall(r"\btest_\w+\b(?!\.py)", PAGE)) == len(NAMED)
 
 
+def test_the_page_of_what_is_not_proved_names_tests_that_exist() -> None:
+    """If this fails, docs/what-is-not-proved.md takes for proved what nothing shows any more."""
+    text = (ROOT / "docs" / "what-is-not-proved.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/test_\w+\.py)`", text)
+    assert named
+    assert not [name for name in named if not (ROOT / "tests" / name).exists()]
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
 def test_every_requirement_is_locked_to_its_hash(lock: Path) -> None:
     """If this fails, a package that was changed at its registry would be installed without a word."""

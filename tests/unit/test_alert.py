@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import settings
+from evenkeel import settings, system_parts
 from evenkeel.model import Actor, Cause
 from evenkeel.registry import all_controls
 from evenkeel.rules import Subject
@@ -395,3 +395,28 @@ def test_event_has_the_fields_that_the_docs_promise(world: World) -> None:
     assert found["actor"].keys() == {each.name for each in fields(Actor)}
     for part, kind in (("actor", Actor), ("cause", Cause)):
         assert all(f"`{each.name}`" in event.FIELDS[part].meaning for each in fields(kind))
+
+
+OWN_PART = {**RECORD, "outcome": "ANNOUNCED", "undo": [], "detail": system_parts.FOUND}
+
+
+@pytest.mark.parametrize("calls", [RECORD["calls"], []], ids=["calls", "no calls"])
+def test_alert_of_a_weakened_part_names_the_actor_and_what_to_do(calls: list[dict[str, Any]]) -> None:
+    """If this fails, on-call reads that somebody weakened Evenkeel and not who, or waits for Evenkeel to act."""
+    weakened = {**OWN_PART, "calls": calls, "severity": "CRITICAL", "detail": system_parts.WEAKENED}
+    lines = told(weakened, {"aws:cloudformation:stack-name": "evenkeel-prod"}).text.splitlines()
+    assert not any(line.startswith("Template:") for line in lines)
+    assert f"Done: ANNOUNCED, nothing was changed: {system_parts.WEAKENED}" in lines
+    assert any(line.startswith("Caused by: arn:aws:iam::123456789012:user/alice with CreateKey") for line in lines)
+    [to_do] = [line for line in lines if line.startswith("To do:")]
+    assert to_do.startswith("To do: find out who changed it and why.")
+    assert ("Not called:" in lines, ENABLE in lines) == (bool(calls), bool(calls))
+    assert any("The AWS calls below" in line for line in lines) == bool(calls)
+    assert "Would call:" not in lines
+
+
+def test_alert_of_a_part_that_the_template_has_wrong_asks_for_a_deployment() -> None:
+    """If this fails, people are asked to change by hand what the next deployment sets."""
+    lines = told(OWN_PART).text.splitlines()
+    assert "To do: correct the template or the parameters of this Evenkeel stack, and deploy it." in lines
+    assert ENABLE in lines[lines.index("Not called:") :]

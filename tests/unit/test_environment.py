@@ -31,6 +31,7 @@ def test_environment_is_read() -> None:
         queue_url=VARIABLES["EVENKEEL_QUEUE_URL"],
         dlq_url=VARIABLES["EVENKEEL_DLQ_URL"],
         groups=("kms",),
+        keys=frozenset({VARIABLES["EVENKEEL_LOG_KEY_ARN"]}),
     )
 
 

@@ -51,21 +51,22 @@ def test_calls_of_several_triggers_make_one_pattern() -> None:
     }
 
 
-def test_types_of_config_make_two_patterns() -> None:
+def test_types_of_config_make_one_pattern() -> None:
     """If this fails, Config's verdicts or items do not wake a control."""
     found = _patterns(Config("AWS::SQS::Queue"), Config("AWS::KMS::Key"), Config("AWS::KMS::Key"))
     types = ["AWS::KMS::Key", "AWS::SQS::Queue"]
     item = {"resourceType": types, "configurationItemStatus": ["OK", "ResourceDiscovered"]}
     assert found == {
-        "ConfigRule": {
+        "Config": {
             "source": ["aws.config"],
-            "detail-type": ["Config Rules Compliance Change"],
-            "detail": {"resourceType": types, "newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}},
-        },
-        "ConfigItem": {
-            "source": ["aws.config"],
-            "detail-type": ["Config Configuration Item Change"],
-            "detail": {"$or": [{"configurationItem": item}, {"configurationItemSummary": item}]},
+            "detail-type": ["Config Rules Compliance Change", "Config Configuration Item Change"],
+            "detail": {
+                "$or": [
+                    {"resourceType": types, "newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}},
+                    {"configurationItem": item},
+                    {"configurationItemSummary": item},
+                ]
+            },
         },
     }
 
@@ -126,3 +127,24 @@ def test_long_unions_are_split_within_the_limit_and_lose_nothing(services: int) 
         pattern["source"] == [f"aws.{source.split('.')[0]}" for source in pattern["detail"]["eventSource"]]
         for pattern in found.values()
     )
+
+
+MANY = [f"Something{number:03}" for number in range(150)]
+KINDS = [
+    ("ApiCall", CloudTrail("ec2.amazonaws.com", tuple(MANY), at="x"), lambda detail: detail["eventName"]),
+    ("Config", *map(Config, MANY), lambda detail: detail["$or"][0]["resourceType"]),
+    ("TagChange", *map(TagChange, MANY), lambda detail: detail["service"]),
+    ("SecurityHub", tuple(MANY), lambda detail: detail["findings"]["Compliance"]["SecurityControlId"]),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[0])
+def test_every_kind_of_pattern_is_split_within_the_limit(kind: tuple[Any, ...]) -> None:
+    """If this fails, a group cannot grow: EventBridge refuses its rule, or some of its events wake nobody."""
+    suffix, *triggers, members = kind
+    hub = triggers.pop() if suffix == "SecurityHub" else ()
+    found = patterns.patterns([_Declared(*triggers, hub=hub)])  # type: ignore[list-item]
+    assert list(found) == [suffix] + [f"{suffix}{number}" for number in range(2, len(found) + 1)]
+    assert len(found) > 1
+    assert all(len(json.dumps(pattern)) <= 0.95 * patterns.MAX_PATTERN_CHARACTERS for pattern in found.values())
+    assert [member for pattern in found.values() for member in members(pattern["detail"])] == MANY

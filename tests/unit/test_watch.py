@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 STACK = "evenkeel-test"
-RULES = tuple(watch.rules_of(["cloudtrail"]))
+RULES = tuple(watch.rules_of(["kms"]))
 QUESTIONS = [("events", "ListRules"), ("lambda", "GetEventSourceMapping")]
 
 
@@ -37,15 +37,15 @@ def source(world: World, variables: pytest.MonkeyPatch, digest_key: str) -> str:
     """Make all that the clerk watches, and rules of others; return the UUID of the alerts' event source."""
     put(
         *(f"{STACK}-{rule}" for rule in (*RULES, stack_calls.RULE)),
-        f"{STACK}-2-cloudtrail-ApiCall",
+        f"{STACK}-2-kms-ApiCall",
         f"{STACK}-rds-ApiCall",
         f"{STACK}-clerk",
     )
-    client("events").disable_rule(Name=f"{STACK}-2-cloudtrail-ApiCall")
+    client("events").disable_rule(Name=f"{STACK}-2-kms-ApiCall")
     client("events").disable_rule(Name=f"{STACK}-rds-ApiCall")
     queue = client("sqs").get_queue_attributes(QueueUrl=QUEUE_URL, AttributeNames=["QueueArn"])["Attributes"]
     made = client("lambda").create_event_source_mapping(FunctionName=function(), EventSourceArn=queue["QueueArn"])
-    variables.setenv("EVENKEEL_GROUPS", "cloudtrail")
+    variables.setenv("EVENKEEL_GROUPS", "kms")
     variables.setenv("EVENKEEL_NOTIFIER_SOURCE", made["UUID"])
     world.wire.clear()
     return str(made["UUID"])
@@ -81,19 +81,19 @@ def test_all_on_is_counted_as_nothing_with_two_calls(world: World, source: str, 
 
 def test_rules_that_are_disabled_or_gone_are_named_each_round(told: Told) -> None:
     """If this fails, nothing wakes a group's controls any more and nobody hears of it, or on-call cannot say which."""
-    client("events").disable_rule(Name=f"{STACK}-cloudtrail-ApiCall")
-    client("events").delete_rule(Name=f"{STACK}-cloudtrail-ConfigRule")
+    client("events").disable_rule(Name=f"{STACK}-kms-ApiCall")
+    client("events").delete_rule(Name=f"{STACK}-kms-Config")
     expected = (
         2,
         {
-            f"rule {STACK}-cloudtrail-ApiCall": "DISABLED",
-            f"rule {STACK}-cloudtrail-ConfigRule": "missing",
+            f"rule {STACK}-kms-ApiCall": "DISABLED",
+            f"rule {STACK}-kms-Config": "missing",
         },
     )
     assert told() == expected
     assert told() == expected
-    client("events").enable_rule(Name=f"{STACK}-cloudtrail-ApiCall")
-    put(f"{STACK}-cloudtrail-ConfigRule")
+    client("events").enable_rule(Name=f"{STACK}-kms-ApiCall")
+    put(f"{STACK}-kms-Config")
     assert told() == (0, {})
 
 
@@ -148,10 +148,10 @@ def test_what_is_seen_to_be_off_counts_although_the_other_question_failed(
     world: World, source: str, told: Told
 ) -> None:
     """If this fails, whoever takes one permission from the clerk can also switch off what the other one shows."""
-    client("events").disable_rule(Name=f"{STACK}-cloudtrail-ApiCall")
+    client("events").disable_rule(Name=f"{STACK}-kms-ApiCall")
     world.wire.fail("lambda", "GetEventSourceMapping", "AccessDeniedException", "no")
     count, errors = told()
-    assert (count, errors[f"rule {STACK}-cloudtrail-ApiCall"]) == (1, "DISABLED")
+    assert (count, errors[f"rule {STACK}-kms-ApiCall"]) == (1, "DISABLED")
     assert "AccessDeniedException" in errors[f"event source {source}"]
 
 

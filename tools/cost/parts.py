@@ -61,11 +61,9 @@ class Parts:
     def grown(self, groups: int) -> Parts:
         """Return the parts of a stack with so many groups, each of which adds what its template and the clerk have.
 
-        A group has a queue and four rules, no key and no alarm: a test holds that.
+        A group has a queue and three rules, no key and no alarm: a test holds that.
         """
         names = [f"group{number}" for number in range(groups)]
-        rules = [
-            f"{name}-{suffix}" for name in names for suffix in ("ApiCall", "ConfigRule", "ConfigItem", "SecurityHub")
-        ]
+        rules = [f"{name}-{suffix}" for name in names for suffix in ("ApiCall", "Config", "SecurityHub")]
         read = vitals.vitals("evenkeel", names, [*rules, stack_calls.RULE])
         return replace(self, groups=groups, queues=groups, vitals=len(read))

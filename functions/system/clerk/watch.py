@@ -31,7 +31,7 @@ READING = frozenset({"Creating", "Enabling", "Enabled", "Updating"})
 def rules_of(groups: Iterable[str]) -> list[str]:
     """Return the names after ``<stack>-`` of the rules that some groups have; groups.json is generated."""
     found = json.loads(Path(__file__).with_name("groups.json").read_text(encoding="utf-8"))
-    return [f"{group}-{suffix}" for group in groups for suffix in found[group]]
+    return [f"{group}-{suffix}" for group in groups for suffix in found[group]["rules"]]
 
 
 def switched_off(aws: Aws, stack: str, rules: Sequence[str], source: str) -> int | None:

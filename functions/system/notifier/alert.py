@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from evenkeel.identity import is_infrastructure_as_code, names_a_tool
 from evenkeel.model import Actor, Call, Outcome
 from evenkeel.render import back, changes, cli_line, companions, done
+from evenkeel.system_parts import about_own_part
 from notifier.event import attributes
 from notifier.next_steps import next_steps
 
@@ -141,6 +142,8 @@ def _cut(client: str) -> str:
 
 
 def _template(record: Record, tags: Mapping[str, str], unread: str) -> list[str]:
+    if about_own_part(record):
+        return []
     maker = _maker(Actor(**record["actor"]), tags, Outcome(record["outcome"]))
     return [
         *([f"Template: {maker}{_FIX}"] if maker else []),
@@ -166,7 +169,8 @@ def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
 
 def _aws_calls(ended: Outcome, record: Record) -> list[str]:
     """Return the AWS calls below titles, those that were made or would be first."""
-    titled = [(done(ended), record["calls"])]
+    title = "Not called" if about_own_part(record) else done(ended)
+    titled = [(title, record["calls"])]
     if ended in {Outcome.REMEDIATED, Outcome.PARTIAL}:
         titled.append((back(ended), record["undo"]))
     lines = [line for title, calls in titled if calls for line in (f"{title}:", *_calls(calls, record["region"]))]

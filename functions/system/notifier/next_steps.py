@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel.holds import FROZEN
 from evenkeel.model import Mode, Outcome
 from evenkeel.render import exemption, own_line
+from evenkeel.system_parts import about_own_part, about_weakening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,12 +93,26 @@ def _moment(at: Any) -> datetime:
 
 
 def _announced(record: Record, home: Home) -> list[str]:
+    if about_own_part(record):
+        return _own_part(record)
     if not record["calls"]:
         return ["To do: fix it by hand."]
     if record["mode"] == Mode.NOTIFY:
         return ["To do: make the calls below, or set the control's mode to enforce."]
     look = home.line("run", record["control"], resource=record["resource"])
     return ["To do: make the calls below, or see what a run by hand would change:", look]
+
+
+def _own_part(record: Record) -> list[str]:
+    if not about_weakening(record):
+        words = "To do: correct the template or the parameters of this Evenkeel stack, and deploy it."
+        return [words, "If they are right, find out who changed the resource, and set it back."]
+    by_hand = ["The AWS calls below set back what the control wants."] if record["calls"] else []
+    return [
+        "To do: find out who changed it and why. If you cannot explain it, treat it as an attack on Evenkeel.",
+        "Then set it back: a drift-aware change set of CloudFormation restores what the stack's template says.",
+        *by_hand,
+    ]
 
 
 def _awaiting(record: Record, home: Home) -> list[str]:

@@ -130,6 +130,8 @@ class Control(ABC):
     """Give in after a tug of war, and to a freeze; False where leaving the resource as it is would blind Evenkeel."""
     state_has_ids: ClassVar[bool] = False
     """A state holds ids that AWS assigns anew when the same weakness is made again."""
+    global_events: ClassVar[bool] = False
+    """Its service's events appear in one region of a partition only, as IAM's do; its group is deployed there."""
     announces: ClassVar[bool] = False
     """Some findings are announced whatever the mode: ``judge`` gives a caution, leaves something or changes nothing.
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel import names
+from evenkeel import names, system_parts
 from evenkeel.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Environment:
     dlq_url: str = ""
     groups: tuple[str, ...] = ()
     """The groups that are deployed; only the clerk is told."""
+    keys: frozenset[str] = frozenset()
+    """The ARNs of the stack's keys, by which its own parts are known."""
 
     @property
     def queues(self) -> dict[str, str]:
@@ -56,6 +58,7 @@ class Environment:
                 queue_url=variables.get("EVENKEEL_QUEUE_URL", ""),
                 dlq_url=variables.get("EVENKEEL_DLQ_URL", ""),
                 groups=tuple(filter(None, variables.get("EVENKEEL_GROUPS", "").split(","))),
+                keys=system_parts.keys(variables),
             )
         except (KeyError, ValueError) as error:
             raise SettingsError(

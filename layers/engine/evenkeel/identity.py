@@ -11,6 +11,8 @@ OWN_ROLE_PATH = "role/evenkeel/"
 
 _INFRASTRUCTURE_AS_CODE = ("cloudformation", "terraform", "pulumi", "opentofu", "aws-cdk")
 
+_CLOUDFORMATION = frozenset({"cloudformation.amazonaws.com", "cloudformation.amazonaws.com.cn"})
+
 
 def is_own_role(identity: dict[str, Any], account: str) -> bool:
     """Say whether a ``userIdentity`` is one of Evenkeel's roles in an account; another account's are nobody's."""
@@ -20,6 +22,15 @@ def is_own_role(identity: dict[str, Any], account: str) -> bool:
 def is_infrastructure_as_code(actor: Actor) -> bool:
     """Say whether a tool made the call that sets further properties in a later call."""
     return names_a_tool(f"{actor.user_agent} {actor.invoked_by}")
+
+
+def by_cloudformation(actor: Actor) -> bool:
+    """Return whether CloudFormation made the call for somebody: ``invokedBy`` names it.
+
+    AWS writes that field, and only for a request that a service makes (CloudTrail user guide, "CloudTrail userIdentity
+    element"). A client's name, a role's and a session's can be chosen; they are not looked at.
+    """
+    return actor.invoked_by in _CLOUDFORMATION
 
 
 def names_a_tool(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evenkeel import records
+from evenkeel import records, system_parts
 from evenkeel.control import Context
 from evenkeel.errors import ApprovalRefusedError
 from evenkeel.fingerprint import fingerprint
@@ -48,6 +48,10 @@ class Job:
     frozen_until: datetime | None = None
     approval: Approval | None = None
     """A person's yes to what was kept of this request."""
+    own: bool = False
+    """The resource is a part of this stack: it is never changed; see :mod:`evenkeel.system_parts`."""
+    graver: str = ""
+    """Of an own part: the finding's fingerprint if somebody else than CloudFormation had caused it."""
 
     @property
     def released(self) -> bool:
@@ -62,12 +66,22 @@ class Job:
     def circumstances(self, scope: tuple[str, ...], now: datetime) -> Circumstances:
         """Return what a decision depends on."""
         critical = self.control.severity is Severity.CRITICAL
-        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until, critical)
+        own = (system_parts.WEAKENED if self.weakened else system_parts.FOUND) if self.own else ""
+        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until, critical, own)
+
+    @property
+    def weakened(self) -> bool:
+        """Whether the resource is an own part, and a call caused the request that CloudFormation did not make."""
+        return self.own and system_parts.weakened(self.request)
+
+    def graded(self, finding: NonCompliant) -> NonCompliant:
+        """Return a finding with its severity: critical where people weakened an own part."""
+        return replace(finding, severity=Severity.CRITICAL) if self.weakened else finding
 
     @property
     def announces(self) -> bool:
         """Whether findings of the control may be announced without a change under its settings."""
-        return self.settings.mode is Mode.NOTIFY or self.control.announces
+        return self.settings.mode is Mode.NOTIFY or self.control.announces or self.own
 
     @property
     def per_account(self) -> str:

@@ -7,6 +7,7 @@ stack's name.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,30 @@ ROLE_PATH = "/evenkeel/"
 """The IAM path of all roles of all stacks."""
 NOTIFIER, CLERK, UNDO, VALIDATOR = "notifier", "clerk", "undo", "settings-validator"
 SYSTEM = (NOTIFIER, CLERK, UNDO, VALIDATOR)
-"""The functions beside the groups'. No group may have such a name, nor the name of a table."""
+"""The functions beside the groups'."""
+MONITOR = "settings-monitor"
+"""Names the role with which AppConfig reads the alarm on refused settings."""
+RESERVED = (*SYSTEM, MONITOR, "audit", "state", "dead-letters", "alerts", "engine", "settings")
+"""What no group may be called: names of the stack's other parts."""
+
+
+def check_group(group: str) -> None:
+    """Refuse a group whose parts could not be named after it.
+
+    Raises:
+        ValueError: the name is too long, taken, or has other characters; says what to do.
+    """
+    if group in RESERVED:
+        raise ValueError(f"group {group}: another part of the stack has that name; rename the folder")
+    if not re.fullmatch("[a-z][a-z0-9]*", group):
+        raise ValueError(
+            f"group {group}: its name has other characters than lowercase letters and digits; rename the folder"
+        )
+    if len(group) > GROUP_CHARACTERS:
+        raise ValueError(
+            f"group {group}: its name has {len(group)} characters; shorten it to {GROUP_CHARACTERS}, for IAM takes 64 "
+            "for a role, which is named after stack, region and group"
+        )
 
 
 def function(stack: str, name: str) -> str:
@@ -76,3 +100,13 @@ def dead_letters(stack: str) -> str:
 def topic(stack: str) -> str:
     """Return the name of the topic that alerts go to."""
     return f"{stack}-alerts"
+
+
+def bus(stack: str) -> str:
+    """Return the name of the event bus with what the stack did."""
+    return stack
+
+
+def stack_rules(stack: str) -> tuple[str, str]:
+    """Return the names of the rules that belong to no group: the clerk's schedule, and calls about the stack itself."""
+    return f"{stack}-clerk", f"{stack}-stack-calls"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evenkeel import security_hub
 from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
@@ -16,13 +17,17 @@ from evenkeel.identity import OWN_ROLE_PATH
 from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from evenkeel.control import Control
+    from evenkeel.triggers import Trigger
 
 MAX_PATTERN_CHARACTERS = 2048
 """EventBridge's limit on a rule's pattern (EventBridge user guide, "Quotas")."""
-_RESERVE = 100  # what the placeholders of partition, account and region may add when they are filled in
+_FULL = MAX_PATTERN_CHARACTERS * 95 // 100
+"""Where a pattern is split, with white space and placeholders; what is filled in for them is shorter."""
+
+T = TypeVar("T")
 
 OWN_ROLES = f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:{OWN_ROLE_PATH}"
 """Prefix of Evenkeel's role ARNs in CloudFormation's ``Fn::Sub`` form."""
@@ -34,65 +39,89 @@ _NOT_OURS = [
 
 
 def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
-    """Return the patterns of a group's rules by the rule's suffix (``ApiCall``, ``ApiCall2``, ``ConfigRule``, …)."""
+    """Return the patterns of a group's rules by the rule's suffix (``ApiCall``, ``ApiCall2``, ``Config``, …).
+
+    A pattern that would exceed EventBridge's limit is split into several.
+    """
     triggers = [trigger for control in controls for trigger in control.all_triggers]
-    found: dict[str, dict[str, Any]] = {}
-    for number, pattern in enumerate(_api_calls(triggers), start=1):
-        found["ApiCall" if number == 1 else f"ApiCall{number}"] = pattern
-    types = sorted({trigger.resource_type for trigger in triggers if isinstance(trigger, Config)})
-    if types:
-        item = {"resourceType": types, "configurationItemStatus": ["OK", "ResourceDiscovered"]}
-        found["ConfigRule"] = {
-            "source": ["aws.config"],
-            "detail-type": [CONFIG_RULE],
-            "detail": {"resourceType": types, "newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}},
-        }
-        found["ConfigItem"] = {
-            "source": ["aws.config"],
-            "detail-type": [CONFIG_ITEM],
-            "detail": {"$or": [{"configurationItem": item}, {"configurationItemSummary": item}]},
-        }
-    services = sorted({trigger.service for trigger in triggers if isinstance(trigger, TagChange)})
-    if services:
-        found["TagChange"] = {"source": ["aws.tag"], "detail-type": [TAG_CHANGE], "detail": {"service": services}}
+    types = {trigger.resource_type for trigger in triggers if isinstance(trigger, Config)}
+    services = {trigger.service for trigger in triggers if isinstance(trigger, TagChange)}
     ids = {name for trigger in triggers if isinstance(trigger, SecurityHub) for name in trigger.ids}
-    if ids:
-        found["SecurityHub"] = {
-            "source": ["aws.securityhub"],
-            "detail-type": [security_hub.FINDINGS],
-            "detail": {"findings": security_hub.wanted(sorted(ids), "${AWS::AccountId}", "${AWS::Region}")},
-        }
-    return found
+    kinds = {
+        "ApiCall": _api_calls(triggers),
+        "Config": _split(sorted(types), _config),
+        "TagChange": _split(sorted(services), _tag_change),
+        "SecurityHub": _split(sorted(ids), _security_hub),
+    }
+    return {
+        suffix if number == 1 else f"{suffix}{number}": pattern
+        for suffix, split in kinds.items()
+        for number, pattern in enumerate(split, start=1)
+    }
 
 
-def _api_calls(triggers: Iterable[Any]) -> Iterable[dict[str, Any]]:
-    """Yield patterns of API calls, each within EventBridge's limit."""
+def _split(items: Iterable[T], pattern: Callable[[list[T]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield patterns over all items, each over as many as EventBridge's limit allows."""
+    batch: list[T] = []
+    for item in items:
+        if batch and len(json.dumps(pattern([*batch, item]))) > _FULL:
+            yield pattern(batch)
+            batch = []
+        batch.append(item)
+    if batch:
+        yield pattern(batch)
+
+
+def _api_calls(triggers: Iterable[Trigger]) -> Iterator[dict[str, Any]]:
+    """Yield patterns of API calls. A source is in one of them, unless it has too many names for that."""
     names: dict[str, set[str]] = defaultdict(set)
     for trigger in triggers:
         if isinstance(trigger, CloudTrail):
             names[trigger.source].update(trigger.names)
-    batch: dict[str, set[str]] = {}
-    for source, calls in sorted(names.items()):
-        if batch and len(json.dumps(_api_call({**batch, source: calls}))) > MAX_PATTERN_CHARACTERS - _RESERVE:
-            yield _api_call(batch)
-            batch = {}
-        batch[source] = calls
-    if batch:
-        yield _api_call(batch)
+    parts = [
+        part["detail"]
+        for source, calls in sorted(names.items())
+        for part in _split(sorted(calls), partial(_api_call, [source]))
+    ]
+
+    def union(several: list[dict[str, Any]]) -> dict[str, Any]:
+        sources, calls = ({each for part in several for each in part[field]} for field in ("eventSource", "eventName"))
+        return _api_call(sorted(sources), sorted(calls))
+
+    return _split(parts, union)
 
 
-def _api_call(names: dict[str, set[str]]) -> dict[str, Any]:
+def _api_call(sources: list[str], names: list[str]) -> dict[str, Any]:
     """Return one pattern over several sources.
 
     With several sources, a name of one may match in another; the trigger's own check drops such events with a count.
     """
     return {
-        "source": sorted(f"aws.{source.partition('.')[0]}" for source in names),
+        "source": [f"aws.{source.partition('.')[0]}" for source in sources],
         "detail-type": [API_CALL],
-        "detail": {
-            "eventSource": sorted(names),
-            "eventName": sorted(set().union(*names.values())),
-            "errorCode": [{"exists": False}],
-            "$or": _NOT_OURS,
-        },
+        "detail": {"eventSource": sources, "eventName": names, "errorCode": [{"exists": False}], "$or": _NOT_OURS},
+    }
+
+
+def _config(types: list[str]) -> dict[str, Any]:
+    """Return one pattern for a rule's verdicts and for items, of which the large ones come as a summary."""
+    item = {"resourceType": types, "configurationItemStatus": ["OK", "ResourceDiscovered"]}
+    verdict = {"resourceType": types, "newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}}
+    return {
+        "source": ["aws.config"],
+        "detail-type": [CONFIG_RULE, CONFIG_ITEM],
+        "detail": {"$or": [verdict, {"configurationItem": item}, {"configurationItemSummary": item}]},
+    }
+
+
+def _tag_change(services: list[str]) -> dict[str, Any]:
+    return {"source": ["aws.tag"], "detail-type": [TAG_CHANGE], "detail": {"service": services}}
+
+
+def _security_hub(ids: list[str]) -> dict[str, Any]:
+    findings = security_hub.wanted(ids, "${AWS::AccountId}", "${AWS::Region}")
+    return {
+        "source": ["aws.securityhub"],
+        "detail-type": [security_hub.FINDINGS],
+        "detail": {"findings": findings},
     }

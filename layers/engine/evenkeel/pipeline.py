@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from evenkeel import holds, policy, steps
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, StaleStateError
+from evenkeel.fingerprint import fingerprint
 from evenkeel.holds import Bearing
 from evenkeel.job import Job, returned
-from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result
+from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
 from evenkeel.repair import AllowanceSpentError, NotGrantedError, Repairer, TooMuchError
 from evenkeel.rules import Subject
 from evenkeel.state import StateItem
@@ -49,14 +50,16 @@ class Pipeline:
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
         stack: str,
+        own_parts: frozenset[str],
     ) -> None:
         """Keep the doors to the world; ``aws`` serves the controls' calls, the ledger has its own.
 
-        ``stack`` is the stack's name, for the commands in records.
+        ``stack`` is the stack's name, for the commands in records; ``own_parts`` are the ARNs of its parts.
         """
         self._aws = aws
         self._ledger = ledger
         self._scope = scope
+        self._own_parts = own_parts
         self._retention_days = retention_days
         self._clock = clock
         self._sleep = sleep
@@ -168,6 +171,7 @@ class Pipeline:
             settings.version,
             exempt=exempt,
             frozen_until=settings.frozen_until(control, now),
+            own=resource.arn in self._own_parts,
         )
 
     def _rules_unknown(self, job: Job, error: Exception) -> Result:
@@ -191,7 +195,11 @@ class Pipeline:
         self, job: Job, state: State, finding: NonCompliant, item: StateItem | None, looked_at: datetime
     ) -> Steps[Result]:
         """Decide about a finding, and do as decided."""
+        finding = job.graded(finding)
         finding, record = job.recorded(state, finding, now=self._clock(), retention_days=self._retention_days)
+        if job.own:
+            critical = replace(finding, severity=Severity.CRITICAL)
+            job = replace(job, graver=fingerprint(job.control, state, critical))
         decision = policy.decide(finding, job.arn, job.circumstances(self._scope, self._clock()))
         if job.approval and not job.approval.releases:
             decision = job.approved(state, finding, decision)
@@ -220,6 +228,8 @@ class Pipeline:
         bearing, held = self._bearing(job, record, item), item.held(self._clock())
         if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, policy.Apply)):
             return policy.Skip(held)
+        if bearing is Bearing.OTHER and job.own and isinstance(decision, policy.Announce):
+            return replace(decision, held=True)
         if bearing is Bearing.OTHER:
             return policy.Announce(f"new since the resource is on hold, and not changed: {held}", held=True)
         return decision

@@ -83,6 +83,7 @@ class Circumstances:
     """What a decision depends on beside the finding.
 
     ``exempt`` is the exemption's sentence, empty without one; ``critical`` says that the control's findings are.
+    ``own`` says why a part of this stack is not changed; it is empty for any other resource.
     """
 
     mode: Mode
@@ -91,6 +92,7 @@ class Circumstances:
     exempt: str = ""
     frozen_until: datetime | None = None
     critical: bool = False
+    own: str = ""
 
 
 def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  # noqa: PLR0911 - one return a rule
@@ -100,6 +102,8 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
         return Skip(outside)
     if given.exempt:
         return Skip(given.exempt)
+    if given.own:
+        return Announce(given.own)
     if finding.change is None:
         return Announce(finding.caution or "only people can fix it")
     if mode is Mode.NOTIFY:
@@ -120,7 +124,8 @@ def not_ours(arn: str, given: Circumstances) -> str:
     """Say why the resource ``arn`` is none of the control's business, whatever its state, or return an empty string."""
     if given.mode is Mode.OFF:
         return "the control is off"
-    return "" if in_scope(arn, given.scope) else "out of the stack's scope"
+    # Scope says what may be changed. An own part never is, and people want to know of it wherever the scope ends.
+    return "" if given.own or in_scope(arn, given.scope) else "out of the stack's scope"
 
 
 def in_scope(arn: str, scope: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import batch, decisions, events, manual, policy, runs, steps
+from evenkeel import batch, decisions, events, manual, policy, runs, steps, system_parts
 from evenkeel.audit import Ledger
 from evenkeel.aws import Aws, connect
 from evenkeel.environment import Environment
@@ -80,8 +80,8 @@ class Remediator:
         """The way back."""
         return Queue(self._engine_aws, self.environment.queue_url, self.environment.dlq_url)
 
-    def pipeline(self, owner: str) -> Pipeline:
-        """Return the pipeline of one invocation, whose id is the lease's owner."""
+    def pipeline(self, owner: str, context: LambdaContext) -> Pipeline:
+        """Return the pipeline of one invocation; ``owner`` is the lease's."""
         environment = self.environment
         ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
         return Pipeline(
@@ -91,6 +91,7 @@ class Remediator:
             retention_days=environment.retention_days,
             clock=_now,
             stack=environment.stack,
+            own_parts=system_parts.arns(environment.stack, self.place(context), environment.keys),
         )
 
     def place(self, context: LambdaContext) -> Place:
@@ -125,7 +126,7 @@ class Remediator:
             self.logger.info("irrelevant", reason=parsed.irrelevant)
             return
         owner = f"{context.aws_request_id}/{record['messageId']}"
-        pipeline, crashes = self.pipeline(owner), []
+        pipeline, crashes = self.pipeline(owner, context), []
         for crew in steps.crews(parsed.requests, self.controls):
             crashes += self._in_step(crew, pipeline, context, redelivered=redelivered)
         if len(crashes) == 1:
@@ -212,7 +213,7 @@ class Remediator:
             clock=_now,
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
-        run, loaded = self.pipeline(owner).run, self.settings.load()
+        run, loaded = self.pipeline(owner, context).run, self.settings.load()
         decided = desk.decide(
             decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
         )
@@ -233,7 +234,7 @@ class Remediator:
         opened = self.opened(context)
         wish = manual.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
         wish = wish.covered(opened)
-        run = self.pipeline(context.aws_request_id).run
+        run = self.pipeline(context.aws_request_id, context).run
         loaded = self.settings.load()
 
         def one(request: Request) -> Result:

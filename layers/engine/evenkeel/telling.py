@@ -78,7 +78,9 @@ class Teller:
         if not held:  # under a person's hold the open plan is an undo's, which they have to ask for again
             item = self._without_plan(job, item, decision.reason)
         reason = f"{record['reason']}; {decision.reason}"
-        if announced_lately(item, record, job.request, self._clock(), has_ids=job.control.state_has_ids):
+        # What was announced as critical is known, whoever finds it next.
+        known = {**record, "fingerprint": job.graver} if job.graver == item.announced else record
+        if announced_lately(item, known, job.request, self._clock(), has_ids=job.control.state_has_ids):
             return self._announced_before(job, item, record, reason)
         told, detail = self._enough(job, decision.reason, record["severity"])
         before = record["before"]
@@ -112,7 +114,7 @@ class Teller:
     def unread(self, job: Job, detail: str, outcome: Outcome) -> Result:
         """Audit a resource that its owner, or AWS, does not let us read, once a day."""
         now = self._clock()
-        unread = NonCompliant("cannot be read", kind="unread")
+        unread = job.graded(NonCompliant("cannot be read", kind="unread"))
         record = job.record({}, unread, now=now, retention_days=self._retention_days)
         item = self._ledger.state(job.control.id, job.arn)
         held = item.held(now)
@@ -123,10 +125,10 @@ class Teller:
                 return self.leave(job, Result(job.request, outcome, detail, record_id=item.announced_record))
             return self.leave(job, Result(job.request, Outcome.SKIPPED, "already told within a day"))
         try:
-            first = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn)
+            told = self._ledger.counters.first_today(f"denied#{job.per_account}", job.arn) or job.weakened
             if item.plan:
-                return self._repairer.end(job, item, outcome, detail, announce=first)
-            ended = job.outcome(record, outcome, detail, now=now, announce=first)
+                return self._repairer.end(job, item, outcome, detail, announce=told)
+            ended = job.outcome(record, outcome, detail, now=now, announce=told)
             return job.ended(outcome, detail, self._ledger.announce(ended, item))
         except (LeaseHeldError, StaleStateError) as error:
             return returned(job.request, str(error), policy.return_delay(job.request.attempt))

@@ -1,0 +1,112 @@
+"""What earlier self-tests left, found by the tag and the name that only they give, and how it is removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from evenkeel.control import fits
+from evenkeel.tags import TAGGING
+from evenkeel_cli.cloud import explained
+from evenkeel_cli.selftest import inbox, marks
+from evenkeel_cli.selftest.hands import is_gone
+from evenkeel_cli.selftest.kinds import KINDS, QUEUE, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from evenkeel_cli.selftest.hands import Hands
+    from evenkeel_cli.selftest.kinds import Kind, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A resource that an earlier run made."""
+
+    kind: Kind
+    target: Target
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return self.kind.arn_of(self.target)
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is so old that no run can still be using it."""
+        return now - marks.started(self.target.run) > marks.KEPT_FOR
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found, in an order in which it can be removed, and why some may not have been found."""
+
+    resources: list[Leftover] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+
+def find(cloud: Callable[[str], Any], site: Site) -> Found:
+    """Find all that self-tests left in the account and region."""
+    found = Found()
+    for listing, what in ((_tagged, "list what earlier self-tests left"), (_roles, "list their IAM roles")):
+        try:
+            found.resources += _ours(listing(cloud), site)
+        except (ClientError, BotoCoreError) as error:
+            found.troubles.append(explained(what, error).message)
+    found.resources = [each for each in found.resources if _lives(cloud, each, found.troubles)]
+    found.resources.sort(key=lambda each: (KINDS.index(each.kind), each.target.name))
+    return found
+
+
+def _tagged(cloud: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    pages = cloud(TAGGING).get_paginator("get_resources").paginate(TagFilters=[{"Key": marks.TAG}])
+    for page in pages:
+        for item in page["ResourceTagMappingList"]:
+            yield item["ResourceARN"].removesuffix(":*"), {tag["Key"]: tag["Value"] for tag in item["Tags"]}
+
+
+def _roles(cloud: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the roles of the self-tests' path; the tagging API does not know roles (its "Services that support")."""
+    iam = cloud("iam")
+    for page in iam.get_paginator("list_roles").paginate(PathPrefix=marks.ROLE_PATH):
+        for role in page["Roles"]:
+            tags = iam.list_role_tags(RoleName=role["RoleName"])["Tags"]
+            yield role["Arn"], {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _ours(listed: Iterable[tuple[str, Mapping[str, str]]], site: Site) -> Iterator[Leftover]:
+    """Yield what carries both the tag and the name of the same run; whatever lacks either is somebody else's."""
+    for arn, tags in listed:
+        kind = next((each for each in KINDS if fits(each.arn, arn)), None)
+        if kind is None:
+            continue
+        an_id = arn.split(":", 5)[5].removeprefix(kind.arn.split(":", 5)[5].removesuffix("{id}"))
+        name = an_id if kind.named else tags.get(marks.NAME, "")
+        run = marks.owner(name, tags)
+        leftover = Leftover(kind, Target(site, run, name, an_id))
+        if run and leftover.arn == arn:
+            yield leftover
+
+
+def _lives(cloud: Callable[[str], Any], leftover: Leftover, troubles: list[str]) -> bool:
+    """Return whether a resource is not being removed already; KMS keys stay listed until they are deleted."""
+    try:
+        return leftover.kind.removable(cloud, leftover.target)
+    except (ClientError, BotoCoreError) as error:
+        if is_gone(error):
+            return False
+        troubles.append(explained(f"read {leftover.arn}", error).message)
+        return True
+
+
+def remove(hands: Hands, leftover: Leftover) -> str:
+    """Remove a leftover; return what became of it.
+
+    Raises:
+        CommandError: AWS refused.
+    """
+    if leftover.kind is QUEUE:
+        inbox.unsubscribe(hands.cloud, leftover.arn)
+    return "removed" if hands.remove(leftover.kind, leftover.target) else "was removed before"

@@ -1,0 +1,192 @@
+"""How ``evenkeel selftest`` shows what it would do, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from evenkeel.render import cli_line
+from evenkeel_cli import audit_view, console
+from evenkeel_cli.selftest.report import Row, StepName, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from evenkeel.model import Call
+    from evenkeel_cli.selftest.leftovers import Found
+    from evenkeel_cli.selftest.planning import Plan, Trial
+    from evenkeel_cli.selftest.report import Removal
+    from evenkeel_cli.stacks import Stack
+
+_STYLES = {Verdict.OK: "green", Verdict.FAILED: "bold red", Verdict.SKIPPED: "dim"}
+_TIMED = (StepName.AUDIT, StepName.STATE, StepName.ALERT, StepName.UNDO, StepName.DELETE)
+
+
+def planned(plan: Plan, found: Found, hearing: Sequence[Call], now: datetime, *, as_json: bool) -> None:
+    """Print a dry run; ``hearing`` are the calls that hear the alerts."""
+    alerts = [cli_line(call, plan.site.region) for call in hearing] if plan.tried else []
+    if as_json:
+        rows = [Row(trial).described() | {"calls": _lines(trial, plan.site.region)} for trial in plan.trials]
+        old = [{"resource": each.arn, "run": each.target.run, "due": each.is_due(now)} for each in found.resources]
+        _write(plan, {"applied": False, "ok": not found.troubles, "results": rows, "leftovers": old,
+                      "troubles": found.troubles, "alerts": {"calls": alerts}})  # fmt: skip
+        return
+    out = console.results()
+    _show(out, plan, found, now)
+    for trial in plan.tried:
+        audit_view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
+    if alerts:
+        audit_view.commands(out, "to hear the alerts it would call", alerts)
+    out.print(f"\n{_price(plan)} Nothing was made.")
+    out.print(f"next:  {plan.stack.line('selftest', apply=True)}", style="dim", soft_wrap=True)
+
+
+def preview(plan: Plan, found: Found, now: datetime) -> None:
+    """Show on stderr what a person is asked about."""
+    _show(console.errors(), plan, found, now)
+
+
+def question(plan: Plan, found: Found, now: datetime) -> str:
+    """Return what a person is asked before anything is made."""
+    due = sum(each.is_due(now) for each in found.resources)
+    removes = f", and remove {resources(due)} that earlier runs left" if due else ""
+    where = f"account {plan.site.account}, {plan.site.region}"
+    return (
+        f"Try {controls(len(plan.tried))} in {where}{removes}? {_price(plan)} The stack's alerts go to their readers."
+    )
+
+
+def _show(out: Console, plan: Plan, found: Found, now: datetime) -> None:
+    rows = [_planned(trial) for trial in plan.trials]
+    console.table(out, ("control", "mode", "cents", "seconds", "what would be done"), rows)
+    for each in found.resources:
+        what = "would be removed" if each.is_due(now) else "younger than an hour: left to its run"
+        out.print(f"left by run {each.target.run}: {each.arn}: {what}", soft_wrap=True)
+    for trouble in found.troubles:
+        out.print(Text(trouble, style="yellow"), soft_wrap=True)
+
+
+def _planned(trial: Trial) -> tuple[Text | str, ...]:
+    name = Text(trial.control.id, style="bold")
+    if trial.why_not or not trial.maker:
+        return (name, trial.mode, "", "", Text(trial.why_not, style="dim"))
+    maker = trial.maker
+    what = f"makes {maker.what}; expects that it is {trial.expects}"
+    return (name, trial.mode, f"{maker.cents_at_most:.1f}", f"{maker.seconds}", what)
+
+
+def _price(plan: Plan) -> str:
+    seconds = max((each.maker.seconds for each in plan.tried if each.maker), default=0)
+    return (
+        f"It costs at most {plan.cents_at_most:.0f} cents (nearly all of it AWS Config's items, if it records them) and"
+        f" takes about {max(1, round(seconds / 60))} minutes, or as long as AWS takes to deliver events."
+    )
+
+
+def _lines(trial: Trial, region: str) -> list[str]:
+    if trial.why_not or not (trial.maker and trial.target):
+        return []
+    return [cli_line(_shown(call), region) for call in trial.maker.calls(trial.target)]
+
+
+def _shown(call: Call) -> Call:
+    """Return a call without the bytes of a function's code."""
+    if "Code" not in call.params:
+        return call
+    return type(call)(call.service, call.operation, {**call.params, "Code": {"ZipFile": "<a handler of one line>"}})
+
+
+def tried(
+    plan: Plan, rows: Sequence[Row], removals: Sequence[Removal], troubles: Sequence[str], *, as_json: bool
+) -> None:
+    """Print what came of a self-test."""
+    if as_json:
+        bad = Verdict.FAILED in {*(row.verdict for row in rows), *(each.verdict for each in removals)}
+        _write(plan, {"applied": True, "ok": not bad and not troubles, "results": [row.described() for row in rows],
+                      "leftovers": [each.described() for each in removals], "troubles": list(troubles)})  # fmt: skip
+        return
+    out = console.results()
+    heads = ("control", "mode", "result", "outcome", *(str(name) for name in _TIMED), "why")
+    console.table(out, heads, [_row(row) for row in rows])
+    removed(removals, on=out)
+    for trouble in troubles:
+        out.print(Text(trouble, style="yellow"), soft_wrap=True)
+    counted = {verdict: sum(row.verdict is verdict for row in rows) for verdict in Verdict}
+    told = ", ".join(f"{number} {verdict}" for verdict, number in counted.items() if number)
+    out.print(f"\n{told}. Run {plan.run}.", style="bold")
+
+
+def _row(row: Row) -> tuple[Text | str, ...]:
+    trial, verdict = row.trial, row.verdict
+    why = trial.why_not or "; ".join(f"{step.name}: {step.detail}" for step in row.steps if step.detail)
+    return (
+        Text(trial.control.id, style="bold"),
+        trial.mode,
+        Text(str(verdict), style=_STYLES[verdict]),
+        row.outcome,
+        *(_seconds(row, name) for name in _TIMED),
+        Text(why, style="" if row.failures else "dim"),
+    )
+
+
+def _seconds(row: Row, name: StepName) -> Text:
+    step = row.step(name)
+    if step is None or step.verdict is Verdict.SKIPPED:
+        return Text("-", style="dim")
+    shown = f"{step.seconds:.1f} s" if step.verdict is Verdict.OK else "failed"
+    return Text(shown, style=_STYLES[step.verdict] if step.verdict is Verdict.FAILED else "")
+
+
+def removed(removals: Sequence[Removal], *, on: Console) -> None:
+    """Print what became of what earlier runs left."""
+    for each in removals:
+        line = f"left by run {each.leftover.target.run}: {each.leftover.arn}: {each.detail}"
+        on.print(Text(line, style=_STYLES[each.verdict]), soft_wrap=True)
+
+
+def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
+    stack: Stack,
+    runs: Sequence[str],
+    removals: Sequence[Removal],
+    troubles: Sequence[str],
+    *,
+    applied: bool,
+    as_json: bool,
+) -> None:
+    """Print what came of a clean-up."""
+    if as_json:
+        ok = not troubles and all(each.verdict is not Verdict.FAILED for each in removals)
+        body = {"stack": stack.name, "region": stack.region, "runs": list(runs), "applied": applied, "ok": ok,
+                "leftovers": [each.described() for each in removals], "troubles": list(troubles)}  # fmt: skip
+        sys.stdout.write(json.dumps(body) + "\n")
+        return
+    out = console.results()
+    removed(removals, on=out)
+    for trouble in troubles:
+        out.print(Text(trouble, style="yellow"), soft_wrap=True)
+    out.print(f"{resources(len(removals))} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}.")
+    if removals and not applied:
+        line = stack.line("selftest", clean=tuple(runs), apply=True)
+        out.print(f"next:  {line}", style="dim", soft_wrap=True)
+
+
+def _write(plan: Plan, more: dict[str, Any]) -> None:
+    body = {"stack": plan.stack.name, "region": plan.site.region, "account": plan.site.account, "run": plan.run,
+            "cents_at_most": round(plan.cents_at_most, 1), **more}  # fmt: skip
+    sys.stdout.write(json.dumps(body) + "\n")
+
+
+def resources(number: int) -> str:
+    """Return a number of resources in words."""
+    return "1 resource" if number == 1 else f"{number:,} resources"
+
+
+def controls(number: int) -> str:
+    """Return a number of controls in words."""
+    return "1 control" if number == 1 else f"{number:,} controls"

@@ -1,0 +1,73 @@
+"""The stack's own parts, by their exact ARNs: Evenkeel never changes one, and announces a finding about one.
+
+The template makes its parts right. Names are derived and keys are handed in; no prefix and no tag makes a resource a
+part, since anybody can choose a name that begins like ours, and set a tag. Another stack's parts are like any resource.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from evenkeel import names
+from evenkeel.group_names import RULES
+from evenkeel.identity import by_cloudformation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evenkeel.model import Place, Request
+    from evenkeel.records import Record
+
+KEYS = ("EVENKEEL_DATA_KEY_ARN", "EVENKEEL_LOG_KEY_ARN", "EVENKEEL_DIGEST_KEY_ARN")
+"""The variables that hold the ARNs of the stack's keys, whose ids AWS chooses."""
+_PART = "a part of this Evenkeel stack"
+FOUND = f"{_PART}, which never changes its own parts: its template and parameters must be right"
+"""Why a finding about an own part is only announced."""
+WEAKENED = f"{_PART}, changed by a call that CloudFormation did not make; Evenkeel never changes its own parts"
+"""As :data:`FOUND`, where a call caused the finding that CloudFormation did not make."""
+
+
+def keys(variables: Mapping[str, str]) -> frozenset[str]:
+    """Return the ARNs of the stack's keys from a function's environment."""
+    return frozenset(filter(None, map(variables.get, KEYS)))
+
+
+@lru_cache(maxsize=4)
+def arns(stack: str, place: Place, key_arns: frozenset[str]) -> frozenset[str]:
+    """Return the ARNs of a stack's keys and of all its parts that have a derived name, of groups not deployed, too."""
+    functions = (*names.SYSTEM, *RULES)
+    rules = [names.rule(stack, group, suffix) for group, suffixes in RULES.items() for suffix in suffixes]
+    named = {
+        "lambda:{region}:{account}:function:{id}": [names.function(stack, each) for each in functions],
+        "logs:{region}:{account}:log-group:{id}": [names.log_group(stack, each) for each in functions],
+        "sqs:{region}:{account}:{id}": [names.dead_letters(stack), *(names.queue(stack, group) for group in RULES)],
+        "sns:{region}:{account}:{id}": [names.topic(stack)],
+        "dynamodb:{region}:{account}:table/{id}": [names.audit_table(stack), names.state_table(stack)],
+        "events:{region}:{account}:event-bus/{id}": [names.bus(stack)],
+        "events:{region}:{account}:rule/{id}": [*names.stack_rules(stack), *rules],
+    }
+    roles = [names.role(stack, place.region, each) for each in (*functions, names.MONITOR)]
+    roles += [names.undo_role(stack, place.region, group) for group in RULES]
+    return key_arns | {
+        *(place.arn(f"arn:{{partition}}:{rest}", name) for rest, found in named.items() for name in found),
+        *(names.role_arn(place, role) for role in roles),
+    }
+
+
+def weakened(request: Request) -> bool:
+    """Return whether a call that CloudFormation did not make caused a request.
+
+    A run, a sweep, a tag change and the findings of AWS Config and Security Hub name no caller; they are no such call.
+    """
+    return request.cause.origin == "cloudtrail" and not by_cloudformation(request.actor)
+
+
+def about_own_part(record: Record) -> bool:
+    """Return whether a record is about a finding on an own part."""
+    return str(record.get("detail", "")).startswith(_PART)
+
+
+def about_weakening(record: Record) -> bool:
+    """Return whether a record is about an own part that was not changed by CloudFormation."""
+    return str(record.get("detail", "")).startswith(WEAKENED)

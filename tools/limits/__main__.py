@@ -1,0 +1,32 @@
+"""Print how far the stack is from each limit of AWS: as it is, and with thirty groups."""
+
+from __future__ import annotations
+
+import sys
+
+from evenkeel.registry import groups
+from tools.generate import ROOT, built
+from tools.limits.measure import Measure, measured, worst
+from tools.limits.thirty_groups import thirty_groups
+
+
+def main() -> int:
+    """Print the table; return 1 where a limit is exceeded."""
+    real = groups()
+    today, later = (worst(measured(*built(ROOT, catalogue))) for catalogue in (real, thirty_groups(real)))
+    print("| what | limit | may use | today | 30 groups, 110 controls | the largest is | source |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for now, then in zip(today, later, strict=True):
+        limit = then.limit
+        name = f"root: {limit.name}" if then.where == "root" else limit.name
+        cells = [name, f"{limit.most:,}", f"{limit.share:.0%}", _cell(now), _cell(then), then.where, limit.source]
+        print(f"| {' | '.join(cells)} |")
+    return int(any(each.exceeded for each in (*today, *later)))
+
+
+def _cell(measure: Measure) -> str:
+    return f"{measure.value:,} ({measure.value / measure.limit.most:.0%}{', too much' if measure.exceeded else ''})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
