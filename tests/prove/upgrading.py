@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from evenkeel.caller import sign
+from evenkeel.group_names import RULES
 from evenkeel.state import unwire, wire
 from evenkeel_cli import local
 from sandbox.client import REPOSITORY, Sandbox
@@ -192,6 +193,16 @@ class Updated:
         lines = self.place.sandbox.logs(f"evenkeel-{function}")
         parsed = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in parsed if line.get("message") == message]
+
+    def switched_off(self) -> list[str]:
+        """Return what the clerk missed, and this release has.
+
+        What it has no more is another matter: in a nested stack CloudFormation deletes it only once all its siblings
+        are updated (AWS Knowledge Center, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), the sandbox at once.
+        """
+        rules = {f"rule evenkeel-{group}-{suffix}" for group, suffixes in RULES.items() for suffix in suffixes}
+        missed = [line["what"] for line in self.logged("clerk", "switched off")]
+        return [what for what in missed if what in rules or not what.startswith("rule ")]
 
     @contextmanager
     def clerk_at_work(self) -> Iterator[None]:
