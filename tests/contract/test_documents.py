@@ -6,7 +6,9 @@ The samples in ``tests/samples/`` are the documents of one small story, stored w
 from __future__ import annotations
 
 import json
+import tomllib
 from datetime import UTC, datetime, timedelta
+from pydoc import locate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +32,7 @@ from tests.tables import AUDIT, STATE
 from tests.unit.deciding import BOB, CAROL
 from tests.unit.test_alert import HOME
 from tests.world import ACCOUNT, PLACE, REGION, client, request
+from tools.rendering import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,6 +253,18 @@ def _paths(part: Any, path: str = "") -> set[str]:
     for name, each in part.items() if isinstance(part, dict) else []:
         found |= _paths(each, f"{path}/{name}")
     return found
+
+
+def test_each_decoder_is_where_the_table_says() -> None:
+    """If this fails, whoever raises a version looks for the decoder in vain."""
+    for document in VERSIONS.values():
+        assert not document.decoder or locate(document.decoder), document.decoder
+
+
+def test_version_of_the_package_has_samples() -> None:
+    """If this fails, a release is made without its documents: no later one is tried on them."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"v{version.rpartition('.')[0]}" in releases()
 
 
 def test_readers_take_two_versions_back_and_none_to_come() -> None:
