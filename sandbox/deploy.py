@@ -124,8 +124,8 @@ def describe(sandbox: Sandbox, stack: str, session: boto3.Session | None = None)
     found = client.describe_stacks(StackName=stack)["Stacks"][0]
     resources = _resources(client, stack)
     for name, identifier in list(resources.items()):
-        if name.endswith(NESTED):
-            start = name.removesuffix(NESTED)
+        if ":cloudformation:" in identifier:
+            start = name.removesuffix(NESTED) if name.endswith(NESTED) else ""
             nested = _resources(client, identifier.split("/")[1])
             resources |= {start + inner.removeprefix(start): each for inner, each in nested.items()}
     body = client.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]

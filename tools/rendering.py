@@ -51,8 +51,9 @@ class _NoManagedPolicies:
 
 def templates() -> list[str]:
     """Return the paths of the root template and of all nested ones, below the repository."""
-    groups = sorted((ROOT / "functions" / "controls").glob("*/template.yaml"))
-    return [TEMPLATE, "stack-name.yaml", *(path.relative_to(ROOT).as_posix() for path in groups)]
+    functions = ROOT / "functions"
+    nested = [*sorted(functions.glob("system/*.yaml")), *sorted(functions.glob("controls/*/template.yaml"))]
+    return [TEMPLATE, *(path.relative_to(ROOT).as_posix() for path in nested)]
 
 
 def source(path: str = TEMPLATE) -> Document:
@@ -80,8 +81,8 @@ def expanded(place: Place = PLACES[0], path: str = TEMPLATE) -> Document:
 class Stack:
     """A stack as CloudFormation would create it: resources whose condition holds, functions resolved to text.
 
-    A reference to a resource becomes ``<Name>``, an attribute ``<Name.Attribute>``. The resources of a nested stack
-    ``KmsGroup`` are there, too: its ``Queue`` as ``KmsQueue``.
+    A reference to a resource becomes ``<Name>``, an attribute ``<Name.Attribute>``. The resources of nested stacks are
+    there, too; of a group's, ``KmsGroup``, its ``Queue`` as ``KmsQueue``.
     """
 
     place: Place = PLACES[0]
@@ -119,7 +120,8 @@ class Stack:
         }
         for name, body in list(self.of_type(NESTED).items()):
             values = {key: str(value) for key, value in body["Parameters"].items()}
-            nested = Stack(self.place, f"{self.name}-{name}", values, body["TemplateURL"], name.removesuffix("Group"))
+            start = name.removesuffix("Group") if name.endswith("Group") else ""
+            nested = Stack(self.place, f"{self.name}-{name}", values, body["TemplateURL"], start)
             self.resources |= {name: _tagged(each, body["Tags"]) for name, each in nested.resources.items()}
         if not self.prefix:
             self.resources = _with_references(self.resources, self._arns())

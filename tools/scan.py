@@ -63,7 +63,7 @@ def write() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     (WORK / "policies").mkdir(parents=True)
     for path in templates():
-        (WORK / f"{Path(path).parent.name or 'root'}.json").write_text(json.dumps(expanded(path=path), indent=1))
+        (WORK / f"{path.replace('/', '-')}.json").write_text(json.dumps(expanded(path=path), indent=1))
     stack = Stack(parameters={"EnableUndo": "true"})
     statements: dict[str, list[Any]] = defaultdict(list)
     holders = {name: role["Policies"] for name, role in stack.of_type("AWS::IAM::Role").items()}

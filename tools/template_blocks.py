@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 from tools import choice, home_regions
@@ -20,6 +21,11 @@ _BLOCK = re.compile(
     r"(?P<close> *# <<< generated: (?P=name)\n)",
     re.MULTILINE | re.DOTALL,
 )
+
+_HANDED = re.compile(
+    r"^(?P<indent> +)(?P<key>Parameters|Tags):\n(?P<members>((?P=indent)  \w+: !(Ref|GetAtt) [^\n]+\n)+)", re.MULTILINE
+)
+_WIDTH = 120
 
 
 class MarkerError(ValueError):
@@ -60,6 +66,20 @@ def filled(template: str, content: Mapping[str, object]) -> str:
 
     def replace(match: re.Match[str]) -> str:
         body = to_yaml(content[match["name"]], len(match["indent"])) if content[match["name"]] else ""
-        return match["open"] + (spaced(body) if match["name"] == "groups" else body) + match["close"]
+        return match["open"] + (_compact(spaced(body)) if match["name"] == "groups" else body) + match["close"]
 
     return _BLOCK.sub(replace, template)
+
+
+def _compact(text: str) -> str:
+    """Return nested stacks with what they are handed filled into lines, so that the root stays short."""
+
+    def fill(match: re.Match[str]) -> str:
+        members = ", ".join(line.strip() for line in match["members"].splitlines())
+        indent = match["indent"]
+        start = f"{indent}{match['key']}: {{"
+        whole = re.sub(r"(?<!,) ", "\xa0", f"{members}}}")  # lines break after commas only
+        lines = textwrap.fill(whole, _WIDTH, initial_indent=start, subsequent_indent=f"{indent}  ")
+        return lines.replace("\xa0", " ") + "\n"
+
+    return _HANDED.sub(fill, text)

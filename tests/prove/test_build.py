@@ -20,8 +20,7 @@ RUNTIME_HAS = {"boto3", "botocore", "jmespath", "s3transfer", "dateutil", "six.p
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the artifacts of a real build of a copy of the sources."""
     folder = tmp_path_factory.mktemp("build")
-    for name in ("template.yaml", "stack-name.yaml"):
-        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "template.yaml", folder)
     for name in ("functions", "layers"):
         shutil.copytree(ROOT / name, folder / name)
     tools = Path(sys.executable).parent

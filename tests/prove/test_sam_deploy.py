@@ -35,7 +35,7 @@ def place() -> Iterator[Sandbox]:
 def sam(place: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sam:
     """Return SAM's command in a copy of the sources, as the account's root."""
     folder = tmp_path_factory.mktemp("sam")
-    for name in ("template.yaml", "stack-name.yaml", "samconfig.toml"):
+    for name in ("template.yaml", "samconfig.toml"):
         shutil.copy(REPOSITORY / name, folder)
     for name in ("functions", "layers"):
         shutil.copytree(REPOSITORY / name, folder / name)

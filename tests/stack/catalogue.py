@@ -32,7 +32,9 @@ def repository(folder: Path, groups: Mapping[str, Sequence[Control]], monkeypatc
         path = folder / choice.path(controls)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(group_template.text(group_template.template(group, controls)), encoding="utf-8")
-    shutil.copy(rendering.ROOT / "stack-name.yaml", folder)
+    (folder / "functions" / "system").mkdir(parents=True, exist_ok=True)
+    for path in (rendering.ROOT / "functions" / "system").glob("*.yaml"):
+        shutil.copy(path, folder / "functions" / "system")
     root = folder / generate.TEMPLATE
     root.write_text(generate.root_template(rendering.ROOT, groups), encoding="utf-8")
     monkeypatch.setattr(rendering, "ROOT", folder)

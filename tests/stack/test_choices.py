@@ -138,7 +138,7 @@ def test_outputs_tell_what_other_tools_need(stack: Stack, group_names: list[str]
 
 def test_a_stacks_name_that_roles_cannot_bear_is_refused_before_the_keys() -> None:
     """Fails when a name that is too long is found out only halfway, or another length is refused than names need."""
-    (parameter,) = source("stack-name.yaml")["Parameters"].values()
+    (parameter,) = source("functions/system/stack-name.yaml")["Parameters"].values()
     assert parameter["MaxLength"] == STACK_CHARACTERS
     assert f"at most {STACK_CHARACTERS} characters" in parameter["ConstraintDescription"]
     for name, body in source()["Resources"].items():

@@ -23,8 +23,7 @@ EVERY_CONTROL = {"UndoFunction", "SettingsValidatorFunction"}
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of all that is packaged."""
     folder = tmp_path_factory.mktemp("sources")
-    for name in ("template.yaml", "stack-name.yaml"):
-        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "template.yaml", folder)
     for name in ("functions", "layers"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
