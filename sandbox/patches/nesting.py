@@ -1,7 +1,7 @@
 """What the engine's nested stacks lack.
 
-A child's template goes through the SAM transform, what an update leaves alone keeps its attributes, and GetTemplate shows
-a child's URL in the form that it has on AWS: ``sam delete`` takes no other.
+A child's template goes through the SAM transform, and what an update leaves alone keeps its attributes. GetTemplate
+shows a child's URL in the form that it has on AWS: ``sam delete`` takes no other.
 
 Two departures remain: a child's own deletion policies are not read when its parent is deleted, and a child's resource
 that cannot be deleted is logged and does not stop the parent.
