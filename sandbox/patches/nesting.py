@@ -1,6 +1,7 @@
 """What the engine's nested stacks lack.
 
-A child's template goes through the SAM transform, and what an update leaves alone keeps its attributes.
+A child's template goes through the SAM transform, and what an update leaves alone keeps its attributes. GetTemplate
+shows a child's URL in the form that it has on AWS: ``sam delete`` takes no other.
 
 Two departures remain: a child's own deletion policies are not read when its parent is deleted, and a child's resource
 that cannot be deleted is logged and does not stop the parent.
@@ -8,14 +9,16 @@ that cannot be deleted is logged and does not stop the parent.
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches.hooks import module, wrap
+from sandbox.patches.hooks import Answer, module, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_OWN_URL = re.compile(rb"http://127\.0\.0\.1:\d+/")
 _nested: ContextVar[bool] = ContextVar("nested", default=False)
 
 
@@ -24,6 +27,17 @@ def apply() -> None:
     wrap(module("services.cloudformation.provisioners"), "_cfn_nested_stack_deploy", _deploy)
     wrap(module("services.cloudformation.provisioners"), "_update_resource", _update)
     wrap(module("services.cloudformation.engine"), "_parse_template", _parse)
+    handlers = module("services.cloudformation.handlers")._ACTION_HANDLERS
+    handlers["GetTemplate"] = _get_template(handlers["GetTemplate"])
+
+
+def _get_template(original: Callable[..., Answer]) -> Callable[..., Answer]:
+    def get_template(*arguments: Any) -> Answer:
+        status, headers, body = original(*arguments)
+        region = module("core.responses").get_region()
+        return status, headers, _OWN_URL.sub(f"https://s3.{region}.amazonaws.com/".encode(), body)
+
+    return get_template
 
 
 def _deploy(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

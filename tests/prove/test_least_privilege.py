@@ -201,7 +201,7 @@ def test_undo_without_any_one_action_names_it(place: Place, control: Control, ki
     arn = place.weak(control, kind)
     record = place.repaired(control, arn)
     for action in sorted(_needed(place.record(arn, record), control, kind) - NOT_IN_THE_ENGINE):
-        with place.without("UndoRole", action):
+        with place.without(f"{stem(control.group)}UndoRole", action):
             answer = place.undo(arn, record)
         told = answer.get("error") or place.record(arn, answer["record_id"])["detail"]
         assert action in told, answer
