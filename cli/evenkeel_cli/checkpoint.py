@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from evenkeel.versions import Document
 from evenkeel_cli.chains import Finding
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.verifier import Progress
@@ -18,7 +19,9 @@ from evenkeel_cli.verifier import Progress
 GOOD_FOR = timedelta(days=1)
 """How long it can be gone on with: what was read before may have been altered since."""
 KEEP_EVERY = timedelta(seconds=30)
-_SCHEMA_VERSION = 1
+CHECKPOINT = Document(
+    "checkpoint", 1, "a file of whoever runs the command", "evenkeel_cli.checkpoint.Checkpoint.load", "begin anew"
+)
 
 
 class Checkpoint:
@@ -49,7 +52,7 @@ class Checkpoint:
             raise _nothing("no verification of this stack was interrupted") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _nothing(f"{self.path} cannot be read ({error})") from error
-        if (table, version) != (self._table, _SCHEMA_VERSION):
+        if table != self._table or not CHECKPOINT.reads(version):
             raise _nothing(f"{self.path} is of another table or version")
         if self._now - self._begun_at > GOOD_FOR:
             raise _nothing(f"the interrupted verification began {self._begun_at:%Y-%m-%d %H:%M} UTC, over a day ago")
@@ -62,7 +65,7 @@ class Checkpoint:
             CommandError: the file cannot be written.
         """
         body = {
-            "schema_version": _SCHEMA_VERSION,
+            "schema_version": CHECKPOINT.version,
             "table": self._table,
             "begun_at": self._begun_at.isoformat(),
             **asdict(progress),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Env
 from evenkeel.layered import CHANGING
-from evenkeel.model import SCHEMA_VERSION, Mode
+from evenkeel.model import Mode
 from evenkeel.registry import all_controls
 from evenkeel.settings import DEFAULT_SETTLE_SECONDS
+from evenkeel.versions import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ def schema(controls: Iterable[Control] | None = None) -> dict[str, Any]:
         "title": "Evenkeel settings",
         **_object(
             {
-                "schema_version": {"const": SCHEMA_VERSION},
+                "schema_version": {"const": SETTINGS.version},
                 "settle_seconds": {
                     "type": "integer", "minimum": 0, "maximum": 900, "default": DEFAULT_SETTLE_SECONDS,
                     "description": "How long a resource made by infrastructure as code is left alone first.",

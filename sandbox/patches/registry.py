@@ -10,6 +10,7 @@ from sandbox.patches import (
     authorization,
     change_sets,
     cloudformation,
+    conditions,
     dynamodb,
     ec2,
     kms,
@@ -55,6 +56,7 @@ def apply(options: Options) -> None:
     s3.apply()
     tagging.apply()
     cloudformation.apply()
+    conditions.apply()
     nesting.apply()
     change_sets.apply()
     workers.apply()

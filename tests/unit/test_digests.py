@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from evenkeel import digests
 from evenkeel.digests import Begun, Head, Part
-from evenkeel.model import SCHEMA_VERSION
 from evenkeel.records import new_id
 from evenkeel.state import unwire, wire
+from evenkeel.versions import DIGEST
 
 NOW = datetime(2026, 11, 20, 0, 3, tzinfo=UTC)
 RETENTION = timedelta(days=400)
@@ -70,7 +70,7 @@ def test_any_change_of_a_part_shows(found: list[Head], data: st.DataObject) -> N
         {"resource": digests.RESOURCE, "record_id": "2026-11-20#0000"},
         {**item(), "mac": "no MAC"},
         {**item(), "mac": b"bytes"},
-        {**item(), "schema_version": SCHEMA_VERSION + 1},
+        {**item(), "schema_version": DIGEST.version + 1},
         {**item(), "heads": "text"},
         {**item(), "heads": [{"control": "x"}]},
         {**item(), "more": b"bytes"},

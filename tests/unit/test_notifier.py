@@ -230,6 +230,18 @@ def test_record_that_evenkeel_did_not_write_is_told_as_planted(
     assert metrics(capsys.readouterr().out) == {"Tampering": 1}
 
 
+def test_record_of_a_later_release_waits_and_a_planted_one_does_not(world: World, inbox: str) -> None:
+    """If this fails, an update is announced as tampering, or whoever plants a record stops all alerts."""
+    later = seal({**OUTCOME, "schema_version": 2, "shape": "another"}, "")
+    again = {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert handler({"Records": [written(later)]}, Context()) == again
+    assert world.messages(inbox) == []
+    heads({**later, "hash": "f" * 64})
+    assert handler({"Records": [_changed("INSERT", later)]}, Context()) == FINE
+    [message] = world.messages(inbox)
+    assert message["MessageAttributes"]["kind"]["StringValue"] == "Tampering"
+
+
 def test_image_that_is_no_plain_data_is_told_as_planted(world: World, inbox: str) -> None:
     """If this fails, a planted record of bytes or sets blocks the stream, and no alert comes any more."""
     event = _changed("INSERT", OUTCOME)

@@ -56,6 +56,18 @@ def test_digest_of_the_clerk_is_silent(world: World, digest_key: str, capsys: py
 
 
 @pytest.mark.usefixtures("alerts")
+def test_digest_of_a_later_release_waits(world: World, digest_key: str) -> None:
+    """If this fails, the first digest after an update is a critical alert where the notifier is replaced last."""
+    item = {**part(digest_key), "schema_version": 2, "heads": "of another form"}
+    item["hash"] = digests.content_hash(item)
+    item["mac"] = client("kms").generate_mac(**digests.to_sign(item["hash"], digest_key))["Mac"].hex()
+    images = {"Keys": wire({name: item[name] for name in ("resource", "record_id")}), "SequenceNumber": "1"}
+    event = {"Records": [{"eventName": "INSERT", "dynamodb": {**images, "NewImage": wire(item)}}]}
+    assert handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert world.wire.params("Publish") == []
+
+
+@pytest.mark.usefixtures("alerts")
 def test_digest_that_is_removed_is_tampering(world: World, digest_key: str, capsys: pytest.CaptureFixture[str]) -> None:
     """If this fails, somebody can take the newest digest away before its chains are rewritten."""
     assert told(world, capsys, "REMOVE", part(digest_key)) == (1, 1)

@@ -14,6 +14,7 @@ from evenkeel import names
 from evenkeel.audit import Ledger
 from evenkeel.records import digest, record_hash
 from evenkeel.state import unwire
+from evenkeel.versions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,18 @@ def read(image: dict[str, Any]) -> Record | None:
     except (TypeError, ValueError, AttributeError):
         return None
     return found
+
+
+def is_of_a_later_release(aws: Aws, record: Record) -> bool:
+    """Return whether a record stands in its chain and is of a version that this release does not read.
+
+    Raises:
+        ClientError, BotoCoreError, UnreadableVersionError: the tables did not answer, or not in a form that is known.
+    """
+    texts = all(isinstance(record.get(name), str) for name in ("resource", "record_id", "control", "hash"))
+    if not texts or not RECORD.is_newer(record.get("schema_version")) or record["hash"] != record_hash(record):
+        return False
+    return stands(aws, record)
 
 
 def stands(aws: Aws, record: Record) -> bool:

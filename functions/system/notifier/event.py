@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evenkeel.model import Outcome
+from evenkeel.versions import EVENT
 
 if TYPE_CHECKING:
     from evenkeel.records import Record
@@ -36,7 +37,7 @@ class Field(NamedTuple):
 
 
 FIELDS = {
-    "schema_version": Field(int, "version of this schema: 1"),
+    "schema_version": Field(int, f"version of this schema: {EVENT.version}"),
     "record_id": Field(str, "the audit record's id; an event that comes twice has the same one"),
     "plan_id": Field(str, "the record that was written before the first call; empty where nothing was called"),
     "control": Field(str, "the control's id, e.g. `kms-key-rotation`"),
@@ -80,7 +81,8 @@ def attributes(record: Record, kind: str) -> dict[str, str]:
 
 def detail(record: Record) -> str:
     """Return the event's detail as JSON; of what the bus would refuse, ``left_out`` names the fields not there."""
-    kept = {name: record[name] for name in FIELDS if name in record and name != "left_out"}
+    known = {name: record[name] for name in FIELDS if name in record and name != "left_out"}
+    kept: dict[str, Any] = {**known, "schema_version": EVENT.version}
     by_size = sorted(kept, key=lambda name: len(_json(kept[name]).encode()))
     while len(_json(kept).encode()) > _EVENT_BYTES:
         largest = by_size.pop()

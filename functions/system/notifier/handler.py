@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel import batch
 from evenkeel.aws import Aws, connect
-from evenkeel.errors import AwsError, code
+from evenkeel.errors import AwsError, UnreadableVersionError, code
 from evenkeel.model import Actor, Cause, Outcome, Step
 from evenkeel.records import record_hash
 from evenkeel.tags import read_tags
@@ -69,6 +69,9 @@ def announce(raw: batch.Record) -> None:
     """Announce one change of the audit table, as the stream tells it."""
     keys = raw["dynamodb"]["Keys"]
     new = chain.read(raw["dynamodb"].get("NewImage", {}))
+    if raw["eventName"] == "INSERT" and new is not None and _is_newer(new):
+        told = f"record {new['record_id']} is of schema version {new['schema_version']}, which a later release reads"
+        raise UnreadableVersionError(f"{told}; its alert waits until the notifier is updated")
     if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.stands(_aws(), new):
         if new["step"] == Step.OUTCOME:
             _outcome(raw, new)
@@ -87,6 +90,12 @@ def _tampering(raw: batch.Record, new: Record) -> None:
     keys = {name: str(next(iter(value.values()))) for name, value in images["Keys"].items()}
     old = {**(chain.read(images.get("OldImage", {})) or {}), **keys}
     _send(alert.tampering(raw["eventName"], old, new, _home()), old)
+
+
+def _is_newer(record: Record) -> bool:
+    """Return whether a later release wrote it: in an update the notifier may be the last to be replaced."""
+    aws = _aws()
+    return chain.is_of_a_later_release(aws, record) or digest_mac.is_ours_of_a_later_release(aws, record)
 
 
 def _is_record(record: Record) -> bool:

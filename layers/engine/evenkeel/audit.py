@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError
 
 from evenkeel import due, marks, records
 from evenkeel.counters import Counters
-from evenkeel.errors import LeaseHeldError, StaleStateError, code
+from evenkeel.errors import LeaseHeldError, StaleStateError, UnreadableVersionError, code
 from evenkeel.model import Outcome
 from evenkeel.state import StateItem, unwire, wire
+from evenkeel.versions import RECORD, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,10 +64,18 @@ class Ledger:
         return StateItem.of(answer.get("Item", {}))
 
     def record(self, arn: str, record_id: str) -> Record | None:
-        """Read one audit record."""
+        """Read one audit record.
+
+        Raises:
+            UnreadableVersionError: a later release wrote it.
+        """
         key = {"resource": {"S": arn}, "record_id": {"S": record_id}}
         answer = self._aws("dynamodb", "get_item", TableName=self._audit, Key=key, ConsistentRead=True)
-        return unwire(answer["Item"]) if "Item" in answer else None
+        record = unwire(answer["Item"]) if "Item" in answer else None
+        if record and not RECORD.reads(record.get("schema_version")):
+            told = f"{arn}: record {record_id} is of schema version {record.get('schema_version')}; update the stack"
+            raise UnreadableVersionError(told)
+        return record
 
     def chain(self, control: str, arn: str) -> list[Record]:
         """Return the records of a control and resource from the first to the head, as their hashes chain them.
@@ -223,7 +232,12 @@ class Ledger:
 
     def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
         """Put a record and move the state item's head to it, in one transaction."""
-        head = {"head": sealed["hash"], "head_expires_at": sealed["expires_at"], "head_record": sealed["record_id"]}
+        head = {
+            "schema_version": STATE.version,
+            "head": sealed["hash"],
+            "head_expires_at": sealed["expires_at"],
+            "head_record": sealed["record_id"],
+        }
         update = self._update(sealed["control"], sealed["resource"], {**put, **head}, remove, item.head)
         transaction = [
             {

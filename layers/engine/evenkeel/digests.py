@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import records
-from evenkeel.model import SCHEMA_VERSION
+from evenkeel.versions import DIGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ WRONG_MAC = "KMSInvalidMacException"
 """KMS's error code where a MAC is not the key's (API reference, VerifyMac)."""
 _ALGORITHM = "HMAC_SHA_256"
 _ID = re.compile(r"(\d{4}-\d\d-\d\d)#(\d{4,})")
-_MAC = re.compile(r"[0-9a-f]{64}")
+MAC = re.compile(r"[0-9a-f]{64}")
 _TEXTS, _NUMBERS = ("record_id", "hash", "previous", "after", "mac"), ("begun_at", "before", "expires_at")
 
 
@@ -88,16 +88,15 @@ class Part:
     @classmethod
     def read(cls, record: Record) -> Part | None:
         """Return an item of the audit table as a part, or None where it is none or was changed."""
-        version = record.get("schema_version")
         fits = all(isinstance(record.get(name), str) for name in _TEXTS)
         fits = fits and all(isinstance(record.get(name), int) for name in _NUMBERS)
-        if not fits or not isinstance(version, int) or not 0 < version <= SCHEMA_VERSION:
+        if not fits or not DIGEST.reads(record.get("schema_version")):
             return None
         if record.get("resource") != RESOURCE or not _ID.fullmatch(record["record_id"]):
             return None
         try:
             heads = tuple(Head(**each) for each in record["heads"])
-            intact = record["hash"] == content_hash(record) and _MAC.fullmatch(record["mac"])
+            intact = record["hash"] == content_hash(record) and MAC.fullmatch(record["mac"])
             expiry = int(record.get("previous_expires_at", 0))
         except (KeyError, TypeError, ValueError):  # of any shape: it was planted
             return None
@@ -188,7 +187,7 @@ def sealed(  # noqa: PLR0913 - a part is the meeting of all these
     It lives at least as long as each record that it anchors.
     """
     record = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": DIGEST.version,
         "resource": RESOURCE,
         "record_id": f"{begun.day}#{number:04d}",
         "at": records.timestamp(now),

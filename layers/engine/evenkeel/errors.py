@@ -59,6 +59,10 @@ class RunRefusedError(EvenkeelError):
     """A run is not open, or does not cover what is asked for; nothing was changed."""
 
 
+class UnreadableVersionError(EvenkeelError):
+    """A document is of a version that this release does not read; see :mod:`evenkeel.versions`."""
+
+
 class LeaseHeldError(EvenkeelError):
     """Another worker is busy with the same control and resource; come back later."""
 

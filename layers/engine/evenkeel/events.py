@@ -11,8 +11,9 @@ from evenkeel import security_hub
 from evenkeel.control import fits
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.identity import actor, is_own_role
-from evenkeel.model import SCHEMA_VERSION, Actor, Cause, Place, Request, Resource
+from evenkeel.model import Actor, Cause, Place, Request, Resource
 from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange, find
+from evenkeel.versions import REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -231,7 +232,7 @@ def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
 def encode(*requests: Request) -> dict[str, Any]:
     """Return requests as the JSON document that goes back to the queue: ``request``, or ``requests`` where several."""
     documents = [asdict(request) for request in requests]
-    return {"schema_version": SCHEMA_VERSION} | (
+    return {"schema_version": REQUEST.version} | (
         {"request": documents[0]} if len(documents) == 1 else {"requests": documents}
     )
 
@@ -242,9 +243,9 @@ def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -
     Raises:
         MalformedPayloadError: it is of an unknown version, shape, control or place.
     """
-    if payload.get("schema_version") != SCHEMA_VERSION:
+    if not REQUEST.reads(payload.get("schema_version")):
         raise MalformedPayloadError(
-            f"a request of schema version {payload.get('schema_version')!r}, not {SCHEMA_VERSION}"
+            f"a request of schema version {payload.get('schema_version')!r}, not {REQUEST.version}"
         )
     try:
         raw = dict(payload["request"])

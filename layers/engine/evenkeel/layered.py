@@ -48,7 +48,7 @@ def layered(
     parameters: dict[str, Any] = {}
     for given, where in layers:
         parameters |= _given_parameters(control, given, where, mistakes)
-    filled = _filled(control, parameters, variables)
+    filled = with_defaults(control, parameters, variables)
     # The control compares its parameters with each other: it can only judge them where each is of its kind.
     problem = control.check_parameters(filled) if len(mistakes.told) == told else ""
     if problem:
@@ -81,8 +81,8 @@ def _given_parameters(control: Control, given: Mapping[str, Any], where: str, mi
     return taken
 
 
-def _filled(control: Control, given: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
-    """Fill in the control's defaults."""
+def with_defaults(control: Control, given: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return a value for each of a control's parameters: as given, or its default."""
     filled: dict[str, Any] = {}
     for name, default in control.parameters.items():
         value = given.get(name, default)

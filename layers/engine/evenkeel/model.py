@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-SCHEMA_VERSION = 1
-"""Version of every document Evenkeel writes: records, returned requests, settings."""
-
 RUN_EVENT = "Run"
 """The event name of a cause that is a person's run over existing resources."""
 

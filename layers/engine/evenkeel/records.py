@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evenkeel.errors import BrokenChainError
-from evenkeel.model import SCHEMA_VERSION, Outcome, Step
+from evenkeel.model import Outcome, Step
+from evenkeel.versions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -180,7 +181,7 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
 ) -> Record:
     """Return what every record about a finding holds; :func:`planned` and :func:`ended` complete it."""
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": RECORD.version,
         "resource": request.resource.arn,
         "control": control.id,
         "title": control.title,

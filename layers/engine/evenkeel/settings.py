@@ -17,7 +17,7 @@ from evenkeel import arns, rules
 from evenkeel.errors import SettingsError
 from evenkeel.layered import CHANGING, layered
 from evenkeel.mistakes import Mistakes, gathered, kind
-from evenkeel.model import SCHEMA_VERSION
+from evenkeel.versions import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evenkeel.layered import ControlSettings, Layer
     from evenkeel.rules import Exemption, Freeze, Override, Subject
 
-EMPTY_DOCUMENT = json.dumps({"schema_version": SCHEMA_VERSION})
+EMPTY_DOCUMENT = json.dumps({"schema_version": SETTINGS.version})
 """What holds until a first document is loaded: each control's own mode, or what ``StartMode`` says."""
 DEFAULT_SETTLE_SECONDS = 60
 _MAX_SETTLE_SECONDS = 900  # SQS delays a message at most 15 minutes
@@ -246,9 +246,9 @@ def _tell_version(raw: dict[str, Any], mistakes: Mistakes) -> None:
     """
     version = raw.get("schema_version")
     if version is None:
-        mistakes.tell("settings.schema_version", f"None; write {SCHEMA_VERSION}")
-    elif type(version) is not int or version != SCHEMA_VERSION:
-        raise SettingsError(f"settings.schema_version: {version!r}; write {SCHEMA_VERSION}")
+        mistakes.tell("settings.schema_version", f"None; write {SETTINGS.version}")
+    elif not SETTINGS.reads(version):
+        raise SettingsError(f"settings.schema_version: {version!r}; write {SETTINGS.version}")
 
 
 def _overrides(control: str, given: dict[str, Any], mistakes: Mistakes) -> tuple[Override, ...]:

@@ -9,7 +9,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from evenkeel import records
+from evenkeel.errors import UnreadableVersionError
 from evenkeel.policy import TUG_REPAIRS, TUG_WINDOW
+from evenkeel.versions import STATE
 
 _to_wire = TypeSerializer().serialize
 _from_wire = TypeDeserializer().deserialize
@@ -74,8 +76,17 @@ class StateItem:
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> StateItem:
-        """Read an item of the state table (wire form)."""
+        """Read an item of the state table (wire form); one that never had a record has no version.
+
+        Raises:
+            UnreadableVersionError: a later release wrote it.
+        """
         plain = unwire(item)
+        version = plain.get("schema_version", STATE.version)
+        if not STATE.reads(version):
+            raise UnreadableVersionError(
+                f"state item {plain.get('pk')} is of schema version {version}; update the stack"
+            )
         known = {name: plain[name] for name in cls.__slots__ if name in plain}
         known |= {name: tuple(known[name]) for name in ("rounds", "hold_findings") if name in known}
         return cls(**known)

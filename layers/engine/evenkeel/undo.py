@@ -7,6 +7,7 @@ that the event path does not repair it again.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,8 +20,8 @@ from evenkeel import records
 from evenkeel.control import Context
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
 from evenkeel.holds import HoldKind, Placed
+from evenkeel.layered import with_defaults
 from evenkeel.model import (
-    SCHEMA_VERSION,
     Actor,
     Call,
     Cause,
@@ -33,6 +34,7 @@ from evenkeel.model import (
     Step,
 )
 from evenkeel.repair import VERIFY_PAUSES
+from evenkeel.versions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,7 +209,7 @@ class Undoer:
         record = next((record for record in chain if record["record_id"] == record_id), None)
         if record is None:
             raise UndoRefusedError(f"{arn}: {control.id} has no record {record_id}; list the records of the resource")
-        if record["schema_version"] > SCHEMA_VERSION:
+        if not RECORD.reads(record["schema_version"]):
             raise UndoRefusedError(f"{arn}: record {record_id} is of a newer schema version; update the stack first")
         if record.get("undoes"):
             raise UndoRefusedError(f"{arn}: record {record_id} is an undo itself; to repair again, release the hold")
@@ -271,11 +273,13 @@ class Undoer:
 
 
 def _context(control: Control, record: Record, now: datetime) -> Context:
-    """Return the context a record was decided in, with ``now`` as given."""
-    parameters: dict[str, Any] = dict(record["parameters"])
-    known = set(parameters) == set(control.parameters)
-    problem = control.check_parameters(parameters) if known else "they are another version's"
-    if problem:
+    """Return the context a record was decided in, with ``now`` as given.
+
+    A parameter that the control has got since has its default. What that changes does not pass unseen: the calls must
+    still be the recorded ones.
+    """
+    parameters: dict[str, Any] = with_defaults(control, record["parameters"], os.environ)
+    if problem := control.check_parameters(parameters):
         raise UndoRefusedError(
             f"{record['resource']}: record {record['record_id']} has impossible parameters: {problem}"
         )

@@ -1,0 +1,79 @@
+"""The documents that outlive a deployment, each with the version of its form.
+
+An update finds all of them there, written by the version before, and a rollback finds those of the version after. So
+each decoder reads its document's newest version and the two before it, and refuses any other: what is refused waits,
+or becomes a dead letter with the reason, and nothing is changed.
+
+A new field that older code may ignore needs no new version. One that it must not ignore does, and so does a field that
+goes or changes its meaning. ``tests/samples/`` has what each release wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+READ_BACK = 2
+"""How many versions before the newest a decoder reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A kind of document."""
+
+    name: str
+    version: int
+    """The one that is written; its field ``schema_version``."""
+    kept: str
+    """Where it is kept, or where it goes."""
+    decoder: str
+    """What reads it: a function or class of ours, or nothing where others read it."""
+    refused: str
+    """What becomes of a version that the decoder does not read."""
+
+    def reads(self, version: Any) -> bool:
+        """Return whether the decoder reads a version."""
+        return type(version) is int and max(1, self.version - READ_BACK) <= version <= self.version
+
+    def is_newer(self, version: Any) -> bool:
+        """Return whether a version is one that a later release writes."""
+        return type(version) is int and version > self.version
+
+
+RECORD = Document(
+    "record",
+    1,
+    "audit table; the terms of a run are the first record of its chain",
+    "evenkeel.audit.Ledger.record",
+    "whoever needs it is refused and comes again; its alert waits for the notifier's update",
+)
+DIGEST = Document(
+    "digest",
+    1,
+    "audit table",
+    "evenkeel.digests.Part.read",
+    "it anchors nothing; the notifier waits for its own update",
+)
+STATE = Document(
+    "state",
+    1,
+    "state table; one item for each control and resource (counters and marks have no form to change)",
+    "evenkeel.state.StateItem.of",
+    "the message is delivered again, then becomes a dead letter",
+)
+REQUEST = Document(
+    "request",
+    1,
+    "queues, dead letters, and the state item of what is held",
+    "evenkeel.events.parse",
+    "dead letter",
+)
+SETTINGS = Document(
+    "settings",
+    1,
+    "AppConfig",
+    "evenkeel.settings.parse",
+    "the validator refuses the push; functions change nothing, and messages wait",
+)
+EVENT = Document("event", 1, "the stack's event bus", "", "its readers decide")
+DOCUMENTS = (RECORD, DIGEST, STATE, REQUEST, SETTINGS, EVENT)

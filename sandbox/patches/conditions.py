@@ -1,0 +1,46 @@
+"""Conditions may be made of joined and split texts, which the engine takes for always true.
+
+CloudFormation evaluates ``Fn::Join`` and ``Fn::Split`` within the condition functions (template reference, "Condition
+functions": supported functions). Without this, a group of controls is deployed whatever ``EnabledGroups`` says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.patches.hooks import module, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EVALUATORS = ("engine", "stacks", "handlers", "changesets")
+"""Modules of the engine that hold the function under a name of their own."""
+
+
+def apply() -> None:
+    """Patch the evaluation of conditions."""
+    for name in _EVALUATORS:
+        wrap(module(f"services.cloudformation.{name}"), "_evaluate_conditions", _evaluate)
+
+
+def _evaluate(original: Callable[..., Any], template: dict[str, Any], parameters: dict[str, Any]) -> Any:
+    conditions = resolved(template.get("Conditions", {}), parameters)
+    return original({**template, "Conditions": conditions}, parameters)
+
+
+def resolved(value: Any, parameters: dict[str, Any]) -> Any:
+    """Return a part of a condition with its joined and split texts as they come out."""
+    if isinstance(value, list):
+        return [resolved(each, parameters) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Ref"} and value["Ref"] in parameters:
+        return parameters[value["Ref"]]["Value"]
+    inner = {name: resolved(each, parameters) for name, each in value.items()}
+    if set(inner) == {"Fn::Join"}:
+        between, parts = inner["Fn::Join"]
+        return between.join(map(str, parts))
+    if set(inner) == {"Fn::Split"}:
+        between, text = inner["Fn::Split"]
+        return text.split(between)
+    return inner
