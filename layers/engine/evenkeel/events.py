@@ -260,11 +260,12 @@ def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -
         raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
     if not control.applies_to(arn):
         raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
-    _, _, _, region, account, _ = arn.split(":", 5)
+    _, partition, _, region, account, _ = arn.split(":", 5)
     accounts = {request.resource.account, account or place.account}
     regions = {request.resource.region, region or place.region}
-    if (accounts, regions) != ({place.account}, {place.region}):
-        raise MalformedPayloadError(f"{arn!r} is not in account {place.account}, {place.region}")
+    if (partition, accounts, regions) != (place.partition, {place.account}, {place.region}):
+        where = f"partition {place.partition}, account {place.account}, {place.region}"
+        raise MalformedPayloadError(f"{arn!r} is not in {where}")
     return request
 
 
