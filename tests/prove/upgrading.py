@@ -164,7 +164,7 @@ class Updated:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
 
     def comes_due(self, name: str, control: str) -> None:
-        """Let what stands in the index of due work be due now; the table is written by roles named like the stack's alone."""
+        """Let what stands in the index of due work be due now; only roles named like the stack's may write."""
         self.place.sandbox.client("dynamodb", self._role()).update_item(
             TableName=self.place.stack.outputs["StateTableName"],
             Key=wire({"pk": f"{control}#{self.arns[name]}"}),
