@@ -107,7 +107,7 @@ def test_what_sam_prints_is_shown_only_if_it_fails(
 def test_without_a_region_it_says_where_to_write_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If this fails, the first try in a fresh shell ends with "Refused: You must specify a region", and no next step."""
+    """If this fails, the first try in a fresh shell ends with "Refused: You must specify a region", no next step."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)

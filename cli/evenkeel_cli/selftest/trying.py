@@ -208,7 +208,7 @@ class Trying:
             inbox, name = self._means.inbox, str(record["record_id"])
             if inbox is None:
                 raise CommandError(f"not checked: {self._means.alerts}")
-            if not self._means.hands.stop.soon(lambda: inbox.heard(name), self._means.seconds, EVERY_SECONDS):
+            if not self._means.hands.stop.soon(lambda: inbox.arrived(name), self._means.seconds, EVERY_SECONDS):
                 raise CommandError(f"no alert about record {name} within {self._means.seconds:.0f} s")
 
     def _undo(self, record: dict[str, Any]) -> None:

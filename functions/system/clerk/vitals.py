@@ -26,10 +26,10 @@ logger, _ = telemetry()
 
 EVERY = timedelta(hours=1)
 OVERLAP = timedelta(minutes=20)
-"""How far a look reaches back before the last one. Metrics of a queue that was idle come up to 15 minutes late (SQS
+"""How far a read reaches back before the last one. Metrics of a queue that was idle come up to 15 minutes late (SQS
 developer guide, "Available CloudWatch metrics for Amazon SQS")."""
 FARTHEST = timedelta(days=14)
-"""How far a look reaches back after a long outage: data of one minute last 15 days (CloudWatch API, GetMetricData)."""
+"""How far a read reaches back after a long outage: data of one minute last 15 days (CloudWatch API, GetMetricData)."""
 AT_ONCE = 500
 """Metrics of one call (CloudWatch API reference, GetMetricData)."""
 ITEM = "clerk#vitals"
@@ -79,7 +79,7 @@ class Vital:
         return f"{self.kind.counted}/{self.part}"
 
     def query(self, number: int) -> dict[str, Any]:
-        """Return the question for CloudWatch; ``number`` tells its answer from the others'."""
+        """Return the question for CloudWatch; ``number`` identifies its answer."""
         metric = {
             "Namespace": self.kind.namespace,
             "MetricName": self.kind.metric,
@@ -114,7 +114,7 @@ def vitals(stack: str, groups: Iterable[str], rules: Iterable[str]) -> list[Vita
 
 
 class Rounds:
-    """The hourly look at one stack's vitals."""
+    """The hourly read of one stack's vitals."""
 
     def __init__(self, aws: Aws, environment: Environment, watched: Sequence[Vital], now: datetime) -> None:
         """Keep the parts."""
@@ -124,9 +124,9 @@ class Rounds:
         self._now = now
 
     def look(self) -> bool:
-        """Read, log and count what is in trouble where an hour has passed; return whether CloudWatch told all.
+        """Read, log and count what is in trouble where an hour has passed; return whether CloudWatch returned everything.
 
-        What CloudWatch does not tell is asked again in the next round, from the same minute on. The count is sent
+        What CloudWatch does not return is asked again in the next round, from the same minute on. The count is sent
         before it is remembered, so that a crash between the two sends it twice.
 
         Raises:
@@ -138,7 +138,7 @@ class Rounds:
             return True
         try:
             found = self._troubles(max(read_to - OVERLAP, self._now - FARTHEST))
-        except (*AwsError, UntoldError) as error:
+        except (*AwsError, IncompleteMetricsError) as error:
             logger.error("no answer how the parts are", what="metrics", error=str(error))  # noqa: TRY400 - it says all
             return False
         counted = {key: int(minute) for key, minute in item.get("counted", {}).items()}
@@ -165,12 +165,12 @@ class Rounds:
         """Yield each metric's values by minute.
 
         Raises:
-            UntoldError: of some metric CloudWatch did not tell all.
+            IncompleteMetricsError: CloudWatch did not return all of some metric.
         """
         for start in range(0, len(self._watched), AT_ONCE):
             watched = self._watched[start : start + AT_ONCE]
             values = defaultdict[str, dict[int, float]](dict)
-            told: set[str] = set()
+            complete: set[str] = set()
             queries = [vital.query(number) for number, vital in enumerate(watched)]
             for page in self._aws.pages(
                 "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=since, EndTime=self._now
@@ -178,9 +178,9 @@ class Rounds:
                 for result in page["MetricDataResults"]:
                     moments = (int(moment.timestamp()) for moment in result["Timestamps"])
                     values[result["Id"]] |= dict(zip(moments, result["Values"], strict=True))
-                    told |= {result["Id"]} if result["StatusCode"] == "Complete" else set()
-            if untold := {query["Id"] for query in queries} - told:
-                raise UntoldError(f"{len(untold)} of {len(queries)} metrics were not read whole")
+                    complete |= {result["Id"]} if result["StatusCode"] == "Complete" else set()
+            if missing := {query["Id"] for query in queries} - complete:
+                raise IncompleteMetricsError(f"{len(missing)} of {len(queries)} metrics were not read whole")
             yield from ((vital, values[query["Id"]]) for vital, query in zip(watched, queries, strict=True))
 
     def _remembered(self) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class Rounds:
         )
 
 
-class UntoldError(Exception):
+class IncompleteMetricsError(Exception):
     """CloudWatch answered, and not with all that was asked."""
 
 
