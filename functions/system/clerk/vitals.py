@@ -124,7 +124,7 @@ class Rounds:
         self._now = now
 
     def look(self) -> bool:
-        """Read, log and count what is in trouble where an hour has passed; return whether CloudWatch returned everything.
+        """Read, log and count what is in trouble where an hour has passed; return whether all was read.
 
         What CloudWatch does not return is asked again in the next round, from the same minute on. The count is sent
         before it is remembered, so that a crash between the two sends it twice.
