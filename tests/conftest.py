@@ -25,7 +25,10 @@ os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
 os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "moto_gaps" / "images.json")
 
 
-LONGEST = ("test_terraform.py", "test_cdk.py", "test_sam.py", "test_storm.py", "test_least_privilege.py")
+LONGEST = (
+    *("test_least_privilege.py", "test_selftest.py", "test_terraform.py", "test_cdk.py", "test_sam.py"),
+    *("test_settings_taken_back.py", "test_settings_missing.py", "test_storm.py", "test_push_obeyed.py"),
+)
 
 
 def pytest_configure() -> None:
@@ -35,7 +38,11 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker idles at the end: real clients, then all with a local AWS."""
-    items.sort(key=lambda item: (item.path.name not in LONGEST, "sandbox" not in item.path.parts))
+    items.sort(key=lambda item: (_place(item.path.name), "sandbox" not in item.path.parts))
+
+
+def _place(file: str) -> int:
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import hashlib
 import json
 import subprocess
 import sys
@@ -116,16 +117,21 @@ def packaged(where: Deployment, session: boto3.Session) -> Wanted:
          "--s3-prefix", where.prefix, *place)  # fmt: skip
     outputs = session.client("cloudformation").describe_stacks(StackName=SAM_STACK)["Stacks"][0]["Outputs"]
     bucket = next(each["OutputValue"] for each in outputs if each["OutputKey"] == "SourceBucket")
-    s3, key = session.client("s3"), f"{where.prefix}/changes.template"
-    s3.put_object(Bucket=bucket, Key=key, Body=PACKAGED.read_bytes())
     return Wanted(
         stack=where.stack,
-        template_url=f"{s3.meta.endpoint_url}/{bucket}/{key}",
+        template_url=uploaded(session.client("s3"), bucket, where.prefix, PACKAGED.read_bytes()),
         parameters=where.parameters,
         names=list(load(PACKAGED)["Parameters"]),
         capabilities=where.capabilities,
         tags=where.tags,
     )
+
+
+def uploaded(s3: Any, bucket: str, prefix: str, template: bytes) -> str:
+    """Upload a template under a name of its own, as sam does, and return its URL."""
+    key = f"{prefix}/{hashlib.sha256(template).hexdigest()[:32]}.template"
+    s3.put_object(Bucket=bucket, Key=key, Body=template)
+    return f"{s3.meta.endpoint_url}/{bucket}/{key}"
 
 
 def _sam(*arguments: str) -> None:

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,10 @@ CODE = WORK / "code"
 LEAST_KILLED, LEAST_OF_SAMPLE = 0.90, 0.80
 """Of all, and of the few hundred that ``--changed`` reaches, which are of a few modules."""
 SECONDS = 300.0
-"""How long ``--changed`` plants, besides the run of the tests that comes first."""
+"""How long ``--changed`` plants, besides the runs of the tests that come first."""
+THREE_DAYS = 3 * 86_400.0
+_PLANTING = "Running mutation testing"
+"""What the library prints when it begins to plant."""
 RECENT = timedelta(days=1)
 PURE = (
     *("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors"),
@@ -130,24 +134,36 @@ def _copy(chosen: list[str]) -> None:
     (CODE / "pyproject.toml").write_text(_CONFIG.format(sources=list(packages), chosen=chosen, tests=tests))
 
 
-def _mutmut(*arguments: str, shown: bool = False, seconds: float | None = None) -> str:
-    """Run the library on the copy, for some seconds at most; return what it printed, unless it is ``shown`` at once."""
+def _mutmut(*arguments: str, shown: bool = False, seconds: float = THREE_DAYS) -> str:
+    """Run the library on the copy; return what it printed, which is also ``shown`` as it comes.
+
+    It is ended when it has planted for so many seconds. The runs of all tests that come first are not counted: on a busy
+    machine they alone take minutes.
+    """
     command = [sys.executable, "-m", "mutmut", *arguments]
     clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(WORK / "hypothesis")}
-    to = None if shown else subprocess.PIPE
+    printed: list[str] = []
     with subprocess.Popen(  # noqa: S603  # nosec B603 - our own interpreter
-        command, cwd=CODE, env=clean, text=True, stdout=to, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=CODE,
+        env=clean,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as running:
-        try:
-            printed, _ = running.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGKILL)  # it writes each verdict down as it comes
-            running.communicate()
-            return ""
-    if running.returncode:
-        print((printed or "")[-4000:])
+        over = threading.Timer(seconds, os.killpg, (running.pid, signal.SIGKILL))  # it writes each verdict as it comes
+        for line in running.stdout or ():
+            printed.append(line)
+            if shown:
+                print(line, end="", flush=True)
+            if _PLANTING in line:
+                over.start()
+        over.cancel()
+    if running.returncode not in {0, -signal.SIGKILL}:
+        print("".join(printed)[-4000:])
         raise SystemExit(f"mutmut {arguments[0]} ended with {running.returncode}")
-    return printed or ""
+    return "".join(printed)
 
 
 def _verdicts() -> dict[str, str]:
@@ -167,7 +183,7 @@ def main() -> int:
         return 0
     _copy(chosen)
     workers = str(os.cpu_count() or 2)
-    _mutmut("run", "--max-children", workers, shown=True, seconds=SECONDS if only_changed else None)
+    _mutmut("run", "--max-children", workers, shown=True, seconds=SECONDS if only_changed else THREE_DAYS)
     found = _verdicts()
     if not found:
         raise SystemExit("mutmut planted nothing; look at build/mutants/code")
@@ -176,7 +192,7 @@ def main() -> int:
     # What no test runs is known at once, and would tip the balance of the few that are reached in the time.
     reached = {name: verdict for name, verdict in found.items() if verdict not in {"not checked", "no tests"}}
     print(f"{len(reached):,} of {len(found):,} mutants were reached in {SECONDS:.0f} s")
-    return _judged(reached, LEAST_OF_SAMPLE) if reached else 0
+    return _judged(reached, LEAST_OF_SAMPLE)
 
 
 def _judged(verdicts: dict[str, str], least: float) -> int:
@@ -190,6 +206,8 @@ def _judged(verdicts: dict[str, str], least: float) -> int:
     for module, counts in sorted(by_module.items()):
         share = counts[True] / counts.total()
         print(f"{module:<40} killed {counts[True]:>4}  survived {counts[False]:>4}  {share:>6.1%}")
+    if not verdicts:
+        raise SystemExit("not one mutant was reached")
     killed_share = sum(counts[True] for counts in by_module.values()) / len(verdicts)
     print(f"{killed_share:.1%} of {len(verdicts)} mutants were killed; {least:.0%} are asked for")
     return 0 if killed_share >= least else 1

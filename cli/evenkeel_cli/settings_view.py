@@ -217,9 +217,19 @@ def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> str
     if state != "COMPLETE":
         raise CommandError(
             f"{stack.name}: deployment {number} ended as {state}: {appconfig.why(number)}",
-            "The settings before it are in force again. The functions' log groups say what was refused (settings: …).",
+            f"{_in_force(appconfig)} The functions' log groups say what was refused (settings: …).",
         )
     return state
+
+
+def _in_force(appconfig: Live) -> str:
+    """Say what holds after a push that was taken back."""
+    live, _ = appconfig.look()
+    if live.missing:
+        return "None are in force, so nothing is changed: push others."
+    return (
+        "The settings before it are in force again." if live.version else "The empty document is in force, as before."
+    )
 
 
 def _told(  # noqa: PLR0913 - what is said, and how

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel_cli import settings_live
+from evenkeel_cli import settings_live, settings_view
 from evenkeel_cli.failure import CommandError, Exit
 from evenkeel_cli.settings_live import Live
 from evenkeel_cli.stacks import Stack
@@ -87,9 +87,14 @@ class AppConfig:
         return {"State": state, "PercentageComplete": 20.0, "EventLog": log}
 
 
+def stack(appconfig: AppConfig) -> Stack:
+    """Return a stack there."""
+    return Stack("evenkeel", cast("Any", appconfig), OUTPUTS, {})
+
+
 def live(appconfig: AppConfig) -> Live:
     """Return the settings of a stack there."""
-    return Live(Stack("evenkeel", cast("Any", appconfig), OUTPUTS, {}))
+    return Live(stack(appconfig))
 
 
 def test_what_is_in_force_is_the_newest_that_was_completed() -> None:
@@ -126,6 +131,22 @@ def test_a_deployment_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) ->
     assert there.follow(7, lambda state, _: seen.append(state)) == "ROLLED_BACK"
     assert seen == ["DEPLOYING", "BAKING", "ROLLING_BACK", "ROLLED_BACK"]
     assert there.why(7) == "by alarm evenkeel-settings-refused"
+
+
+@pytest.mark.parametrize(
+    ("deployments", "loaded", "holds"),
+    [
+        (["COMPLETE", "ROLLED_BACK"], True, "The settings before it are in force again."),
+        (["ROLLED_BACK"], True, "None are in force, so nothing is changed: push others."),
+        (["ROLLED_BACK"], False, "The empty document is in force, as before."),
+    ],
+)
+def test_a_push_that_is_taken_back_says_what_holds_now(deployments: list[str], holds: str, *, loaded: bool) -> None:
+    """Who pushes a first document that is taken back would be told that the settings before it hold."""
+    there = stack(AppConfig(deployments, ["ROLLED_BACK"], loaded=loaded))
+    with pytest.raises(CommandError, match="ended as ROLLED_BACK") as caught:
+        settings_view._follow(there, Live(there), 7, as_json=True)
+    assert caught.value.next_step.startswith(holds)
 
 
 @pytest.mark.parametrize(

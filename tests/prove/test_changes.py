@@ -110,8 +110,8 @@ def test_a_new_permission_of_a_nested_stack_comes_first(person: Person) -> None:
     """If this fails, a control may do more after a deployment than whoever approved it saw."""
     path = person.clone / GROUP
     text = path.read_text(encoding="utf-8")
-    assert "'kms:DescribeKey', 'kms:GetKeyRotationStatus'" in text
-    path.write_text(text.replace("'kms:DescribeKey', 'kms:GetKeyRotationStatus'", "'kms:*'", 1), encoding="utf-8")
+    assert "kms:DescribeKey, kms:GetKeyRotationStatus" in text
+    path.write_text(text.replace("kms:DescribeKey, kms:GetKeyRotationStatus", "'kms:*'", 1), encoding="utf-8")
     found: dict[str, Any] = json.loads(person.changes("--output", "json"))
     assert not found["creates"]
     roles = [each for each in found["changes"] if each["resource_type"] == "AWS::IAM::Role"]

@@ -21,7 +21,7 @@ def test_what_is_not_repaired_fails_the_demo_by_name(tmp_path: Path) -> None:
     """The demo would celebrate a stack that repairs nothing."""
     screen = Screen(Console(file=io.StringIO(), width=100))
     with local.started(0, "eu-west-1", "123456789012", lambda _: None) as running:
-        world = demo_world.settle_in(running.sandbox, running.stack.outputs)
+        world = demo_world.settle_in(running.sandbox, running.stack)
         denied = "User is not authorized to perform this with an explicit deny in a service control policy"
         running.sandbox.faults.add("kms", "EnableKeyRotation", code="AccessDeniedException", message=denied)
         with pytest.raises(CommandError) as failed:

@@ -164,7 +164,7 @@ class Updated:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
 
     def comes_due(self, name: str, control: str) -> None:
-        """Let what stands in the index of due work be due now; the table is written by roles under /evenkeel/ alone."""
+        """Let what stands in the index of due work be due now; only roles named like the stack's may write."""
         self.place.sandbox.client("dynamodb", self._role()).update_item(
             TableName=self.place.stack.outputs["StateTableName"],
             Key=wire({"pk": f"{control}#{self.arns[name]}"}),
@@ -179,7 +179,7 @@ class Updated:
         account = {"AWS": f"arn:aws:iam::{sandbox.account}:root"}
         trust = {"Statement": [{"Effect": "Allow", "Principal": account, "Action": "sts:AssumeRole"}]}
         everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-        name = f"clock-{uuid.uuid4().hex[:8]}"
+        name = f"evenkeel-{sandbox.region}-clock-{uuid.uuid4().hex[:8]}"
         role = iam.create_role(RoleName=name, Path="/evenkeel/", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
         iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(everything))
         sts = sandbox.client("sts", self.person)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
+from evenkeel.arns import like
 from evenkeel.control import Stage
 from evenkeel.registry import groups
 from tools.limits import INLINE_POLICIES
@@ -211,7 +212,10 @@ def test_the_audit_table_denies_changes_to_all_but_break_glass() -> None:
 
 @pytest.mark.parametrize("table", ["AuditTable", "StateTable"])
 def test_nobody_but_evenkeel_puts_into_its_tables(table: str) -> None:
-    """Fails when somebody who may put items could plant a record, or move the head of a chain."""
+    """Fails when somebody who may put items could plant a record, or move the head of a chain.
+
+    Another stack's roles are somebody: who deploys dev must not be able to write prod's audit.
+    """
     someone = "arn:aws:iam::123456789012:role/Rescue"
     stack = Stack(parameters={"BreakGlassPrincipal": someone})
     properties = stack.resources[table]["Properties"]
@@ -220,7 +224,12 @@ def test_nobody_but_evenkeel_puts_into_its_tables(table: str) -> None:
     assert "dynamodb:PutItem" in listed(deny["Action"])
     assert deny["Resource"] == f"<{table}.Arn>"
     ours, rescue = deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
-    assert (ours.endswith(":role/evenkeel/*"), rescue) == (True, someone)
+    assert rescue == someone
+    roles_of = [body["RoleName"] for body in stack.of_type("AWS::IAM::Role").values()]
+    beneath = ours.partition(":role/")[0] + ":role/evenkeel/"
+    assert all(like(ours, f"{beneath}{name}") for name in roles_of)
+    another = [name.replace("evenkeel-", "evenkeel-dev-", 1) for name in roles_of]
+    assert not [name for name in (*another, "mallory") if like(ours, f"{beneath}{name}")]
     assert all(body["Path"] == "/evenkeel/" for body in stack.of_type("AWS::IAM::Role").values())
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from tests.world import REGION, client
 from tools import changes
 from tools.change_set import Change, ChangeSet, Property, RefusedError
 
@@ -73,6 +74,17 @@ def test_what_the_file_lacks_is_said(tmp_path: Path, environment: str, stack: st
     path.write_text(GUIDED + "[empty.deploy.parameters]\n", encoding="utf-8")
     with pytest.raises(changes.UsageError, match=says):
         changes.deployment(path, environment, stack)
+
+
+@pytest.mark.usefixtures("world")
+def test_two_people_at_once_are_shown_their_own_changes() -> None:
+    """If this fails, who compares at the same moment as a colleague is shown the colleague's changes as their own."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
+    urls = [changes.uploaded(s3, "artifacts", "evenkeel", text) for text in (b"mine", b"theirs", b"mine")]
+    keys = [url.partition("/artifacts/")[2] for url in urls]
+    assert [s3.get_object(Bucket="artifacts", Key=key)["Body"].read() for key in keys] == [b"mine", b"theirs", b"mine"]
+    assert urls[0] == urls[2]
 
 
 def shown(made: ChangeSet) -> str:

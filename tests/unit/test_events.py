@@ -175,6 +175,7 @@ def test_malformed_payloads_say_what_is_wrong(payload: Any, message: str) -> Non
         ("arn:{partition}:s3:::{id}", "b", "arn:aws:s3:::b"),
         ("arn:{partition}:sqs:{region}:{account}:{id}", f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/q",
          f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"),
+        ("arn:{partition}:sqs:{region}:{account}:{id}", f"https://sqs.{REGION}.amazonaws.com/210987654321/q", ""),
         ("arn:{partition}:sqs:{region}:{account}:{id}", "https://sqs/", ""),
         (KEYS, "{region}", ""),
     ],

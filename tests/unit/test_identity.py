@@ -98,6 +98,9 @@ def test_actor(detail: dict[str, Any], expected: Actor) -> None:
         ("arn:aws:iam::123456789012:role/evenkeel-admin", False),
         ("arn:aws:iam::123456789012:role/team/role/evenkeel/x", False),
         ("arn:aws:iam::666666666666:role/evenkeel/prod-kms", False),
+        # A path may hold colons (IAM API reference, CreateRole, Path).
+        ("arn:aws:iam::123456789012:role/team:iam::123456789012:role/evenkeel/x", False),
+        ("arn:aws:iam::123456789012:user/:iam::123456789012:role/evenkeel/x", False),
         ("", False),
         (None, False),
         (5, False),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import system_parts
+from evenkeel import events, manual, system_parts
 from evenkeel.aws import Aws
-from evenkeel.errors import ApprovalRefusedError
+from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
 from evenkeel.model import Actor, Cause
 from evenkeel.registry import all_controls
 from evenkeel.remediator import remediator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CONTROL = "kms-key-rotation"
 RETENTION = "logs-group-retention"
 PITR = "dynamodb-point-in-time-recovery"
+TRACING = "lambda-xray-tracing"
 GROUP = "/aws/lambda/evenkeel-test-kms"
 CLOUDFORMATION = "cloudformation.amazonaws.com"
 MALLORY = f"arn:aws:iam::{ACCOUNT}:user/mallory"
@@ -265,6 +266,36 @@ def test_name_that_only_resembles_a_parts_is_ordinary(world: World, name: str) -
     arn = making.group(name)
     client("logs").tag_resource(resourceArn=arn, tags={"aws:cloudformation:stack-name": "evenkeel-test"})
     assert world.run(RETENTION, request(RETENTION, arn)).outcome == "REMEDIATED"
+
+
+_TABLE, _FUNCTION = f"table/{STATE}", "function:evenkeel-test-kms"
+
+
+@pytest.mark.parametrize(
+    ("control", "name"),
+    [
+        (PITR, f"arn:aws:dynamodb:::{_TABLE}"),
+        (PITR, f"arn:aws:dynamodb:{REGION}::{_TABLE}"),
+        (PITR, f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/arn:aws:dynamodb:{REGION}:{ACCOUNT}:{_TABLE}"),
+        (PITR, f"arn:aws-cn:dynamodb:{REGION}:{ACCOUNT}:{_TABLE}"),
+        (RETENTION, f"arn:aws:logs:::log-group:{GROUP}"),
+        (TRACING, "evenkeel-test-kms:$LATEST"),
+        (TRACING, _FUNCTION),
+        (TRACING, f"{ACCOUNT}:{_FUNCTION}"),
+        (TRACING, f"arn:aws:lambda:{REGION}:{ACCOUNT}:{_FUNCTION}:$LATEST:$LATEST"),
+    ],
+)
+def test_part_has_no_second_name(control: str, name: str) -> None:
+    """If this fails, a name that AWS takes for a part, and we do not, has Evenkeel change the part.
+
+    Scope, exemptions and holds would be passed by the same way.
+    """
+    controls = tuple(all_controls().values())
+    with pytest.raises(MalformedPayloadError, match=r"resources: .* is no AWS::"):
+        manual.parse({"control": control, "resources": [name]}, controls, PLACE, "run", datetime.now(UTC))
+    if name.startswith("arn:"):
+        with pytest.raises(MalformedPayloadError, match=r"is no AWS::|is not in partition aws"):
+            events.decode(events.encode(request(control, name)), controls, PLACE)
 
 
 def test_log_group_and_table_of_the_stack_are_parts(world: World) -> None:

@@ -78,15 +78,15 @@ def _spoiled(**fields: Any) -> dict[str, Any]:
         ),
         (
             _spoiled(resource={"arn": KEY.replace(REGION, "us-east-1"), "account": ACCOUNT, "region": REGION}),
-            f"'{KEY.replace(REGION, 'us-east-1')}' is not in account {ACCOUNT}, {REGION}",
+            f"'{KEY.replace(REGION, 'us-east-1')}' is not in partition aws, account {ACCOUNT}, {REGION}",
         ),
         (
             _spoiled(resource={"arn": KEY, "account": "210987654321", "region": REGION}),
-            f"'{KEY}' is not in account {ACCOUNT}, {REGION}",
+            f"'{KEY}' is not in partition aws, account {ACCOUNT}, {REGION}",
         ),
         (
             _spoiled(resource={"arn": KEY, "account": ACCOUNT, "region": "us-east-1"}),
-            f"'{KEY}' is not in account {ACCOUNT}, {REGION}",
+            f"'{KEY}' is not in partition aws, account {ACCOUNT}, {REGION}",
         ),
     ],
 )

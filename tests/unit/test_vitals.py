@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -125,10 +126,23 @@ def test_hours_without_a_clerk_are_read_afterwards(world: World, look: Callable)
     """If this fails, what was lost while the clerk was off is never heard of."""
     look(START)
     put("InvocationsFailedToBeSentToDlq", f"{STACK}-kms-ApiCall", START + 70 * MINUTE)
-    assert look(START + timedelta(days=3))[1] == {"EventsLost": 1}
-    assert look(START + timedelta(days=40)) == (True, {}, set())
-    last = world.wire.params("GetMetricData")[-1]
-    assert last["EndTime"] - last["StartTime"] == vitals.FARTHEST
+    later = START + timedelta(days=3)
+    assert [look(later + minutes * MINUTE)[1] for minutes in range(0, 60, 5)] == [{"EventsLost": 1}, *11 * [{}]]
+
+
+def test_a_long_outage_is_read_in_pieces(world: World, look: Callable) -> None:
+    """If this fails, two weeks of data take longer than a round may, so each round ends so, and nothing is ever due.
+
+    Nor may it say that all is well before it has read all, or leave a gap between two pieces.
+    """
+    look(START)
+    rounds = [look(START + timedelta(days=40) + minutes * MINUTE) for minutes in range(0, 180, 5)]
+    asked = world.wire.params("GetMetricData")[1:]
+    assert asked[0]["StartTime"] == START + timedelta(days=40) - vitals.FARTHEST
+    assert max(each["EndTime"] - each["StartTime"] for each in asked) == vitals.LONGEST
+    assert all(one["EndTime"] - vitals.OVERLAP == another["StartTime"] for one, another in itertools.pairwise(asked))
+    caught_up = len(asked) - 1
+    assert [told for told, *_ in rounds] == [*caught_up * [False], *(len(rounds) - caught_up) * [True]]
 
 
 @pytest.mark.parametrize("status", ["PartialData", "InternalError", "Forbidden"])

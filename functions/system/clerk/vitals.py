@@ -30,6 +30,9 @@ OVERLAP = timedelta(minutes=20)
 developer guide, "Available CloudWatch metrics for Amazon SQS")."""
 FARTHEST = timedelta(days=14)
 """How far a read reaches back after a long outage: data of one minute last 15 days (CloudWatch API, GetMetricData)."""
+LONGEST = timedelta(hours=12)
+"""How much one round reads. After an outage the next rounds read on: an answer has 100,800 values at most, which take a
+Lambda function of this size some seconds, and two weeks of thirty groups are two million."""
 AT_ONCE = 500
 """Metrics of one call (CloudWatch API reference, GetMetricData)."""
 ITEM = "clerk#vitals"
@@ -126,8 +129,9 @@ class Rounds:
     def look(self) -> bool:
         """Read, log and count what is in trouble where an hour has passed; return whether all was read.
 
-        What CloudWatch does not return is asked again in the next round, from the same minute on. The count is sent
-        before it is remembered, so that a crash between the two sends it twice.
+        What CloudWatch does not return is asked again in the next round, from the same minute on; what is more than
+        :data:`LONGEST` is left to it, too. The count is sent before it is remembered, so that a crash between the two
+        sends it twice.
 
         Raises:
             ClientError: the state table refused.
@@ -136,8 +140,10 @@ class Rounds:
         read_to = datetime.fromtimestamp(int(item["read_to"]), UTC) if item else self._now - EVERY
         if self._now - read_to < EVERY:
             return True
+        since = max(read_to - OVERLAP, self._now - FARTHEST)
+        until = min(since + LONGEST, self._now)
         try:
-            found = self._troubles(max(read_to - OVERLAP, self._now - FARTHEST))
+            found = self._troubles(since, until)
         except (*AwsError, IncompleteMetricsError) as error:
             logger.error("no answer how the parts are", what="metrics", error=str(error))  # noqa: TRY400 - it says all
             return False
@@ -146,14 +152,15 @@ class Rounds:
         for name, number in Counter(vital.kind.counted for vital in new).items():
             count_for_stack(names.CLERK, name, number)
         lasting = {vital.key: counted[vital.key] for vital in found if vital not in new}
-        self._remember(lasting | {vital.key: found[vital] for vital in new})
-        logger.info("read", metrics=len(self._watched), since=f"{read_to:%FT%TZ}", troubles=len(found), new=len(new))
-        return True
+        self._remember(lasting | {vital.key: found[vital] for vital in new}, until)
+        read = f"{since:%FT%TZ} to {until:%FT%TZ}"
+        logger.info("read", metrics=len(self._watched), span=read, troubles=len(found), new=len(new))
+        return until == self._now
 
-    def _troubles(self, since: datetime) -> dict[Vital, int]:
-        """Return what was in trouble since then, with the last minute of each; log it by name."""
+    def _troubles(self, since: datetime, until: datetime) -> dict[Vital, int]:
+        """Return what was in trouble in that time, with the last minute of each; log it by name."""
         found = {}
-        for vital, minutes in self._data(since):
+        for vital, minutes in self._data(since, until):
             last = vital.last(minutes)
             if last is not None:
                 found[vital] = last
@@ -161,7 +168,7 @@ class Rounds:
                 logger.error("in trouble", what=vital.kind.counted, part=vital.part, at=at)
         return found
 
-    def _data(self, since: datetime) -> Iterator[tuple[Vital, dict[int, float]]]:
+    def _data(self, since: datetime, until: datetime) -> Iterator[tuple[Vital, dict[int, float]]]:
         """Yield each metric's values by minute.
 
         Raises:
@@ -173,7 +180,7 @@ class Rounds:
             complete: set[str] = set()
             queries = [vital.query(number) for number, vital in enumerate(watched)]
             for page in self._aws.pages(
-                "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=since, EndTime=self._now
+                "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=since, EndTime=until
             ):
                 for result in page["MetricDataResults"]:
                     moments = (int(moment.timestamp()) for moment in result["Timestamps"])
@@ -187,14 +194,14 @@ class Rounds:
         answer = self._aws("dynamodb", "get_item", TableName=self._table, Key=wire({"pk": ITEM}))
         return unwire(answer.get("Item", {}))
 
-    def _remember(self, counted: Mapping[str, int]) -> None:
+    def _remember(self, counted: Mapping[str, int], until: datetime) -> None:
         self._aws(
             "dynamodb",
             "update_item",
             TableName=self._table,
             Key=wire({"pk": ITEM}),
-            UpdateExpression="SET read_to = :now, counted = :counted",
-            ExpressionAttributeValues=wire({":now": int(self._now.timestamp()), ":counted": dict(counted)}),
+            UpdateExpression="SET read_to = :until, counted = :counted",
+            ExpressionAttributeValues=wire({":until": int(until.timestamp()), ":counted": dict(counted)}),
         )
 
 

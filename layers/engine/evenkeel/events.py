@@ -191,15 +191,17 @@ def _tag_change_of(trigger: TagChange, detail: dict[str, Any]) -> bool:
 def resource_arn(template: str, value: str, place: Place) -> str:
     """Return the ARN that an event's value (ARN, id, name or URL) means, or an empty string for a malformed one.
 
-    A URL (SQS) names its resource in the last segment; CloudWatch Logs' ARNs may end in ``:*``, Lambda's in a version
-    or alias, which say nothing about the function that is looked at.
+    A URL (SQS) ends in account and name, and one of another account is none of ours; CloudWatch Logs' ARNs may end in
+    ``:*``, Lambda's in a version or alias, which say nothing about the function that is looked at.
     """
     value = _QUALIFIED.sub(r"\1", value.removesuffix(":*"))
     if value.startswith("arn:"):
         of_type = (not template or fits(template, value)) and value.split(":")[1] == place.partition
         return value if of_type and _ARN.fullmatch(value) else ""
     if "://" in value:
-        value = value.rpartition("/")[2]
+        owner, _, value = value.rpartition("/")
+        if not owner.endswith(f"/{place.account}"):
+            return ""
     if not template or not _ID.fullmatch(value):
         return ""
     arn = place.arn(template, value)
@@ -260,11 +262,12 @@ def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -
         raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
     if not control.applies_to(arn):
         raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
-    _, _, _, region, account, _ = arn.split(":", 5)
+    _, partition, _, region, account, _ = arn.split(":", 5)
     accounts = {request.resource.account, account or place.account}
     regions = {request.resource.region, region or place.region}
-    if (accounts, regions) != ({place.account}, {place.region}):
-        raise MalformedPayloadError(f"{arn!r} is not in account {place.account}, {place.region}")
+    if (partition, accounts, regions) != (place.partition, {place.account}, {place.region}):
+        where = f"partition {place.partition}, account {place.account}, {place.region}"
+        raise MalformedPayloadError(f"{arn!r} is not in {where}")
     return request
 
 

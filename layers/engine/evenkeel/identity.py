@@ -16,7 +16,8 @@ _CLOUDFORMATION = frozenset({"cloudformation.amazonaws.com", "cloudformation.ama
 
 def is_own_role(identity: dict[str, Any], account: str) -> bool:
     """Say whether a ``userIdentity`` is one of Evenkeel's roles in an account; another account's are nobody's."""
-    return f":iam::{account}:{OWN_ROLE_PATH}" in str(_issuer(identity).get("arn") or "")
+    parts = _text(_issuer(identity).get("arn")).split(":", 5)  # not just anywhere: a path may hold colons, too
+    return parts[2:5] == ["iam", "", account] and parts[-1].startswith(OWN_ROLE_PATH)
 
 
 def is_infrastructure_as_code(actor: Actor) -> bool:
