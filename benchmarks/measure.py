@@ -133,7 +133,7 @@ def loads_settings(call: list[Any]) -> bool:
     A token of AppConfig's is good for one call only, and the mark of the first document is set once.
     """
     service, _, parameters, _ = call
-    return service == "appconfigdata" or parameters.get("Key") == wire({"pk": settings_mark.KEY})
+    return bool(service == "appconfigdata" or parameters.get("Key") == wire({"pk": settings_mark.KEY}))
 
 
 def weak(scenario: Scenario, place: Place) -> tuple[str, Any]:

@@ -137,8 +137,8 @@ def _copy(chosen: list[str]) -> None:
 def _mutmut(*arguments: str, shown: bool = False, seconds: float = THREE_DAYS) -> str:
     """Run the library on the copy; return what it printed, which is also ``shown`` as it comes.
 
-    It is ended when it has planted for so many seconds. The runs of all tests that come first are not counted: on a busy
-    machine they alone take minutes.
+    It is ended when it has planted for so many seconds. The runs of all tests that come first are not counted: on a
+    busy machine they alone take minutes.
     """
     command = [sys.executable, "-m", "mutmut", *arguments]
     clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(WORK / "hypothesis")}
