@@ -82,7 +82,7 @@ fuzz: $(STAMP) ## try the properties on forty times as many events, settings and
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 
 limits: $(STAMP) ## print how far the stack is from each limit of AWS, today and with thirty groups
-	$(BIN)/python -m tools.limits
+	@$(BIN)/python -m tools.limits
 
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
 	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract

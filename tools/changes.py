@@ -21,16 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.table import Table
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
 
+from evenkeel_cli import console
 from sandbox.template import load
 from tools.change_set import ChangeSet, RefusedError, Wanted, delete, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import Console
 
     from tools.change_set import Change
 
@@ -134,35 +135,36 @@ def uploaded(s3: Any, bucket: str, prefix: str, template: bytes) -> str:
 
 
 def _sam(*arguments: str) -> None:
-    """Run sam; what it prints goes to stderr, since stdout is for the changes."""
+    """Run sam. Its hundreds of lines are shown on stderr, and only if it fails."""
     sam = Path(sys.executable).with_name("sam")
-    done = subprocess.run([sam, *arguments], stdout=sys.stderr, check=False)  # noqa: S603  # nosec B603 - sam of this environment
+    print(f"sam {arguments[0]} ...", file=sys.stderr)
+    done = subprocess.run([sam, *arguments], capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603 - sam of this environment
     if done.returncode:
+        print(done.stdout, done.stderr, sep="", file=sys.stderr)
         raise RefusedError(f"sam {arguments[0]} failed; its reason is above")
 
 
-def as_table(stack: str, made: ChangeSet) -> Iterator[Table | str]:
-    """Yield what a terminal shows: a table, what changes in permissions where it is known, and a last line."""
+def show(out: Console, stack: str, made: ChangeSet) -> None:
+    """Print a table, what changes in permissions where it is known, and a last line."""
     if made.creates:
-        yield f"{stack} does not exist yet: it would be created."
+        out.print(f"{stack} does not exist yet: it would be created.")
     if not made.changes:
-        yield f"Nothing would change in {stack}."
+        out.print(f"Nothing would change in {stack}.")
         return
-    table = Table(box=None, pad_edge=False)
-    for head in ("", "stack", "resource", "type", "action", "what changes"):
-        table.add_column(head, overflow="fold")
+    rows = []
     for each in made.changes:
         mark = "!" if each.loses else "permission" if each.grants else ""
         what = ", ".join(dict.fromkeys(part.name for part in each.properties))
-        table.add_row(mark, each.stack or stack, each.logical_id, each.resource_type, _action(each), what)
-    yield table
+        rows.append((mark, each.stack or stack, each.logical_id, each.resource_type, _action(each), what))
+    console.table(out, ("", "stack", "resource", "type", "action", "what changes"), rows)
     for each in made.changes:
         if each.grants:
-            yield from _values(each)
+            for line in _values(each):
+                out.print(line, markup=False)
     lost = [f"{each.stack or stack} {each.logical_id}" for each in made.changes if each.loses]
     if lost:
-        yield f"These hold data, or others keep their ids, and would be replaced or removed: {', '.join(lost)}"
-    yield f"{len(made.changes)} changes; {sum(each.grants for each in made.changes)} of permissions"
+        out.print(f"These hold data, or others keep their ids, and would be replaced or removed: {', '.join(lost)}")
+    out.print(f"{len(made.changes)} changes; {sum(each.grants for each in made.changes)} of permissions")
 
 
 def _action(change: Change) -> str:
@@ -204,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", choices=("table", "json"), default="table")
     parser.add_argument("--keep", action="store_true", help="keep the change set, to look at or execute it")
     given = parser.parse_args(arguments)
-    errors = Console(stderr=True, highlight=False)
+    errors = console.errors()
     try:
         where = deployment(given.config_file, given.env, given.stack)
         session = boto3.Session(profile_name=where.profile, region_name=where.region)
@@ -214,6 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             errors.print(f"kept: {made.identifier}", soft_wrap=True)
         else:
             delete(client, made)
+    except NoRegionError:
+        errors.print("no region: set AWS_DEFAULT_REGION, or write region = … into the configuration file")
+        return USAGE
     except UsageError as error:
         errors.print(str(error), soft_wrap=True, markup=False)
         return USAGE
@@ -225,8 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.output == "json":
         print(as_json(where.stack, made))
     else:
-        for part in as_table(where.stack, made):
-            Console().print(part, markup=False, soft_wrap=isinstance(part, str))
+        show(console.results(), where.stack, made)
     return LOSS if any(each.loses for each in made.changes) else SHOWN
 
 

@@ -21,7 +21,7 @@ def with_self_test(text: str) -> str:
     left_out = [f"| `{name}` | nothing: {why} | - | - |" for name, why in sorted(NOT_MADE.items())]
     heads = ["", "| control | what is made | cents at most | seconds, about |", "| --- | --- | --- | --- |"]
     text = between(text, "self-test", [*heads, *tried, *left_out, ""])
-    always = [f"| always | {_code(ALWAYS)} |", f"| to hear the alerts | {_code(permissions())} |"]
+    always = [f"| always | {_code(ALWAYS)} |", f"| to receive the alerts | {_code(permissions())} |"]
     wanted = [f"| `{name}` | {_code(needed(all_controls()[name]))} |" for name in sorted(MAKERS)]
     heads = ["", "| for | permissions |", "| --- | --- |"]
     return between(text, "self-test permissions", [*heads, *always, *wanted, ""])

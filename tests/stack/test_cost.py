@@ -33,8 +33,12 @@ def dollars(items: Sequence[Item], name: str) -> float:
 @pytest.mark.parametrize(("groups", "budget"), [(9, 10), (30, 17)])
 def test_an_idle_month_stays_within_its_budget(parts: Parts, groups: int, budget: float) -> None:
     """If this fails, a stack that does nothing costs more than was promised: an alarm or a metric too many."""
-    assert parts.groups == 9, "say what nine groups cost, or move the budget with the number of groups"
     assert total(counts.idle(parts.grown(groups))) <= budget
+
+
+def test_the_groups_there_are_cost_no_more_than_as_many_like_them(parts: Parts) -> None:
+    """If this fails, some group costs more than a queue and what the clerk reads, which no budget above counts."""
+    assert total(counts.idle(parts)) <= total(counts.idle(parts.grown(parts.groups)))
 
 
 @pytest.mark.parametrize(("kind", "budget"), [("burst", 1), ("spread", 9)])
@@ -73,8 +77,8 @@ def test_figures_that_people_can_check_by_hand(parts: Parts) -> None:
     idle = counts.idle(parts)
     assert dollars(idle, "KMS: keys") == pytest.approx(3.0)
     assert dollars(idle, "CloudWatch: alarms") == pytest.approx(1.2)
-    assert dollars(idle, "SQS: polls of empty queues") == pytest.approx(9 * 5 * 3 * 60 * 730 * 0.0000004)
-    assert dollars(idle, "CloudWatch: metrics that the clerk reads") == pytest.approx(62 * 730 * 0.00001)
+    assert dollars(idle, "SQS: polls of empty queues") == pytest.approx(parts.groups * 5 * 3 * 60 * 730 * 0.0000004)
+    assert dollars(idle, "CloudWatch: metrics that the clerk reads") == pytest.approx(parts.vitals * 730 * 0.00001)
     assert dollars(counts.events(parts, "spread"), "AppConfig: settings received") == pytest.approx(8.0)
 
 
@@ -94,14 +98,24 @@ def test_the_page_is_fresh() -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == text
 
 
-def test_the_command_prints_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("groups", ["0", "-3"])
+def test_a_stack_without_groups_is_refused(groups: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """If this fails, a typing error prices another stack than was asked for."""
+    with pytest.raises(SystemExit) as ended:
+        cost.main(["--groups", groups])
+    assert ended.value.code == 2
+    assert "at least one group" in capsys.readouterr().err
+
+
+def test_the_command_prints_both_forms(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     """If this fails, `make cost` or its JSON is broken."""
     assert cost.main(["--groups", "30"]) == 0
     text = capsys.readouterr().out
     assert "idle, a month, 30 groups" in text
+    assert "19,710,000 x sqs_request" in text
     assert cost.main(["--output", "json"]) == 0
     found = json.loads(capsys.readouterr().out)["bills"]
-    assert found["idle, a month, 9 groups"]["dollars"] < 10
+    assert found[f"idle, a month, {parts.groups} groups"]["dollars"] == pytest.approx(total(counts.idle(parts)))
     assert all(
         each["dollars"] == pytest.approx(sum(item["dollars"] for item in each["items"])) for each in found.values()
     )

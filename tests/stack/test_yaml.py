@@ -55,4 +55,6 @@ def test_a_generated_template_reads_back_as_it_was_meant() -> None:
 
 def test_the_root_can_be_read_in_one_go() -> None:
     """Fails when the root grows beyond what a person reads in one go; what is a group's belongs in its stack."""
-    assert len((ROOT / "template.yaml").read_text(encoding="utf-8").splitlines()) < 1200
+    whole = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    written = re.sub(r"# >>> generated.*?# <<< generated", "", whole, flags=re.DOTALL)
+    assert len(written.splitlines()) < 1050

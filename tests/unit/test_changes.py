@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,11 +88,44 @@ def test_two_people_at_once_are_shown_their_own_changes() -> None:
 
 
 def shown(made: ChangeSet) -> str:
-    """Return what a terminal would show."""
-    console = Console(file=io.StringIO(), width=160)
-    for part in changes.as_table("evenkeel", made):
-        console.print(part, markup=False)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    """Return what a pipe or a file would get."""
+    file = io.StringIO()
+    changes.show(Console(file=file, width=80, markup=False, soft_wrap=True), "evenkeel", made)
+    return file.getvalue()
+
+
+def test_no_name_is_broken() -> None:
+    """If this fails, a pipeline's log shows `AWS::Lambda:` and `:EventSource`, which nobody finds by searching."""
+    source = Change("CloudtrailGroup", "Modify", "Source", "AWS::Lambda::EventSourceMapping", replacement="Conditional")
+    text = shown(ChangeSet("id", "stack", creates=False, changes=(source,)))
+    assert "CloudtrailGroup  Source    AWS::Lambda::EventSourceMapping  may replace" in text
+
+
+def test_what_sam_prints_is_shown_only_if_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, the changes drown in hundreds of lines about uploads, or a failed build has no reason."""
+    sam = tmp_path / "sam"
+    sam.write_text('#!/bin/sh\necho "Building codeuri"\necho "disk full" >&2\ntest "$1" = build\n', encoding="utf-8")
+    sam.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    changes._sam("build")
+    assert capsys.readouterr().err == "sam build ...\n"
+    with pytest.raises(RefusedError, match="sam package failed"):
+        changes._sam("package")
+    assert "Building codeuri\ndisk full" in capsys.readouterr().err
+
+
+def test_without_a_region_it_says_where_to_write_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If this fails, the first try in a fresh shell ends with "Refused: You must specify a region", no next step."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert changes.main([]) == changes.USAGE
+    assert "set AWS_DEFAULT_REGION" in capsys.readouterr().err
 
 
 def test_a_permission_shows_what_it_was_and_will_be() -> None:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the bills."""
     parser = argparse.ArgumentParser(prog="python -m tools.cost", description="What a stack costs at list prices.")
-    parser.add_argument("--groups", type=int, metavar="N", help="as many groups instead of those there are")
-    parser.add_argument("--output", choices=("text", "json"), default="text")
+    parser.add_argument("--groups", type=int, metavar="N", help="for so many groups; default: those that there are")
+    parser.add_argument("--output", choices=("text", "json"), default="text", help="json for programs")
     asked = parser.parse_args(arguments)
+    if asked.groups is not None and asked.groups < 1:
+        parser.error(f"--groups {asked.groups}: a stack has at least one group")
     parts = Parts.of(Stack())
     parts = parts.grown(asked.groups) if asked.groups else parts
     others = counts.elsewhere()
@@ -48,8 +50,13 @@ def as_text(bills: dict[str, list[Item]]) -> str:
     for title, items in bills.items():
         lines += ["", f"{total(items):10.2f}  {title}"]
         ordered = sorted(items, key=lambda item: -item.dollars)
-        lines += [f"{item.dollars:10.4f}    {item.name}: {item.quantity:,.4g} x {item.price}" for item in ordered]
+        lines += [f"{item.dollars:10.4f}    {item.name}: {_number(item.quantity)} x {item.price}" for item in ordered]
     return "\n".join(lines)
+
+
+def _number(quantity: float) -> str:
+    """Return a quantity as people write it: 5,913,000 and 0.026."""
+    return f"{quantity:,.3f}".rstrip("0").rstrip(".")
 
 
 def as_json(bills: dict[str, list[Item]]) -> str:

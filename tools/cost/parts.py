@@ -23,7 +23,7 @@ class Parts:
     keys: int
     alarms: int
     metrics: int
-    """Of our own that are sent in every round: those whose absence rings."""
+    """Of our own that are sent in every round: those whose alarm goes off without data."""
     queues: int
     """That Lambda polls."""
     vitals: int

@@ -14,14 +14,27 @@ def main() -> int:
     """Print the table; return 1 where a limit is exceeded."""
     real = groups()
     today, later = (worst(measured(*built(ROOT, catalogue))) for catalogue in (real, thirty_groups(real)))
-    print("| what | limit | may use | today | 30 groups, 110 controls | the largest is | source |")
+    print("| what | limit | our ceiling | today | 30 groups, 110 controls | the largest is | source |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for now, then in zip(today, later, strict=True):
         limit = then.limit
-        name = f"root: {limit.name}" if then.where == "root" else limit.name
-        cells = [name, f"{limit.most:,}", f"{limit.share:.0%}", _cell(now), _cell(then), then.where, limit.source]
+        cells = [
+            _name(then),
+            f"{limit.most:,}",
+            f"{limit.share:.0%}",
+            _cell(now),
+            _cell(then),
+            then.where,
+            limit.source,
+        ]
         print(f"| {' | '.join(cells)} |")
     return int(any(each.exceeded for each in (*today, *later)))
+
+
+def _name(measure: Measure) -> str:
+    """Return what is measured; of a template, whether it is the root or the largest of the groups'."""
+    part = "" if " " in measure.where or measure.where == "stack" else "root" if measure.where == "root" else "a group"
+    return f"{part}: {measure.limit.name}" if part else measure.limit.name
 
 
 def _cell(measure: Measure) -> str:

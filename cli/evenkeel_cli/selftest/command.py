@@ -124,8 +124,8 @@ def _try_all(
     if not plan.tried:
         return list(rows.values()), troubles
     try:
-        heard, why = _opened(inbox, say)
-        means = Means(plan, hands, heard, why, how.seconds, say)
+        alerts, why = _opened(inbox, say)
+        means = Means(plan, hands, alerts, why, how.seconds, say)
         for row in _in_parallel([Trying(trial, means) for trial in plan.tried], hands.stop, say):
             rows[row.trial.control.id] = row
     except (KeyboardInterrupt, StoppedError):

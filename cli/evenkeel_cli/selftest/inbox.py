@@ -1,4 +1,4 @@
-"""A queue that hears a stack's alerts while a self-test runs.
+"""A queue that receives a stack's alerts while a self-test runs.
 
 It is one more subscription, so the topic's own policy stays as it is. It takes all alerts, since AWS may apply a filter
 up to 15 minutes late (SNS developer guide, "Subscription filter policies").
@@ -25,14 +25,14 @@ _BATCH = 10  # messages that SQS hands out at once
 
 
 class Inbox:
-    """The queue, and the records of which it heard an alert."""
+    """The queue, and the records of which an alert arrived."""
 
     def __init__(self, hands: Hands, site: Site, run: str, topic: str) -> None:
         """Keep where it will be; :meth:`open` makes it."""
         self._hands = hands
         self._topic = topic
         self._lock = threading.Lock()
-        self._heard: set[str] = set()
+        self._arrived: set[str] = set()
         self.target = Target(site, run, marks.name(run, "alerts"), others={"topic": topic})
         self.made = False
 
@@ -54,16 +54,16 @@ class Inbox:
         target = replace(self.target, id=self.target.name)
         return [*QUEUE.make(target), _subscribe(target, self._topic), *QUEUE.remove(target)]
 
-    def heard(self, record_id: str) -> bool:
+    def arrived(self, record_id: str) -> bool:
         """Return whether an alert of a record came.
 
         Raises:
             CommandError: AWS refused.
         """
         with self._lock, reaching("read the alerts"):
-            while record_id not in self._heard and self._take():
+            while record_id not in self._arrived and self._take():
                 pass
-            return record_id in self._heard
+            return record_id in self._arrived
 
     def _take(self) -> int:
         sqs, url = self._hands.cloud("sqs"), f"{self.target.site.queues}/{self.target.name}"
@@ -72,7 +72,7 @@ class Inbox:
         ).get("Messages", [])
         for message in found:
             attribute = message.get("MessageAttributes", {}).get("record_id", {})
-            self._heard.add(str(attribute.get("StringValue", "")))
+            self._arrived.add(str(attribute.get("StringValue", "")))
         if found:
             entries = [{"Id": f"{number}", "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(found)]
             sqs.delete_message_batch(QueueUrl=url, Entries=entries)

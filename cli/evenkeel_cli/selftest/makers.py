@@ -115,7 +115,7 @@ def needed(control: Control) -> list[str]:
 
 
 def permissions(maker: Maker | None = None) -> list[str]:
-    """Return the IAM actions that a maker's calls need, sorted; without one, those of the queue that hears alerts."""
+    """Return the IAM actions that a maker's calls need, sorted; without one, those of the alerts' queue."""
     site = kinds.Site("aws", "eu-west-1", "123456789012", "https://queues")
     found: set[str] = set()
     used = maker.kinds if maker else (kinds.QUEUE,)

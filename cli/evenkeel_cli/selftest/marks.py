@@ -27,6 +27,8 @@ BEGUN_WITHIN = timedelta(minutes=30)
 """A run begins no control later than this: with :data:`MOST_SECONDS` for each of four waits it ends within the hour."""
 MOST_SECONDS = 400
 """The longest that a run may wait for one thing."""
+NEWER_WITHIN = timedelta(seconds=30)
+"""How long a refused undo waits for the record of the newer change that prevents it."""
 _RUN = re.compile(r"[0-9a-f]{12}")
 _TIME_DIGITS = 8
 

@@ -17,6 +17,7 @@ from evenkeel.policy import Announce
 from evenkeel_cli import audit_reader
 from evenkeel_cli.cloud import explained
 from evenkeel_cli.failure import CommandError
+from evenkeel_cli.functions import RefusedError
 from evenkeel_cli.selftest import marks
 from evenkeel_cli.selftest.hands import StoppedError
 from evenkeel_cli.selftest.planning import EXPECTED, subject_of
@@ -174,15 +175,15 @@ class Trying:
         return record
 
     def _outcome(self) -> dict[str, Any] | None:
-        reader = audit_reader.Reader(self._means.plan.stack)
-        return next(
-            (
-                record
-                for record in reader.all_of(self.row.resource)
-                if record.get("control") == self._control.id and record.get("outcome", _UNKNOWN) not in _IGNORED
-            ),
-            None,
-        )
+        return next(iter(self._outcomes()), None)
+
+    def _outcomes(self) -> list[dict[str, Any]]:
+        """Return the records of what this control made of the resource, oldest first."""
+        return [
+            record
+            for record in audit_reader.Reader(self._means.plan.stack).all_of(self.row.resource)
+            if record.get("control") == self._control.id and record.get("outcome", _UNKNOWN) not in _IGNORED
+        ]
 
     def _check_state(self, record: dict[str, Any]) -> None:
         """Read and judge the resource as the control does."""
@@ -207,7 +208,7 @@ class Trying:
             inbox, name = self._means.inbox, str(record["record_id"])
             if inbox is None:
                 raise CommandError(f"not checked: {self._means.alerts}")
-            if not self._means.hands.stop.soon(lambda: inbox.heard(name), self._means.seconds, EVERY_SECONDS):
+            if not self._means.hands.stop.soon(lambda: inbox.arrived(name), self._means.seconds, EVERY_SECONDS):
                 raise CommandError(f"no alert about record {name} within {self._means.seconds:.0f} s")
 
     def _undo(self, record: dict[str, Any]) -> None:
@@ -219,13 +220,39 @@ class Trying:
             self._skip(StepName.UNDO, "not deployed: the stack's parameter EnableUndo is false")
             return
         with self._step(StepName.UNDO, needed=False):
-            name = str(record["record_id"])
-            done = Undoing(stack, self._means.say, name).run(self.row.resource, name, force=False)
+            done = self._undone(str(record["record_id"]))
             if done["outcome"] != Outcome.UNDONE:
                 raise CommandError(f"it ended as {done['outcome']}: {stack.line('audit', 'show', done['record_id'])}")
             wrong = lambda: isinstance(self._judged(), NonCompliant)  # noqa: E731 - one expression, named for its reader
             if not self._means.hands.stop.soon(wrong, self._means.seconds, EVERY_SECONDS):
                 raise CommandError("it was undone, and the resource is not as it was before")
+
+    def _undone(self, checked: str) -> dict[str, Any]:
+        """Undo the control's newest change, and return the record of that.
+
+        One resource may be changed twice: the event of its tags names no owner, the one of its creation does, and they
+        come in either order. To undo the first change is refused once there is a second.
+        """
+        newest = self._newest_change("") or checked
+        try:
+            return self._undo_one(newest)
+        except RefusedError:
+            newer = self._means.hands.stop.soon(
+                lambda: self._newest_change(newest), marks.NEWER_WITHIN.total_seconds(), EVERY_SECONDS
+            )
+            if not newer:
+                raise
+            return self._undo_one(str(newer))
+
+    def _undo_one(self, record_id: str) -> dict[str, Any]:
+        undoing = Undoing(self._means.plan.stack, self._means.say, record_id)
+        return undoing.run(self.row.resource, record_id, force=False)
+
+    def _newest_change(self, known: str) -> str:
+        """Return the id of the control's newest change of the resource; empty where it is the one that is known."""
+        changes = [record for record in self._outcomes() if record["outcome"] in _CHANGED]
+        newest = str(changes[-1]["record_id"]) if changes else ""
+        return "" if newest == known else newest
 
     def _delete(self) -> None:
         """Delete what was made, the last first."""

@@ -28,9 +28,9 @@ _STYLES = {Verdict.OK: "green", Verdict.FAILED: "bold red", Verdict.SKIPPED: "di
 _TIMED = (StepName.AUDIT, StepName.STATE, StepName.ALERT, StepName.UNDO, StepName.DELETE)
 
 
-def planned(plan: Plan, found: Found, hearing: Sequence[Call], now: datetime, *, as_json: bool) -> None:
-    """Print a dry run; ``hearing`` are the calls that hear the alerts."""
-    alerts = [cli_line(call, plan.site.region) for call in hearing] if plan.tried else []
+def planned(plan: Plan, found: Found, receiving: Sequence[Call], now: datetime, *, as_json: bool) -> None:
+    """Print a dry run; ``receiving`` are the calls that set up the queue of alerts."""
+    alerts = [cli_line(call, plan.site.region) for call in receiving] if plan.tried else []
     if as_json:
         rows = [Row(trial).described() | {"calls": _lines(trial, plan.site.region)} for trial in plan.trials]
         old = [{"resource": each.arn, "run": each.target.run, "due": each.is_due(now)} for each in found.resources]
@@ -42,7 +42,7 @@ def planned(plan: Plan, found: Found, hearing: Sequence[Call], now: datetime, *,
     for trial in plan.tried:
         audit_view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
     if alerts:
-        audit_view.commands(out, "to hear the alerts it would call", alerts)
+        audit_view.commands(out, "to receive the alerts it would call", alerts)
     out.print(f"\n{_price(plan)} Nothing was made.")
     out.print(f"next:  {plan.stack.line('selftest', apply=True)}", style="dim", soft_wrap=True)
 
@@ -118,8 +118,8 @@ def tried(
     for trouble in troubles:
         out.print(Text(trouble, style="yellow"), soft_wrap=True)
     counted = {verdict: sum(row.verdict is verdict for row in rows) for verdict in Verdict}
-    told = ", ".join(f"{number} {verdict}" for verdict, number in counted.items() if number)
-    out.print(f"\n{told}. Run {plan.run}.", style="bold")
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in counted.items() if number)
+    out.print(f"\n{counts}. Run {plan.run}.", style="bold")
 
 
 def _row(row: Row) -> tuple[Text | str, ...]:

@@ -163,7 +163,7 @@ class Round:
         self._all_told = vitals.Rounds(_aws(), self._environment, watched, _now()).look()
 
     def _watch(self) -> None:
-        """Count what is off. A zero is the one sign that all could be found out, the vitals too: its absence rings."""
+        """Count what is off. A zero says that all could be read, the vitals too; its absence sets the alarm off."""
         off = watch.switched_off(_aws(), self._environment.stack, self._rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
         if off or (off == 0 and self._all_told):
             metrics.add_metric("SwitchedOff", COUNT, off)

@@ -26,12 +26,12 @@ logger, _ = telemetry()
 
 EVERY = timedelta(hours=1)
 OVERLAP = timedelta(minutes=20)
-"""How far a look reaches back before the last one. Metrics of a queue that was idle come up to 15 minutes late (SQS
+"""How far a read reaches back before the last one. Metrics of a queue that was idle come up to 15 minutes late (SQS
 developer guide, "Available CloudWatch metrics for Amazon SQS")."""
 FARTHEST = timedelta(days=14)
-"""How far a look reaches back after a long outage: data of one minute last 15 days (CloudWatch API, GetMetricData)."""
+"""How far a read reaches back after a long outage: data of one minute last 15 days (CloudWatch API, GetMetricData)."""
 LONGEST = timedelta(hours=12)
-"""How much one look reads. After an outage the next rounds read on: an answer has 100,800 values at most, which take a
+"""How much one round reads. After an outage the next rounds read on: an answer has 100,800 values at most, which take a
 Lambda function of this size some seconds, and two weeks of thirty groups are two million."""
 AT_ONCE = 500
 """Metrics of one call (CloudWatch API reference, GetMetricData)."""
@@ -82,7 +82,7 @@ class Vital:
         return f"{self.kind.counted}/{self.part}"
 
     def query(self, number: int) -> dict[str, Any]:
-        """Return the question for CloudWatch; ``number`` tells its answer from the others'."""
+        """Return the question for CloudWatch; ``number`` identifies its answer."""
         metric = {
             "Namespace": self.kind.namespace,
             "MetricName": self.kind.metric,
@@ -117,7 +117,7 @@ def vitals(stack: str, groups: Iterable[str], rules: Iterable[str]) -> list[Vita
 
 
 class Rounds:
-    """The hourly look at one stack's vitals."""
+    """The hourly read of one stack's vitals."""
 
     def __init__(self, aws: Aws, environment: Environment, watched: Sequence[Vital], now: datetime) -> None:
         """Keep the parts."""
@@ -127,9 +127,9 @@ class Rounds:
         self._now = now
 
     def look(self) -> bool:
-        """Read, log and count what is in trouble where an hour has passed; return whether CloudWatch told all.
+        """Read, log and count what is in trouble where an hour has passed; return whether all was read.
 
-        What CloudWatch does not tell is asked again in the next round, from the same minute on; what is more than
+        What CloudWatch does not return is asked again in the next round, from the same minute on; what is more than
         :data:`LONGEST` is left to it, too. The count is sent before it is remembered, so that a crash between the two
         sends it twice.
 
@@ -144,7 +144,7 @@ class Rounds:
         until = min(since + LONGEST, self._now)
         try:
             found = self._troubles(since, until)
-        except (*AwsError, UntoldError) as error:
+        except (*AwsError, IncompleteMetricsError) as error:
             logger.error("no answer how the parts are", what="metrics", error=str(error))  # noqa: TRY400 - it says all
             return False
         counted = {key: int(minute) for key, minute in item.get("counted", {}).items()}
@@ -172,12 +172,12 @@ class Rounds:
         """Yield each metric's values by minute.
 
         Raises:
-            UntoldError: of some metric CloudWatch did not tell all.
+            IncompleteMetricsError: CloudWatch did not return all of some metric.
         """
         for start in range(0, len(self._watched), AT_ONCE):
             watched = self._watched[start : start + AT_ONCE]
             values = defaultdict[str, dict[int, float]](dict)
-            told: set[str] = set()
+            complete: set[str] = set()
             queries = [vital.query(number) for number, vital in enumerate(watched)]
             for page in self._aws.pages(
                 "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=since, EndTime=until
@@ -185,9 +185,9 @@ class Rounds:
                 for result in page["MetricDataResults"]:
                     moments = (int(moment.timestamp()) for moment in result["Timestamps"])
                     values[result["Id"]] |= dict(zip(moments, result["Values"], strict=True))
-                    told |= {result["Id"]} if result["StatusCode"] == "Complete" else set()
-            if untold := {query["Id"] for query in queries} - told:
-                raise UntoldError(f"{len(untold)} of {len(queries)} metrics were not read whole")
+                    complete |= {result["Id"]} if result["StatusCode"] == "Complete" else set()
+            if missing := {query["Id"] for query in queries} - complete:
+                raise IncompleteMetricsError(f"{len(missing)} of {len(queries)} metrics were not read whole")
             yield from ((vital, values[query["Id"]]) for vital, query in zip(watched, queries, strict=True))
 
     def _remembered(self) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class Rounds:
         )
 
 
-class UntoldError(Exception):
+class IncompleteMetricsError(Exception):
     """CloudWatch answered, and not with all that was asked."""
 
 

@@ -34,7 +34,7 @@ logger, _ = telemetry()
 STUCK_AFTER = timedelta(hours=1)
 """A plan this old without an outcome raises the alarm."""
 NO_QUEUE = timedelta(days=1)
-"""When it is told again that something is due whose group is not enabled."""
+"""When an item that is due for a group that is not enabled is reported again."""
 
 
 @dataclass(slots=True)
@@ -87,8 +87,8 @@ class Waker:
             woken.due += 1
             woken.stuck += self._stuck(entry, item)
             if not url:
-                told = "no queue for what is due: is its group still enabled? told again in a day"
-                logger.error(told, control=entry.control, resource=entry.arn)
+                trouble = "no queue for what is due: is its group still enabled? reported again in a day"
+                logger.error(trouble, control=entry.control, resource=entry.arn)
                 continue
             waiting[url].append(self._message(entry, item))
             if len(waiting[url]) == BATCH:

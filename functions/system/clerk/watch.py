@@ -35,16 +35,16 @@ def rules_of(groups: Iterable[str]) -> list[str]:
 
 
 def switched_off(aws: Aws, stack: str, rules: Sequence[str], source: str) -> int | None:
-    """Log by name what is off, and return how much; None where none was seen to be off but AWS did not tell all.
+    """Log by name what is off, and return how much; None where none was seen to be off but AWS did not answer all.
 
     ``rules`` are the names of the stack's rules after ``<stack>-``, ``source`` is the UUID of the event source mapping.
 
-    A question that failed is logged and never raised. The clerk then sends no count, and the alarm rings for want of
-    data: a throttle passes unheard, a refusal does not. A round that failed for it would be done again as a whole, and
-    leave a dead letter.
+    A question that failed is logged and never raised. The clerk then sends no count, and the alarm goes off once
+    data are missing for long enough: a refusal does that, a throttle does not. A round that failed for it would be done
+    again as a whole, and leave a dead letter.
     """
     off: dict[str, str] = {}
-    told = True
+    complete = True
     questions: dict[str, Callable[[], dict[str, str]]] = {
         "rules": lambda: _rules(aws, stack, rules),
         f"event source {source}": lambda: _source(aws, source),
@@ -53,11 +53,11 @@ def switched_off(aws: Aws, stack: str, rules: Sequence[str], source: str) -> int
         try:
             off |= ask()
         except AwsError as error:
-            told = False
+            complete = False
             logger.error("no answer whether it is on", what=what, error=str(error))  # noqa: TRY400 - it says all
     for what, state in off.items():
         logger.error("switched off", what=what, state=state)
-    return len(off) if off or told else None
+    return len(off) if off or complete else None
 
 
 def _rules(aws: Aws, stack: str, rules: Sequence[str]) -> dict[str, str]:
