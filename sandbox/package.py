@@ -46,9 +46,12 @@ class Artifact:
         return self.path.name
 
 
-def function_zip(source: Path, name: str, cache: Path) -> Artifact:
-    """Build the function of a logical name by its folder's Makefile, and zip what came of it."""
-    known = cache / f"{name}-built-{_digest(_contents(dict(_tree(source, ''))))}"
+def function_zip(source: Path, name: str, cache: Path, version: str) -> Artifact:
+    """Build the function of a logical name by its folder's Makefile, and zip what came of it.
+
+    What was built of the same ``version`` of the source, its digest, is not built again.
+    """
+    known = cache / f"{name}-built-{version}"
     if known.exists():
         return Artifact(cache / known.read_text(encoding="utf-8"))
     with TemporaryDirectory() as folder:
@@ -160,6 +163,7 @@ class Packager:
     url: str
     """Of the bucket, for nested templates: CloudFormation takes no ``s3://`` for them."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    _versions: dict[Path, str] = field(default_factory=dict)
 
     def rewrite(self, template: Template, root: Path) -> Template:
         """Return a template whose local paths, relative to ``root``, are places in the bucket."""
@@ -174,7 +178,7 @@ class Packager:
             source = (root / properties.get("CodeUri", code)).resolve()
             by_makefile = resource.get("Metadata", {}).get("BuildMethod") == "makefile"
             built = (
-                function_zip(source, name, self.cache)
+                function_zip(source, name, self.cache, self._version(source))
                 if by_makefile
                 else _cached(dict(_tree(source, "")), self.cache, name)
             )
@@ -190,6 +194,12 @@ class Packager:
         else:
             return resource
         return {**resource, "Properties": {**properties, **changed}}
+
+    def _version(self, source: Path) -> str:
+        """Return the digest of a folder, which many functions share: it is read once."""
+        if source not in self._versions:
+            self._versions[source] = _digest(_contents(dict(_tree(source, ""))))
+        return self._versions[source]
 
     def _uri(self, artifact: Artifact) -> str:
         self.artifacts[artifact.key] = artifact
