@@ -1,6 +1,6 @@
 """Plants faults in the pure parts and sees that the tests find them: ``make mutants``.
 
-``--changed`` (``make prove``) plants only in modules that changed in the last day of the history, for five minutes at
+``--changed`` (``make prove``) plants only in modules that changed in the last day of the history, for three minutes at
 most, and judges what was reached.
 
 The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages
@@ -26,7 +26,7 @@ WORK = ROOT / "build" / "mutants"
 CODE = WORK / "code"
 LEAST_KILLED, LEAST_OF_SAMPLE = 0.90, 0.80
 """Of all, and of the few hundred that ``--changed`` reaches, which are of a few modules."""
-SECONDS = 300.0
+SECONDS = 180.0
 """How long ``--changed`` plants, besides the runs of the tests that come first."""
 THREE_DAYS = 3 * 86_400.0
 _PLANTING = "Running mutation testing"
@@ -175,7 +175,7 @@ def _verdicts() -> dict[str, str]:
 def main() -> int:
     """Plant, test, and print killed and survived by module; 1 where fewer than nine in ten were killed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--changed", action="store_true", help="only what changed lately, for five minutes")
+    parser.add_argument("--changed", action="store_true", help="only what changed lately, for three minutes")
     only_changed = parser.parse_args().changed
     chosen = _changed() if only_changed else _chosen()
     if not chosen:
