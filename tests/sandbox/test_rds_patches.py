@@ -34,7 +34,7 @@ def test_instance_refuses_changes_until_it_is_available(rds: Any) -> None:
     """If this fails, the sandbox cannot show what becomes of a call that comes too early, or wants a container."""
 
     def refused(**change: bool) -> bool:
-        """Say whether a change is refused; False where the database was available again already, as on a busy machine."""
+        """Say whether a change is refused; False where a busy machine was too late for it."""
         try:
             rds.modify_db_instance(DBInstanceIdentifier=name, **change)
         except rds.exceptions.InvalidDBInstanceStateFault:
