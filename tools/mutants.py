@@ -46,7 +46,7 @@ TESTS = (
     *("test_settings", "test_settings_mistakes", "test_settings_rules", "test_bounds"),
     *("test_approvals", "test_approvals_at_once", "test_releases", "test_remediator_decisions"),
     *("test_allowances", "test_clerk_digest", "test_notifier_digest", "test_own_parts", "test_redrives", "test_drops"),
-    *("test_stack_calls", "test_undo"),
+    *("test_stack_calls",),
     *("test_holds", "test_runs", "test_settling", "test_silence", "test_tagging_presence"),
     *("test_settings_validator", "test_small_parts", "test_tagging_types", "test_s3_buckets", "test_s3_policies"),
     *(path.stem for path in sorted((ROOT / "tests" / "unit").glob("test_*_controls.py"))),
