@@ -161,7 +161,7 @@ def make(client: Any, wanted: Wanted, seconds: float = 600.0) -> ChangeSet:
     try:
         changes = list(_changes(client, made.asked)) if _has_changes(client, made, seconds) else []
         return replace(made, changes=tuple(sorted(changes, key=lambda each: each.rank)))
-    except BaseException:
+    except BaseException:  # also an interruption: nothing may be left behind
         with suppress(client.exceptions.InvalidChangeSetStatusException):  # still being made: the error names it
             delete(client, made)
         raise

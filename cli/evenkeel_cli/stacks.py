@@ -35,8 +35,7 @@ class Stack:
     @property
     def queues(self) -> dict[str, str]:
         """The URL of each deployed group's queue, by group."""
-        beside = self.outputs["DeadLetterQueueUrl"].rpartition("/")[0]
-        return {group: f"{beside}/{names.queue(self.name, group)}" for group in self.groups}
+        return names.queue_urls(self.name, self.groups, self.output("DeadLetterQueueUrl"))
 
     @property
     def groups(self) -> list[str]:

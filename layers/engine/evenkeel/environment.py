@@ -35,8 +35,7 @@ class Environment:
     @property
     def queues(self) -> dict[str, str]:
         """The URL of each deployed group's queue, by group."""
-        beside = self.dlq_url.rpartition("/")[0]
-        return {group: f"{beside}/{names.queue(self.stack, group)}" for group in self.groups}
+        return names.queue_urls(self.stack, self.groups, self.dlq_url)
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:

@@ -11,6 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evenkeel.model import Place
 
 STACK_CHARACTERS = 28
@@ -55,6 +57,12 @@ def function(stack: str, name: str) -> str:
 def queue(stack: str, group: str) -> str:
     """Return the name of a group's queue."""
     return f"{stack}-{group}"
+
+
+def queue_urls(stack: str, groups: Iterable[str], dead_letters_url: str) -> dict[str, str]:
+    """Return the URL of each group's queue: it differs from the dead letters' in its last part."""
+    before = dead_letters_url.rpartition("/")[0]
+    return {group: f"{before}/{queue(stack, group)}" for group in groups}
 
 
 def rule(stack: str, group: str, suffix: str) -> str:
