@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from evenkeel import names
 from sandbox.settings import push
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Place:
     stack: Stack
     variables: dict[str, str]
     tables: Any
-    """A DynamoDB client of a role under Evenkeel's path: nobody else may write to the tables."""
+    """A DynamoDB client of a role that is named like the stack's: nobody else may write to the tables."""
 
     def settings(self, document: dict[str, Any]) -> None:
         """Put settings in force for the workers that start from here on."""
@@ -48,7 +49,7 @@ def prepared(sandbox: Sandbox, stack: Stack) -> Place:
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-    keys = _own_role(sandbox)
+    keys = _own_role(sandbox, stack.name)
     own = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=sandbox.region)
     return Place(sandbox, stack, _variables(sandbox, stack, keys), sandbox.client("dynamodb", own))
 
@@ -60,16 +61,16 @@ def switch_off(sandbox: Sandbox) -> None:
         functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
 
 
-def _own_role(sandbox: Sandbox) -> dict[str, str]:
-    """Return credentials of a role under Evenkeel's path that may do everything."""
+def _own_role(sandbox: Sandbox, stack: str) -> dict[str, str]:
+    """Return credentials of a role that the stack's tables take for one of its own, and that may do everything."""
     account = f"arn:aws:iam::{sandbox.account}"
     trust = {"Effect": "Allow", "Principal": {"AWS": f"{account}:root"}, "Action": "sts:AssumeRole"}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    iam, name = sandbox.client("iam"), "benchmark"
+    iam, name = sandbox.client("iam"), names.role(stack, sandbox.region, "benchmark")
     policies = [json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, everything)]
     iam.create_role(RoleName=name, Path="/evenkeel/", AssumeRolePolicyDocument=policies[0])
     iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policies[1])
-    assumed = sandbox.client("sts").assume_role(RoleArn=f"{account}:role/evenkeel/{name}", RoleSessionName=name)
+    assumed = sandbox.client("sts").assume_role(RoleArn=f"{account}:role/evenkeel/{name}", RoleSessionName="benchmark")
     return dict(assumed["Credentials"])
 
 
