@@ -32,7 +32,7 @@ sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deploy
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
 test: $(STAMP) ## run the tests: every promise, in about five minutes
-	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -q -n 3 --dist loadfile
 
 prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real clients, storms, mutants of what changed
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 10 tests/prove

@@ -42,6 +42,10 @@ class Place:
         """Run a command as the operator."""
         return evenkeel(*arguments, env=self.operator)
 
+    def forget_letters(self) -> None:
+        """Empty the dead letters of what other tests of the shared stack left there."""
+        self.sandbox.client("sqs").purge_queue(QueueUrl=self.stack.outputs["DeadLetterQueueUrl"])
+
     def ask(self, *arguments: str) -> Any:
         """Run a command that has to succeed, for its JSON."""
         result = self.run(*arguments, "--output", "json")

@@ -191,6 +191,7 @@ def test_dead_letters_are_seen_sent_back_and_dropped(place: Place) -> None:
         given = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         return str(sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=given)["MessageId"])
 
+    place.forget_letters()
     told = send(json.dumps(event), reason="Crashed: KeyError", origin=place.stack.resources["KmsQueue"])
     derived = send(json.dumps(event))
     creation = {**event, "detail": {**event["detail"], "eventName": "CreateKey",  # type: ignore[dict-item]

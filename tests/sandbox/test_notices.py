@@ -77,6 +77,7 @@ def test_a_dropped_dead_letter_is_audited_in_the_operators_name(place: Place, al
     """If this fails, an accepted event can vanish without a trace, or dropping works for nobody."""
     sqs, url = place.sandbox.client("sqs"), place.stack.outputs["DeadLetterQueueUrl"]
     reason = {"reason": {"DataType": "String", "StringValue": "Crashed: KeyError"}}
+    place.forget_letters()
     dropped, other = (
         sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=reason)["MessageId"]
         for body in ("drop me", "keep me")

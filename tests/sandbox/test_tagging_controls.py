@@ -71,6 +71,7 @@ def test_undo_takes_off_what_was_added_and_holds(place: Place, alice: Any) -> No
 
 def test_secret_that_a_service_keeps_is_left(place: Place, alice: Any) -> None:
     """If this fails, RDS's own secrets are tagged, or their events fill the dead letters."""
+    place.forget_letters()
     client = place.sandbox.client("secretsmanager", alice)
     kept = client.create_secret(Name="rds!db-1", SecretString="nobody knows")["ARN"]
     ours = client.create_secret(Name="orders/mail", SecretString="nobody knows")["ARN"]
