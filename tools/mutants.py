@@ -106,7 +106,7 @@ def _changed() -> list[str]:
     base = _git("rev-list", "-1", f"--before={(newest - RECENT).isoformat()}", "HEAD").strip()
     if not base:
         return _chosen()
-    names = _git("diff", "--name-only", base).split()
+    names = _git("diff", "--name-only", "--find-renames", "--diff-filter=AM", base).split()  # a move changes nothing
     return [file for file in _chosen() if any(name.endswith(f"/{file}") for name in names)]
 
 
