@@ -61,9 +61,13 @@ def source(path: str = TEMPLATE) -> Document:
     return load(ROOT / path)
 
 
-@cache
 def expanded(place: Place = PLACES[0], path: str = TEMPLATE) -> Document:
     """Return a template after the SAM transform, in a region. It is shared: change a copy."""
+    return _expanded(place, str(ROOT / path))  # the whole path, since tests render other repositories, too
+
+
+@cache
+def _expanded(place: Place, path: str) -> Document:
     template = source(path)
     for body in template["Resources"].values():
         if body["Type"] == "AWS::Serverless::LayerVersion":
