@@ -113,7 +113,7 @@ def resources(group: str, controls: Sequence[Control]) -> Resources:
 
 
 def _sub(text: str) -> Fn:
-    """Return ``!Sub``; ``{stack}`` in a name becomes the root stack's."""
+    """Return ``!Sub`` of a text, in which ``${Stack}`` is the root stack's name."""
     return Fn("Sub", text)
 
 
