@@ -9,7 +9,7 @@ SCANNERS := $(VENV)/scanners
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo sandbox test check lint types format changes generate cost fuzz prove limits coverage bench chaos mutants lock scan audit clean
+.PHONY: help env demo sandbox test check lint types imports format changes generate cost fuzz prove limits coverage bench chaos mutants lock scan audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real 
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 	$(BIN)/python -m tools.mutants --changed
 
-check: lint types generated scan test ## what has to be right before a commit; the gate runs this and prove
+check: lint types imports generated scan test ## what has to be right before a commit; the gate runs this and prove
 
 lint: $(STAMP) ## check style
 	$(BIN)/ruff check .
@@ -48,6 +48,9 @@ lint: $(STAMP) ## check style
 
 types: $(STAMP) ## check types, strictly
 	$(BIN)/mypy
+
+imports: $(STAMP) ## check that imports keep the floors and rooms of docs/architecture.md
+	PYTHONPATH=.:layers/engine:functions/system:cli $(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## fix style
 	$(BIN)/ruff check --fix .
@@ -82,7 +85,7 @@ fuzz: $(STAMP) ## try the properties on forty times as many events, settings and
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 
 limits: $(STAMP) ## print how far the stack is from each limit of AWS, today and with thirty groups
-	@$(BIN)/python -m tools.limits
+	@$(BIN)/python -m tools.aws_quotas
 
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
 	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract

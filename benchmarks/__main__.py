@@ -21,8 +21,8 @@ from benchmarks.place import prepared
 from benchmarks.scenarios import Scenario, scenarios
 from benchmarks.show import console
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import Stack, deploy
+from sandbox.deploy.settings import push
 from tests.world import reaching
 
 if TYPE_CHECKING:

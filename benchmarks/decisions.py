@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import counted, served, weak
 from benchmarks.process import Worker
-from evenkeel.registry import all_controls
-from evenkeel.tags import TAGGING
+from evenkeel.control.registry import all_controls
+from evenkeel.runtime.tags import TAGGING
 from tests.cases.case import enforcing
 from tests.world import ACCOUNT, REGION
 

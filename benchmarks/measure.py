@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from benchmarks.process import Worker
 from benchmarks.scenarios import name_of
-from evenkeel import settings_mark
-from evenkeel.aws import Aws
 from evenkeel.control import Context, Env
 from evenkeel.model import NotReady, Resource
-from evenkeel.state import wire
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import wire
+from evenkeel.settings import loaded_mark
 from tests.world import ACCOUNT, REGION, client
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def loads_settings(call: list[Any]) -> bool:
     A token of AppConfig's is good for one call only, and the mark of the first document is set once.
     """
     service, _, parameters, _ = call
-    return bool(service == "appconfigdata" or parameters.get("Key") == wire({"pk": settings_mark.KEY}))
+    return bool(service == "appconfigdata" or parameters.get("Key") == wire({"pk": loaded_mark.KEY}))
 
 
 def weak(scenario: Scenario, place: Place) -> tuple[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sandbox.deploy import CACHE
-from sandbox.package import Packager
-from sandbox.template import load
+from sandbox.deploy.deployment import CACHE
+from sandbox.deploy.package import Packager
+from sandbox.deploy.template import load
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER = "layer"

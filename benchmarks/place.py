@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from evenkeel import names
-from sandbox.settings import push
+from sandbox.deploy.settings import push
 
 if TYPE_CHECKING:
     from sandbox.client import Sandbox
-    from sandbox.deploy import Stack
+    from sandbox.deploy.deployment import Stack
 
 TABLES_IN_A_LARGE_ACCOUNT = 300
 

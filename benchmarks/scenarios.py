@@ -15,14 +15,14 @@ from inspect import signature
 from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import events
+from evenkeel.control.registry import groups
+from evenkeel.control.triggers import CloudTrail
 from evenkeel.errors import MalformedPayloadError
-from evenkeel.registry import groups
-from evenkeel.triggers import CloudTrail
+from evenkeel.events import parsing
 from tests.cases.case import changes_type, maker
 from tests.contract.registry import MATCHES, woken
-from tests.making import ARNS
-from tests.making.cloudtrail import logging_trail
+from tests.factories import ARNS
+from tests.factories.cloudtrail import logging_trail
 from tests.world import PLACE, client, sqs_event
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Scenario:
     def names(self, arn: str) -> bool:
         """Say whether the event, told of a resource, asks the control to look at just that one."""
         try:
-            asked = events.parse(self.event(arn), (self.control,), PLACE).requests
+            asked = parsing.parse(self.event(arn), (self.control,), PLACE).requests
         except MalformedPayloadError:  # the call tells of a resource of another type
             return False
         return [request.resource.arn for request in asked] == [arn]

@@ -88,22 +88,25 @@ class Evenkeel:
     @cache
     def _connect(region: str) -> Any:
         """Return the doors that all handlers of this process share, so that clients are made once."""
-        from evenkeel import aws  # noqa: PLC0415 - the bare side must not pay for it
+        from evenkeel.runtime import aws  # noqa: PLC0415 - the bare side must not pay for it
 
         return aws.connect(region)
 
     def handler(self, package: str, control_id: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
         """Return the handler of a group with one control in it."""
         if control_id not in self._handlers:
-            from evenkeel import registry, remediator, telemetry  # noqa: PLC0415 - the bare side must not pay for it
+            # The bare side must not pay for these.
+            from evenkeel import lambda_handler  # noqa: PLC0415
+            from evenkeel.control import registry  # noqa: PLC0415
+            from evenkeel.runtime import telemetry  # noqa: PLC0415
 
             if not self._handlers:
                 telemetry.telemetry()[0].addHandler(self._said)
             alone = tuple(control for control in registry.controls_of(package) if control.id == control_id)
-            module: Any = remediator
+            module: Any = lambda_handler
             module.controls_of = lambda _: alone
             module.connect = self._connect
-            self._handlers[control_id] = remediator.remediator(package)
+            self._handlers[control_id] = lambda_handler.remediator(package)
         return self._handlers[control_id]
 
     def serve(self, order: dict[str, Any]) -> dict[str, Any]:

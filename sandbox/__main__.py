@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sandbox.options import Options
-from sandbox.server import run
+from sandbox.server.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

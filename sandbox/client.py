@@ -34,12 +34,12 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True)
 class Faults:
-    """The faults that a sandbox injects; see ``sandbox.faults.Fault`` for the fields."""
+    """The faults that a sandbox injects; see ``sandbox.server.faults.Fault`` for the fields."""
 
     endpoint: str
 
     def add(self, service: str, operation: str = "*", **settings: Any) -> str:
-        """Inject a fault and return its id; ``settings`` are the other fields of :class:`sandbox.faults.Fault`."""
+        """Inject a fault and return its id; ``settings`` are other fields of :class:`sandbox.server.faults.Fault`."""
         body = {"service": service, "operation": operation, **settings}
         return str(ask(self.endpoint, "faults", body)["id"])
 

@@ -86,7 +86,7 @@ def wire() -> Iterator[Wire]:
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_caller``."""
-    monkeypatch.setattr("evenkeel.decisions.prove", lambda payload, *_: payload["caller"]["arn"])
+    monkeypatch.setattr("evenkeel.operators.approvals.prove", lambda payload, *_: payload["caller"]["arn"])
 
 
 @pytest.fixture

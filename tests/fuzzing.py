@@ -11,7 +11,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from evenkeel.control import Env
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
 from tests.world import ACCOUNT, REGION
 
 CONTROLS = tuple(all_controls().values())

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import boto3
 
-from evenkeel.caller import sign
+from evenkeel.operators.caller_proof import sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

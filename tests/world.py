@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel import decisions, digests, events, names, settings, system_parts
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws
+from evenkeel import names, system_parts
+from evenkeel.audit import digests
+from evenkeel.audit.ledger import Ledger
+from evenkeel.audit.state_item import StateItem
+from evenkeel.control.registry import all_controls
+from evenkeel.events import parsing
+from evenkeel.events.queue import Queue
 from evenkeel.model import Cause, Place, Request, Resource
-from evenkeel.pipeline import Pipeline
-from evenkeel.queue import Queue
-from evenkeel.registry import all_controls
-from evenkeel.state import StateItem, unwire
+from evenkeel.operators import approvals
+from evenkeel.remediation.pipeline import Pipeline
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import unwire
+from evenkeel.settings import parser
 from tests import tables
 from tests.moto_gaps import Configuration, undelay
 from tests.tables import AUDIT, STACK, STATE
@@ -29,9 +34,9 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from evenkeel.audit.records import Record
     from evenkeel.control import Control
     from evenkeel.model import Result
-    from evenkeel.records import Record
     from tests.wire import Wire
 
 ACCOUNT = "123456789012"
@@ -141,7 +146,7 @@ class World:
 
     def decide(self, payload: dict[str, Any], who: str, *, document: dict[str, Any] | None = None) -> list[Result]:
         """Serve a person's decision; needs the fixture ``people``, which takes a caller's ARN for a proof."""
-        desk = decisions.Desk(
+        desk = approvals.Desk(
             tuple(all_controls().values()),
             self.ledger("desk"),
             Queue(Aws(client), QUEUE_URL, DLQ_URL),
@@ -151,9 +156,9 @@ class World:
             clock=self.clock,
             remaining_milliseconds=lambda: 60_000,
         )
-        loaded, run = settings.parse(json.dumps(document or self.document)), self.pipeline("desk").run
+        loaded, run = parser.parse(json.dumps(document or self.document)), self.pipeline("desk").run
         return desk.decide(
-            decisions.parse({**payload, "caller": {"arn": who}}),
+            approvals.parse({**payload, "caller": {"arn": who}}),
             lambda control, wish, approval: run(control, wish, loaded, approval=approval),
         ).results
 
@@ -177,7 +182,7 @@ class World:
         """Send one request through its way, with the calls counted from here."""
         control = all_controls()[control] if isinstance(control, str) else control
         self.wire.calls.clear()
-        loaded = settings.parse(json.dumps(document or self.document))
+        loaded = parser.parse(json.dumps(document or self.document))
         return self.pipeline(owner, scope).run(control, request, loaded, redelivered=redelivered)
 
     def records(self) -> list[Record]:
@@ -197,7 +202,7 @@ class World:
 
     def kept(self, control: str, arn: str) -> Request:
         """Return the request that a hold keeps."""
-        return events.decode(json.loads(self.state(control, arn).held_request), tuple(all_controls().values()), PLACE)
+        return parsing.decode(json.loads(self.state(control, arn).held_request), tuple(all_controls().values()), PLACE)
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """Take all messages off a queue, those still delayed too."""
@@ -248,7 +253,7 @@ def cloudtrail(source: str, name: str, when: datetime | None = None, **detail: A
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
-        "detail-type": events.API_CALL,
+        "detail-type": parsing.API_CALL,
         "source": f"aws.{source.partition('.')[0]}",
         "account": ACCOUNT,
         "time": at,

@@ -24,8 +24,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
 
-from evenkeel_cli import console
-from sandbox.template import load
+from evenkeel_cli.ui import console
+from sandbox.deploy.template import load
 from tools.change_set import ChangeSet, RefusedError, Wanted, delete, make
 
 if TYPE_CHECKING:

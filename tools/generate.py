@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"):
     sys.path.insert(0, str(ROOT / _folder))
 
-from evenkeel.registry import groups as all_groups  # noqa: E402 - needs the path above
-from evenkeel_cli import settings_schema  # noqa: E402 - needs the path above
-from sandbox.template import parse  # noqa: E402 - needs the path above
-from tools import choice, deploy_policy, group_template  # noqa: E402 - needs the path above
+from evenkeel.control.registry import groups as all_groups  # noqa: E402 - needs the path above
+from evenkeel_cli.settings import json_schema  # noqa: E402 - needs the path above
+from sandbox.deploy.template import parse  # noqa: E402 - needs the path above
+from tools import deploy_policy, enabled_groups, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
+from tools.aws_quotas import measured  # noqa: E402 - needs the path above
 from tools.cfn import plain  # noqa: E402 - needs the path above
 from tools.cost import page as cost_page  # noqa: E402 - needs the path above
 from tools.cost.parts import Parts  # noqa: E402 - needs the path above
-from tools.limits import measured  # noqa: E402 - needs the path above
 from tools.pages import index, listed, page, with_parameters  # noqa: E402 - needs the path above
 from tools.rendering import Stack  # noqa: E402 - needs the path above
 from tools.selftest_pages import with_self_test  # noqa: E402 - needs the path above
@@ -75,7 +75,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(groups),
         GROUP_NAMES: group_template.group_names(groups),
-        SCHEMA: settings_schema.text(controls),
+        SCHEMA: json_schema.text(controls),
         **{DOCS / name: deploy_policy.text(document) for name, document in policies.items()},
         PAGES / "README.md": index(controls),
         **{PAGES / f"{control.id}.md": page(control) for control in controls},
@@ -94,7 +94,9 @@ def root_template(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
 
 
 def _nested(groups: Mapping[str, Sequence[Control]]) -> dict[Path, Document]:
-    return {choice.path(controls): group_template.template(group, controls) for group, controls in groups.items()}
+    return {
+        enabled_groups.path(controls): group_template.template(group, controls) for group, controls in groups.items()
+    }
 
 
 def priced(root: Path) -> dict[Path, str]:

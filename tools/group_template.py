@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import names
-from evenkeel.patterns import patterns
-from evenkeel.remediator import MAX_RECEIVES
+from evenkeel.events.eventbridge import patterns
+from evenkeel.lambda_handler import MAX_RECEIVES
 from tools import home_regions
 from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem

@@ -33,9 +33,12 @@ _PLANTING = "Running mutation testing"
 """What the library prints when it begins to plant."""
 RECENT = timedelta(days=1)
 PURE = (
-    *("policy", "events", "patterns", "identity", "records", "settings", "triggers", "render", "errors"),
-    *("rules", "layered", "mistakes", "digests", "security_hub", "steps", "decisions", "counters"),
-    *("fingerprint", "holds"),
+    *("errors", "cli_lines", "control/triggers"),
+    *("events/parsing", "events/eventbridge", "events/actor", "events/security_hub"),
+    *("settings/parser", "settings/rules", "settings/resolve", "settings/problems"),
+    *("audit/records", "audit/digests", "audit/counters"),
+    *("remediation/decide", "remediation/steps", "remediation/fingerprint", "remediation/holds"),
+    *("operators/approvals",),
 )
 """The engine's pure modules; of the functions, every control is pure in its judgement."""
 TESTS = (
@@ -85,7 +88,7 @@ def _controls() -> list[str]:
         path
         for handler in sorted((ROOT / "functions" / "controls").glob("*/handler.py"))
         for path in sorted(handler.parent.glob("*.py"))
-        if "evenkeel.remediator" in handler.read_text() and path.name not in {"handler.py", "__init__.py"}
+        if "evenkeel.lambda_handler" in handler.read_text() and path.name not in {"handler.py", "__init__.py"}
     ]
     return [f"{path.parent.name}/{path.name}" for path in found]
 
@@ -120,7 +123,7 @@ def _copy(chosen: list[str]) -> None:
         if (folder / "handler.py").exists():  # the registry looks for groups in a folder beside its package's parents
             (WORK / "functions" / "controls" / name).mkdir(parents=True)
             (WORK / "functions" / "controls" / name / "handler.py").touch()
-    for name in ("unit", "contract", "cases", "making", "moto_gaps"):
+    for name in ("unit", "contract", "cases", "factories", "moto_gaps"):
         shutil.copytree(ROOT / "tests" / name, CODE / "tests" / name, ignore=skip)
     for path in (ROOT / "tests").glob("*.py"):
         shutil.copy(path, CODE / "tests")

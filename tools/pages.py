@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import yaml
 
 from evenkeel.control import SECTIONS, Env, Stage
-from evenkeel.policy import MAX_CHANGE_WAIT_SECONDS
-from evenkeel.triggers import CloudTrail, Config, SecurityHub, TagChange
+from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange
+from evenkeel.remediation.decide import MAX_CHANGE_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evenkeel.control import Control
-    from evenkeel.triggers import Trigger
+    from evenkeel.control.triggers import Trigger
 
 _PARAMETERS = re.compile(r"^Parameters:\n(?:(?: .*)?\n)+", re.MULTILINE)
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"

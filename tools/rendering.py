@@ -13,7 +13,7 @@ from unittest import mock
 
 from samtranslator.translator.transform import transform
 
-from sandbox.template import load
+from sandbox.deploy.template import load
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template.yaml"

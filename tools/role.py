@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import names
+from tools.aws_quotas import INLINE_POLICIES, MANAGED_POLICY, characters
 from tools.cfn import Fn, plain, ref
-from tools.limits import INLINE_POLICIES, MANAGED_POLICY, characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

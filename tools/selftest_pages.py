@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
 from evenkeel_cli.selftest.makers import ALWAYS, MAKERS, NOT_MADE, needed, permissions
 from tools.pages import between
 

@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from tools import choice, home_regions
+from tools import enabled_groups, home_regions
 from tools.cfn import spaced, to_yaml
 from tools.names import condition
 
@@ -36,20 +36,23 @@ def blocks(groups: Mapping[str, Sequence[Control]]) -> dict[str, object]:
     """Return the content of every block by its name."""
     names = list(groups)
     return {
-        "parameters": {**choice.parameters(names), **home_regions.parameters(groups)},
+        "parameters": {**enabled_groups.parameters(names), **home_regions.parameters(groups)},
         "mappings": home_regions.mappings(groups),
         "conditions": {
             **home_regions.conditions(groups),
             **{
-                condition(group): home_regions.only_here(choice.enabled(group), controls)
+                condition(group): home_regions.only_here(enabled_groups.enabled(group), controls)
                 for group, controls in groups.items()
             },
         },
-        "queue arns": choice.queue_arns(names),
-        "deployed groups": {"EVENKEEL_GROUPS": choice.deployed(names)},
-        "groups": choice.nested(groups),
+        "queue arns": enabled_groups.queue_arns(names),
+        "deployed groups": {"EVENKEEL_GROUPS": enabled_groups.deployed(names)},
+        "groups": enabled_groups.nested(groups),
         "outputs": {
-            "Groups": {"Description": "The groups of controls that are deployed", "Value": choice.deployed(names)}
+            "Groups": {
+                "Description": "The groups of controls that are deployed",
+                "Value": enabled_groups.deployed(names),
+            }
         },
     }
 

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from evenkeel_cli import audit_commands, dlq_commands, settings_commands
-from evenkeel_cli.failure import told
-from evenkeel_cli.options import Output, OutputFormat, Region, StackName, Yes
-from evenkeel_cli.usage import Commands
+from evenkeel_cli.audit import commands as audit
+from evenkeel_cli.dead_letters import commands as dead_letters
+from evenkeel_cli.settings import commands as settings
+from evenkeel_cli.ui.failure import told
+from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName, Yes
+from evenkeel_cli.ui.usage import Commands
 
 app = typer.Typer(
     name="evenkeel",
@@ -39,9 +41,9 @@ def _evenkeel(
     pass
 
 
-app.add_typer(audit_commands.app, name="audit")
-app.add_typer(dlq_commands.app, name="dlq")
-app.add_typer(settings_commands.app, name="settings")
+app.add_typer(audit.app, name="audit")
+app.add_typer(dead_letters.app, name="dlq")
+app.add_typer(settings.app, name="settings")
 
 Resource = Annotated[str, typer.Option(metavar="ARN", help="The resource, where it is known.")]
 Because = Annotated[str, typer.Option(help="Why; it is written into the audit.")]
@@ -56,9 +58,9 @@ def controls(
 ) -> None:
     """List the controls: what Evenkeel keeps right, and how."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import registry_view  # noqa: PLC0415 - keeps --help quick
+        from evenkeel_cli import controls_view  # noqa: PLC0415 - keeps --help quick
 
-        registry_view.show(control, as_json=output is Output.JSON)
+        controls_view.show(control, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -70,7 +72,7 @@ def demo(
 ) -> None:
     """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
     with told():
-        from evenkeel_cli import demo as story  # noqa: PLC0415 - as above
+        from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
 
         story.run(output_dir, timeout, region, account)
 
@@ -83,7 +85,7 @@ def sandbox(
 ) -> None:
     """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
     with told():
-        from evenkeel_cli import serve  # noqa: PLC0415 - as above
+        from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
 
         serve.run(port, region, account)
 
@@ -96,7 +98,7 @@ def pause(
 ) -> None:
     """Stop all acting of a stack within seconds. Never asks; events wait in their queues."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import pause as switch  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
 
         switch.pause(stack, region, as_json=output is Output.JSON)
 
@@ -110,7 +112,7 @@ def resume(
 ) -> None:
     """Let a paused stack act again, on what has waited, too."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import pause as switch  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
 
         switch.resume(stack, region, as_json=output is Output.JSON, yes=yes)
 
@@ -130,11 +132,11 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Undo a change, or all changes since a time, the newest first. Shows what will be called and asks."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import undo_command, undo_wave  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
 
         how = undo_command.How(force, dry_run, yes, output is Output.JSON)
-        if undo_wave.is_wave(record, since, control, resource):
-            undo_wave.run(stack, region, since, control, resource, how)
+        if undo_bulk.is_wave(record, since, control, resource):
+            undo_bulk.run(stack, region, since, control, resource, how)
         else:
             undo_command.one(stack, region, record, resource, how)
 
@@ -150,9 +152,9 @@ def approve(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Have a planned change made. It is refused where the resource changed since, and to whoever caused it."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import deciding  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
 
-        deciding.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
+        approvals.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -166,9 +168,9 @@ def reject(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Decide against a planned change; the resource is left alone for 30 days."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import deciding  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
 
-        deciding.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
+        approvals.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -188,16 +190,16 @@ def release(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Have what a control holds (blast radius, freeze, tug of war) looked at again: one resource, or all."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import deciding, release_wave  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import approvals, release_bulk  # noqa: PLC0415 - as above
 
         as_json = output is Output.JSON
-        release_wave.check(control, resource, undone_since)
+        release_bulk.check(control, resource, undone_since)
         if undone_since:
-            release_wave.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
+            release_bulk.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
         elif drop:
-            deciding.drop(stack, region, control, resource, because, as_json=as_json)
+            approvals.drop(stack, region, control, resource, because, as_json=as_json)
         else:
-            deciding.release(stack, region, control, resource, yes=yes, as_json=as_json)
+            approvals.release(stack, region, control, resource, yes=yes, as_json=as_json)
 
 
 @app.command()
@@ -216,7 +218,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Bring existing resources in line by hand; a dry run, unless --apply is given. Obeys mode, scope, blast radius."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import run_command, run_rounds  # noqa: PLC0415 - as above
+        from evenkeel_cli.changes import run_command, run_rounds  # noqa: PLC0415 - as above
 
         wish = run_rounds.Wish(control, tuple(resource or ()), after, at_most or 0)
         wish.check(everything=all_)
@@ -257,6 +259,6 @@ def exemptions(
 ) -> None:
     """List what is exempt: until when, why, by whose word, and which findings of the last month it hides."""
     with told(as_json=output is Output.JSON):
-        from evenkeel_cli import exemptions as listing  # noqa: PLC0415 - as above
+        from evenkeel_cli.settings import exemptions as listing  # noqa: PLC0415 - as above
 
         listing.show(stack, region, as_json=output is Output.JSON)

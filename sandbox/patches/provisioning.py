@@ -12,15 +12,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox import identity, resources, tagchange
-from sandbox.cloudtrail import Caller, Outcome
-from sandbox.formation import KINDS, SOURCE, Provisioned
+from sandbox.events import identity, resources, tag_change
+from sandbox.events.cloudtrail import Caller, Outcome
+from sandbox.events.formation import KINDS, SOURCE, Provisioned
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sandbox.formation import MadeCall, Members
+    from sandbox.events.formation import MadeCall, Members
 
     Emit = Callable[[MadeCall, Outcome, Caller, dict[str, Any]], None]
 
@@ -83,7 +83,7 @@ class Announcer:
 
         def update(identifier: str, old: Members, new: Members, *more: Any, **named: Any) -> Any:
             made = self._provisioned(identifier, {}, new)
-            before = tagchange.snapshot(_arns(made))
+            before = tag_change.snapshot(_arns(made))
             updated, attributes = original(identifier, old, new, *more, **named)
             if updated == identifier:
                 self._tell(identifier, made.changed(old, new), before)
@@ -110,7 +110,7 @@ class Announcer:
             return
         for call, members in calls:
             self.emit(call, Outcome(members), caller, before)
-            before = tagchange.snapshot(resources.touched(call, caller.account, call.parameters(), members))
+            before = tag_change.snapshot(resources.touched(call, caller.account, call.parameters(), members))
 
 
 def _arns(made: Provisioned) -> list[str]:

@@ -15,7 +15,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox import bus
+from sandbox.events import bus
 from sandbox.patches.hooks import Answer, module, ok, wrap
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sandbox import tag_lists, tags
+from sandbox.events import tag_lists, tags
 from sandbox.patches.hooks import Answer, body_of, error, module, ok, succeeded, wrap
 
 MOST_ARNS, MOST_LOOKUPS, LARGEST_PAGE = 20, 100, 100

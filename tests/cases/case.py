@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import Context
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Actor, Call, NonCompliant, Resource
-from evenkeel.registry import all_controls
-from tests.making import BY_TYPE
+from tests.factories import BY_TYPE
 from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION
 
 if TYPE_CHECKING:

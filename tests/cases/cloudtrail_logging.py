@@ -6,7 +6,7 @@ from typing import Any
 
 from evenkeel.model import Call
 from tests.cases.case import Case
-from tests.making.cloudtrail import logging_trail
+from tests.factories.cloudtrail import logging_trail
 from tests.world import client
 
 ARN = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/orders"

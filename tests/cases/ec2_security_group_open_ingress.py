@@ -6,7 +6,7 @@ from typing import Any
 
 from evenkeel.model import Call
 from tests.cases.case import Case
-from tests.making.ec2 import authorize, permission, security_group
+from tests.factories.ec2 import authorize, permission, security_group
 from tests.world import ACCOUNT, PLACE
 
 GROUP = "sg-0123456789abcdef0"

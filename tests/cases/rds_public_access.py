@@ -7,7 +7,7 @@ from typing import Any
 from evenkeel.model import Call
 from tests.cases.case import Case
 from tests.cases.rds_deletion_protection import CLUSTER, INSTANCE
-from tests.making.rds import multi_az_cluster
+from tests.factories.rds import multi_az_cluster
 
 
 def instance(**differs: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from evenkeel.model import Call
 from tests.cases.case import Case
-from tests.making.s3 import obeying_bucket
+from tests.factories.s3 import obeying_bucket
 from tests.world import ACCOUNT
 
 OWN = {"Bucket": "orders", "ExpectedBucketOwner": ACCOUNT}

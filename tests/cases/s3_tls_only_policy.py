@@ -7,7 +7,7 @@ from typing import Any
 
 from evenkeel.model import Call
 from tests.cases.case import Case
-from tests.making.s3 import open_bucket
+from tests.factories.s3 import open_bucket
 from tests.world import ACCOUNT
 
 ARN = "arn:aws:s3:::orders"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.client import Sandbox
-from sandbox.deploy import deploy
-from tests.chaos import books
+from sandbox.deploy.deployment import deploy
+from tests.chaos import reconciliation
 from tests.chaos.acts import Acts, wait_until
 from tests.chaos.storm import Storm
 from tests.sandbox import inbox
@@ -46,7 +46,7 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
         say(f"{len(acts.causes.made)} resources made, {acts.causes.killed} workers killed; waiting for quiet")
 
         def quiet_now() -> bool:
-            left = sum(books.waiting(sandbox, stack) for stack in stacks)
+            left = sum(reconciliation.waiting(sandbox, stack) for stack in stacks)
             say(f"{left} messages wait")
             return left == 0
 
@@ -55,16 +55,16 @@ def run(events: int, seed: int, engines: int, *, short_lived: int = 5, quiet: bo
 
         def all_told() -> bool:
             """Say whether no alert came for a while: on a busy machine they are minutes behind the queues."""
-            counts.append(sum(books.lying(sandbox, url) for url in heard))
+            counts.append(sum(reconciliation.lying(sandbox, url) for url in heard))
             say(f"{counts[-1]} alerts")
             return len(set(counts[-4:])) == 1
 
         in_time = wait_until(all_told, SETTLE_SECONDS, pause=5.0) and in_time
-        found = [books.read(sandbox, stack, url) for stack, url in zip(stacks, heard, strict=True)]
+        found = [reconciliation.read(sandbox, stack, url) for stack, url in zip(stacks, heard, strict=True)]
         if not in_time:
             found[0].broken.append(f"messages still waited, or alerts still came, after {SETTLE_SECONDS:.0f} s")
-        books.audit(found, acts.causes, sandbox)
-        return [books.figures(each, acts.causes, sandbox) for each in found]
+        reconciliation.audit(found, acts.causes, sandbox)
+        return [reconciliation.figures(each, acts.causes, sandbox) for each in found]
 
 
 def main() -> int:
@@ -76,8 +76,8 @@ def main() -> int:
     given = parser.parse_args()
     found = run(given.events, given.seed, given.engines)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(books.as_json(found))
-    print(books.as_json(found))  # noqa: T201 - the figures
+    REPORT.write_text(reconciliation.as_json(found))
+    print(reconciliation.as_json(found))  # noqa: T201 - the figures
     return 1 if any(each["broken"] for each in found) else 0
 
 

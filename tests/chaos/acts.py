@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.exceptions import ClientError
 
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import code
-from evenkeel.registry import all_controls
-from tests.making import awslambda, rds
+from tests.factories import awslambda, rds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import boto3
 
     from sandbox.client import Sandbox
-    from sandbox.deploy import Stack
+    from sandbox.deploy.deployment import Stack
 
     Act: TypeAlias = tuple[Callable[[random.Random], None], random.Random]
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.registry import all_controls
-from sandbox.settings import push
+from evenkeel.control.registry import all_controls
+from sandbox.deploy.settings import push
 from tests.cases.case import enforcing
 from tests.world import reaching
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.client import Sandbox
-    from sandbox.deploy import Stack
+    from sandbox.deploy.deployment import Stack
     from tests.chaos.acts import Act, Acts
 
 OURS = "assumed-role/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.identity import is_own_role
+from evenkeel.events.actor import is_own_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from evenkeel.render import own_line
+from evenkeel.cli_lines import own_line
 from evenkeel_cli.main import app
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import digests
-from evenkeel.digests import Begun, Head, Part
-from evenkeel_cli import anchors
-from evenkeel_cli.chains import Chain, Fault, Finding, Judged, link
+from evenkeel.audit import digests
+from evenkeel.audit.digests import Begun, Head, Part
+from evenkeel_cli.audit import digest_chain
+from evenkeel_cli.audit.chains import Chain, Fault, Finding, Judged, link
 from tests.cli.test_chains import ARN, CONTROL, NOW, RETENTION, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from evenkeel.records import Record
-    from evenkeel_cli.anchors import Anchor
+    from evenkeel.audit.records import Record
+    from evenkeel_cli.audit.digest_chain import Anchor
 
 DAY = timedelta(days=1)
 MORNING = NOW.replace(hour=0, minute=5)
@@ -47,9 +47,9 @@ class Kept:
         sealed = digests.sealed(begun, number, heads, after, previous, now=at, retention=self.retention)
         self.items.append({**sealed, "mac": "0" * 64})
 
-    def judge(self, *forged: str, now: datetime = NOW) -> anchors.Digests:
+    def judge(self, *forged: str, now: datetime = NOW) -> digest_chain.Digests:
         """Judge what is there now, where all but the forged have a MAC that is the key's."""
-        return anchors.digests(self.items, {each["record_id"] for each in self.items} - {*forged}, now)
+        return digest_chain.digests(self.items, {each["record_id"] for each in self.items} - {*forged}, now)
 
     def faults(self, *forged: str, now: datetime = NOW) -> list[tuple[Fault, str]]:
         """Return what is wrong with them."""
@@ -134,10 +134,10 @@ def test_days_without_a_digest_are_told_and_no_fault_where_the_chain_holds() -> 
 
 def test_stack_without_digests_is_only_told_when_it_should_have_one() -> None:
     """If this fails, a new stack looks tampered with, or removing all digests goes unseen."""
-    assert Kept(0).judge() == anchors.Digests()
-    assert anchors.none_at_all(0, NOW) == []
-    assert anchors.none_at_all((NOW - timedelta(hours=35)).timestamp(), NOW) == []
-    (found,) = anchors.none_at_all((NOW - timedelta(hours=37)).timestamp(), NOW)
+    assert Kept(0).judge() == digest_chain.Digests()
+    assert digest_chain.none_at_all(0, NOW) == []
+    assert digest_chain.none_at_all((NOW - timedelta(hours=35)).timestamp(), NOW) == []
+    (found,) = digest_chain.none_at_all((NOW - timedelta(hours=37)).timestamp(), NOW)
     assert found.fault is Fault.MISSING
 
 
@@ -159,7 +159,7 @@ def anchored(*heads: Head, now: datetime = NOW) -> list[Anchor]:
 
 def against(there: Written, *heads: Head, now: datetime = NOW) -> list[Finding]:
     """Judge a chain against the digests."""
-    return anchors.against(CONTROL, ARN, [link(each) for each in there.records], anchored(*heads, now=now))
+    return digest_chain.against(CONTROL, ARN, [link(each) for each in there.records], anchored(*heads, now=now))
 
 
 def rewrite(there: Written) -> str:

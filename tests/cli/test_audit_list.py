@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.state import wire
-from evenkeel_cli import proved
+from evenkeel.runtime.dynamodb import wire
+from evenkeel_cli.aws import proved
 from tests.cli.running import evenkeel
 from tests.cli.test_patience import KEY, ME, Account, name_of, repair, undone
 
@@ -137,7 +137,7 @@ def test_a_wrong_wave_is_released_in_one_go(account: Listed, monkeypatch: pytest
 
 def test_what_refuses_does_not_stop_the_rest_of_a_wave(account: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, one resource that is busy keeps all that come after it weak."""
-    from evenkeel_cli.functions import RefusedError  # noqa: PLC0415 - one user
+    from evenkeel_cli.aws.functions import RefusedError  # noqa: PLC0415 - one user
 
     def answer(_stack: Any, _function: str, payload: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
         if payload["resource"].endswith("1"):

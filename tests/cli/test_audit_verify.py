@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from clerk.digest import Digests
-from evenkeel import digests
-from evenkeel.aws import Aws
-from evenkeel.environment import Environment
-from evenkeel.records import seal
-from evenkeel.state import unwire, wire
-from evenkeel_cli import audit_verify, checkpoint
-from evenkeel_cli.stacks import Stack
+from evenkeel.audit import digests
+from evenkeel.audit.records import seal
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel.runtime.environment import Environment
+from evenkeel_cli.audit import checkpoint, verify_command
+from evenkeel_cli.aws.stacks import Stack
 from tests.cli.running import evenkeel
 from tests.tables import AUDIT, STATE
 from tests.world import VARIABLES, client, request
@@ -96,7 +96,7 @@ def place(world: World, digest_key: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
         world.run(CONTROL, request(CONTROL, arn))
     outputs = {"AuditTableName": AUDIT, "StateTableName": STATE, "DigestKeyArn": digest_key}
     stack = Stack("evenkeel", cast("Any", client), outputs, {})
-    monkeypatch.setattr(audit_verify, "stacks", SimpleNamespace(find=lambda *_: stack))
+    monkeypatch.setattr(verify_command, "stacks", SimpleNamespace(find=lambda *_: stack))
     return Place(world, digest_key, sorted(arns))
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.records import new_id, seal
-from evenkeel_cli.chains import Chain, Fault, Judged, link
+from evenkeel.audit.records import new_id, seal
+from evenkeel_cli.audit.chains import Chain, Fault, Judged, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 RETENTION = timedelta(days=400)

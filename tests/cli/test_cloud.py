@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore import exceptions as raised
 
-from evenkeel_cli.cloud import Cloud, explained
-from evenkeel_cli.failure import CommandError, Exit, told
+from evenkeel_cli.aws.session import Cloud, explained
+from evenkeel_cli.ui.failure import CommandError, Exit, told
 from tests.cli.fake_cloud import refusal
 
 ERRORS: list[tuple[Any, str, Exit]] = [

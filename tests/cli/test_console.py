@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.text import Text
 
-from evenkeel_cli import console
+from evenkeel_cli.ui import console
 
 if TYPE_CHECKING:
     from rich.console import Console

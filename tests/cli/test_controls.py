@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evenkeel.control import SECTIONS
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
 from tests.cli.running import evenkeel
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions" / "controls"

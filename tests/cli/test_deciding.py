@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from evenkeel.render import SET_BACK
-from evenkeel_cli import audit_view, deciding, functions, proved, stacks
-from evenkeel_cli.failure import CommandError
-from evenkeel_cli.stacks import Stack
+from evenkeel.cli_lines import SET_BACK
+from evenkeel_cli.audit import view
+from evenkeel_cli.aws import functions, proved, stacks
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.changes import approvals
+from evenkeel_cli.ui.failure import CommandError
 from tests.cli.running import evenkeel
 
 ARN, RECORD = "arn:aws:kms:eu-west-1:123456789012:key/1", "01a1f8a02e04-ff902f20115493f0"
@@ -229,7 +231,7 @@ def test_what_does_not_wait_is_told_before_anybody_is_asked(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """If this fails, a person is shown calls that will be made, and asked, about a change that was made long ago."""
-    monkeypatch.setattr(deciding, "Reader", _Reader(outcome="REMEDIATED"))
+    monkeypatch.setattr(approvals, "Reader", _Reader(outcome="REMEDIATED"))
     verb, *options = arguments
     result = evenkeel(verb, RECORD, "--stack", "evenkeel", *options)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -273,7 +275,7 @@ def test_calls_that_were_never_made_are_not_shown_as_made(
     monkeypatch: pytest.MonkeyPatch, differs: dict[str, str], calls: str, back: str
 ) -> None:
     """If this fails, who reads the audit believes that an announced change was made, and has a way back."""
-    monkeypatch.setattr(audit_view, "Reader", _Reader(**differs))
+    monkeypatch.setattr(view, "Reader", _Reader(**differs))
     shown = evenkeel("audit", "show", RECORD, "--stack", "evenkeel").stdout.splitlines()
     assert shown[-4:] == [
         f"  {calls}",

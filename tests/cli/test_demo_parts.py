@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from evenkeel_cli.demo import summary
-from evenkeel_cli.demo_screen import Screen, wrapped
-from evenkeel_cli.demo_story import Deed
-from evenkeel_cli.demo_watch import Alert, Case
+from evenkeel_cli.local.demo import summary
+from evenkeel_cli.local.demo_screen import Screen, wrapped
+from evenkeel_cli.local.demo_story import Deed
+from evenkeel_cli.local.demo_watch import Alert, Case
 
 ARN = "arn:aws:kms:eu-west-1:123456789012:key/1234"
 CALL = {"service": "kms", "operation": "enable_key_rotation", "params": {"KeyId": "1234", "RotationPeriodInDays": 365}}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evenkeel_cli import stacks
-from evenkeel_cli.stacks import Stack
+from evenkeel_cli.aws import stacks
+from evenkeel_cli.aws.stacks import Stack
 from tests.cli.running import evenkeel
 
 

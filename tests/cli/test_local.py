@@ -10,18 +10,18 @@ import subprocess
 import boto3
 import pytest
 
-from evenkeel import settings
-from evenkeel.registry import all_controls
-from evenkeel_cli import local, serve
+from evenkeel.control.registry import all_controls
+from evenkeel.settings import parser
+from evenkeel_cli.local import local_stack, serve
 from tests.cli.running import evenkeel
 
 
 def test_the_settings_are_ones_that_every_control_accepts() -> None:
     """The engine would refuse the document and change nothing, so every demo would fail."""
-    document = settings.parse(json.dumps(local.settings()))
+    document = parser.parse(json.dumps(local_stack.settings()))
     for control in all_controls().values():
         found = document.of(control, variables={"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1"})
-        assert found.radius.limit == local.BLAST_RADIUS
+        assert found.radius.limit == local_stack.BLAST_RADIUS
     values = document.of(all_controls()["tagging-required-tags"], variables={}).parameters["values"]
     assert set(values) == {"Environment", "Project", "CostCenter"}
     assert document.settle_seconds == 2
@@ -34,7 +34,7 @@ def test_no_call_can_reach_a_real_account(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.delenv("no_proxy", raising=False)
-    with local.own_environment():
+    with local_stack.own_environment():
         assert boto3.Session().get_credentials() is None
         assert os.environ["NO_PROXY"] == "127.0.0.1"
     assert os.environ["AWS_PROFILE"] == "production"

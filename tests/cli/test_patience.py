@@ -11,9 +11,10 @@ import pytest
 from botocore import exceptions as raised
 from botocore.exceptions import ClientError
 
-from evenkeel.state import wire
-from evenkeel_cli import functions, proved, stacks, undo_command
-from evenkeel_cli.stacks import Stack
+from evenkeel.runtime.dynamodb import wire
+from evenkeel_cli.aws import functions, proved, stacks
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.changes import undo_command
 from tests.cli.running import evenkeel
 from tests.tables import AUDIT, STATE
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from evenkeel.rules import Subject
-from evenkeel_cli import resource_tags
-from evenkeel_cli.stacks import Stack
+from evenkeel.settings.rules import Subject
+from evenkeel_cli.aws import resource_tags
+from evenkeel_cli.aws.stacks import Stack
 from tests.cli.fake_cloud import refusal
 
 OUTPUTS = {"AuditTableArn": "arn:aws:dynamodb:eu-west-1:123456789012:table/evenkeel-audit"}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from evenkeel_cli import asking, proved, stacks
-from evenkeel_cli.failure import CommandError
-from evenkeel_cli.stacks import Stack
+from evenkeel_cli.aws import proved, stacks
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.ui import prompts
+from evenkeel_cli.ui.failure import CommandError
 from tests.cli.running import evenkeel
 from tests.tables import AUDIT
 
@@ -97,7 +98,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 def person(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Put a person at the terminal who says no; return the questions."""
     asked: list[str] = []
-    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr(prompts, "at_terminal", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda question, **_: asked.append(question))
     return asked
 

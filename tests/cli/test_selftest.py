@@ -11,20 +11,20 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from evenkeel import settings
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Compliant, NonCompliant
-from evenkeel.policy import Announce, Apply, AwaitApproval, Hold, Skip
-from evenkeel.registry import all_controls
-from evenkeel.rules import Subject
-from evenkeel_cli import audit_reader
-from evenkeel_cli.failure import CommandError
-from evenkeel_cli.functions import RefusedError
+from evenkeel.remediation.decide import Announce, Apply, AwaitApproval, Hold, Skip
+from evenkeel.settings import parser
+from evenkeel.settings.rules import Subject
+from evenkeel_cli.audit import reader
+from evenkeel_cli.aws.functions import RefusedError
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.changes.undo_command import Undoing
 from evenkeel_cli.selftest import hands, kinds, leftovers, marks, planning, trying
 from evenkeel_cli.selftest.makers import MAKERS, near_its_end
 from evenkeel_cli.selftest.report import StepName, Verdict
 from evenkeel_cli.selftest.trying import Means, Trying
-from evenkeel_cli.stacks import Stack
-from evenkeel_cli.undo_command import Undoing
+from evenkeel_cli.ui.failure import CommandError
 from tests.cli.fake_cloud import refusal
 from tests.cli.running import evenkeel
 
@@ -39,7 +39,7 @@ EXEMPT = """{"schema_version": 1, "exemptions": [
 
 def _desk(document: str = '{"schema_version": 1}', scope: str = "*") -> planning.Desk:
     stack = Stack("evenkeel", cast("Any", None), {"LogKeyArn": "arn:aws:kms:eu-west-1:1:key/1"}, {"Scope": scope})
-    return planning.Desk(stack, settings.parse(document))
+    return planning.Desk(stack, parser.parse(document))
 
 
 def _with_mode(mode: str) -> str:
@@ -257,7 +257,7 @@ def test_the_newest_of_two_changes_is_undone(monkeypatch: pytest.MonkeyPatch, sh
     other = {"record_id": "03-other", "control": "tagging-required-tags", "outcome": "REMEDIATED"}
     reads: list[str] = []
 
-    def all_of(_: audit_reader.Reader, resource: str) -> list[dict[str, Any]]:
+    def all_of(_: reader.Reader, resource: str) -> list[dict[str, Any]]:
         reads.append(resource)
         return [first, second, other] if len(reads) > shown_at else [first, other]
 
@@ -270,8 +270,8 @@ def test_the_newest_of_two_changes_is_undone(monkeypatch: pytest.MonkeyPatch, sh
     def judged(_: Trying) -> NonCompliant:
         return NonCompliant("rotation is off")
 
-    monkeypatch.setattr(audit_reader.Reader, "__init__", lambda *_: None)
-    monkeypatch.setattr(audit_reader.Reader, "all_of", all_of)
+    monkeypatch.setattr(reader.Reader, "__init__", lambda *_: None)
+    monkeypatch.setattr(reader.Reader, "all_of", all_of)
     monkeypatch.setattr(Undoing, "run", run)
     monkeypatch.setattr(Trying, "_judged", judged)
     monkeypatch.setattr(trying, "EVERY_SECONDS", 0.01)

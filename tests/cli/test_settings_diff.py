@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evenkeel_cli import settings_diff
+from evenkeel_cli.settings import comparison
 
 CONTROLS: dict[str, Any] = {
     name: {"blast_radius": {"limit": 5, "window_seconds": 60}, "mode": "notify", "parameters": {"a": 1, "b": 2}}
@@ -30,12 +30,12 @@ OLD: dict[str, Any] = {"schema_version": 1, "controls": CONTROLS, "exemptions": 
 )  # fmt: skip
 def test_each_change_says_where_it_is(new: dict[str, Any], place: str) -> None:
     """If this fails, a changed mode is shown without the control whose it is."""
-    found = settings_diff.lines(OLD, {**OLD, **new}, "live", "file")
+    found = comparison.lines(OLD, {**OLD, **new}, "live", "file")
     (header,) = [line for line in found if line.startswith("@@")]
     assert header.rpartition("@@")[2].strip() == place
 
 
 def test_documents_that_say_the_same_have_no_difference() -> None:
     """If this fails, a push of what is live is deployed again."""
-    assert settings_diff.lines(OLD, dict(reversed(OLD.items())), "live", "file") == []
-    assert settings_diff.lines({}, OLD, "live", "file")
+    assert comparison.lines(OLD, dict(reversed(OLD.items())), "live", "file") == []
+    assert comparison.lines({}, OLD, "live", "file")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from evenkeel.control import Env
-from evenkeel.registry import all_controls
-from evenkeel_cli.settings_file import PROVIDED, read
+from evenkeel.control.registry import all_controls
+from evenkeel_cli.settings.source_file import PROVIDED, read
 from tests.cli.running import evenkeel
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evenkeel_cli import settings_file
-from evenkeel_cli.failure import CommandError
+from evenkeel_cli.settings import source_file
+from evenkeel_cli.ui.failure import CommandError
 from tests.fuzzing import DOCUMENTS, VALID, examples
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
@@ -38,7 +38,7 @@ def _checked(folder: Path, content: bytes) -> None:
     path, refused = folder / "settings.yaml", None
     path.write_bytes(content)
     try:
-        settings_file.check(settings_file.read(path))
+        source_file.check(source_file.read(path))
     except CommandError as error:
         refused = error
     if refused:

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel_cli import settings_live, settings_view
-from evenkeel_cli.failure import CommandError, Exit
-from evenkeel_cli.settings_live import Live
-from evenkeel_cli.stacks import Stack
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.settings import deployed, views
+from evenkeel_cli.settings.deployed import Live
+from evenkeel_cli.ui.failure import CommandError, Exit
 
 OUTPUTS = {
     "SettingsApplicationId": "a",
@@ -100,7 +100,7 @@ def live(appconfig: AppConfig) -> Live:
 def test_what_is_in_force_is_the_newest_that_was_completed() -> None:
     """A push that was taken back, or is half way, would be shown as what the functions obey."""
     found, coming = live(AppConfig(["COMPLETE", "COMPLETE", "ROLLED_BACK", "REVERTED", "BAKING"])).look()
-    assert (found.version, settings_live.parsed(found.content)) == ("20", {"version": 20})
+    assert (found.version, deployed.parsed(found.content)) == ("20", {"version": 20})
     assert coming
     assert (coming.version, coming.state, coming.percent) == ("50", "BAKING", 40.0)
 
@@ -125,7 +125,7 @@ def test_a_push_uses_the_strategy_that_was_asked_for(strategy: str, *, at_once: 
 
 def test_a_deployment_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A push would be called done while it can still be taken back."""
-    monkeypatch.setattr(settings_live, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(deployed, "POLL_SECONDS", 0.001)
     seen: list[str] = []
     there = live(AppConfig([], ["DEPLOYING", "BAKING", "ROLLING_BACK", "ROLLED_BACK"]))
     assert there.follow(7, lambda state, _: seen.append(state)) == "ROLLED_BACK"
@@ -145,7 +145,7 @@ def test_a_push_that_is_taken_back_says_what_holds_now(deployments: list[str], h
     """Who pushes a first document that is taken back would be told that the settings before it hold."""
     there = stack(AppConfig(deployments, ["ROLLED_BACK"], loaded=loaded))
     with pytest.raises(CommandError, match="ended as ROLLED_BACK") as caught:
-        settings_view._follow(there, Live(there), 7, as_json=True)
+        views._follow(there, Live(there), 7, as_json=True)
     assert caught.value.next_step.startswith(holds)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from evenkeel_cli import settings_file, settings_schema
+from evenkeel_cli.settings import json_schema, source_file
 from tests.cli.running import evenkeel
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -17,7 +17,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 @pytest.fixture(scope="module")
 def judge() -> Any:
     """Return a validator of the schema."""
-    schema = settings_schema.schema()
+    schema = json_schema.schema()
     jsonschema.Draft7Validator.check_schema(schema)
     return jsonschema.Draft7Validator(schema)
 
@@ -31,7 +31,7 @@ def test_the_example_in_the_documentation_fits(judge: Any, tmp_path: Path) -> No
     """An editor would underline what the functions accept."""
     path = tmp_path / "settings.yaml"
     path.write_text((DOCS / "settings.md").read_text(encoding="utf-8").split("```yaml\n")[1].partition("```")[0])
-    judge.validate(settings_file.read(path).document)
+    judge.validate(source_file.read(path).document)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel_cli import sources
-from evenkeel_cli.failure import CommandError, Exit
+from evenkeel_cli.aws import event_sources
+from evenkeel_cli.ui.failure import CommandError, Exit
 from tests.cli.fake_cloud import FakeCloud, Mapping, refusal
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:{}"
@@ -28,25 +28,25 @@ def cloud(*mappings: Mapping) -> Any:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(event_sources, "POLL_SECONDS", 0.001)
 
 
-def switched(there: Any, *, enabled: bool, seconds: float = 5) -> dict[str, sources.Source]:
+def switched(there: Any, *, enabled: bool, seconds: float = 5) -> dict[str, event_sources.Source]:
     """Switch all sources of a cloud and return them by queue."""
-    done = sources.switch(there, sources.find(there, "stack"), enabled=enabled, seconds=seconds)
+    done = event_sources.switch(there, event_sources.find(there, "stack"), enabled=enabled, seconds=seconds)
     return {each.queue: each for each in done}
 
 
 def test_only_queues_are_found_so_that_the_notifier_goes_on() -> None:
     """A pause would silence the alerts of what was done just before it."""
-    found = sources.find(cloud(queue("kms"), Mapping("uuid-n", STREAM), queue("dynamodb")), "stack")
+    found = event_sources.find(cloud(queue("kms"), Mapping("uuid-n", STREAM), queue("dynamodb")), "stack")
     assert [each.queue for each in found] == ["dynamodb", "kms"]
 
 
 def test_a_stack_without_queues_is_refused() -> None:
     """A pause of the wrong stack would say that it is done."""
     with pytest.raises(CommandError, match="no remediators") as refused:
-        sources.find(cloud(Mapping("uuid-n", STREAM)), "stack")
+        event_sources.find(cloud(Mapping("uuid-n", STREAM)), "stack")
     assert refused.value.code is Exit.USAGE
     assert "evenkeel-prod" in refused.value.next_step
 
@@ -54,7 +54,7 @@ def test_a_stack_without_queues_is_refused() -> None:
 def test_a_stack_that_is_not_there_is_named_with_those_that_are() -> None:
     """A misspelt name in an emergency would cost the time to look the right one up."""
     with pytest.raises(CommandError, match="no stack gone in eu-west-1") as refused:
-        sources.find(cloud(queue("kms")), "gone")
+        event_sources.find(cloud(queue("kms")), "gone")
     assert refused.value.code is Exit.USAGE
     assert "evenkeel-prod" in refused.value.next_step
     assert "shop" not in refused.value.next_step
@@ -117,20 +117,20 @@ def test_the_only_stack_of_a_region_is_the_default(names: list[str], ended: str)
     stacks += [{"StackName": "prod-Kms-1", "Description": "Evenkeel's group", "ParentId": "arn:…"}]
     there = _listing(stacks)
     if len(names) == 1:
-        assert sources.only(there) == ended
+        assert event_sources.only(there) == ended
         return
     with pytest.raises(CommandError) as refused:
-        sources.only(there)
+        event_sources.only(there)
     assert (refused.value.message, refused.value.code) == (ended, Exit.USAGE)
 
 
 def test_whoever_may_not_list_stacks_is_asked_for_a_name() -> None:
     """If this fails, a role that may act on one stack only is shown a refusal of AWS's in place of what to do."""
     with pytest.raises(CommandError, match="no stack is named") as refused:
-        sources.only(_listing(refusal("AccessDenied")))
+        event_sources.only(_listing(refusal("AccessDenied")))
     assert "--stack" in refused.value.next_step
     with pytest.raises(ClientError):
-        sources.only(_listing(refusal("Throttling")))
+        event_sources.only(_listing(refusal("Throttling")))
 
 
 def _listing(stacks: Any) -> Any:

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from evenkeel.dead_letters import Letter
-from evenkeel_cli import stream_letters
-from evenkeel_cli.failure import CommandError
-from evenkeel_cli.stacks import Stack
-from evenkeel_cli.stream_letters import Batch
+from evenkeel.operators.dead_letters import Letter
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.dead_letters import stream
+from evenkeel_cli.dead_letters.stream import Batch
+from evenkeel_cli.ui.failure import CommandError
 from tests.cli.fake_cloud import refusal
 
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/evenkeel-audit/stream/2026-11-20T00:00:00.000"
@@ -81,7 +81,7 @@ def _letter(body: Any) -> Letter:
 def test_the_batch_of_a_letter_is_read_from_what_lambda_wrote() -> None:
     """If this fails, alerts that failed cannot be told from events that failed."""
     letter = _letter({"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": INFO})
-    assert stream_letters.batch_of(letter, _stack(Cloud())) == Batch("shardId-1", "900", "1100")
+    assert stream.batch_of(letter, _stack(Cloud())) == Batch("shardId-1", "900", "1100")
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_the_batch_of_a_letter_is_read_from_what_lambda_wrote() -> None:
 )
 def test_any_other_letter_names_none(body: Any) -> None:
     """If this fails, a planted letter makes the notifier announce another stack's stream, or ends in a traceback."""
-    assert stream_letters.batch_of(_letter(body), _stack(Cloud())) is None
+    assert stream.batch_of(_letter(body), _stack(Cloud())) is None
 
 
 def test_exactly_the_batch_is_announced_in_the_form_that_lambda_uses() -> None:
     """If this fails, alerts are missing or repeated, or an expired record is announced as tampering."""
     cloud = Cloud(900, 1000, 1050, 1100, 1150)  # numbers, not texts: "900" comes after "1100" as a text
-    assert stream_letters.announce(_stack(cloud), Batch("shardId-1", "900", "1100")) == 4
+    assert stream.announce(_stack(cloud), Batch("shardId-1", "900", "1100")) == 4
     (event,) = cloud.invoked
     assert [record["dynamodb"]["SequenceNumber"] for record in event["Records"]] == ["900", "1000", "1050", "1100"]
     first = event["Records"][0]
@@ -125,5 +125,5 @@ def test_exactly_the_batch_is_announced_in_the_form_that_lambda_uses() -> None:
 def test_what_cannot_be_announced_is_said(cloud: Cloud, told: str) -> None:
     """If this fails, the letter is deleted and nobody is ever told of what it names."""
     with pytest.raises(CommandError, match=told) as refused:
-        stream_letters.announce(_stack(cloud), Batch("shardId-1", "900", "1100"))
+        stream.announce(_stack(cloud), Batch("shardId-1", "900", "1100"))
     assert refused.value.next_step

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from evenkeel.records import new_id
-from evenkeel_cli import times
-from evenkeel_cli.failure import CommandError, Exit
+from evenkeel.audit.records import new_id
+from evenkeel_cli.ui import times
+from evenkeel_cli.ui.failure import CommandError, Exit
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from evenkeel_cli import functions, undo_command
-from evenkeel_cli.failure import CommandError, Exit
-from evenkeel_cli.functions import RefusedError
-from evenkeel_cli.stacks import Stack
-from evenkeel_cli.undo_command import Undoing
+from evenkeel_cli.aws import functions
+from evenkeel_cli.aws.functions import RefusedError
+from evenkeel_cli.aws.stacks import Stack
+from evenkeel_cli.changes import undo_command
+from evenkeel_cli.changes.undo_command import Undoing
+from evenkeel_cli.ui.failure import CommandError, Exit
 
 ARN, RECORD = "arn:aws:kms:eu-west-1:123456789012:key/1", "01a1f8a02e04-ff902f20115493f0"
 

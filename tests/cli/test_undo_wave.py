@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evenkeel_cli import undo_command
+from evenkeel_cli.changes import undo_command
 from tests.cli.running import evenkeel
 from tests.cli.test_patience import KEY, ME, Account, done, name_of, repair, undone
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from evenkeel_cli.usage import show_on_any_terminal, wants_json
+from evenkeel_cli.ui.usage import show_on_any_terminal, wants_json
 from tests.cli.running import evenkeel
 
 NO_STACK = {"EVENKEEL_STACK": None}

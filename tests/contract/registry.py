@@ -8,16 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.events import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
-from evenkeel.patterns import patterns
-from evenkeel.registry import all_controls, groups
-from evenkeel.security_hub import FINDINGS
-from evenkeel.triggers import CloudTrail, Config, SecurityHub
+from evenkeel.control.registry import all_controls, groups
+from evenkeel.control.triggers import CloudTrail, Config, SecurityHub
+from evenkeel.events.eventbridge import patterns
+from evenkeel.events.parsing import API_CALL, CONFIG_ITEM, CONFIG_RULE, TAG_CHANGE
+from evenkeel.events.security_hub import FINDINGS
 from tests.world import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from evenkeel.control import Control
-    from evenkeel.triggers import Trigger
+    from evenkeel.control.triggers import Trigger
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"

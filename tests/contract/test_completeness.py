@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel.aws import Aws
+from evenkeel.control.triggers import CloudTrail, find
 from evenkeel.model import Mode
-from evenkeel.triggers import CloudTrail, find
+from evenkeel.runtime.aws import Aws
 from tests.cases.case import cases, changes, maker
 from tests.contract.registry import CONTROLS, MATCHES, ROOT, woken
-from tests.making import ARNS
+from tests.factories import ARNS
 from tests.world import PLACE, client
 
 if TYPE_CHECKING:

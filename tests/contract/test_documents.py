@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import digests, events, settings
-from evenkeel.digests import Part
+from evenkeel.audit import digests
+from evenkeel.audit.digests import Part
+from evenkeel.audit.state_item import StateItem
+from evenkeel.control.registry import all_controls
+from evenkeel.events import parsing
 from evenkeel.model import Cause, Mode
-from evenkeel.registry import all_controls
-from evenkeel.rules import Subject
-from evenkeel.runs import Terms
-from evenkeel.state import StateItem, wire
+from evenkeel.operators.runs import Terms
+from evenkeel.runtime.dynamodb import wire
+from evenkeel.settings import parser
+from evenkeel.settings.rules import Subject
 from evenkeel.versions import DOCUMENTS
-from evenkeel_cli.checkpoint import CHECKPOINT, Checkpoint
-from evenkeel_cli.settings_schema import schema
+from evenkeel_cli.audit.checkpoint import CHECKPOINT, Checkpoint
+from evenkeel_cli.settings.json_schema import schema
 from notifier import alert
-from tests import making
+from tests import factories
 from tests.samples import story
 from tests.samples.stored import form, forms, load, releases
 from tests.samples.story import CONTROL, FULL_REQUEST, PROGRESS, TABLES, arn
@@ -64,7 +67,7 @@ def kept(world: World, release: str) -> Iterator[list[dict[str, Any]]]:
     if not VERSIONS["record"].reads(tables["audit"][0]["schema_version"]):
         pytest.skip("older than what is read")
     for name in TABLES:
-        making.table(name)
+        factories.table(name)
     for table, items in ((AUDIT, tables["audit"]), (STATE, tables["state"])):
         for item in items:
             client("dynamodb").put_item(TableName=table, Item=wire(item))
@@ -157,14 +160,14 @@ def test_digest_of_an_earlier_release_anchors_its_chains(kept: list[dict[str, An
 @pytest.mark.parametrize(("file", "count"), [("request", 1), ("requests", 2)])
 def test_message_of_an_earlier_release_asks_for_the_same(release: str, file: str, count: int) -> None:
     """If this fails, messages that wait while the stack is updated become dead letters, or ask for something else."""
-    found = events.parse(load(release, file), CONTROLS, PLACE)
+    found = parsing.parse(load(release, file), CONTROLS, PLACE)
     assert len(found.requests) == count
     assert (found.requests[0], found.malformed) == (FULL_REQUEST, ())
 
 
 def test_settings_of_an_earlier_release_mean_the_same(release: str) -> None:
     """If this fails, an update changes what people switched off, exempted or froze."""
-    loaded, control = settings.parse(json.dumps(load(release, "settings"))), all_controls()[CONTROL]
+    loaded, control = parser.parse(json.dumps(load(release, "settings"))), all_controls()[CONTROL]
     noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
     subject = Subject(arn("orders"), ACCOUNT, REGION, {})
     special = Subject(arn("special"), ACCOUNT, REGION, {"team": "shop"})
@@ -182,7 +185,7 @@ def test_interrupted_verification_of_an_earlier_release_goes_on(
     release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If this fails, ``audit verify --resume`` goes on from another place than it came to, and skips records."""
-    monkeypatch.setattr("evenkeel_cli.checkpoint.typer.get_app_dir", lambda _: str(tmp_path))
+    monkeypatch.setattr("evenkeel_cli.audit.checkpoint.typer.get_app_dir", lambda _: str(tmp_path))
     stored = load(release, "checkpoint")
     begun = datetime.fromisoformat(stored["begun_at"])
     file = Checkpoint(story.AUDIT_TABLE, begun + timedelta(hours=1))
@@ -279,7 +282,7 @@ def test_readers_take_two_versions_back_and_none_to_come() -> None:
 
 def test_state_of_a_later_release_is_not_acted_on(world: World) -> None:
     """If this fails, a rollback repairs what a later release holds in a form that this one does not know."""
-    making.table("orders")
+    factories.table("orders")
     item = {"pk": f"{CONTROL}#{arn('orders')}", "head": "f" * 64, "schema_version": 2}
     client("dynamodb").put_item(TableName=STATE, Item=wire(item))
     with pytest.raises(Exception, match="schema version 2; update the stack"):

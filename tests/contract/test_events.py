@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
-from evenkeel.events import API_CALL
-from evenkeel.patterns import MAX_PATTERN_CHARACTERS
-from evenkeel.registry import groups
+from evenkeel.control.registry import groups
+from evenkeel.events import parsing
+from evenkeel.events.eventbridge import MAX_PATTERN_CHARACTERS
+from evenkeel.events.parsing import API_CALL
 from tests.contract.registry import (
     CONTROLS,
     EVENTS,
@@ -38,7 +38,7 @@ CALLS = [example for example in MATCHES if example.event["detail-type"] == API_C
 def test_match_passes_the_pattern_and_names_its_resource(example: Example) -> None:
     """If this fails, an event that must wake a control does not reach it, or is read as another resource's."""
     assert passes(example.control.group, example.event)
-    parsed = events.parse(example.event, groups()[example.control.group], PLACE)
+    parsed = parsing.parse(example.event, groups()[example.control.group], PLACE)
     mine = [request for request in parsed.requests if request.control == example.control.id]
     assert tuple(request.resource.arn for request in mine) == example.resources
 
@@ -48,10 +48,10 @@ def test_miss_is_stopped_where_it_says(example: Example) -> None:
     """If this fails, an event that is none of a control's business wakes it, or costs an invocation unawares."""
     assert example.stopped_by in {"pattern", "parse"}
     assert passes(example.control.group, example.event) is (example.stopped_by == "parse")
-    parsed = events.parse(example.event, groups()[example.control.group], PLACE)
+    parsed = parsing.parse(example.event, groups()[example.control.group], PLACE)
     assert not [request for request in parsed.requests if request.control == example.control.id]
     if example.stopped_by == "parse":
-        assert events.parse(example.event, [example.control], PLACE).irrelevant
+        assert parsing.parse(example.event, [example.control], PLACE).irrelevant
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
@@ -103,7 +103,7 @@ def test_call_that_failed_reaches_nobody(example: Example) -> None:
     event = deepcopy(example.event)
     event["detail"]["errorCode"] = "AccessDenied"
     assert not passes(example.control.group, event)
-    assert events.parse(event, [example.control], PLACE).irrelevant
+    assert parsing.parse(event, [example.control], PLACE).irrelevant
 
 
 @pytest.mark.parametrize("example", ITEMS, ids=str)
@@ -116,11 +116,11 @@ def test_item_too_large_for_a_message_is_read_by_its_summary(example: Example) -
     }
     detail["messageType"] = "OversizedConfigurationItemChangeNotification"
     assert passes(example.control.group, event)
-    [request] = events.parse(event, [example.control], PLACE).requests
+    [request] = parsing.parse(event, [example.control], PLACE).requests
     assert request.resource.arn == example.resources[0]
     detail["configurationItemSummary"]["configurationItemStatus"] = "ResourceDeleted"
     assert not passes(example.control.group, event)
-    assert not events.parse(event, [example.control], PLACE).requests
+    assert not parsing.parse(event, [example.control], PLACE).requests
 
 
 IDENTITIES = {
@@ -151,7 +151,7 @@ def test_everybody_is_heard_but_ourselves(example: Example, identity: dict[str, 
     event = deepcopy(example.event)
     event["detail"]["userIdentity"] = identity
     assert passes(example.control.group, event) is heard
-    assert bool(events.parse(event, [example.control], PLACE).requests) is heard
+    assert bool(parsing.parse(event, [example.control], PLACE).requests) is heard
 
 
 @pytest.mark.parametrize("group", groups())

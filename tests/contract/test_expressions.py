@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jmespath
 import pytest
 
-from evenkeel.triggers import CloudTrail
+from evenkeel.control.triggers import CloudTrail
 from tagging.types import TYPES
 from tests.contract.registry import CONTROLS
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evenkeel.fingerprint import fingerprint
+from evenkeel.control.registry import all_controls
+from evenkeel.control.triggers import CloudTrail
 from evenkeel.model import NonCompliant
-from evenkeel.registry import all_controls
-from evenkeel.triggers import CloudTrail
+from evenkeel.remediation.fingerprint import fingerprint
 from tests.cases.case import Case, cases
 from tests.contract.registry import CONTROLS
 

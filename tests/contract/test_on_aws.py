@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel.aws import Aws
 from evenkeel.control import Context, Env, Stage, fits
 from evenkeel.errors import code
 from evenkeel.model import Actor, Change, Compliant, NonCompliant, Resource
+from evenkeel.runtime.aws import Aws
 from tests.cases.case import changes, changes_type, enforcing, maker
 from tests.contract.permissions import actions, pascal
 from tests.contract.registry import CONTROLS
-from tests.making import ARNS
+from tests.factories import ARNS
 from tests.wire import READS
 from tests.world import ACCOUNT, LOG_KEY, PLACE, REGION, client, request
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evenkeel.control import fits
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
 from evenkeel_cli.selftest import kinds, makers, marks
 from evenkeel_cli.selftest.makers import MAKERS, MOST_CENTS, MOST_SECONDS, NOT_MADE
 from tests.contract.permissions import ACTIONS

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.state import unwire
-from evenkeel_cli import local
+from evenkeel.runtime.dynamodb import unwire
+from evenkeel_cli.local import local_stack
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
+from sandbox.deploy.deployment import Stack, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ def soon(look: Callable[[], Any], what: str) -> Any:
 @contextmanager
 def evenkeel() -> Iterator[Account]:
     """Deploy Evenkeel with its defaults, no settings pushed, and make a person who may do everything."""
-    with local.own_environment(), Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
+    with local_stack.own_environment(), Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
         stack = deploy(running)
         credentials: Any = running.create_user("deployer").get_credentials()
         variables = {

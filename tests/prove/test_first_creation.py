@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel_cli import local
+from evenkeel_cli.local import local_stack
 from sandbox.client import REPOSITORY, Sandbox
-from sandbox.deploy import DeployError, delete, deploy
+from sandbox.deploy.deployment import DeployError, delete, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ FAILING = """
 @pytest.fixture
 def place() -> Iterator[Sandbox]:
     """An empty AWS."""
-    with local.own_environment(), Sandbox(table_seconds=0.0) as running:
+    with local_stack.own_environment(), Sandbox(table_seconds=0.0) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.settings import push
+from sandbox.deploy.settings import push
 from tests.sandbox.trust_stack import Place, standing
 
 if TYPE_CHECKING:

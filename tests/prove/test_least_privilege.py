@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.caller import sign
 from evenkeel.control import Stage, fits
-from evenkeel.state import unwire, wire
+from evenkeel.operators.caller_proof import sign
+from evenkeel.runtime.dynamodb import unwire, wire
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import Stack, deploy
+from sandbox.deploy.settings import push
 from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import actions, pascal
 from tests.contract.registry import CONTROLS
-from tests.making import ARNS
+from tests.factories import ARNS
 from tests.runs import opened
 from tests.wire import Made
 from tests.world import reaching

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from evenkeel.settings_store import CACHE_SECONDS
-from sandbox.settings import push
+from evenkeel.settings.store import CACHE_SECONDS
+from sandbox.deploy.settings import push
 from tests.sandbox.cli_stack import CONTROL
 from tests.sandbox.trust_stack import standing
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import readback
 from sandbox.client import REPOSITORY, ROOT_SECRET, Sandbox
+from sandbox.readback import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ def test_sam_builds_deploys_and_deletes_the_stack(place: Sandbox, sam: Sam) -> N
     sam("build")
     sam("deploy", "--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset", "--no-progressbar",
         "--parameter-overrides", "EnableUndo=true StartMode=recommended")  # fmt: skip
-    assert readback.check(place, STACK) > 800
+    assert check.check(place, STACK) > 800
     kms = place.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     deadline = time.monotonic() + PATIENCE_SECONDS

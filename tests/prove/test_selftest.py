@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
 from evenkeel_cli.selftest import hands, kinds, makers, marks
 from evenkeel_cli.selftest.makers import MAKERS
-from sandbox.settings import push
+from sandbox.deploy.settings import push
 from tests.prove import beside
 from tests.sandbox.cli_stack import Place, eventually, operator, settings, standing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.settings import push, revert
+from sandbox.deploy.settings import push, revert
 from tests.sandbox.cli_stack import CONTROL, eventually
 from tests.sandbox.trust_stack import standing
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.client import Sandbox
-from sandbox.deploy import deploy
+from sandbox.deploy.deployment import deploy
 from tests.sandbox.cli_stack import eventually
 
 if TYPE_CHECKING:
-    from sandbox.deploy import Stack
+    from sandbox.deploy.deployment import Stack
 
 MINUTE_SECONDS = 3.0
 """Of AppConfig: the stack's strategy takes half a minute to reach everyone, and watches for as long."""

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel import patterns
-from evenkeel.registry import groups
-from evenkeel_cli import local
-from sandbox import readback
+from evenkeel.control.registry import groups
+from evenkeel.events import eventbridge
+from evenkeel_cli.local import local_stack
 from sandbox.client import Sandbox
-from sandbox.deploy import deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import deploy
+from sandbox.deploy.settings import push
+from sandbox.readback import check
 from tests.prove.beside import Account
 from tests.stack.catalogue import repository
 from tools import generate, group_template, rendering, role
-from tools.limits import INLINE_POLICIES
+from tools.aws_quotas import INLINE_POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +31,11 @@ FEW = {group: groups()[group] for group in ("kms", "logs")}
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """A stack of two groups, generated as if EventBridge and IAM took much less than they do."""
     folder = tmp_path_factory.mktemp("split")
-    with pytest.MonkeyPatch.context() as patch, local.own_environment(), Sandbox(table_seconds=0.0) as running:
-        patch.setattr(patterns, "_FULL", 500)
+    with pytest.MonkeyPatch.context() as patch, local_stack.own_environment(), Sandbox(table_seconds=0.0) as running:
+        patch.setattr(eventbridge, "_FULL", 500)
         patch.setattr(role, "INLINE_POLICIES", replace(INLINE_POLICIES, share=0.1))
         patch.setattr(role, "MANAGED_POLICY", replace(INLINE_POLICIES, share=0.1))
-        stack = deploy(running, written(folder, patch) / "template.yaml", parameters=local.PARAMETERS)
+        stack = deploy(running, written(folder, patch) / "template.yaml", parameters=local_stack.PARAMETERS)
         push(running, stack, {"schema_version": 1, "settle_seconds": 1})
         yield Account(running, stack, {})
 
@@ -52,7 +52,7 @@ def written(folder: Path, patch: pytest.MonkeyPatch) -> Path:
 def test_it_stands_with_more_rules_and_managed_policies(account: Account) -> None:
     """Fails when what the generator makes of a large group cannot be deployed."""
     assert {"KmsApiCall2Rule", "KmsRolePolicy2", "LogsApiCall2Rule", "LogsRolePolicy2"} <= set(account.stack.resources)
-    assert readback.check(account.sandbox, account.stack.name) > 0
+    assert check.check(account.sandbox, account.stack.name) > 0
     name = account.stack.resources["KmsRole"]
     attached = account.sandbox.client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
     assert attached[0]["PolicyName"] == f"{name}-2"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.state import unwire
-from evenkeel_cli import local
-from sandbox import readback
+from evenkeel.runtime.dynamodb import unwire
+from evenkeel_cli.local import local_stack
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, delete, deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import Stack, delete, deploy
+from sandbox.deploy.settings import push
+from sandbox.readback import check
 from tests.prove.beside import soon
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ class Region:
 @pytest.fixture(scope="module")
 def regions() -> Iterator[tuple[Region, Region]]:
     """The same stack twice."""
-    with local.own_environment(), Sandbox(table_seconds=0.0) as running:
+    with local_stack.own_environment(), Sandbox(table_seconds=0.0) as running:
         found = []
         for place in (running, running.in_region("eu-central-1")):
-            stack = deploy(place, parameters=local.PARAMETERS)
+            stack = deploy(place, parameters=local_stack.PARAMETERS)
             push(place, stack, {"schema_version": 1, "settle_seconds": 1})
             found.append(Region(place, stack))
         yield found[0], found[1]
@@ -76,7 +76,7 @@ def test_both_stand_with_parts_of_their_own(regions: tuple[Region, Region]) -> N
     assert len(here.roles()) == len(there.roles()) > 20
     assert not here.roles() & there.roles()
     for region in regions:
-        readback.check(region.sandbox, region.stack.name)
+        check.check(region.sandbox, region.stack.name)
 
 
 def test_each_repairs_and_audits_what_is_in_its_region(regions: tuple[Region, Region]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.client import REPOSITORY
-from sandbox.settings import push
+from sandbox.deploy.settings import push
 from tests.prove.releases import NoHistoryError
 from tests.prove.upgrading import (
     BEFORE,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel.caller import sign
 from evenkeel.group_names import RULES
-from evenkeel.state import unwire, wire
-from evenkeel_cli import local
+from evenkeel.operators.caller_proof import sign
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel_cli.local import local_stack
 from sandbox.client import REPOSITORY, Sandbox
-from sandbox.deploy import deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import deploy
+from sandbox.deploy.settings import push
 from tests.prove import releases
 from tests.sandbox import inbox
 from tests.sandbox.cli_stack import CONTROL, Place, eventually, operator, written
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
 
 RETENTION, RECOVERY, PROTECTION = (
     "logs-group-retention",
@@ -87,7 +87,7 @@ class Updated:
 
     def deploy(self, folder: Path, groups: str) -> None:
         """Deploy a tree with the parameters that stay the same, and some groups."""
-        parameters = {**local.PARAMETERS, "EnabledGroups": groups}
+        parameters = {**local_stack.PARAMETERS, "EnabledGroups": groups}
         stack = deploy(self.place.sandbox, folder / "template.yaml", "evenkeel", parameters)
         self.place = replace(self.place, stack=stack)
 
@@ -232,8 +232,8 @@ def updated(folder: Path) -> Iterator[Updated]:
     old = folder / "old"
     releases.export(REPOSITORY, releases.last(REPOSITORY).commit, old)
     _differ(old)
-    with local.own_environment(), Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
-        stack = deploy(running, old / "template.yaml", "evenkeel", {**local.PARAMETERS, "EnabledGroups": GROUPS})
+    with local_stack.own_environment(), Sandbox(table_seconds=0.0, quiet_stacks=True) as running:
+        stack = deploy(running, old / "template.yaml", "evenkeel", {**local_stack.PARAMETERS, "EnabledGroups": GROUPS})
         push(running, stack, settings(freezes=[FREEZE]))
         person = running.create_user("operator")
         there = Updated(

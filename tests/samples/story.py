@@ -12,19 +12,21 @@ from unittest.mock import patch
 import pytest
 
 from clerk.digest import Digests
-from evenkeel import digests, events, runs
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws
-from evenkeel.environment import Environment
+from evenkeel.audit import digests
+from evenkeel.audit.ledger import Ledger
+from evenkeel.control.registry import all_controls
+from evenkeel.events import parsing
 from evenkeel.model import Actor, Cause, Request, Resource
-from evenkeel.registry import all_controls
-from evenkeel.state import unwire
-from evenkeel.undo import Undoer
-from evenkeel_cli.chains import Fault, Finding
-from evenkeel_cli.checkpoint import Checkpoint
-from evenkeel_cli.verifier import Progress
+from evenkeel.operators import runs
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import unwire
+from evenkeel.runtime.environment import Environment
+from evenkeel_cli.audit.chains import Fault, Finding
+from evenkeel_cli.audit.checkpoint import Checkpoint
+from evenkeel_cli.audit.verifier import Progress
 from notifier import event
-from tests import making
+from tests import factories
 from tests.sts import serving, signed
 from tests.tables import AUDIT, STATE
 from tests.unit.deciding import ALICE, BOB, CAROL
@@ -98,7 +100,7 @@ PROGRESS = Progress(
 def documents(world: World) -> dict[str, Any]:
     """Play the story in an empty world; return each file's content by its name."""
     for name in TABLES:
-        making.table(name)
+        factories.table(name)
     happens = [_repaired, _undone, _waits, _announced, _planned, _held, _run, _digest]
     for each in happens:
         each(world)
@@ -107,8 +109,8 @@ def documents(world: World) -> dict[str, Any]:
     other = replace(FULL_REQUEST, resource=Resource(arn("other"), ACCOUNT, REGION))
     return {
         "tables": {"at": world.now.isoformat(), "audit": audit, "state": state},
-        "request": events.encode(FULL_REQUEST),
-        "requests": events.encode(FULL_REQUEST, other),
+        "request": parsing.encode(FULL_REQUEST),
+        "requests": parsing.encode(FULL_REQUEST, other),
         "settings": SETTINGS,
         "event": json.loads(event.detail(repaired)),
         "checkpoint": _checkpoint(world),
@@ -129,7 +131,7 @@ def look(world: World, name: str, mode: str, **more: Any) -> Result:
 
 def decide(world: World, who: str, document: dict[str, Any], **payload: Any) -> str:
     """Serve a person's decision; how a caller is proved is tried elsewhere."""
-    with patch("evenkeel.decisions.prove", lambda payload, *_: payload["caller"]["arn"]):
+    with patch("evenkeel.operators.approvals.prove", lambda payload, *_: payload["caller"]["arn"]):
         [result] = world.decide(payload, who, document=document)
     return str(result.outcome)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.registry import all_controls
-from evenkeel.state import wire
-from evenkeel_cli import local
+from evenkeel.control.registry import all_controls
+from evenkeel.runtime.dynamodb import wire
+from evenkeel_cli.local import local_stack
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import Stack, deploy
+from sandbox.deploy.settings import push
 from tests.cli.running import evenkeel
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def standing(table_seconds: float = 0.0, enforced: Iterable[str] = (), *, quiet:
     ``enforced`` are controls that act although they only announce by default. ``quiet`` leaves out the events of what
     the stack deploys.
     """
-    with local.own_environment(), Sandbox(table_seconds=table_seconds, quiet_stacks=quiet) as running:
-        stack = deploy(running, parameters=local.PARAMETERS)
+    with local_stack.own_environment(), Sandbox(table_seconds=table_seconds, quiet_stacks=quiet) as running:
+        stack = deploy(running, parameters=local_stack.PARAMETERS)
         push(running, stack, settings(enforced))
         yield Place(running, stack, operator(running, stack, running.create_user("operator")))
 
@@ -150,7 +150,7 @@ def strict() -> dict[str, Any]:
 
 def settings(enforced: Iterable[str] = ()) -> dict[str, Any]:
     """Return the sandbox's settings with some controls enforced."""
-    document = local.settings()
+    document = local_stack.settings()
     for control in enforced:
         document["controls"][control]["mode"] = "enforce"
     return document

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from sandbox import calls
 from sandbox.client import Sandbox
+from sandbox.protocol import calls
 from tests.sandbox import shared as stacks
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandbox.client import Sandbox
-    from sandbox.deploy import Stack
+    from sandbox.deploy.deployment import Stack
 
 
 def subscribe(sandbox: Sandbox, stack: Stack, **attributes: str) -> str:

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evenkeel_cli import local
+from evenkeel_cli.local import local_stack
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
-from sandbox.settings import push
+from sandbox.deploy.deployment import Stack, deploy
+from sandbox.deploy.settings import push
 from tests.sandbox import inbox
 
 if TYPE_CHECKING:
@@ -65,6 +65,6 @@ class Shared:
 @contextmanager
 def started() -> Iterator[Shared]:
     """Start a sandbox and deploy the stack; two workers a queue do, and more would all start cold."""
-    with local.own_environment(), Sandbox(table_seconds=TABLE_SECONDS, quiet_stacks=True) as running:
-        stack = deploy(running, parameters=local.PARAMETERS)
+    with local_stack.own_environment(), Sandbox(table_seconds=TABLE_SECONDS, quiet_stacks=True) as running:
+        stack = deploy(running, parameters=local_stack.PARAMETERS)
         yield Shared(running, stack)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from evenkeel.registry import groups
-from evenkeel_cli import local
+from evenkeel.control.registry import groups
+from evenkeel_cli.local import local_stack
 from tests.cli.running import evenkeel
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SECONDS = 60
 @pytest.fixture(scope="module")
 def stack(shared: Shared) -> Shared:
     """The stack, set up as a sandbox for people is."""
-    shared.under(local.settings())
+    shared.under(local_stack.settings())
     return shared
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel_cli import local
-from sandbox.settings import push
+from evenkeel_cli.local import local_stack
+from sandbox.deploy.settings import push
 from tests.sandbox.cli_stack import CONTROL, Place, standing
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def place() -> Iterator[Place]:
     """
     with standing() as there:
         assert there.run("pause").exit_code == 0
-        document = local.settings()
+        document = local_stack.settings()
         document["controls"][CONTROL]["blast_radius"] = {"limit": KEYS + 1, "window_seconds": 3600}
         push(there.sandbox, there.stack, document)
         function = f"arn:aws:lambda:*:*:function:{there.stack.resources['KmsFunction']}"

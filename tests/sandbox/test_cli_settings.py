@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel_cli import local
-from tests.making import rds as making
+from evenkeel_cli.local import local_stack
+from tests.factories import rds as making
 from tests.sandbox.cli_stack import CONTROL, Place, on
 from tests.world import reaching
 
@@ -38,7 +38,7 @@ exemptions:
 @pytest.fixture(scope="module")
 def place(shared: Shared) -> Iterator[Place]:
     """The real stack, and a person who may do everything."""
-    yield on(shared, local.settings())
+    yield on(shared, local_stack.settings())
     shared.forget_settings()
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.records import seal
-from evenkeel.state import unwire, wire
-from evenkeel_cli import asking
+from evenkeel.audit.records import seal
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel_cli.ui import prompts
 from tests.sandbox.cli_stack import CONTROL, Place, eventually, standing
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_undo_shows_asks_proves_who_and_takes_back_once(place: Place, monkeypatc
     assert (unasked.exit_code, place.rotates(arn)) == (2, True)
     assert "aws kms disable-key-rotation" in unasked.stdout
 
-    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr(prompts, "at_terminal", lambda: True)
     refused = place.run("undo", record_id)  # the runner's empty stdin answers nothing
     assert (refused.exit_code, place.rotates(arn)) == (1, True)
 

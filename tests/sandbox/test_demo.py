@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Mode
-from evenkeel.registry import all_controls
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,15 +9,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel import digests
-from evenkeel.records import seal
-from evenkeel.state import unwire, wire
+from evenkeel.audit import digests
+from evenkeel.audit.records import seal
+from evenkeel.runtime.dynamodb import unwire, wire
 from tests.sandbox.cli_stack import CONTROL, Place, eventually, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
 
 
 @pytest.fixture(scope="module")

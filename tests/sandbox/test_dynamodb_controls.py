@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel_cli import local
+from evenkeel_cli.local import local_stack
 from tests.sandbox.cli_stack import Place, eventually, on, strict
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_one_new_table_gets_everything(place: Place, alice: Any) -> None:
     backups = alice.describe_continuous_backups(TableName="orders")["ContinuousBackupsDescription"]
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
     tags = {tag["Key"]: tag["Value"] for tag in alice.list_tags_of_resource(ResourceArn=arn)["Tags"]}
-    assert tags == {**local.TAG_VALUES, "Owner": "alice"}
+    assert tags == {**local_stack.TAG_VALUES, "Owner": "alice"}
 
 
 def test_protection_comes_after_the_owners_own_change_and_can_be_taken_back(place: Place, alice: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import making
+from tests import factories
 from tests.sandbox.cli_stack import Place, eventually, on, strict
 from tests.world import reaching
 
@@ -36,7 +36,7 @@ def alice(place: Place, shared: Shared) -> Any:
 def arn(place: Place, alice: Any) -> str:
     """A function with a secret among its variables, made without tracing and repaired."""
     with reaching(place.sandbox.client):
-        made = making.function()
+        made = factories.function()
     variables = {"Variables": {"PASSWORD": SECRET}}
     eventually(lambda: _settled(alice), "a function that stands")
     alice.update_function_configuration(FunctionName="orders", Environment=variables)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel_cli import local
-from sandbox.settings import push
+from evenkeel_cli.local import local_stack
+from sandbox.deploy.settings import push
 from tests.sandbox import inbox
 from tests.sandbox.cli_stack import Place, eventually, on
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def place(shared: Shared) -> Iterator[Place]:
     """The real stack, and a person who may do everything."""
-    yield on(shared, local.settings())
+    yield on(shared, local_stack.settings())
     shared.forget_settings()
 
 
@@ -49,7 +49,7 @@ def test_an_exemption_that_ends_soon_is_announced_once(place: Place, alerts: str
     last = datetime.now(UTC).date() + timedelta(days=5)
     exemption = {"controls": ["kms-key-rotation"], "resources": ["arn:aws:kms:*:*:key/none"], "reason": "a drill",
                  "approver": "alice", "expires": f"{last}"}  # fmt: skip
-    push(place.sandbox, place.stack, {**local.settings(), "exemptions": [exemption]})
+    push(place.sandbox, place.stack, {**local_stack.settings(), "exemptions": [exemption]})
     wanted = ("audit", "list", "--control", "evenkeel-exemption")
 
     def noticed() -> Any:

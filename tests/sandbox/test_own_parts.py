@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel import system_parts
+from evenkeel.control.registry import all_controls
 from evenkeel.group_names import RULES
 from evenkeel.model import Place as Where
-from evenkeel.registry import all_controls
-from evenkeel_cli import local
-from sandbox.deploy import deploy
+from evenkeel.remediation import own_parts
+from evenkeel_cli.local import local_stack
+from sandbox.deploy.deployment import deploy
 from tests.sandbox import inbox
 from tests.sandbox.cli_stack import Place, eventually, standing
 
@@ -85,7 +86,7 @@ def test_every_control_finds_the_fresh_stack_as_it_should_be(place: Place, parts
         assert own <= (FINE | {"ANNOUNCED"} if control in LISTED else FINE), (control, found)
     assert {each["control"] for each in _about(place, parts)} == set(LISTED)
     assert {(each["outcome"], each["severity"], each["detail"]) for each in _about(place, parts)} == {
-        ("ANNOUNCED", "MEDIUM", system_parts.FOUND)
+        ("ANNOUNCED", "MEDIUM", own_parts.FOUND)
     }
     tables = place.sandbox.client("dynamodb")
     for name in ("AuditTableName", "StateTableName"):
@@ -98,7 +99,7 @@ def test_deploying_the_stack_again_is_no_news(place: Place, parts: frozenset[str
     Functions stay as they are: the sandbox ends workers of a function that is updated, and with them what they do.
     """
     before, since = _about(place, parts), len(place.sandbox.events())
-    deploy(place.sandbox, parameters={**local.PARAMETERS, "LogRetentionDays": "400"})
+    deploy(place.sandbox, parameters={**local_stack.PARAMETERS, "LogRetentionDays": "400"})
     groups = [each["detail"] for each in place.sandbox.events(since=since, eventName="PutRetentionPolicy")]
     assert {each["userIdentity"]["invokedBy"] for each in groups} == {"cloudformation.amazonaws.com"}
     eventually(partial(_quiet, place), "quiet queues after the update")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.making import rds as making
+from tests.factories import rds as making
 from tests.sandbox.cli_stack import Place, eventually, on, strict
 from tests.world import reaching
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.making import rds as making
+from tests.factories import rds as making
 from tests.sandbox.conftest import TABLE_SECONDS
 from tests.world import reaching
 

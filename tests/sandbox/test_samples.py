@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
-from evenkeel.registry import groups
-from evenkeel.triggers import CloudTrail, find
+from evenkeel.control.registry import groups
+from evenkeel.control.triggers import CloudTrail, find
+from evenkeel.events import parsing
 from sandbox.client import Sandbox
 from tests.cases.case import maker
 from tests.contract.registry import CONTROLS, MATCHES
-from tests.making import ARNS
+from tests.factories import ARNS
 from tests.world import PLACE, reaching
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LOGS = PLACE.arn("arn:{partition}:s3:::{id}", "log-of-orders")
 class Emitted:
     """What the bus told while resources were made: events by ``source/name``, and the ARNs of what was made."""
 
-    events: dict[str, list[dict[str, Any]]]
+    parsing: dict[str, list[dict[str, Any]]]
     made: frozenset[str]
 
 
@@ -80,7 +80,7 @@ def test_examples_name_their_resource_where_real_events_do(emitted: Emitted) -> 
 
 def _named(trigger: CloudTrail, control: Control, detail: dict[str, Any]) -> set[str]:
     """Return the ARNs that a trigger finds in an event."""
-    return {events.resource_arn(trigger.arn or control.arn, value, PLACE) for value in find(trigger.at, detail)}
+    return {parsing.resource_arn(trigger.arn or control.arn, value, PLACE) for value in find(trigger.at, detail)}
 
 
 def test_every_real_event_is_understood(emitted: Emitted) -> None:
@@ -88,7 +88,7 @@ def test_every_real_event_is_understood(emitted: Emitted) -> None:
     named: dict[str, set[str]] = {}
     for event in (event for happened in emitted.events.values() for event in happened):
         for controls in groups().values():
-            for wish in events.parse(event, controls, PLACE).requests:
+            for wish in parsing.parse(event, controls, PLACE).requests:
                 named.setdefault(wish.resource.arn, set()).add(wish.control)
     assert set(named) == emitted.made | {LOGS}
     assert set().union(*named.values()) == {control.id for control in CONTROLS}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel.settings_mark import KEY
-from sandbox import readback
+from evenkeel.settings.loaded_mark import KEY
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
-from sandbox.settings import push, revert
+from sandbox.deploy.deployment import Stack, deploy
+from sandbox.deploy.settings import push, revert
+from sandbox.readback import check
 from tests.sandbox.cli_stack import CONTROL, Place, eventually, operator
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def _session_of(sandbox: Sandbox, stack: Stack, session: Any) -> Any:
 def test_what_the_template_claims_of_appconfig_is_there(place: tuple[Sandbox, Stack]) -> None:
     """The watch over pushes or the validator could be missing, and every push would look fine."""
     sandbox, stack = place
-    assert readback.check(sandbox, stack.name) > 500
+    assert check.check(sandbox, stack.name) > 500
     kinds = {body["Type"] for body in stack.expanded["Resources"].values()}
-    assert {kind for kind in kinds if kind.startswith("AWS::AppConfig::")} <= set(readback.readers.READERS)
+    assert {kind for kind in kinds if kind.startswith("AWS::AppConfig::")} <= set(check.readers.READERS)
 
 
 def test_a_stack_to_which_nothing_was_pushed_repairs(place: tuple[Sandbox, Stack], alice: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import cloudtrail, quirks
-from sandbox.asgi import Response
+from sandbox.events import cloudtrail, quirks
+from sandbox.protocol.asgi import Response
 
 CALLER = cloudtrail.Caller("123456789012", {"type": "Root"}, "test", "127.0.0.1")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import cloudtrail, models, quirks
+from sandbox.events import cloudtrail, quirks
+from sandbox.protocol import models
 
 ANYWHERE = {"cidrIp": "0.0.0.0/0"}
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"

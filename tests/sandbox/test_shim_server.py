@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import environment
 from sandbox.client import REPOSITORY, Sandbox, SandboxError
+from sandbox.server import environment
 
 if TYPE_CHECKING:
-    from sandbox.environment import Place
+    from sandbox.server.environment import Place
 
 
 @pytest.fixture

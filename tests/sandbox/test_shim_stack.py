@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import deploy, readback
-from sandbox.package import PackageError, layer_zip
+from sandbox.deploy import deployment
+from sandbox.deploy.package import PackageError, layer_zip
+from sandbox.readback import check
 from tests.sandbox.cli_stack import eventually
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(sandbox: Sandbox, source: Path) -> Iterator[deploy.Stack]:
+def stack(sandbox: Sandbox, source: Path) -> Iterator[deployment.Stack]:
     """The small stack, deployed."""
-    yield deploy.deploy(sandbox, source / "template.yaml", "small", {"Letter": "b"})
-    deploy.delete(sandbox, "small")
+    yield deployment.deploy(sandbox, source / "template.yaml", "small", {"Letter": "b"})
+    deployment.delete(sandbox, "small")
 
 
 def _receive(sandbox: Sandbox, url: str) -> list[dict[str, Any]]:
@@ -43,36 +44,36 @@ def _receive(sandbox: Sandbox, url: str) -> list[dict[str, Any]]:
     return list(answer.get("Messages", []))
 
 
-def test_a_sam_template_is_packaged_and_deployed(sandbox: Sandbox, stack: deploy.Stack) -> None:
+def test_a_sam_template_is_packaged_and_deployed(sandbox: Sandbox, stack: deployment.Stack) -> None:
     """Nothing could be shown on the sandbox without deploying the template as it is, layer and all."""
     answer = sandbox.client("lambda").invoke(FunctionName=stack.outputs["Function"], Payload=b'{"Records": []}')
     assert json.loads(answer["Payload"].read()) == {"batchItemFailures": [], "layer": "from the layer", "letter": "b"}
 
 
-def test_what_the_template_claims_is_there(sandbox: Sandbox, stack: deploy.Stack) -> None:
+def test_what_the_template_claims_is_there(sandbox: Sandbox, stack: deployment.Stack) -> None:
     """The engine drops a table's recovery, expiry, encryption and policy, a topic's key and a mapping's tags."""
-    assert readback.check(sandbox, stack.name) > 40
+    assert check.check(sandbox, stack.name) > 40
     table = sandbox.client("dynamodb").describe_table(TableName=stack.resources["Table"])["Table"]
     assert table["SSEDescription"]["SSEType"] == "KMS"
 
 
-def test_a_dropped_property_fails_the_run(sandbox: Sandbox, stack: deploy.Stack) -> None:
+def test_a_dropped_property_fails_the_run(sandbox: Sandbox, stack: deployment.Stack) -> None:
     """A green run would say nothing about what the engine left out."""
     queue = stack.resources["Queue"]
     client = sandbox.client("sqs")
     client.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "11"})
     try:
-        with pytest.raises(readback.DroppedProperty, match="VisibilityTimeout: claimed 60, found 11"):
-            readback.check(sandbox, stack.name)
+        with pytest.raises(check.DroppedProperty, match="VisibilityTimeout: claimed 60, found 11"):
+            check.check(sandbox, stack.name)
     finally:
         client.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "60"})
 
 
 def test_an_update_is_deployed_and_a_repetition_changes_nothing(
-    sandbox: Sandbox, source: Path, stack: deploy.Stack
+    sandbox: Sandbox, source: Path, stack: deployment.Stack
 ) -> None:
     """People deploy again and again into a running sandbox."""
-    again = deploy.deploy(sandbox, source / "template.yaml", "small", {"Letter": "b"})
+    again = deployment.deploy(sandbox, source / "template.yaml", "small", {"Letter": "b"})
     assert again.resources == stack.resources
 
 
@@ -80,9 +81,9 @@ def test_a_failure_is_told_with_the_stacks_events(sandbox: Sandbox, tmp_path: Pa
     """Whoever breaks the template would read only ROLLBACK_COMPLETE."""
     template = tmp_path / "template.yaml"
     template.write_text("Resources: {Wrong: {Type: 'AWS::Logs::LogGroup', Properties: {KmsKeyId: 'arn:aws:kms:x'}}}")
-    with pytest.raises(deploy.DeployError, match=r"Wrong \(AWS::Logs::LogGroup\): .*KMS key"):
-        deploy.deploy(sandbox, template, "failing")
-    deploy.delete(sandbox, "failing")
+    with pytest.raises(deployment.DeployError, match=r"Wrong \(AWS::Logs::LogGroup\): .*KMS key"):
+        deployment.deploy(sandbox, template, "failing")
+    deployment.delete(sandbox, "failing")
 
 
 def test_a_layer_names_exactly_what_is_installed(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_layer_names_exactly_what_is_installed(tmp_path: Path) -> None:
         layer_zip(tmp_path, tmp_path / "cache")
 
 
-def test_a_stream_reports_partial_failures_and_gives_up(sandbox: Sandbox, stack: deploy.Stack) -> None:
+def test_a_stream_reports_partial_failures_and_gives_up(sandbox: Sandbox, stack: deployment.Stack) -> None:
     """A poison record would block the shard for ever, and the good ones before it would be handled again and again."""
     client = sandbox.client("dynamodb")
     for letter in ("good-1", "poison", "good-2"):
@@ -109,7 +110,7 @@ def test_a_stream_reports_partial_failures_and_gives_up(sandbox: Sandbox, stack:
     eventually(lambda: handled() == ["good-1", "good-2"], "both good records handled")
 
 
-def test_metrics_in_logs_raise_alarms_that_reach_the_topic(sandbox: Sandbox, stack: deploy.Stack) -> None:
+def test_metrics_in_logs_raise_alarms_that_reach_the_topic(sandbox: Sandbox, stack: deployment.Stack) -> None:
     """The alarms of the stack would never be seen to fire, nor to reach on-call."""
     sandbox.client("lambda").invoke(FunctionName=stack.outputs["Function"], Payload=b'{"metric": 3, "Records": []}')
     name = stack.resources["Alarm"]
@@ -123,7 +124,7 @@ def test_metrics_in_logs_raise_alarms_that_reach_the_topic(sandbox: Sandbox, sta
 
 
 def test_a_queue_that_refuses_the_rule_leaves_the_event_in_the_dead_letter_queue(
-    sandbox: Sandbox, stack: deploy.Stack
+    sandbox: Sandbox, stack: deployment.Stack
 ) -> None:
     """A queue policy without EventBridge loses every event on AWS, and would lose none here."""
     sandbox.client("sns").create_topic(Name="undeliverable")
@@ -134,7 +135,7 @@ def test_a_queue_that_refuses_the_rule_leaves_the_event_in_the_dead_letter_queue
     assert _receive(sandbox, stack.resources["Closed"]) == []
 
 
-def test_a_mapping_needs_its_roles_permission(sandbox: Sandbox, stack: deploy.Stack) -> None:
+def test_a_mapping_needs_its_roles_permission(sandbox: Sandbox, stack: deployment.Stack) -> None:
     """A role without sqs:DeleteMessage works on the bare engine and polls nothing on AWS."""
     client = sandbox.client("sqs")
     client.send_message(QueueUrl=stack.resources["Queue"], MessageBody="waits")

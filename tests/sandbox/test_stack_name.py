@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evenkeel.names import STACK_CHARACTERS
-from sandbox.deploy import DeployError, delete, deploy
+from sandbox.deploy.deployment import DeployError, delete, deploy
 
 if TYPE_CHECKING:
     from sandbox.client import Sandbox

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel_cli.local import OWNER, TAG_VALUES
+from evenkeel_cli.local.local_stack import OWNER, TAG_VALUES
 from tagging.types import TYPES, Taggable
-from tests.making import BY_TYPE
+from tests.factories import BY_TYPE
 from tests.sandbox.cli_stack import Place, eventually, on, strict
 from tests.world import reaching
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from evenkeel import records
-from evenkeel.state import wire
-from sandbox.settings import push
+from evenkeel.audit import records
+from evenkeel.runtime.dynamodb import wire
+from sandbox.deploy.settings import push
 from tests.sandbox.cli_stack import eventually
 from tests.sandbox.trust_stack import Place, dev_key, evenkeels_roles, standing
 

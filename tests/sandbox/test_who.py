@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel import names
-from sandbox.settings import push
+from sandbox.deploy.settings import push
 from tests.sandbox import inbox
 from tests.sandbox.cli_stack import CONTROL, Place, eventually, standing
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from evenkeel import records
-from evenkeel.caller import sign
-from evenkeel.state import unwire, wire
+from evenkeel.audit import records
+from evenkeel.operators.caller_proof import sign
+from evenkeel.runtime.dynamodb import unwire, wire
 from sandbox.client import Sandbox
-from sandbox.deploy import Stack, deploy
+from sandbox.deploy.deployment import Stack, deploy
 from tests.sandbox import inbox
 from tests.sandbox.cli_stack import CONTROL, eventually, written
 

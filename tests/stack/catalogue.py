@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from tools import choice, generate, group_template, rendering
+from tools import enabled_groups, generate, group_template, rendering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def repository(folder: Path, groups: Mapping[str, Sequence[Control]], monkeypatc
     The path is absolute, since rendering remembers templates by it.
     """
     for group, controls in groups.items():
-        path = folder / choice.path(controls)
+        path = folder / enabled_groups.path(controls)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(group_template.text(group_template.template(group, controls)), encoding="utf-8")
     (folder / "functions" / "system").mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evenkeel.registry import groups
+from evenkeel.control.registry import groups
 from tools.rendering import PLACES, Stack
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evenkeel.digests import LATE_AFTER
+from evenkeel.audit.digests import LATE_AFTER
 from tests.stack.test_iam import listed, roles
 from tests.stack.test_keys import statements
 from tools.rendering import ACCOUNT, Stack

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evenkeel.control import SECTIONS, Grant, Stage
+from evenkeel.control.registry import groups
 from evenkeel.model import Outcome
-from evenkeel.registry import groups
 from notifier.event import ATTRIBUTES, FIELDS
 from tools import alert_pages, generate, pages, statements, template_blocks
 from tools.cfn import Fn, Star, to_yaml

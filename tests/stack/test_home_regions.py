@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel.registry import groups
+from evenkeel.control.registry import groups
 from tests.stack.catalogue import like, repository
 from tests.stack.test_lint import complaints
 from tools import generate, group_template

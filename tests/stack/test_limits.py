@@ -11,15 +11,15 @@ import pytest
 
 from evenkeel import names
 from evenkeel.control import Control, Stage
-from evenkeel.registry import groups
-from evenkeel.triggers import CloudTrail
+from evenkeel.control.registry import groups
+from evenkeel.control.triggers import CloudTrail
 from tests.stack.catalogue import like, repository
 from tests.stack.test_lint import complaints
-from tools import choice, generate, group_template
+from tools import enabled_groups, generate, group_template
+from tools.aws_quotas import INLINE_POLICIES, MANAGED_POLICY, PATTERN, RULES, characters, measured
+from tools.aws_quotas.measure import VARIABLES, longest
+from tools.aws_quotas.thirty_groups import LARGEST, thirty_groups
 from tools.cfn import Fn, Star, plain
-from tools.limits import INLINE_POLICIES, MANAGED_POLICY, PATTERN, RULES, characters, measured
-from tools.limits.measure import VARIABLES, longest
-from tools.limits.thirty_groups import LARGEST, thirty_groups
 from tools.rendering import PLACES, Place, Stack, expanded
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ def test_every_limit_is_far_enough_away(catalogue: Mapping[str, tuple[Control, .
 def test_what_the_transform_makes_keeps_the_limits_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails when SAM's transform adds so much that what CloudFormation gets comes too near to a limit."""
     root = repository(tmp_path, THIRTY, monkeypatch)
-    paths = {choice.path(controls).parent.name: str(tmp_path / choice.path(controls)) for controls in THIRTY.values()}
+    paths = {
+        enabled_groups.path(controls).parent.name: str(tmp_path / enabled_groups.path(controls))
+        for controls in THIRTY.values()
+    }
     after = {group: expanded(PLACES[0], path) for group, path in paths.items()}
     assert [str(each) for each in measured(expanded(PLACES[0], root), after) if each.exceeded] == []
 
@@ -262,9 +265,9 @@ def test_a_parameters_longest_value_counts_where_it_is_handed_down() -> None:
 
 
 def test_the_table_names_every_limit_with_its_source() -> None:
-    """Fails when `python -m tools.limits` leaves out a limit, or does not say where it comes from."""
+    """Fails when `python -m tools.aws_quotas` leaves out a limit, or does not say where it comes from."""
     done = subprocess.run(
-        [sys.executable, "-m", "tools.limits"], capture_output=True, text=True, check=False, cwd=generate.ROOT
+        [sys.executable, "-m", "tools.aws_quotas"], capture_output=True, text=True, check=False, cwd=generate.ROOT
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clerk import stack_calls, vitals, watch
+from clerk import health_check, stack_calls, vitals
 from evenkeel import names
 from tools.rendering import ROOT, Stack
 
@@ -35,7 +35,7 @@ def read(stack: Stack) -> set[tuple[str, str]]:
     """Return what the clerk of a stack reads: our metric's name, and the physical name of the part."""
     environment = stack.resources["ClerkFunction"]["Properties"]["Environment"]["Variables"]
     groups = environment["EVENKEEL_GROUPS"].split(",")
-    found = vitals.vitals(stack.name, groups, [*watch.rules_of(groups), stack_calls.RULE])
+    found = vitals.vitals(stack.name, groups, [*health_check.rules_of(groups), stack_calls.RULE])
     return {(vital.kind.counted, vital.part) for vital in found}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.packages import LAYER, packages
-from evenkeel.registry import groups
+from evenkeel.control.registry import groups
 from tools.names import stem
 from tools.rendering import ROOT
 
@@ -51,7 +51,7 @@ def test_every_function_and_the_layer_have_a_package(before: dict[str, str]) -> 
     [
         ("functions/controls/kms/key_rotation.py", {"KmsFunction"} | EVERY_CONTROL),
         ("functions/controls/awslambda/xray_tracing.py", {"LambdaFunction"} | EVERY_CONTROL),
-        ("functions/system/clerk/watch.py", {"ClerkFunction"}),
+        ("functions/system/clerk/health_check.py", {"ClerkFunction"}),
         ("functions/system/undo/handler.py", {"UndoFunction"}),
         ("layers/engine/evenkeel/model.py", {LAYER}),
         ("functions/controls/kms/template.yaml", set()),

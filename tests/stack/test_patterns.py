@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from evenkeel.patterns import MAX_PATTERN_CHARACTERS
+from evenkeel.events.eventbridge import MAX_PATTERN_CHARACTERS
 from tools.rendering import ACCOUNT, Stack
 
 CALLS = "AWS API Call via CloudTrail"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
 from notifier.next_steps import Home
 from tools.rendering import ROOT, Stack, source
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.registry import all_controls
-from evenkeel.settings import EMPTY_DOCUMENT, check
+from evenkeel.control.registry import all_controls
+from evenkeel.settings.parser import EMPTY_DOCUMENT, check
 from tools.rendering import Stack, expanded
 
 if TYPE_CHECKING:

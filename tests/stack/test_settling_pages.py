@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel import policy
+from evenkeel.control.registry import all_controls
+from evenkeel.control.triggers import CloudTrail, TagChange
 from evenkeel.model import Actor, Cause, Request, Resource
-from evenkeel.registry import all_controls
-from evenkeel.triggers import CloudTrail, TagChange
+from evenkeel.remediation import decide
 from tools import pages
 
 if TYPE_CHECKING:
-    from evenkeel.triggers import Trigger
+    from evenkeel.control.triggers import Trigger
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 TOOL, PERSON = Actor(user_agent="HashiCorp Terraform/1.9"), Actor(user_agent="Boto3/1.43")
@@ -34,7 +34,7 @@ def _waits(name: str, trigger: Trigger, actor: Actor) -> bool:
     settles = isinstance(trigger, TagChange) or (isinstance(trigger, CloudTrail) and trigger.settles)
     known = actor if isinstance(trigger, CloudTrail) else Actor()  # no other event says who caused it
     request = Request(name, resource, cause, known, creates, settles)
-    return policy.settle_delay(all_controls()[name], request, 60, NOW) > 0
+    return decide.settle_delay(all_controls()[name], request, 60, NOW) > 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clerk import stack_calls, watch
+from clerk import health_check, stack_calls
 from tests.stack.test_iam import attached, listed
 from tools.names import nested_stack
 from tools.rendering import ACCOUNT, Stack, source
@@ -34,7 +34,7 @@ def test_every_rule_of_the_enabled_groups_is_watched(chosen: str) -> None:
     rules = {rule["Name"] for name, rule in stack.of_type("AWS::Events::Rule").items() if name != "ClerkSchedule"}
     watched = [
         f"evenkeel-{name}"
-        for name in (*watch.rules_of(variables(stack)["EVENKEEL_GROUPS"].split(",")), stack_calls.RULE)
+        for name in (*health_check.rules_of(variables(stack)["EVENKEEL_GROUPS"].split(",")), stack_calls.RULE)
     ]
     assert len(watched) == len(set(watched))
     assert set(watched) == rules

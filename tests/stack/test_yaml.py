@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evenkeel.registry import groups
-from sandbox import template
-from tools import choice, group_template
+from evenkeel.control.registry import groups
+from sandbox.deploy import template
+from tools import enabled_groups, group_template
 from tools.cfn import Fn, Star, arn_of, plain, ref, to_yaml
 from tools.rendering import ROOT
 
@@ -40,7 +40,7 @@ def test_quotes_are_only_where_yaml_needs_them(value: Any, line: str) -> None:
 def test_sections_and_resources_are_apart() -> None:
     """Fails when a group's template runs together, or has a blank line where nobody would put one."""
     for controls in groups().values():
-        text = (ROOT / choice.path(controls)).read_text(encoding="utf-8")
+        text = (ROOT / enabled_groups.path(controls)).read_text(encoding="utf-8")
         assert not re.search(r":\n\n|\n\n\n", text)
         assert re.findall(r"\n\n(\w+):\n", text) == ["Parameters", "Conditions", "Resources"]
         assert not re.search(r"[^\n]\n  \w+:\n(?=    Type: AWS)", text.partition("Resources:\n")[2])
@@ -50,7 +50,7 @@ def test_a_generated_template_reads_back_as_it_was_meant() -> None:
     """Fails when a text loses its quotes and YAML takes it for something else."""
     for group, controls in groups().items():
         meant = group_template.template(group, controls)
-        assert template.load(ROOT / choice.path(controls)) == plain(meant)
+        assert template.load(ROOT / enabled_groups.path(controls)) == plain(meant)
 
 
 def test_the_root_can_be_read_in_one_go() -> None:

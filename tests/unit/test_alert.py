@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import settings, system_parts
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Actor, Cause
-from evenkeel.registry import all_controls
-from evenkeel.rules import Subject
-from evenkeel_cli import settings_file
+from evenkeel.remediation import own_parts
+from evenkeel.settings import parser
+from evenkeel.settings.rules import Subject
+from evenkeel_cli.settings import source_file
 from notifier import alert, event
 from notifier.next_steps import Home
-from tests import making
+from tests import factories
 from tests.world import request
 
 if TYPE_CHECKING:
@@ -157,8 +158,8 @@ def test_suggested_exemption_is_one_that_the_settings_take(control: str, arn: st
     snippet = "\n".join(text.partition("\nexemptions:")[2].splitlines()[:6])
     file = tmp_path / "settings.yaml"
     file.write_text(f"schema_version: 1\nexemptions:{snippet}\n", encoding="utf-8")
-    settings_file.check(settings_file.read(file))
-    [found] = settings.parse(json.dumps(settings_file.read(file).document)).exemptions
+    source_file.check(source_file.read(file))
+    [found] = parser.parse(json.dumps(source_file.read(file).document)).exemptions
     assert (found.controls, found.selector.resources) == ((control,), (arn,))
     assert found.selector.matches(Subject(arn, "123456789012", "eu-west-1"))
 
@@ -386,7 +387,7 @@ def test_words_of_others_are_no_lines_of_ours() -> None:
 
 def test_event_has_the_fields_that_the_docs_promise(world: World) -> None:
     """If this fails, a rule on the bus waits for a field that no event has, or for another type."""
-    world.run("kms-key-rotation", request("kms-key-rotation", making.key(), creates=True))
+    world.run("kms-key-rotation", request("kms-key-rotation", factories.key(), creates=True))
     found = json.loads(event.detail(world.records()[-1]))
     for name, field in event.FIELDS.items():
         assert (name in found) or not field.always
@@ -397,16 +398,16 @@ def test_event_has_the_fields_that_the_docs_promise(world: World) -> None:
         assert all(f"`{each.name}`" in event.FIELDS[part].meaning for each in fields(kind))
 
 
-OWN_PART = {**RECORD, "outcome": "ANNOUNCED", "undo": [], "detail": system_parts.FOUND}
+OWN_PART = {**RECORD, "outcome": "ANNOUNCED", "undo": [], "detail": own_parts.FOUND}
 
 
 @pytest.mark.parametrize("calls", [RECORD["calls"], []], ids=["calls", "no calls"])
 def test_alert_of_a_weakened_part_names_the_actor_and_what_to_do(calls: list[dict[str, Any]]) -> None:
     """If this fails, on-call reads that somebody weakened Evenkeel and not who, or waits for Evenkeel to act."""
-    weakened = {**OWN_PART, "calls": calls, "severity": "CRITICAL", "detail": system_parts.WEAKENED}
+    weakened = {**OWN_PART, "calls": calls, "severity": "CRITICAL", "detail": own_parts.WEAKENED}
     lines = told(weakened, {"aws:cloudformation:stack-name": "evenkeel-prod"}).text.splitlines()
     assert not any(line.startswith("Template:") for line in lines)
-    assert f"Done: ANNOUNCED, nothing was changed: {system_parts.WEAKENED}" in lines
+    assert f"Done: ANNOUNCED, nothing was changed: {own_parts.WEAKENED}" in lines
     assert any(line.startswith("Caused by: arn:aws:iam::123456789012:user/alice with CreateKey") for line in lines)
     [to_do] = [line for line in lines if line.startswith("To do:")]
     assert to_do.startswith("To do: find out who changed it and why.")

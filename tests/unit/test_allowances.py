@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.model import Cause
-from tests import making
+from tests import factories
 from tests.tables import STATE
 from tests.world import client, request
 
@@ -41,7 +41,7 @@ def test_what_the_blast_radius_held_back_has_not_used_the_allowance_up(world: Wo
     """If this fails, "at most three" changes one, and says of the others that three were changed."""
     radius = {"mode": "enforce", "blast_radius": {"limit": 1, "window_seconds": 3600}}
     world.document = {"schema_version": 1, "controls": {CONTROL: radius}}
-    arns = [making.key() for _ in range(3)]
+    arns = [factories.key() for _ in range(3)]
     assert _outcomes(world, [_wish(world, arn, 3) for arn in arns]) == ["REMEDIATED", "HELD", "HELD"]
     world.document, world.now = ENFORCE, world.now + timedelta(days=1, minutes=1)
     assert _outcomes(world, [world.kept(CONTROL, arn) for arn in arns[1:]]) == ["REMEDIATED"] * 2
@@ -49,7 +49,7 @@ def test_what_the_blast_radius_held_back_has_not_used_the_allowance_up(world: Wo
 
 def test_change_that_another_worker_made_first_has_not_used_the_allowance_up(world: World) -> None:
     """If this fails, a run beside a burst of events makes fewer changes than it may, and says that it made all."""
-    arns = [making.key() for _ in range(2)]
+    arns = [factories.key() for _ in range(2)]
     world.wire.cancel("None", "ConditionalCheckFailed", times=3)
     assert _outcomes(world, [_wish(world, arn, 2) for arn in arns]) == ["RETURNED", "REMEDIATED"]
     assert _outcomes(world, [_wish(world, arns[0], 2)]) == ["REMEDIATED"]
@@ -58,7 +58,7 @@ def test_change_that_another_worker_made_first_has_not_used_the_allowance_up(wor
 def test_what_a_freeze_kept_beyond_the_allowance_is_announced(world: World) -> None:
     """If this fails, it comes back every 15 minutes without a word, and acts once the run's count is forgotten."""
     world.document = ENFORCE | FREEZE
-    arns = [making.key() for _ in range(2)]
+    arns = [factories.key() for _ in range(2)]
     assert _outcomes(world, [_wish(world, arn, 1) for arn in arns]) == ["HELD"] * 2
     world.document, world.now = ENFORCE, world.now + timedelta(hours=2)
     assert _outcomes(world, [world.kept(CONTROL, arn) for arn in arns]) == ["REMEDIATED", "ANNOUNCED"]
@@ -69,6 +69,6 @@ def test_what_a_freeze_kept_beyond_the_allowance_is_announced(world: World) -> N
 
 def test_allowance_is_remembered_as_long_as_a_freeze_may_last(world: World) -> None:
     """If this fails, what was kept for weeks is changed beyond what the run may change."""
-    assert _outcomes(world, [_wish(world, making.key(), 1)]) == ["REMEDIATED"]
+    assert _outcomes(world, [_wish(world, factories.key(), 1)]) == ["REMEDIATED"]
     count = client("dynamodb").get_item(TableName=STATE, Key={"pk": {"S": f"run#{RUN}"}})["Item"]
     assert int(count["expires_at"]["N"]) > (world.now + timedelta(days=31)).timestamp()

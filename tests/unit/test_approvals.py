@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import policy
+from evenkeel.audit.records import seal
 from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
-from evenkeel.records import seal
-from evenkeel.state import wire
+from evenkeel.remediation import decide
+from evenkeel.runtime.dynamodb import wire
 from tests.tables import AUDIT, STATE
 from tests.unit.deciding import ALICE, APPROVE, BOB, CAROL, CONTROL, FROZEN, approve, rotates, wish
 from tests.world import client
@@ -106,7 +106,7 @@ def test_approval_counts_once(world: World, awaiting: tuple[str, str]) -> None:
 def test_approval_expires_and_is_asked_for_again(world: World, awaiting: tuple[str, str]) -> None:
     """If this fails, a plan of last week is approved, or a finding is forgotten since nobody answered."""
     arn, _ = awaiting
-    world.now += policy.APPROVAL_TIME + timedelta(seconds=1)
+    world.now += decide.APPROVAL_TIME + timedelta(seconds=1)
     with pytest.raises(ApprovalRefusedError, match="its time is over"):
         approve(world, awaiting)
     again = world.run(CONTROL, world.kept(CONTROL, arn), document=APPROVE)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
-from evenkeel.registry import all_controls
 from tests.unit.deciding import APPROVE, BOB, CAROL, CONTROL, approve, rotates
 from tests.wire import Crash, one_at_a_time
 from tests.world import client, request
@@ -49,13 +49,13 @@ def test_two_approvers_at_once_make_one_change(world: World, awaiting: tuple[str
 
 def test_many_approvers_in_parallel_make_one_change(world: World, awaiting: tuple[str, str]) -> None:
     """If this fails, really parallel approvals change the resource more than once."""
-    from evenkeel import settings  # noqa: PLC0415 - one user
-    from evenkeel.decisions import Approval  # noqa: PLC0415 - one user
+    from evenkeel.remediation.evaluation import Approval  # noqa: PLC0415 - one user
+    from evenkeel.settings import parser  # noqa: PLC0415 - one user
 
     arn, _ = awaiting
     [record], kept = world.records(), world.kept(CONTROL, arn)
     loaded, connect = (
-        settings.parse('{"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "approve"}}}'),
+        parser.parse('{"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "approve"}}}'),
         one_at_a_time(client),
     )
     ready, outcomes = threading.Barrier(8), []

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenkeel.arns import like, may_name
-from evenkeel.registry import all_controls
+from evenkeel.control.registry import all_controls
+from tests.factories import ARNS
 from tests.fuzzing import examples
-from tests.making import ARNS
 
 KEYS = "arn:{partition}:kms:{region}:{account}:key/{id}"
 GROUPS = "arn:{partition}:logs:{region}:{account}:log-group:{id}"

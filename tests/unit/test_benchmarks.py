@@ -11,8 +11,8 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import imports, promises
 from benchmarks.measure import cpu_ratio, is_clear, loads_settings
-from evenkeel import settings_mark
-from evenkeel.state import wire
+from evenkeel.runtime.dynamodb import wire
+from evenkeel.settings import loaded_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ def _pairs(times: Iterable[tuple[float, float]]) -> list[tuple[dict[str, Any], d
 
 def test_what_loads_the_settings_is_not_replayed() -> None:
     """Bare boto3 would be refused what only a worker's first round can do, and the benchmark would end there."""
-    mark = ["dynamodb", "update_item", {"TableName": "evenkeel-state", "Key": wire({"pk": settings_mark.KEY})}, ""]
+    mark = ["dynamodb", "update_item", {"TableName": "evenkeel-state", "Key": wire({"pk": loaded_mark.KEY})}, ""]
     lease = ["dynamodb", "update_item", {"TableName": "evenkeel-state", "Key": wire({"pk": "kms-key-rotation#a"})}, ""]
     settings = ["appconfigdata", "get_latest_configuration", {"ConfigurationToken": "t"}, ""]
     assert [loads_settings(call) for call in (mark, settings, lease)] == [True, True, False]

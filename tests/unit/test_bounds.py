@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import settings
+from evenkeel.audit.counters import CONTROL_HOLD, Counted
 from evenkeel.control import Radius
-from evenkeel.counters import CONTROL_HOLD, Counted
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import LeaseHeldError
 from evenkeel.model import Actor, Cause
-from evenkeel.registry import all_controls
+from evenkeel.settings import parser
 from tests.tables import STATE
 from tests.wire import Crash, one_at_a_time
 from tests.world import ACCOUNT, QUEUE_URL, client, request
@@ -52,7 +52,7 @@ def _limit(limit: int, seconds: int = 3600) -> dict[str, Any]:
 
 def _in_parallel(world: World, wishes: list[Request], document: dict[str, Any]) -> Counter[str]:
     """Run each request in a thread and worker of its own, all begun together; count the outcomes."""
-    connect, loaded = one_at_a_time(client), settings.parse(json.dumps(document))
+    connect, loaded = one_at_a_time(client), parser.parse(json.dumps(document))
     ready, found, lock = threading.Barrier(len(wishes)), Counter[str](), threading.Lock()
 
     def work(number: int, wish: Request) -> None:
@@ -105,7 +105,7 @@ def test_worker_that_looked_before_another_repaired_looks_again(world: World) ->
 
     def other(_: object) -> None:
         world.wire._plans.clear()
-        loaded = settings.parse('{"schema_version": 1}')
+        loaded = parser.parse('{"schema_version": 1}')
         world.pipeline("worker-2").run(all_controls()[CONTROL], request(CONTROL, key), loaded)
 
     world.wire.when("dynamodb", "GetItem", other)

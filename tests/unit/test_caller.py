@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws
-from evenkeel.caller import UnprovedCallerError, prove
+from evenkeel.audit.ledger import Ledger
+from evenkeel.operators.caller_proof import UnprovedCallerError, prove
+from evenkeel.runtime.aws import Aws
 from tests.sts import CALLER, Sts, signed
 from tests.tables import AUDIT, STATE
 from tests.world import ACCOUNT, client

@@ -11,7 +11,7 @@ import pytest
 from clerk import vitals
 from clerk.digest import Digests
 from clerk.handler import handler
-from evenkeel.state import wire
+from evenkeel.runtime.dynamodb import wire
 from tests.tables import STATE
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, metrics, request
@@ -95,7 +95,7 @@ def test_whole_round(world: World) -> None:
         world.run(CONTROL, request(CONTROL, arn, creates=True))
     assert handler({}, Context()) == {"due": 1, "stuck": 1}
     [message] = world.messages(QUEUE_URL)
-    from evenkeel.remediator import remediator  # noqa: PLC0415 - one user
+    from evenkeel.lambda_handler import remediator  # noqa: PLC0415 - one user
     from tests.world import sqs_event  # noqa: PLC0415 - one user
 
     assert remediator("kms")(sqs_event(message["Body"]), Context()) == {"batchItemFailures": []}

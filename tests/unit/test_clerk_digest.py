@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from clerk.digest import STOP_AT_MILLISECONDS, Digests
-from evenkeel import digests
-from evenkeel.aws import Aws
-from evenkeel.digests import Part
-from evenkeel.environment import Environment
-from evenkeel.records import new_id, seal
-from evenkeel.state import unwire, wire
+from evenkeel.audit import digests
+from evenkeel.audit.digests import Part
+from evenkeel.audit.records import new_id, seal
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel.runtime.environment import Environment
 from tests.tables import AUDIT, STATE
 from tests.wire import Crash
 from tests.world import VARIABLES, client, request

@@ -10,9 +10,9 @@ import pytest
 
 from clerk import vitals
 from clerk.handler import handler
-from evenkeel import settings_mark
-from evenkeel.queue import BATCH
-from evenkeel.state import wire
+from evenkeel.events.queue import BATCH
+from evenkeel.runtime.dynamodb import wire
+from evenkeel.settings import loaded_mark
 from tests.tables import STATE
 from tests.world import ACCOUNT, QUEUE_URL, REGION, Context, client, metrics
 
@@ -57,7 +57,7 @@ def test_wave_costs_one_write_an_item_and_one_call_for_ten_messages(world: World
     world.wire.clear()
     assert handler({}, Context())["due"] == 100
     names, updated = world.wire.names(), [each["Key"]["pk"]["S"] for each in world.wire.params("UpdateItem")]
-    assert len([key for key in updated if key != settings_mark.KEY]) == 100
+    assert len([key for key in updated if key != loaded_mark.KEY]) == 100
     assert names.count("sqs:SendMessageBatch") == 100 // BATCH
     assert (names.count("dynamodb:GetItem"), names.count("sqs:SendMessage")) == (1, 0), "one for the vitals"
     assert len({message["Body"] for message in world.messages(QUEUE_URL)}) == 100

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from evenkeel import events
-from evenkeel.registry import all_controls, groups
-from tests.making import logging_trail, trail
+from evenkeel.control.registry import all_controls, groups
+from evenkeel.events import parsing
+from tests.factories import logging_trail, trail
 from tests.world import PLACE, client, cloudtrail, request
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _updated(world: World, arn: str) -> Request:
         "cloudtrail.amazonaws.com", "UpdateTrail", world.now,
         requestParameters={"name": "orders", "isMultiRegionTrail": False}, responseElements={"trailARN": arn},
     )  # fmt: skip
-    [found] = events.parse(event, groups()["cloudtrail"], PLACE).requests
+    [found] = parsing.parse(event, groups()["cloudtrail"], PLACE).requests
     return found
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from evenkeel import settings
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
-from evenkeel.registry import all_controls
+from evenkeel.settings import parser
 from tests.world import LOG_KEY
 
 CONTROLS = all_controls()
@@ -27,8 +27,8 @@ KEY_RULE = (
 ENV = {"EVENKEEL_LOG_KEY_ARN": LOG_KEY}
 
 
-def _parsed(**document: Any) -> settings.Settings:
-    return settings.parse(json.dumps({"schema_version": 1, **document}))
+def _parsed(**document: Any) -> parser.Settings:
+    return parser.parse(json.dumps({"schema_version": 1, **document}))
 
 
 @pytest.mark.parametrize(

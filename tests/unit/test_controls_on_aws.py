@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.aws import Aws
-from evenkeel.registry import all_controls
-from tests import making, moto_gaps
+from evenkeel.control.registry import all_controls
+from evenkeel.runtime.aws import Aws
+from tests import factories, moto_gaps
 from tests.world import LOG_KEY, PLACE, client, request
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _settings(control: str, **settings: Any) -> dict[str, Any]:
 )
 def test_keys_that_cannot_rotate_are_only_read(world: World, make: dict[str, Any], reason: str) -> None:
     """If this fails, KMS's refusal of an ineligible key is taken for a fault, or the key is changed."""
-    arn = making.key(**make)
+    arn = factories.key(**make)
     result = world.run(KEY, request(KEY, arn, creates=True))
     assert result.outcome == "NOT_APPLICABLE"
     assert reason in result.reason
@@ -47,14 +47,14 @@ def test_keys_that_cannot_rotate_are_only_read(world: World, make: dict[str, Any
 @pytest.mark.parametrize("code", ["DisabledException", "KMSInvalidStateException", "UnsupportedOperationException"])
 def test_key_whose_status_kms_will_not_tell_is_described(world: World, code: str) -> None:
     """If this fails, a key in a state that refuses the first question is never judged."""
-    arn = making.key()
+    arn = factories.key()
     world.wire.fail("kms", "GetKeyRotationStatus", code)
     assert world.run(KEY, request(KEY, arn)).outcome == "REMEDIATED"
 
 
 def test_disabled_key_is_left_until_it_is_enabled(world: World) -> None:
     """If this fails, a disabled key is called a failure, or forgotten when it is enabled."""
-    arn = making.key()
+    arn = factories.key()
     client("kms").disable_key(KeyId=arn.rpartition("/")[2])
     assert world.run(KEY, request(KEY, arn)).outcome == "NOT_APPLICABLE"
     client("kms").enable_key(KeyId=arn.rpartition("/")[2])
@@ -63,7 +63,7 @@ def test_disabled_key_is_left_until_it_is_enabled(world: World) -> None:
 
 def test_primary_of_many_regions_rotates_and_its_replica_does_not(world: World) -> None:
     """If this fails, multi-Region keys are judged by the wrong half."""
-    arn = making.key(MultiRegion=True)
+    arn = factories.key(MultiRegion=True)
     assert world.run(KEY, request(KEY, arn)).outcome == "REMEDIATED"
     assert world.records()[0]["before"]["MultiRegionKeyType"] == "PRIMARY"
     replica = {
@@ -78,7 +78,7 @@ def test_primary_of_many_regions_rotates_and_its_replica_does_not(world: World) 
 
 def test_rotation_that_is_switched_off_or_slowed_is_restored(world: World) -> None:
     """If this fails, a later weakening of a key stays."""
-    arn = making.key()
+    arn = factories.key()
     client("kms").enable_key_rotation(KeyId=arn, RotationPeriodInDays=1000)
     assert world.run(KEY, request(KEY, arn)).outcome == "REMEDIATED"
     assert client("kms").get_key_rotation_status(KeyId=arn)["RotationPeriodInDays"] == 365
@@ -92,7 +92,7 @@ def test_rotation_that_is_switched_off_or_slowed_is_restored(world: World) -> No
 
 def test_new_table_is_waited_for_then_changed(world: World) -> None:
     """If this fails, a table that is being created is lost, or its plan is made twice."""
-    arn = making.table()
+    arn = factories.table()
     with moto_gaps.creating("orders"):
         first = world.run(TABLE, request(TABLE, arn, creates=True))
         assert (first.outcome, "ContinuousBackupsUnavailable" in first.reason) == ("RETURNED", True)
@@ -105,7 +105,7 @@ def test_new_table_is_waited_for_then_changed(world: World) -> None:
 
 def test_table_that_is_long_in_the_making_is_not_taken_for_gone(world: World) -> None:
     """If this fails, a table that takes minutes to create is given up as deleted."""
-    arn = making.table()
+    arn = factories.table()
     wish = request(TABLE, arn, creates=True)
     world.now += timedelta(minutes=5)
     world.wire.fail("dynamodb", "UpdateContinuousBackups", "TableNotFoundException", "Table not found: orders")
@@ -123,7 +123,7 @@ def test_table_that_is_not_there_yet_is_waited_for(world: World) -> None:
 
 def test_recovery_that_is_switched_off_is_restored(world: World) -> None:
     """If this fails, a later weakening of a table stays."""
-    arn = making.table()
+    arn = factories.table()
     assert world.run(TABLE, request(TABLE, arn, creates=True)).outcome == "REMEDIATED"
     client("dynamodb").update_continuous_backups(
         TableName="orders", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
@@ -136,7 +136,7 @@ def test_recovery_that_is_switched_off_is_restored(world: World) -> None:
 
 def test_large_table_is_announced_with_its_price_and_left(world: World) -> None:
     """If this fails, Evenkeel runs up a bill that nobody asked for."""
-    arn = making.table()
+    arn = factories.table()
     described = client("dynamodb").describe_table(TableName="orders")["Table"]
     world.wire.answer("dynamodb", "DescribeTable", {"Table": {**described, "TableSizeBytes": 1024**4}}, times=9)
     result = world.run(TABLE, request(TABLE, arn))
@@ -152,7 +152,7 @@ def _log_key(variables: pytest.MonkeyPatch) -> None:
 
 def test_group_gets_key_and_retention_and_keeps_them(world: World) -> None:
     """If this fails, new groups stay unencrypted or for ever, or stay so when weakened."""
-    arn = making.group()
+    arn = factories.group()
     for creates in (True, False):
         assert world.run(ENCRYPTION, request(ENCRYPTION, arn, creates=creates)).outcome == "REMEDIATED"
         assert world.run(RETENTION, request(RETENTION, arn, creates=creates)).outcome == "REMEDIATED"
@@ -164,21 +164,21 @@ def test_group_gets_key_and_retention_and_keeps_them(world: World) -> None:
 
 def test_somebodys_own_key_is_never_replaced(world: World) -> None:
     """If this fails, Evenkeel takes a group away from its owner's key."""
-    arn = making.group(kmsKeyId=THEIRS)
+    arn = factories.group(kmsKeyId=THEIRS)
     assert world.run(ENCRYPTION, request(ENCRYPTION, arn)).outcome == "COMPLIANT"
     assert world.wire.changes() == []
 
 
 def test_groups_in_transit_are_left(world: World) -> None:
     """If this fails, DELIVERY groups are changed or called failures."""
-    arn = making.group(logGroupClass="DELIVERY")
+    arn = factories.group(logGroupClass="DELIVERY")
     for control in (ENCRYPTION, RETENTION):
         assert world.run(control, request(control, arn, creates=True)).outcome == "NOT_APPLICABLE"
 
 
 def test_old_group_that_never_expires_is_announced(world: World) -> None:
     """If this fails, Evenkeel deletes somebody's log history."""
-    arn = making.group()
+    arn = factories.group()
     world.now += timedelta(days=30)
     result = world.run(RETENTION, request(RETENTION, arn))
     assert (result.outcome, "30 days old" in result.reason) == ("ANNOUNCED", True)
@@ -187,7 +187,7 @@ def test_old_group_that_never_expires_is_announced(world: World) -> None:
 
 def test_key_that_does_not_admit_the_logs_service_fails_loudly(world: World) -> None:
     """If this fails, a log key with a wrong policy is retried without end or hidden."""
-    arn = making.group()
+    arn = factories.group()
     world.wire.fail("logs", "AssociateKmsKey", "InvalidParameterException", "The specified KMS key does not exist")
     assert world.run(ENCRYPTION, request(ENCRYPTION, arn)).outcome == "FAILED"
     assert world.records()[-1]["announce"]
@@ -196,15 +196,15 @@ def test_key_that_does_not_admit_the_logs_service_fails_loudly(world: World) -> 
 @pytest.mark.parametrize("code", ["OperationAbortedException", "ServiceUnavailableException", "ThrottlingException"])
 def test_group_that_is_being_changed_is_waited_for(world: World, code: str) -> None:
     """If this fails, two changes of one group at the same time lose one of them."""
-    arn = making.group()
+    arn = factories.group()
     world.wire.fail("logs", "PutRetentionPolicy", code)
     assert world.run(RETENTION, request(RETENTION, arn)).outcome == "RETURNED"
 
 
 def test_group_is_found_among_its_neighbours_and_linked_accounts(world: World) -> None:
     """If this fails, a group is judged by another's state: one whose name it begins, or a linked account's."""
-    making.group("/app/orders-archive", kmsKeyId=THEIRS)
-    arn = making.group("/app/orders")
+    factories.group("/app/orders-archive", kmsKeyId=THEIRS)
+    arn = factories.group("/app/orders")
     mine = client("logs").describe_log_groups(logGroupIdentifiers=["/app/orders"])["logGroups"]
     linked = {**mine[0], "arn": mine[0]["arn"].replace("123456789012", "210987654321"), "kmsKeyId": THEIRS}
     world.wire.answer("logs", "DescribeLogGroups", {"logGroups": [linked, *mine]})
@@ -225,7 +225,9 @@ def _tags(arn: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for item in found for tag in item["Tags"]}
 
 
-TAGGED = {kind: make for kind, make in making.BY_TYPE.items() if all_controls()[TAGS].applies_to(making.ARNS[kind])}
+TAGGED = {
+    kind: make for kind, make in factories.BY_TYPE.items() if all_controls()[TAGS].applies_to(factories.ARNS[kind])
+}
 
 
 @pytest.mark.parametrize("make", TAGGED.values(), ids=list(TAGGED))
@@ -249,7 +251,7 @@ def test_part_that_is_not_known_is_told_once(world: World) -> None:
     """If this fails, a resource that is tagged in part is announced at every look, or called done."""
     from evenkeel.model import Actor  # noqa: PLC0415 - one user
 
-    arn = making.table()
+    arn = factories.table()
     settings = _settings(TAGS, parameters={"required": ["Owner", "Project"]})
     wish = request(TAGS, arn, creates=True, actor=Actor(owner="alice"))
     assert world.run(TAGS, wish, document=settings).outcome == "PARTIAL"
@@ -264,7 +266,7 @@ def test_makers_own_tags_are_waited_for(world: World) -> None:
     """If this fails, Evenkeel tags what Terraform is about to tag, and its apply hangs."""
     from evenkeel.model import Actor  # noqa: PLC0415 - one user
 
-    arn = making.topic()
+    arn = factories.topic()
     wish = request(TAGS, arn, creates=True, actor=Actor(owner="alice"))
     settings = {**_settings(TAGS, parameters={"required": ["Owner"]}), "settle_seconds": 60}
     first = world.run(TAGS, wish, document=settings)
@@ -285,7 +287,7 @@ def test_makers_own_tags_are_waited_for(world: World) -> None:
 )
 def test_failure_inside_a_success_is_seen(world: World, code: str, status: int, outcome: str) -> None:
     """If this fails, TagResources' 200 with a FailedResourcesMap passes for a change."""
-    arn = making.topic()
+    arn = factories.topic()
     failure = {"StatusCode": status, "ErrorCode": code, "ErrorMessage": "no"}
     world.wire.answer("resourcegroupstaggingapi", "TagResources", {"FailedResourcesMap": {arn: failure}})
     settings = _settings(TAGS, parameters={"required": ["Project"], "values": VALUES})
@@ -296,7 +298,7 @@ def test_failure_inside_a_success_is_seen(world: World, code: str, status: int, 
 
 def test_denial_inside_a_success_is_audited_as_one(world: World) -> None:
     """If this fails, an organization's tag policy is taken for a fault of the stack."""
-    arn = making.topic()
+    arn = factories.topic()
     message = "not authorized to perform: sns:TagResource with an explicit deny in a service control policy"
     failure = {"StatusCode": 403, "ErrorCode": "AccessDeniedException", "ErrorMessage": message}
     world.wire.answer("resourcegroupstaggingapi", "TagResources", {"FailedResourcesMap": {arn: failure}})
@@ -307,8 +309,8 @@ def test_denial_inside_a_success_is_audited_as_one(world: World) -> None:
 @pytest.mark.parametrize("control", all_controls().values(), ids=lambda control: control.id)
 def test_discovery_finds_all_resources_of_the_type(world: World, control: Any) -> None:
     """If this fails, a backfill leaves out resources."""
-    made = {make() for make in making.BY_TYPE.values()}
-    made |= {make(name="carts") for kind, make in making.BY_TYPE.items() if control.applies_to(making.ARNS[kind])}
+    made = {make() for make in factories.BY_TYPE.values()}
+    made |= {make(name="carts") for kind, make in factories.BY_TYPE.items() if control.applies_to(factories.ARNS[kind])}
     mine = {arn for arn in made if control.applies_to(arn)}
     assert len(mine) >= (1 if control.of_the_account else 2)
     assert mine <= set(control.discover(Aws(client), PLACE))
@@ -317,14 +319,14 @@ def test_discovery_finds_all_resources_of_the_type(world: World, control: Any) -
 @pytest.mark.parametrize("control", all_controls().values(), ids=lambda control: control.id)
 def test_discovery_names_only_resources_that_the_control_takes(world: World, control: Any) -> None:
     """If this fails, a backfill stumbles over what its own listing gave it."""
-    for make in making.BY_TYPE.values():
+    for make in factories.BY_TYPE.values():
         make()
     assert all(control.applies_to(arn) for arn in control.discover(Aws(client), PLACE))
 
 
 def test_table_without_backups_to_describe_is_waited_for_and_a_gone_one_is_not(world: World) -> None:
     """If this fails, a table that is being made counts as gone and is never looked at again, or the other way round."""
-    control, arn = "dynamodb-point-in-time-recovery", making.table()
+    control, arn = "dynamodb-point-in-time-recovery", factories.table()
     world.wire.fail("dynamodb", "DescribeContinuousBackups", "TableNotFoundException")
     assert world.run(control, request(control, arn)).outcome == "RETURNED"
     with moto_gaps.creating("orders"):
@@ -337,7 +339,7 @@ def test_table_without_backups_to_describe_is_waited_for_and_a_gone_one_is_not(w
 
 def test_other_refusal_of_a_tables_backups_is_not_taken_for_a_new_table(world: World) -> None:
     """If this fails, a refused read is waited for as if the table were being made."""
-    control, arn = "dynamodb-point-in-time-recovery", making.table()
+    control, arn = "dynamodb-point-in-time-recovery", factories.table()
     world.wire.fail("dynamodb", "DescribeContinuousBackups", "ValidationException", "odd")
     with pytest.raises(Exception, match="odd"):
         world.run(control, request(control, arn))

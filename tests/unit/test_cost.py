@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tests.making import kms
+from tests.factories import kms
 from tests.world import client, request
 from tools.cost.bill import usage
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
-from evenkeel.registry import all_controls
-from evenkeel.undo import Undoer
-from tests.making.s3 import obeying_bucket
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from tests.factories.s3 import obeying_bucket
 from tests.unit.deciding import BOB
 from tests.unit.s3_running import BLOCK
 from tests.world import client, request

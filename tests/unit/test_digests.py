@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import digests
-from evenkeel.digests import Begun, Head, Part
-from evenkeel.records import new_id
-from evenkeel.state import unwire, wire
+from evenkeel.audit import digests
+from evenkeel.audit.digests import Begun, Head, Part
+from evenkeel.audit.records import new_id
+from evenkeel.runtime.dynamodb import unwire, wire
 from evenkeel.versions import DIGEST
 
 NOW = datetime(2026, 11, 20, 0, 3, tzinfo=UTC)

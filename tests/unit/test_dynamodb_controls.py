@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evenkeel.model import Cause
-from tests import making, moto_gaps
+from tests import factories, moto_gaps
 from tests.world import client, request
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ def _protected() -> bool:
 
 def test_protection_is_only_announced_by_default(world: World) -> None:
     """If this fails, Evenkeel breaks the next tear-down of every stack with a table, unasked."""
-    arn = making.table()
+    arn = factories.table()
     assert world.run(PROTECTION, request(PROTECTION, arn, creates=True)).outcome == "ANNOUNCED"
     assert not _protected()
 
 
 def test_protected_table_takes_one_look_and_an_unprotected_one_a_call_more(world: World) -> None:
     """If this fails, a look at a table costs more than it must."""
-    arn = making.table()
+    arn = factories.table()
     assert world.run(PROTECTION, request(PROTECTION, arn), document=DOCUMENT).outcome == "REMEDIATED"
     tables = [made.operation for made in world.wire.calls if made.params.get("TableName") == "orders"]
     assert tables == ["DescribeTable", "UpdateTable", "DescribeTable"]
@@ -41,7 +41,7 @@ def test_protected_table_takes_one_look_and_an_unprotected_one_a_call_more(world
 
 def test_protected_table_cannot_be_deleted(world: World) -> None:
     """If this fails, what the control sets does not do what it is there for."""
-    arn = making.table()
+    arn = factories.table()
     world.run(PROTECTION, request(PROTECTION, arn), document=DOCUMENT)
     with pytest.raises(client("dynamodb").exceptions.ClientError, match="DeletionProtectionEnabled"):
         client("dynamodb").delete_table(TableName="orders")
@@ -49,7 +49,7 @@ def test_protected_table_cannot_be_deleted(world: World) -> None:
 
 def test_both_controls_wait_for_one_new_table(world: World) -> None:
     """If this fails, a new table gets one of recovery and protection, and the other is lost."""
-    arn = making.table()
+    arn = factories.table()
     with moto_gaps.creating("orders"):
         first = [
             world.run(name, request(name, arn, creates=True), document=DOCUMENT) for name in (PROTECTION, RECOVERY)
@@ -66,7 +66,7 @@ def test_both_controls_wait_for_one_new_table(world: World) -> None:
 @pytest.mark.parametrize("code", ["ResourceInUseException", "LimitExceededException"])
 def test_change_that_another_one_forestalls_comes_back(world: World, code: str) -> None:
     """If this fails, a table whose owner adds an index at that moment is given up, or two changes are planned."""
-    arn = making.table()
+    arn = factories.table()
     world.wire.fail("dynamodb", "UpdateTable", code)
     first = world.run(PROTECTION, request(PROTECTION, arn), document=DOCUMENT)
     assert (first.outcome, code in first.reason) == ("RETURNED", True)
@@ -77,7 +77,7 @@ def test_change_that_another_one_forestalls_comes_back(world: World, code: str) 
 
 def test_table_that_is_being_changed_is_not_touched(world: World) -> None:
     """If this fails, Evenkeel runs into the owner's own update and makes that fail instead."""
-    arn = making.table()
+    arn = factories.table()
     described = client("dynamodb").describe_table(TableName="orders")["Table"]
     world.wire.answer("dynamodb", "DescribeTable", {"Table": {**described, "TableStatus": "UPDATING"}})
     first = world.run(PROTECTION, request(PROTECTION, arn), document=DOCUMENT)
@@ -87,7 +87,7 @@ def test_table_that_is_being_changed_is_not_touched(world: World) -> None:
 
 def test_table_deleted_meanwhile_is_gone_or_on_its_way(world: World) -> None:
     """If this fails, the second half of a wanted deletion is called a failure."""
-    arn = making.table()
+    arn = factories.table()
     described = client("dynamodb").describe_table(TableName="orders")["Table"]
     world.wire.answer("dynamodb", "DescribeTable", {"Table": {**described, "TableStatus": "DELETING"}})
     assert world.run(PROTECTION, request(PROTECTION, arn), document=DOCUMENT).outcome == "NOT_APPLICABLE"
@@ -98,7 +98,7 @@ def test_table_deleted_meanwhile_is_gone_or_on_its_way(world: World) -> None:
 
 def test_protection_that_an_old_answer_leaves_out_counts_as_off(world: World) -> None:
     """If this fails, an answer without the field crashes the look or passes for protected."""
-    arn = making.table()
+    arn = factories.table()
     described = client("dynamodb").describe_table(TableName="orders")["Table"]
     del described["DeletionProtectionEnabled"]
     world.wire.answer("dynamodb", "DescribeTable", {"Table": described})
@@ -108,7 +108,7 @@ def test_protection_that_an_old_answer_leaves_out_counts_as_off(world: World) ->
 @pytest.mark.parametrize(("ago", "ends"), [(timedelta(days=20), "ANNOUNCED"), (timedelta(minutes=5), "REMEDIATED")])
 def test_creation_that_waited_for_long_is_not_believed_to_be_new(world: World, ago: timedelta, ends: str) -> None:
     """If this fails, a table that grew while a freeze held its request is backed up at any cost."""
-    arn = making.table()
+    arn = factories.table()
     large = client("dynamodb").describe_table(TableName="orders")["Table"] | {"TableSizeBytes": 5 * 1024**4}
     world.wire.stand_ins["dynamodb", "DescribeTable"] = lambda _: {"Table": large}
     made = Cause("cloudtrail", "event-1", "CreateTable", (world.now - ago).isoformat())
@@ -117,7 +117,7 @@ def test_creation_that_waited_for_long_is_not_believed_to_be_new(world: World, a
 
 def test_restored_table_whose_size_is_not_told_yet_is_announced(world: World) -> None:
     """If this fails, a restored table of terabytes, whose size still reads 0, is backed up at any cost."""
-    arn = making.table()
+    arn = factories.table()
     described = client("dynamodb").describe_table(TableName="orders")["Table"]
     restored = described | {"TableSizeBytes": 0, "RestoreSummary": {"RestoreInProgress": False}}
     world.wire.stand_ins["dynamodb", "DescribeTable"] = lambda _: {"Table": restored}

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evenkeel.aws import Aws
 from evenkeel.control import Context
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import UndoRefusedError
 from evenkeel.model import NonCompliant, Resource
-from evenkeel.registry import all_controls
-from evenkeel.undo import Undoer
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
 from tests.cases.ec2_security_group_open_ingress import ANY, ANY_6, make
-from tests.making.ec2 import authorize, ebs_default_encryption, permission, rules, security_group
+from tests.factories.ec2 import authorize, ebs_default_encryption, permission, rules, security_group
 from tests.world import ACCOUNT, PLACE, REGION, client, request
 
 if TYPE_CHECKING:

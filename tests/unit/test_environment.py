@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evenkeel.environment import Environment
 from evenkeel.errors import SettingsError
+from evenkeel.runtime.environment import Environment
 from tests.tables import AUDIT, STATE
 from tests.world import VARIABLES
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from evenkeel import events
 from evenkeel.control import Control, Frameworks
+from evenkeel.control.registry import groups
+from evenkeel.control.triggers import CloudTrail, TagChange, find
 from evenkeel.errors import MalformedPayloadError
+from evenkeel.events import parsing
 from evenkeel.model import Actor, Cause, Request, Resource
-from evenkeel.registry import groups
-from evenkeel.triggers import CloudTrail, TagChange, find
 from tests.world import ACCOUNT, ALICE, PLACE, REGION, cloudtrail
 
 KMS, LOGS, TAGS = groups()["kms"], groups()["logs"], groups()["tagging"]
@@ -28,7 +28,7 @@ def _created(arn: Any = KEY, **detail: Any) -> dict[str, Any]:
 def test_event_becomes_a_request_with_all_it_tells() -> None:
     """If this fails, the audit does not say who did what when."""
     event = _created()
-    [request] = events.parse(event, KMS, PLACE).requests
+    [request] = parsing.parse(event, KMS, PLACE).requests
     assert request == Request(
         "kms-key-rotation",
         Resource(KEY, ACCOUNT, REGION),
@@ -42,24 +42,24 @@ def test_event_becomes_a_request_with_all_it_tells() -> None:
     ("event", "cause"),
     [
         (
-            {"detail-type": events.TAG_CHANGE, "id": "i", "time": "t", "resources": [KEY],
+            {"detail-type": parsing.TAG_CHANGE, "id": "i", "time": "t", "resources": [KEY],
              "detail": {"service": "kms"}},
-            Cause("tag", "i", events.TAG_CHANGE, "t"),
+            Cause("tag", "i", parsing.TAG_CHANGE, "t"),
         ),
         (
             {
-                "detail-type": events.CONFIG_RULE,
+                "detail-type": parsing.CONFIG_RULE,
                 "detail": {
                     "resourceType": "AWS::KMS::Key",
                     "resourceId": ID,
                     "newEvaluationResult": {"complianceType": "NON_COMPLIANT"},
                 },
             },
-            Cause("config", "", events.CONFIG_RULE, ""),
+            Cause("config", "", parsing.CONFIG_RULE, ""),
         ),
         (
             {
-                "detail-type": events.CONFIG_ITEM,
+                "detail-type": parsing.CONFIG_ITEM,
                 "id": "x" * 200,
                 "time": "y" * 200,
                 "detail": {
@@ -68,21 +68,21 @@ def test_event_becomes_a_request_with_all_it_tells() -> None:
                     }
                 },
             },
-            Cause("config", "x" * 128, events.CONFIG_ITEM, "y" * 40),
+            Cause("config", "x" * 128, parsing.CONFIG_ITEM, "y" * 40),
         ),
     ],
 )  # fmt: skip
 def test_cause_of_other_events(event: dict[str, Any], cause: Cause) -> None:
     """If this fails, a finding of Config's or a tag change shows as another thing, or a huge id is kept whole."""
     whole = {"account": ACCOUNT, "region": REGION, **event}
-    [request] = events.parse(whole, TAGS, PLACE).requests
+    [request] = parsing.parse(whole, TAGS, PLACE).requests
     assert (request.cause, request.resource.arn, request.creates) == (cause, KEY, False)
 
 
 def test_both_controls_of_a_group_get_a_creation_each() -> None:
     """If this fails, one of two controls of a resource does not hear of it."""
     event = cloudtrail("logs.amazonaws.com", "CreateLogGroup", requestParameters={"logGroupName": "/a"})
-    requests = events.parse(event, LOGS, PLACE).requests
+    requests = parsing.parse(event, LOGS, PLACE).requests
     assert [request.control for request in requests] == ["logs-group-encryption", "logs-group-retention"]
 
 
@@ -90,10 +90,10 @@ def test_several_resources_of_one_event_get_a_request_each_and_once() -> None:
     """If this fails, a resource named twice is looked at twice, or the second of two is lost."""
     other = KEY.replace("1234abcd", "5678abcd")
     event = {
-        "detail-type": events.TAG_CHANGE, "account": ACCOUNT, "region": REGION,
+        "detail-type": parsing.TAG_CHANGE, "account": ACCOUNT, "region": REGION,
         "resources": [KEY, other, KEY, 5, ""], "detail": {"service": "kms"},
     }  # fmt: skip
-    assert [request.resource.arn for request in events.parse(event, TAGS, PLACE).requests] == [KEY, other]
+    assert [request.resource.arn for request in parsing.parse(event, TAGS, PLACE).requests] == [KEY, other]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_several_resources_of_one_event_get_a_request_each_and_once() -> None:
 )
 def test_irrelevant_events_say_why(event: dict[str, Any], why: str) -> None:
     """If this fails, an event that is none of our business is acted on, or dropped without a reason."""
-    assert events.parse(event, KMS, PLACE) == events.Parsed((), why)
+    assert parsing.parse(event, KMS, PLACE) == parsing.Parsed((), why)
 
 
 def test_account_and_region_may_be_told_by_either_part() -> None:
@@ -128,7 +128,7 @@ def test_account_and_region_may_be_told_by_either_part() -> None:
         {**_created(recipientAccountId=None, awsRegion=None)},
         {**_created(), "account": None, "region": None},
     ):
-        assert events.parse(event, KMS, PLACE).requests
+        assert parsing.parse(event, KMS, PLACE).requests
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_account_and_region_may_be_told_by_either_part() -> None:
 def test_malformed_payloads_say_what_is_wrong(payload: Any, message: str) -> None:
     """If this fails, bad input is dropped in silence, or its dead letter explains nothing."""
     with pytest.raises(MalformedPayloadError) as caught:
-        events.parse(payload, KMS, PLACE)
+        parsing.parse(payload, KMS, PLACE)
     assert str(caught.value).startswith(message)
 
 
@@ -182,13 +182,13 @@ def test_malformed_payloads_say_what_is_wrong(payload: Any, message: str) -> Non
 )  # fmt: skip
 def test_arns(template: str, value: str, arn: str) -> None:
     """If this fails, an event's id, name, URL or ARN is taken for another resource, or for none."""
-    assert events.resource_arn(template, value, PLACE) == arn
+    assert parsing.resource_arn(template, value, PLACE) == arn
 
 
 def test_arns_of_other_partitions_are_built() -> None:
     """If this fails, Evenkeel looks for resources of GovCloud and China in the wrong partition."""
     place = replace(PLACE, partition="aws-us-gov", region="us-gov-west-1")
-    assert events.resource_arn(KEYS, "1", place) == f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/1"
+    assert parsing.resource_arn(KEYS, "1", place) == f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/1"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_trigger_takes_only_its_own_calls(detail: dict[str, Any], hit: bool) -> 
 
 def _config_item(**item: Any) -> dict[str, Any]:
     whole = {"resourceType": "AWS::KMS::Key", "configurationItemStatus": "OK", "resourceId": ID, **item}
-    return {"detail-type": events.CONFIG_ITEM, "account": ACCOUNT, "region": REGION,
+    return {"detail-type": parsing.CONFIG_ITEM, "account": ACCOUNT, "region": REGION,
             "detail": {"configurationItem": whole}}  # fmt: skip
 
 
@@ -246,22 +246,22 @@ def _config_item(**item: Any) -> dict[str, Any]:
 )
 def test_items_of_config(item: dict[str, Any], heard: bool) -> None:
     """If this fails, a deleted or other thing that Config recorded is looked at, or a changed one is not."""
-    assert bool(events.parse(_config_item(**item), KMS, PLACE).requests) is heard
+    assert bool(parsing.parse(_config_item(**item), KMS, PLACE).requests) is heard
 
 
 @pytest.mark.parametrize("item", [None, [], "x"])
 def test_event_of_config_without_its_item_is_dropped(item: Any) -> None:
     """If this fails, a notification that Config left the item out of (too large) crashes the worker."""
     event = {**_config_item(), "detail": {"configurationItem": item}}
-    assert events.parse(event, KMS, PLACE).irrelevant
+    assert parsing.parse(event, KMS, PLACE).irrelevant
 
 
 def test_event_tells_its_own_time_and_a_name_of_bounded_length() -> None:
     """If this fails, settling is counted from the delivery instead of the call, or a record is bloated."""
     event = {**_created(eventTime="2026-01-01T00:00:00Z"), "time": "2026-01-02T00:00:00Z"}
-    assert events.parse(event, KMS, PLACE).requests[0].cause.event_time == "2026-01-01T00:00:00Z"
+    assert parsing.parse(event, KMS, PLACE).requests[0].cause.event_time == "2026-01-01T00:00:00Z"
     long = _Declared(CloudTrail("kms.amazonaws.com", ("C" * 200,), at="responseElements.keyMetadata.arn"))
-    [request] = events.parse(_created(eventName="C" * 200), [long], PLACE).requests
+    [request] = parsing.parse(_created(eventName="C" * 200), [long], PLACE).requests
     assert request.cause.event_name == "C" * 128
 
 
@@ -288,7 +288,13 @@ class _Declared:
 )
 def test_tag_changes_of_one_type(told: dict[str, str], heard: bool) -> None:
     """If this fails, a tag change of another type of the same service wakes a control."""
-    event = {"detail-type": events.TAG_CHANGE, "account": ACCOUNT, "region": REGION, "resources": [KEY], "detail": told}
+    event = {
+        "detail-type": parsing.TAG_CHANGE,
+        "account": ACCOUNT,
+        "region": REGION,
+        "resources": [KEY],
+        "detail": told,
+    }
     declared = _Declared(TagChange("kms", "key"))
-    assert bool(events.parse(event, [declared], PLACE).requests) is heard
-    assert not events.parse({**event, "detail-type": "Something Else"}, [declared], PLACE).requests
+    assert bool(parsing.parse(event, [declared], PLACE).requests) is heard
+    assert not parsing.parse({**event, "detail-type": "Something Else"}, [declared], PLACE).requests

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evenkeel import rules
 from evenkeel.errors import SettingsError
-from evenkeel.mistakes import gathered
-from evenkeel.rules import Freeze
+from evenkeel.settings import rules
+from evenkeel.settings.problems import gathered
+from evenkeel.settings.rules import Freeze
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 

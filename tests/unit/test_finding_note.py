@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
-from evenkeel.aws import Aws
+from evenkeel.audit.records import seal
 from evenkeel.model import Outcome
-from evenkeel.records import seal
+from evenkeel.runtime.aws import Aws
 from notifier import finding_note, handler
-from notifier.aside import Aside, UnansweredError
+from notifier.circuit_breaker import Aside, UnansweredError
 from tests.unit.test_notifier import FINE, RECORD, written
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
 from tests.world import Context, client, logged

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
-from evenkeel.registry import all_controls, groups
+from evenkeel.control.registry import all_controls, groups
+from evenkeel.events import parsing
 from notifier import handler
 from tests.contract.registry import MATCHES
 from tests.unit.test_notifier import FINE, _changed
@@ -68,7 +68,7 @@ def _finding(arn: str, note: dict[str, Any] | None) -> Request:
     finding["Resources"][0]["Id"] = arn
     if note:
         finding["Note"] = {**note, "UpdatedAt": "2026-11-20T09:05:00.000Z"}
-    [wish] = events.parse(event, groups()["kms"], PLACE).requests
+    [wish] = parsing.parse(event, groups()["kms"], PLACE).requests
     return wish
 
 

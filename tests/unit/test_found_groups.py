@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
-from evenkeel.registry import all_controls
-from evenkeel.undo import Undoer
-from tests.making.logs import group
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from tests.factories.logs import group
 from tests.unit.deciding import BOB
 from tests.world import client, request
 

@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import events
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError
+from evenkeel.events import parsing
+from evenkeel.lambda_handler import MAX_RECEIVES, remediator
 from evenkeel.model import Call
-from evenkeel.registry import all_controls, groups
-from evenkeel.remediator import MAX_RECEIVES, remediator
+from evenkeel.runtime.aws import Aws
 from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import pascal
 from tests.contract.registry import MATCHES
+from tests.factories import ARNS
 from tests.fuzzing import CONTROLS, examples, spoiled
-from tests.making import ARNS
 from tests.tables import AUDIT, STATE
 from tests.world import ACCOUNT, DLQ_URL, PLACE, QUEUE_URL, Context, client, sqs_event
 
 if TYPE_CHECKING:
+    from evenkeel.audit.records import Record
     from evenkeel.control import Control
-    from evenkeel.records import Record
     from tests.wire import Made
     from tests.world import World
 
@@ -66,8 +66,8 @@ def _sources(control: Control) -> list[dict[str, Any]]:
         for arn in made.values():
             if _kind(arn) == _kind(example.resources[0]):
                 event = _aimed(example.event, example.resources[0], arn)
-                parsed = events.parse(event, (control,), PLACE)
-                found += [event, *(events.encode(request) for request in parsed.requests)]
+                parsed = parsing.parse(event, (control,), PLACE)
+                found += [event, *(parsing.encode(request) for request in parsed.requests)]
     assert found
     return found
 
@@ -91,7 +91,7 @@ def _outside(world: World) -> list[Made]:
 def _asked(payload: Any, control: Control) -> tuple[set[str], bool]:
     """Return the resources that a payload asks a group to look at, and whether it is malformed."""
     try:
-        parsed = events.parse(payload, groups()[control.group], PLACE)
+        parsed = parsing.parse(payload, groups()[control.group], PLACE)
     except MalformedPayloadError:
         return set(), True
     return {request.resource.arn for request in parsed.requests}, False

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerk import handler as clerk
-from evenkeel import decisions, errors
-from evenkeel.caller import UnprovedCallerError
+from evenkeel import errors
 from evenkeel.errors import EvenkeelError
+from evenkeel.lambda_handler import remediator
 from evenkeel.model import Actor
-from evenkeel.remediator import remediator
-from tests import making
+from evenkeel.operators import approvals
+from evenkeel.operators.caller_proof import UnprovedCallerError
+from tests import factories
 from tests.fuzzing import JSON, TEXT, examples, spoiled
 from tests.sts import CALLER, signed
 from tests.world import Context, client, request
@@ -63,7 +64,7 @@ def _wishes(*good: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def test_any_manual_payload_is_answered_and_without_a_run_changes_nothing(world: World) -> None:
     """If this fails, a slip in a payload is a stack trace, or changes resources in nobody's name."""
-    arn = making.key()
+    arn = factories.key()
     handler = remediator("kms")
     good = {"control": CONTROL, "resources": [arn], "dry_run": True, "after": ""}
     assert _answered(handler, good) == ""
@@ -82,7 +83,7 @@ def test_any_manual_payload_is_answered_and_without_a_run_changes_nothing(world:
 def _decides(payload: Any, verbs: Iterable[dict[str, Any]]) -> bool:
     """Say whether a payload is a good decision about the same thing, in whatever words."""
     try:
-        wish = decisions.parse(payload)
+        wish = approvals.parse(payload)
     except (EvenkeelError, TypeError, ValueError):
         return False
     return any(verb.get(wish.verb) == wish.name and verb["resource"] == wish.resource for verb in verbs)
@@ -92,7 +93,7 @@ def _decides(payload: Any, verbs: Iterable[dict[str, Any]]) -> bool:
 def test_any_decision_is_answered(world: World) -> None:
     """If this fails, a slip in a decision is a stack trace, or decides what nobody decided."""
     world.settings(APPROVE)
-    arn = making.key()
+    arn = factories.key()
     wish = request(CONTROL, arn, actor=Actor("arn:aws:iam::123456789012:user/alice"))
     record_id = world.run(CONTROL, wish, document=APPROVE).record_id
     handler = remediator("kms")
@@ -120,7 +121,7 @@ def test_any_decision_is_answered(world: World) -> None:
 
 def test_any_undo_payload_is_answered_and_without_proof_takes_nothing_back(world: World, sts: str) -> None:
     """If this fails, a slip in an undo is a stack trace, or takes a change back without saying who asked."""
-    arn = making.key()
+    arn = factories.key()
     record_id = world.run(CONTROL, request(CONTROL, arn, creates=True)).record_id
     good = signed(sts, {"resource": arn, "record": record_id, "dry_run": True, "force": False})
     assert _answered(undo.handler, good) == ""

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import holds, policy
-from evenkeel.aws import Aws
-from evenkeel.fingerprint import announced_lately
-from evenkeel.holds import Bearing, HoldKind
+from evenkeel.audit.state_item import HoldKind, StateItem
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
-from evenkeel.registry import all_controls
-from evenkeel.state import StateItem
-from evenkeel.undo import Undoer
-from tests.making.ec2 import authorize, permission, rules, security_group
-from tests.making.rds import instance
-from tests.making.s3 import open_bucket
+from evenkeel.remediation import decide, holds
+from evenkeel.remediation.fingerprint import announced_lately
+from evenkeel.remediation.holds import Bearing
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from tests.factories.ec2 import authorize, permission, rules, security_group
+from tests.factories.rds import instance
+from tests.factories.s3 import open_bucket
 from tests.tables import STATE
 from tests.unit.deciding import ALICE, BOB, CAROL
 from tests.world import client, request
@@ -95,14 +95,14 @@ def test_weakening_after_a_person_decided_is_not_what_they_decided(minutes: int,
 def test_tug_of_war_is_three_rounds_of_one_finding_or_ten_of_any(found: list[str], this: str) -> None:
     """If this fails, three different findings hold a resource, or a resource is repaired without end."""
     rounds = [{"at": number, "fingerprint": each} for number, each in enumerate(found)]
-    tug = policy.tug_of_war(rounds, this)
+    tug = decide.tug_of_war(rounds, this)
     assert bool(tug) is (found.count(this) >= 3 or len(found) >= 10)
     assert all(each in rounds for each in tug)
 
 
 def test_rounds_of_an_earlier_version_count_for_every_finding() -> None:
     """If this fails, an update of the stack in the middle of a tug of war gives it three rounds more."""
-    assert len(policy.tug_of_war([{"at": 1}, {"at": 2}, {"at": 3, "fingerprint": "f"}], "f")) == 3
+    assert len(decide.tug_of_war([{"at": 1}, {"at": 2}, {"at": 3, "fingerprint": "f"}], "f")) == 3
 
 
 @given(

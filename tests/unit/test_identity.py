@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evenkeel import identity
+from evenkeel.events import actor
 from evenkeel.model import Actor
 
 
@@ -65,7 +65,7 @@ SSO = "AWSReservedSSO_Admin_0123456789abcdef"
 )
 def test_owner(who: dict[str, Any], owner: str) -> None:
     """If this fails, a resource is tagged with the wrong owner, or with none where one is known."""
-    assert identity.owner(who) == owner
+    assert actor.owner(who) == owner
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_owner(who: dict[str, Any], owner: str) -> None:
 )
 def test_actor(detail: dict[str, Any], expected: Actor) -> None:
     """If this fails, the audit names the wrong caller, or an oversized user agent is kept whole."""
-    assert identity.actor(detail) == expected
+    assert actor.actor(detail) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,17 @@ def test_actor(detail: dict[str, Any], expected: Actor) -> None:
 )
 def test_own_roles(arn: Any, own: bool) -> None:
     """If this fails, Evenkeel wakes itself for ever, or is deaf to somebody else's role."""
-    assert identity.is_own_role({"sessionContext": {"sessionIssuer": {"arn": arn}}}, "123456789012") is own
+    assert actor.is_own_role({"sessionContext": {"sessionIssuer": {"arn": arn}}}, "123456789012") is own
 
 
 @pytest.mark.parametrize("who", [{}, {"sessionContext": None}, {"sessionContext": {"sessionIssuer": []}}])
 def test_those_without_an_issuer_are_not_ours(who: dict[str, Any]) -> None:
     """If this fails, root's and IAM users' events crash or are dropped."""
-    assert not identity.is_own_role(who, "123456789012")
+    assert not actor.is_own_role(who, "123456789012")
 
 
 @pytest.mark.parametrize(
-    ("actor", "tool"),
+    ("who", "tool"),
     [
         (Actor(user_agent="APN/1.0 HashiCorp/1.0 Terraform/1.9.5"), True),
         (Actor(user_agent="pulumi-aws/6"), True),
@@ -131,12 +131,12 @@ def test_those_without_an_issuer_are_not_ours(who: dict[str, Any]) -> None:
         (Actor(owner="terraform", principal="terraform"), False),
     ],
 )
-def test_infrastructure_as_code(actor: Actor, tool: bool) -> None:
+def test_infrastructure_as_code(who: Actor, tool: bool) -> None:
     """If this fails, a tool that sets properties in a second call is raced, or a person is kept waiting."""
-    assert identity.is_infrastructure_as_code(actor) is tool
+    assert actor.is_infrastructure_as_code(who) is tool
 
 
 def test_session_is_named_by_the_principal_before_the_arn() -> None:
     """If this fails, the owner is taken from the less exact of two fields."""
     who = {**_role("deployer", "build-7"), "arn": "arn:aws:sts::123456789012:assumed-role/deployer/other"}
-    assert identity.owner(who) == "deployer/build-7"
+    assert actor.owner(who) == "deployer/build-7"

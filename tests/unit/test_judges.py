@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Change, NonCompliant, NotApplicable, NotReady
-from evenkeel.registry import all_controls
 from tests.cases.case import Case, cases
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ import botocore.session
 import pytest
 
 from awslambda.runtimes import READ_ON, RUNTIMES
-from evenkeel import events, manual
 from evenkeel.control import Context
+from evenkeel.control.registry import all_controls
+from evenkeel.events import parsing
 from evenkeel.model import NonCompliant, Resource
-from evenkeel.registry import all_controls
-from tests import making, moto_gaps
+from evenkeel.operators import on_demand
+from tests import factories, moto_gaps
 from tests.cases.case import NOW
 from tests.world import ACCOUNT, PLACE, REGION, client, request
 
@@ -38,7 +39,7 @@ def _mode() -> str:
 
 def test_repair_takes_three_calls_and_a_look_at_what_traces_one(world: World) -> None:
     """If this fails, functions cost more of Lambda's 15 calls a second than they must."""
-    arn = making.function()
+    arn = factories.function()
     assert world.run(TRACING, request(TRACING, arn), document=ENFORCE).outcome == "REMEDIATED"
     assert [name for name in world.wire.names() if name.startswith("lambda:")] == [
         "lambda:GetFunctionConfiguration",
@@ -52,14 +53,14 @@ def test_repair_takes_three_calls_and_a_look_at_what_traces_one(world: World) ->
 
 def test_by_default_tracing_is_announced_only(world: World) -> None:
     """If this fails, Evenkeel runs up a bill for traces that nobody asked for."""
-    arn = making.function()
+    arn = factories.function()
     assert world.run(TRACING, request(TRACING, arn)).outcome == "ANNOUNCED"
     assert _mode() == "PassThrough"
 
 
 def test_nothing_else_of_a_function_is_changed_or_kept(world: World) -> None:
     """If this fails, a repair replaces what a deployment set, or an environment's secrets get into the audit table."""
-    arn = making.function()
+    arn = factories.function()
     before = _configured(MemorySize=512, Timeout=30, Environment={"Variables": {"PASSWORD": "correct horse"}})
     world.run(TRACING, request(TRACING, arn), document=ENFORCE)
     world.run(RUNTIME, request(RUNTIME, arn))
@@ -74,7 +75,7 @@ def test_nothing_else_of_a_function_is_changed_or_kept(world: World) -> None:
 
 def test_function_that_is_being_changed_is_waited_for(world: World) -> None:
     """If this fails, a deployment in progress makes the repair fail, or the repair makes the deployment fail."""
-    arn = making.function()
+    arn = factories.function()
     with moto_gaps.updating("orders"):
         result = world.run(TRACING, request(TRACING, arn), document=ENFORCE)
         assert (result.outcome, "InProgress" in result.reason) == ("RETURNED", True)
@@ -84,7 +85,7 @@ def test_function_that_is_being_changed_is_waited_for(world: World) -> None:
 
 def test_deployment_that_starts_after_the_read_is_waited_for(world: World) -> None:
     """If this fails, Lambda's refusal of two changes at a time counts as a failure, and nothing follows."""
-    arn = making.function()
+    arn = factories.function()
     world.wire.fail("lambda", "UpdateFunctionConfiguration", "ResourceConflictException", "in progress", status=409)
     assert world.run(TRACING, request(TRACING, arn), document=ENFORCE).outcome == "RETURNED"
     assert world.run(TRACING, request(TRACING, arn), document=ENFORCE).outcome == "REMEDIATED"
@@ -93,7 +94,7 @@ def test_deployment_that_starts_after_the_read_is_waited_for(world: World) -> No
 
 def test_role_that_may_not_write_traces_is_told(world: World) -> None:
     """If this fails, people do not learn which permission keeps a function from tracing."""
-    arn = making.function()
+    arn = factories.function()
     told = "The provided execution role does not have permissions to call PutTraceSegments on XRAY"
     world.wire.fail("lambda", "UpdateFunctionConfiguration", "InvalidParameterValueException", told)
     assert world.run(TRACING, request(TRACING, arn), document=ENFORCE).outcome == "FAILED"
@@ -111,7 +112,7 @@ def test_function_that_is_gone_is_nothing_to_tell(world: World) -> None:
 
 def test_deprecated_runtime_is_told_once_a_day_and_never_changed(world: World) -> None:
     """If this fails, people are told of one runtime again and again, or not of the next one."""
-    arn = making.function()
+    arn = factories.function()
     _configured(Runtime="nodejs18.x")
     document = {"schema_version": 1, "settle_seconds": 0, "controls": {RUNTIME: {"mode": "enforce"}}}
     assert world.run(RUNTIME, request(RUNTIME, arn), document=document).outcome == "ANNOUNCED"
@@ -126,16 +127,16 @@ def test_deprecated_runtime_is_told_once_a_day_and_never_changed(world: World) -
 def test_versions_and_aliases_mean_their_function(qualifier: str) -> None:
     """If this fails, one function has two chains, and a change goes to a version, which AWS refuses."""
     template = all_controls()[TRACING].arn
-    assert events.resource_arn(template, f"{ARN}{qualifier}", PLACE) == ARN
+    assert parsing.resource_arn(template, f"{ARN}{qualifier}", PLACE) == ARN
     payload = {"control": TRACING, "resources": [f"{ARN}{qualifier}"]}
-    wish = manual.parse(payload, tuple(all_controls().values()), PLACE, "invocation-1", NOW)
+    wish = on_demand.parse(payload, tuple(all_controls().values()), PLACE, "invocation-1", NOW)
     assert wish.arns == (ARN,)
 
 
 def test_name_that_is_like_a_function_keeps_its_end() -> None:
     """If this fails, other services' ARNs lose what follows the word function."""
     arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:orders:1"
-    assert events.resource_arn("", arn, PLACE) == arn
+    assert parsing.resource_arn("", arn, PLACE) == arn
 
 
 def _guide() -> dict[str, Any]:

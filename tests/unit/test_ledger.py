@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws
-from evenkeel.counters import Counted
-from evenkeel.environment import Environment
+from evenkeel.audit.counters import Counted
+from evenkeel.audit.ledger import Ledger
+from evenkeel.audit.state_item import StateItem
 from evenkeel.errors import LeaseHeldError, SettingsError, SettingsUnreadError
-from evenkeel.settings_store import SettingsStore
-from evenkeel.state import StateItem
-from tests import making
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.environment import Environment
+from evenkeel.settings.store import SettingsStore
+from tests import factories
 from tests.tables import AUDIT, STATE
 from tests.wire import Crash
 from tests.world import client, request
@@ -31,7 +31,7 @@ def _ledger(world: World, owner: str = "worker-9") -> Ledger:
 
 def _left_open(world: World) -> str:
     """Return a key whose worker died after planning."""
-    arn = making.key()
+    arn = factories.key()
     world.wire.crash("kms", "EnableKeyRotation")
     with pytest.raises(Crash):
         world.run(CONTROL, request(CONTROL, arn, creates=True))
@@ -107,7 +107,7 @@ def test_first_of_the_day_is_told_apart(world: World) -> None:
 
 def test_dry_run_of_what_may_not_be_read_writes_nothing(world: World) -> None:
     """If this fails, a person's look writes a DENIED record."""
-    arn = making.key()
+    arn = factories.key()
     message = "not authorized because no resource-based policy allows the kms:GetKeyRotationStatus action"
     world.wire.fail("kms", "GetKeyRotationStatus", "AccessDeniedException", message)
     with pytest.raises(Exception, match="no resource-based policy"):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import manual
-from evenkeel.aws import Aws
+from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError, SettingsError
 from evenkeel.model import Call, Cause, Outcome, Request, Resource, Result
-from evenkeel.registry import groups
-from tests import making
+from evenkeel.operators import on_demand
+from evenkeel.runtime.aws import Aws
+from tests import factories
 from tests.world import ACCOUNT, PLACE, REGION, client
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ KMS = groups()["kms"]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 
 
-def _parse(payload: Any, group: str = "kms") -> manual.Wish:
-    return manual.parse(payload, groups()[group], PLACE, "invocation-1", NOW)
+def _parse(payload: Any, group: str = "kms") -> on_demand.Wish:
+    return on_demand.parse(payload, groups()[group], PLACE, "invocation-1", NOW)
 
 
 def test_wish_becomes_requests() -> None:
@@ -94,7 +94,9 @@ def _compliant(request: Request) -> Result:
 
 
 def _serve(payload: dict[str, Any], remaining: list[int], run: Any = _compliant) -> dict[str, Any]:
-    return manual.serve(_parse({"control": "kms-key-rotation", **payload}), run, Aws(client), lambda: remaining.pop(0))
+    return on_demand.serve(
+        _parse({"control": "kms-key-rotation", **payload}), run, Aws(client), lambda: remaining.pop(0)
+    )
 
 
 def test_answer_describes_each_result() -> None:
@@ -157,7 +159,7 @@ def test_trouble_with_one_resource_does_not_stop_the_others() -> None:
 
 def test_all_goes_on_after_the_last(world: World) -> None:
     """If this fails, a backfill in parts leaves out resources or does some twice."""
-    keys = sorted(making.key() for _ in range(4))
+    keys = sorted(factories.key() for _ in range(4))
     answer = _serve({"resources": "all"}, [60_000, 60_000, 0])
     assert [result["resource"] for result in answer["results"]] == keys[:2]
     answer = _serve({"resources": "all", "after": answer["next"]}, [60_000] * 4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clerk import handler as clerk
-from evenkeel.records import record_hash
+from evenkeel.audit.records import record_hash
 from notifier import alert
 from tests.unit.test_alert import HOME
 from tests.wire import Crash
@@ -17,7 +17,7 @@ from tests.world import Context, metrics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
     from tests.world import World
 
 PROFILE = "arn:aws:appconfig:eu-west-1:123456789012:application/app-1/environment/env-1/configuration/profile-1"

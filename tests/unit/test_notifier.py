@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.audit.records import seal
 from evenkeel.model import Actor, Cause
-from evenkeel.records import seal
-from evenkeel.state import wire
+from evenkeel.runtime.dynamodb import wire
 from notifier.handler import handler
 from tests.tables import STATE
 from tests.unit import test_alert

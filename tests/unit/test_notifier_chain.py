@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.records import new_id, seal
-from evenkeel.state import StateItem, wire
+from evenkeel.audit.records import new_id, seal
+from evenkeel.audit.state_item import StateItem
+from evenkeel.runtime.dynamodb import wire
 from notifier.handler import handler
-from tests import making
+from tests import factories
 from tests.tables import AUDIT
 from tests.unit.test_notifier import FINE
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
 from tests.world import Context, client, logged, metrics, request
 
 if TYPE_CHECKING:
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
     from tests.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
@@ -56,7 +57,7 @@ def _forged(world: World, record: Record, previous: str = "", **changes: Any) ->
 @pytest.fixture
 def repaired(world: World) -> list[Record]:
     """Return the two records of a repair."""
-    assert world.run(CONTROL, request(CONTROL, making.key(), creates=True)).outcome == "REMEDIATED"
+    assert world.run(CONTROL, request(CONTROL, factories.key(), creates=True)).outcome == "REMEDIATED"
     found = world.records()
     world.wire.clear()
     return found

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import digests
-from evenkeel.records import seal
-from evenkeel.state import wire
+from evenkeel.audit import digests
+from evenkeel.audit.records import seal
+from evenkeel.runtime.dynamodb import wire
 from notifier.handler import handler
 from tests.unit.test_notifier import EXPIRED, FINE
 from tests.world import Context, client, metrics

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events, manual, system_parts
-from evenkeel.aws import Aws
+from evenkeel import system_parts
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
+from evenkeel.events import parsing
+from evenkeel.lambda_handler import remediator
 from evenkeel.model import Actor, Cause
-from evenkeel.registry import all_controls
-from evenkeel.remediator import remediator
-from evenkeel.undo import Undoer
-from tests import making
+from evenkeel.operators import on_demand
+from evenkeel.remediation import own_parts
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from tests import factories
 from tests.runs import opened
 from tests.sts import signed
 from tests.tables import STATE
@@ -67,7 +70,7 @@ def _unbroken(world: World) -> Any:
 @pytest.fixture
 def key(world: World) -> str:
     """Return the ARN of a key of the stack's own that does not rotate."""
-    arn = making.key()
+    arn = factories.key()
     world.own_keys = frozenset({arn})
     return arn
 
@@ -99,7 +102,7 @@ def test_weakened_part_is_a_critical_alert_and_stays_as_it_is(
 ) -> None:
     """If this fails, Evenkeel fights over its own key, or whoever blinds it does so unseen."""
     assert _by(world, who, key, document=document) == "ANNOUNCED"
-    assert _announced(world) == [("CRITICAL", True, system_parts.WEAKENED)]
+    assert _announced(world) == [("CRITICAL", True, own_parts.WEAKENED)]
     assert not rotates(key)
 
 
@@ -109,7 +112,7 @@ def test_cloudformations_own_change_is_an_ordinary_finding(world: World, key: st
     world.now += timedelta(minutes=15)
     wish = request(CONTROL, key, actor=DEPLOYER, cause=Cause("cloudtrail", "e", "CreateKey", world.start.isoformat()))
     assert world.run(CONTROL, wish).outcome == "ANNOUNCED"
-    assert _announced(world) == [("MEDIUM", True, system_parts.FOUND)]
+    assert _announced(world) == [("MEDIUM", True, own_parts.FOUND)]
 
 
 @pytest.mark.parametrize("origin", ["manual", "tag", "config", "securityhub", "verify", "clerk"])
@@ -118,7 +121,7 @@ def test_finding_that_nobody_is_seen_to_have_made_is_announced_once(world: World
     first = world.run(CONTROL, request(CONTROL, key, cause=_cause(world, origin)))
     again = world.run(CONTROL, request(CONTROL, key, cause=_cause(world, origin)))
     assert (first.outcome, again.outcome) == ("ANNOUNCED", "ANNOUNCED" if origin == "manual" else "SKIPPED")
-    assert _announced(world) == [("MEDIUM", True, system_parts.FOUND)]
+    assert _announced(world) == [("MEDIUM", True, own_parts.FOUND)]
 
 
 def test_person_behind_a_known_finding_is_still_critical_and_then_known(world: World, key: str) -> None:
@@ -146,7 +149,7 @@ def test_scope_does_not_hide_a_weakened_part(world: World, key: str) -> None:
     """If this fails, a stack whose scope is one team's resources does not report that somebody weakened it."""
     elsewhere = ("arn:aws:s3:::shop-*",)
     assert _by(world, PEOPLE["a person"], key, scope=elsewhere) == "ANNOUNCED"
-    ordinary = world.run(CONTROL, request(CONTROL, making.key()), scope=elsewhere)
+    ordinary = world.run(CONTROL, request(CONTROL, factories.key()), scope=elsewhere)
     assert (ordinary.outcome, ordinary.reason) == ("SKIPPED", "out of the stack's scope")
 
 
@@ -168,7 +171,7 @@ def test_people_may_decide_that_a_finding_about_a_part_is_none(world: World, key
 @pytest.mark.usefixtures("people")
 def test_approval_of_an_older_version_is_refused(world: World) -> None:
     """If this fails, a plan that waited while Evenkeel was updated still changes Evenkeel."""
-    arn = making.key()
+    arn = factories.key()
     waits = world.run(CONTROL, request(CONTROL, arn, actor=PEOPLE["a person"]), document=APPROVE)
     assert waits.outcome == "AWAITING"
     world.own_keys = frozenset({arn})
@@ -180,7 +183,7 @@ def test_approval_of_an_older_version_is_refused(world: World) -> None:
 @pytest.mark.usefixtures("people")
 def test_release_of_an_older_versions_hold_only_announces(world: World) -> None:
     """If this fails, releasing what a freeze held changes a part of Evenkeel."""
-    arn = making.key()
+    arn = factories.key()
     frozen = {"schema_version": 1, "freezes": FROZEN["freezes"]}
     assert world.run(CONTROL, request(CONTROL, arn), document=frozen).outcome == "HELD"
     world.own_keys = frozenset({arn})
@@ -195,7 +198,7 @@ def test_hold_hides_no_weakening_of_another_kind(world: World, key: str) -> None
     _undoer(world).run(all_controls()[CONTROL], key, repaired.record_id)
     world.own_keys = frozenset({key})
     assert _by(world, PEOPLE["a person"], key) == "ANNOUNCED"
-    assert _announced(world) == [("CRITICAL", True, system_parts.WEAKENED)]
+    assert _announced(world) == [("CRITICAL", True, own_parts.WEAKENED)]
     assert world.state(CONTROL, key).held(world.now)
 
 
@@ -205,7 +208,7 @@ def _undoer(world: World) -> Undoer:
 
 def test_older_versions_change_of_a_part_can_be_undone(world: World) -> None:
     """If this fails, what an older version changed of Evenkeel itself stays so, past its template, for ever."""
-    arn = making.key()
+    arn = factories.key()
     repaired = world.run(CONTROL, request(CONTROL, arn))
     world.own_keys = frozenset({arn})
     done = _undoer(world).run(all_controls()[CONTROL], arn, repaired.record_id)
@@ -217,12 +220,12 @@ def test_older_versions_change_of_a_part_can_be_undone(world: World) -> None:
 def test_run_with_apply_changes_no_part(world: World, key: str, sts: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, a person who brings an account in line changes Evenkeel with it, or is not answered why not."""
     monkeypatch.setenv("EVENKEEL_DATA_KEY_ARN", key)
-    other, handler = making.key(), remediator("kms")
+    other, handler = factories.key(), remediator("kms")
     run = opened(lambda payload: handler(signed(sts, payload), Context()), CONTROL)
     wish = {"control": CONTROL, "resources": [key, other], "dry_run": False, "run": run}
     mine, theirs = handler(wish, Context())["results"]
     assert (mine["outcome"], theirs["outcome"]) == ("ANNOUNCED", "REMEDIATED")
-    assert (system_parts.FOUND in mine["reason"], rotates(key), rotates(other)) == (True, False, True)
+    assert (own_parts.FOUND in mine["reason"], rotates(key), rotates(other)) == (True, False, True)
     assert handler({"control": CONTROL, "resources": [key]}, Context())["results"][0]["outcome"] == "WOULD_ANNOUNCE"
     assert world.records()[-1]["severity"] == "MEDIUM"
 
@@ -241,7 +244,7 @@ def test_event_names_who_changed_a_key_of_the_stacks_own(
     world: World, monkeypatch: pytest.MonkeyPatch, variable: str, identity: dict[str, Any], severity: str
 ) -> None:
     """If this fails, a function does not know a key that it is handed, or takes a pretender for CloudFormation."""
-    arn = making.key()
+    arn = factories.key()
     monkeypatch.setenv(variable, arn)
     world.settings({"schema_version": 1, "settle_seconds": 0})
     event = cloudtrail("kms.amazonaws.com", "DisableKeyRotation", requestParameters={"keyId": arn}, **identity)
@@ -263,7 +266,7 @@ def test_event_names_who_changed_a_key_of_the_stacks_own(
 )
 def test_name_that_only_resembles_a_parts_is_ordinary(world: World, name: str) -> None:
     """If this fails, a name that begins like ours, or another stack's part, is left weak."""
-    arn = making.group(name)
+    arn = factories.group(name)
     client("logs").tag_resource(resourceArn=arn, tags={"aws:cloudformation:stack-name": "evenkeel-test"})
     assert world.run(RETENTION, request(RETENTION, arn)).outcome == "REMEDIATED"
 
@@ -292,15 +295,15 @@ def test_part_has_no_second_name(control: str, name: str) -> None:
     """
     controls = tuple(all_controls().values())
     with pytest.raises(MalformedPayloadError, match=r"resources: .* is no AWS::"):
-        manual.parse({"control": control, "resources": [name]}, controls, PLACE, "run", datetime.now(UTC))
+        on_demand.parse({"control": control, "resources": [name]}, controls, PLACE, "run", datetime.now(UTC))
     if name.startswith("arn:"):
         with pytest.raises(MalformedPayloadError, match=r"is no AWS::|is not in partition aws"):
-            events.decode(events.encode(request(control, name)), controls, PLACE)
+            parsing.decode(parsing.encode(request(control, name)), controls, PLACE)
 
 
 def test_log_group_and_table_of_the_stack_are_parts(world: World) -> None:
     """If this fails, Evenkeel raises its own retention, or protects its own table, against its template."""
-    group, table = making.group(GROUP), f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STATE}"
+    group, table = factories.group(GROUP), f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STATE}"
     client("logs").put_retention_policy(logGroupName=GROUP, retentionInDays=7)
     assert _by(world, PEOPLE["root"], group, RETENTION) == "ANNOUNCED"
     assert _by(world, PEOPLE["root"], table, PITR) == "ANNOUNCED"
@@ -310,7 +313,7 @@ def test_log_group_and_table_of_the_stack_are_parts(world: World) -> None:
 def test_part_that_somebody_made_unreadable_is_a_critical_alert(world: World, key: str) -> None:
     """If this fails, whoever forbids Evenkeel to read its own key is not seen."""
     denied = "User: role is not authorized to perform it with an explicit deny in a resource-based policy"
-    other = making.key()
+    other = factories.key()
     for arn, outcome in ((other, ("MEDIUM", True)), (key, ("CRITICAL", True))):
         world.wire.fail("kms", "DescribeKey", "AccessDeniedException", denied)
         assert _by(world, PEOPLE["a person"], arn) == "DENIED"

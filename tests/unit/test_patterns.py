@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from evenkeel import patterns
 from evenkeel.control import Control, Frameworks
-from evenkeel.triggers import CloudTrail, Config, TagChange
+from evenkeel.control.triggers import CloudTrail, Config, TagChange
+from evenkeel.events import eventbridge
 
 OURS = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/evenkeel/"
 ISSUER = [
@@ -27,7 +27,7 @@ class _Declared:
 
 
 def _patterns(*triggers: Any) -> dict[str, Any]:
-    return patterns.patterns([_Declared(*triggers)])  # type: ignore[list-item]
+    return eventbridge.patterns([_Declared(*triggers)])  # type: ignore[list-item]
 
 
 def test_calls_of_several_triggers_make_one_pattern() -> None:
@@ -86,7 +86,7 @@ def test_tag_changes_make_one_pattern() -> None:
 def test_ids_of_security_hub_make_one_pattern_for_this_place() -> None:
     """If this fails, findings do not wake a control, or those of settled work, other accounts and regions do."""
     mapped = [_Declared(hub=("RDS.8", "RDS.7")), _Declared(), _Declared(hub=("RDS.2",))]
-    assert patterns.patterns(mapped) == {  # type: ignore[arg-type]
+    assert eventbridge.patterns(mapped) == {  # type: ignore[arg-type]
         "SecurityHub": {
             "source": ["aws.securityhub"],
             "detail-type": ["Security Hub Findings - Imported"],
@@ -143,8 +143,8 @@ def test_every_kind_of_pattern_is_split_within_the_limit(kind: tuple[Any, ...]) 
     """If this fails, a group cannot grow: EventBridge refuses its rule, or some of its events wake nobody."""
     suffix, *triggers, members = kind
     hub = triggers.pop() if suffix == "SecurityHub" else ()
-    found = patterns.patterns([_Declared(*triggers, hub=hub)])  # type: ignore[list-item]
+    found = eventbridge.patterns([_Declared(*triggers, hub=hub)])  # type: ignore[list-item]
     assert list(found) == [suffix] + [f"{suffix}{number}" for number in range(2, len(found) + 1)]
     assert len(found) > 1
-    assert all(len(json.dumps(pattern)) <= 0.95 * patterns.MAX_PATTERN_CHARACTERS for pattern in found.values())
+    assert all(len(json.dumps(pattern)) <= 0.95 * eventbridge.MAX_PATTERN_CHARACTERS for pattern in found.values())
     assert [member for pattern in found.values() for member in members(pattern["detail"])] == MANY

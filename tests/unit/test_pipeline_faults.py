@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evenkeel.errors import EvenkeelError
-from evenkeel.repair import NotGrantedError
+from evenkeel.remediation.repair import NotGrantedError
 from tests.tables import AUDIT
 from tests.wire import Crash
 from tests.world import client, request
@@ -40,7 +40,7 @@ def _changes(world: World) -> int:
 
 
 def _chained(world: World) -> bool:
-    from evenkeel.records import record_hash  # noqa: PLC0415 - one user
+    from evenkeel.audit.records import record_hash  # noqa: PLC0415 - one user
 
     previous = ""
     for record in world.records():
@@ -107,10 +107,10 @@ def test_second_worker_that_races_for_a_new_resource_waits(world: World, key: st
 
 
 def _args(world: World, wish: Request) -> tuple:
-    from evenkeel import settings  # noqa: PLC0415 - one user
-    from evenkeel.registry import all_controls  # noqa: PLC0415 - one user
+    from evenkeel.control.registry import all_controls  # noqa: PLC0415 - one user
+    from evenkeel.settings import parser  # noqa: PLC0415 - one user
 
-    return all_controls()[CONTROL], wish, settings.parse('{"schema_version": 1}')
+    return all_controls()[CONTROL], wish, parser.parse('{"schema_version": 1}')
 
 
 def test_head_that_moved_meanwhile_is_read_again_and_the_chain_holds(world: World, key: str) -> None:

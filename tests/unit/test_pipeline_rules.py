@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clerk.waking import Waker
-from evenkeel import settings
-from evenkeel.aws import Aws
-from evenkeel.environment import Environment
+from clerk.requeue import Waker
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
-from evenkeel.registry import all_controls
-from evenkeel.repair import NotGrantedError
-from tests.making.rds import instance
+from evenkeel.remediation.repair import NotGrantedError
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.environment import Environment
+from evenkeel.settings import parser
+from tests.factories.rds import instance
 from tests.tables import STATE
 from tests.wire import Crash
 from tests.world import ACCOUNT, QUEUE_URL, client, request
@@ -213,7 +213,7 @@ def test_clerk_sends_what_was_frozen_when_it_is_due_and_it_is_looked_at_again(wo
 
 def test_what_comes_out_of_a_long_freeze_into_a_throttle_is_not_given_up(world: World, key: str) -> None:
     """If this fails, a freeze of a day makes every throttled request a dead letter."""
-    from evenkeel.policy import given_up  # noqa: PLC0415 - one user
+    from evenkeel.remediation.decide import given_up  # noqa: PLC0415 - one user
 
     document, ends = _frozen(world, hours=24)
     world.run(CONTROL, request(CONTROL, key, attempt=3, first_seen=world.now.isoformat()), document=document)
@@ -291,7 +291,7 @@ def test_control_that_is_off_asks_aws_nothing(world: World, key: str) -> None:
 
 def test_resource_out_of_scope_is_not_read(world: World, key: str) -> None:
     """If this fails, a stack reads resources that it was told to stay away from."""
-    loaded = settings.parse('{"schema_version": 1}')
+    loaded = parser.parse('{"schema_version": 1}')
     control = all_controls()[CONTROL]
     world.wire.clear()
     result = world.pipeline(scope=("*:table/*",)).run(control, request(CONTROL, key), loaded)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from evenkeel import policy
-from evenkeel.holds import HoldKind
+from evenkeel.audit.state_item import HoldKind
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Actor, Call, Cause, Change, Mode, NonCompliant
-from evenkeel.policy import Announce, Apply, AwaitApproval, Circumstances, Hold, Skip
-from evenkeel.registry import all_controls
+from evenkeel.remediation import decide
+from evenkeel.remediation.decide import Announce, Apply, AwaitApproval, Circumstances, Hold, Skip
 from tests.world import request
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -48,7 +48,7 @@ WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + tim
 )
 def test_decision(finding: NonCompliant, mode: Mode, scope: tuple[str, ...], decision: Any) -> None:
     """If this fails, Evenkeel acts where it may only tell, tells where it must be silent, or does nothing."""
-    assert policy.decide(finding, ARN, Circumstances(mode, scope, NOW)) == decision
+    assert decide.decide(finding, ARN, Circumstances(mode, scope, NOW)) == decision
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_decision(finding: NonCompliant, mode: Mode, scope: tuple[str, ...], dec
 )  # fmt: skip
 def test_decision_under_exemptions_and_freezes(finding: NonCompliant, given: dict[str, Any], decision: Any) -> None:
     """If this fails, what people exempted or froze is changed, or a freeze silences what only people can mend."""
-    assert policy.decide(finding, ARN, Circumstances(**{"scope": ALL, "now": NOW, **given})) == decision
+    assert decide.decide(finding, ARN, Circumstances(**{"scope": ALL, "now": NOW, **given})) == decision
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_decision_under_exemptions_and_freezes(finding: NonCompliant, given: dic
 )
 def test_scope(scope: list[str], inside: bool) -> None:
     """If this fails, a resource outside the stack's scope is changed, or one inside is not."""
-    assert policy.in_scope(ARN, scope) is inside
+    assert decide.in_scope(ARN, scope) is inside
 
 
 def test_bracket_in_a_scope_means_itself() -> None:
     """If this fails, a bracket in a scope opens a set of characters that nobody asked for."""
-    assert policy.in_scope("arn:aws:x:::a[1]", ["arn:aws:x:::a[1]"])
+    assert decide.in_scope("arn:aws:x:::a[1]", ["arn:aws:x:::a[1]"])
 
 
 TERRAFORM = Actor(user_agent="APN/1.0 HashiCorp/1.0 Terraform/1.9.5")
@@ -137,13 +137,13 @@ def test_settling(control: str, fields: dict[str, Any], age: float, delay: int) 
     """If this fails, a tool is raced while it still sets properties, or a person's weakening is waited out."""
     cause = Cause("cloudtrail", event_time=(NOW - timedelta(seconds=age)).isoformat())
     wish = request(control, ARN, cause=cause, **fields)
-    assert policy.settle_delay(all_controls()[control], wish, 60, NOW) == delay
+    assert decide.settle_delay(all_controls()[control], wish, 60, NOW) == delay
 
 
 def test_settling_is_cut_to_what_a_queue_can_wait() -> None:
     """If this fails, SQS refuses the delay and the event is lost."""
     wish = request("tagging-required-tags", ARN, cause=Cause("cloudtrail", event_time=NOW.isoformat()), creates=True)
-    assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 5000, NOW) == 900
+    assert decide.settle_delay(all_controls()["tagging-required-tags"], wish, 5000, NOW) == 900
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_change_waits_ninety_seconds_at_most(fields: dict[str, Any], most: int
     """If this fails, whoever calls their client Terraform keeps a weakening for as long as creations may settle."""
     cause = Cause("cloudtrail", event_time=NOW.isoformat())
     wish = request("kms-key-rotation", ARN, cause=cause, actor=TERRAFORM, **fields)
-    assert policy.settle_delay(all_controls()["kms-key-rotation"], wish, 5000, NOW) == most
+    assert decide.settle_delay(all_controls()["kms-key-rotation"], wish, 5000, NOW) == most
 
 
 def test_wait_ends_even_where_an_event_claims_a_later_time() -> None:
@@ -163,21 +163,21 @@ def test_wait_ends_even_where_an_event_claims_a_later_time() -> None:
     cause = Cause("cloudtrail", event_time=(NOW + timedelta(days=1)).isoformat())
     wish = request("kms-key-rotation", ARN, cause=cause, actor=TERRAFORM)
     control = all_controls()["kms-key-rotation"]
-    assert policy.settle_delay(control, wish, 60, NOW) == 60
-    assert policy.settle_delay(control, wish.again(NOW), 60, NOW + timedelta(seconds=60)) == 0
+    assert decide.settle_delay(control, wish, 60, NOW) == 60
+    assert decide.settle_delay(control, wish.again(NOW), 60, NOW + timedelta(seconds=60)) == 0
 
 
 @pytest.mark.parametrize("moment", ["", "yesterday", "2026-11-20T09:00:00"])
 def test_settling_without_a_usable_time_counts_from_now(moment: str) -> None:
     """If this fails, an event with an odd time crashes, or is not waited for."""
     wish = request("tagging-required-tags", ARN, cause=Cause("cloudtrail", event_time=moment), creates=True)
-    assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 60, NOW) == 60
+    assert decide.settle_delay(all_controls()["tagging-required-tags"], wish, 60, NOW) == 60
 
 
 def test_people_do_not_wait_for_settling() -> None:
     """If this fails, a person who asks gets no answer but a delay."""
     wish = request("tagging-required-tags", ARN, cause=Cause("manual", event_time=NOW.isoformat()), creates=True)
-    assert policy.settle_delay(all_controls()["tagging-required-tags"], wish, 60, NOW) == 0
+    assert decide.settle_delay(all_controls()["tagging-required-tags"], wish, 60, NOW) == 0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_people_do_not_wait_for_settling() -> None:
 )
 def test_pauses_between_returns_double_up_to_a_quarter_of_an_hour(attempt: int, seconds: int) -> None:
     """If this fails, returns hammer AWS, or wait longer than SQS allows."""
-    assert policy.return_delay(attempt) == seconds
+    assert decide.return_delay(attempt) == seconds
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_pauses_between_returns_double_up_to_a_quarter_of_an_hour(attempt: int, 
 )
 def test_giving_up(first: str, over: bool) -> None:
     """If this fails, a request goes round for ever, or is given up before six hours."""
-    assert policy.given_up(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
+    assert decide.given_up(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
 
 
 @pytest.mark.parametrize(
@@ -210,4 +210,4 @@ def test_what_is_not_found_may_only_be_new(creates: bool, age: float, maybe: boo
     """If this fails, a new resource is taken for a deleted one, or a deleted one is waited for."""
     cause = Cause("cloudtrail", event_time=(NOW - timedelta(seconds=age)).isoformat())
     wish = request("kms-key-rotation", ARN, cause=cause, creates=creates)
-    assert policy.may_still_appear(all_controls()["kms-key-rotation"], wish, NOW) is maybe
+    assert decide.may_still_appear(all_controls()["kms-key-rotation"], wish, NOW) is maybe

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import events, settings
 from evenkeel.control import Context
+from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError, SettingsError
+from evenkeel.events import parsing
 from evenkeel.model import Actor, NonCompliant, Resource
-from evenkeel.registry import all_controls, groups
-from evenkeel.rules import Subject
+from evenkeel.settings import parser
+from evenkeel.settings.rules import Subject
 from tests.cases.case import NOW
 from tests.contract.registry import EXAMPLES
 from tests.fuzzing import CONTROLS, DOCUMENTS, FREEZES, JSON, TEXT, VALID, examples, spoiled
@@ -32,19 +33,19 @@ QUICK = examples(150)
 def events_or_requests(draw: st.DrawFn) -> Any:
     """Return an example event, or the request that comes back of it."""
     document = draw(st.sampled_from([example.event for example in EXAMPLES]))
-    parsed = events.parse(document, CONTROLS, PLACE)
-    return events.encode(parsed.requests[0]) if parsed.requests and draw(st.booleans()) else document
+    parsed = parsing.parse(document, CONTROLS, PLACE)
+    return parsing.encode(parsed.requests[0]) if parsed.requests and draw(st.booleans()) else document
 
 
 def _parse(payload: Any) -> None:
     for controls in groups().values():
         with suppress(MalformedPayloadError):
-            parsed = events.parse(payload, controls, PLACE)
+            parsed = parsing.parse(payload, controls, PLACE)
             assert bool(parsed.requests) is not bool(parsed.irrelevant)
             for request in parsed.requests:
                 assert request.resource.arn.split(":")[4] in {"", ACCOUNT}
                 assert request.resource.arn.split(":")[3] in {"", REGION}
-                assert events.parse(events.encode(request), controls, PLACE).requests == (request,)
+                assert parsing.parse(parsing.encode(request), controls, PLACE).requests == (request,)
 
 
 @QUICK
@@ -79,7 +80,7 @@ MOMENTS = st.integers(1_600_000_000, 2_200_000_000).map(lambda seconds: datetime
 def test_any_document_is_taken_or_refused(document: Any, subject: Subject, now: datetime) -> None:
     """If this fails, a strange settings document crashes every worker instead of being refused."""
     with suppress(SettingsError):
-        parsed = settings.parse(json.dumps(document))
+        parsed = parser.parse(json.dumps(document))
         for control in CONTROLS:
             found = parsed.of(control, subject, VARIABLES)
             assert found.radius.limit > 0
@@ -94,7 +95,7 @@ def test_any_document_is_taken_or_refused(document: Any, subject: Subject, now: 
 def test_any_freeze_is_refused_or_ends(freezes: list[Any], now: datetime) -> None:
     """If this fails, a freeze crashes every worker, is over before it was seen, or never ends."""
     with suppress(SettingsError):
-        parsed = settings.parse(json.dumps({"schema_version": 1, "freezes": freezes}))
+        parsed = parser.parse(json.dumps({"schema_version": 1, "freezes": freezes}))
         for control in CONTROLS:
             ends = parsed.frozen_until(control, now)
             assert ends is None or now < ends <= now + timedelta(days=32)
@@ -107,7 +108,7 @@ def test_what_is_checked_is_obeyed_without_complaint(document: Any) -> None:
     with patch.dict(os.environ, VARIABLES):
         checked, refusal = None, ""
         try:
-            checked = settings.check(json.dumps(document), CONTROLS)
+            checked = parser.check(json.dumps(document), CONTROLS)
         except SettingsError as error:
             refusal = str(error)
         assert not refusal or PLACES.match(refusal)
@@ -117,7 +118,7 @@ def test_what_is_checked_is_obeyed_without_complaint(document: Any) -> None:
 
 def test_settings_that_are_spoiled_are_valid_before() -> None:
     """If this fails, fuzzing begins with settings that are refused anyway, and tries nothing."""
-    settings.check(json.dumps(VALID), CONTROLS, variables=VARIABLES)
+    parser.check(json.dumps(VALID), CONTROLS, variables=VARIABLES)
 
 
 @QUICK
@@ -125,7 +126,7 @@ def test_settings_that_are_spoiled_are_valid_before() -> None:
 def test_any_text_is_taken_or_refused_as_settings(document: str | bytes) -> None:
     """If this fails, a settings parameter that is no JSON crashes every worker."""
     with pytest.raises(SettingsError, match=PLACES):
-        settings.parse(document)
+        parser.parse(document)
 
 
 TAGS = all_controls()["tagging-required-tags"]

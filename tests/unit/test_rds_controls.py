@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import events, policy
-from evenkeel.registry import all_controls, groups
-from tests.making.rds import cluster, instance, member, multi_az_cluster
+from evenkeel.control.registry import all_controls, groups
+from evenkeel.events import parsing
+from evenkeel.remediation import decide
+from tests.factories.rds import cluster, instance, member, multi_az_cluster
 from tests.moto_gaps.rds import held, slow
 from tests.unit.databases import BOTH, ENFORCE, PROTECTION, PUBLIC, READ, SETTING, WRITE, rds_calls, switches
 from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
@@ -64,7 +65,7 @@ def test_database_that_is_made_for_hours_is_waited_for(world: World, control: st
     arn = instance()
     with held(arn, "creating"):
         result, looks = _run(world, control, arn, creates=True), 0
-        while not policy.given_up(result.request.again(world.now), world.now) and looks < 60:
+        while not decide.given_up(result.request.again(world.now), world.now) and looks < 60:
             assert rds_calls(world) == [READ]
             result = _again(world, control, result)
             assert result.reason == "not ready: the database is creating"
@@ -287,7 +288,7 @@ def test_protected_again_by_its_owner_while_it_was_waited_for(world: World) -> N
 
 def _asked(name: str, **detail: Any) -> list[tuple[str, str]]:
     """Return the (control, ARN) that the group's controls see in an event."""
-    parsed = events.parse(cloudtrail(SOURCE, name, **detail), groups()["rds"], PLACE)
+    parsed = parsing.parse(cloudtrail(SOURCE, name, **detail), groups()["rds"], PLACE)
     return [(wish.control, wish.resource.arn.partition(":rds:")[2].split(":", 2)[2]) for wish in parsed.requests]
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
+from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
-from evenkeel.registry import groups
-from evenkeel.remediator import remediator
-from tests.making.rds import instance
+from evenkeel.events import parsing
+from evenkeel.lambda_handler import remediator
+from tests.factories.rds import instance
 from tests.moto_gaps.rds import held
 from tests.unit.databases import BOTH, ENFORCE, PROTECTION, PUBLIC, UNION, outcomes
 from tests.world import PLACE, QUEUE_URL, Context, cloudtrail, request, sqs_event
@@ -43,7 +43,7 @@ def test_what_came_together_waits_and_comes_back_together(world: World) -> None:
         assert remediator("rds")(sqs_event(_created()), Context()) == {"batchItemFailures": []}
     [message] = world.messages(QUEUE_URL)
     assert message["MessageAttributes"]["reason"]["StringValue"] == "not ready: the database is creating"
-    back = events.parse(json.loads(message["Body"]), groups()["rds"], PLACE).requests
+    back = parsing.parse(json.loads(message["Body"]), groups()["rds"], PLACE).requests
     assert [(each.control, each.attempt, each.creates) for each in back] == [(each, 1, True) for each in BOTH]
     assert remediator("rds")(sqs_event(message["Body"]), Context()) == {"batchItemFailures": []}
     assert world.wire.params("ModifyDBInstance") == [UNION]
@@ -56,7 +56,7 @@ def test_what_waits_for_different_times_parts(world: World) -> None:
     world.settings(ENFORCE)
     wishes = [request(PROTECTION, arn, attempt=3, first_seen=world.now.isoformat()), request(PUBLIC, arn)]
     with held(arn, "modifying"):
-        assert remediator("rds")(sqs_event(events.encode(*wishes)), Context()) == {"batchItemFailures": []}
+        assert remediator("rds")(sqs_event(parsing.encode(*wishes)), Context()) == {"batchItemFailures": []}
     assert sorted(made["DelaySeconds"] for made in world.wire.params("SendMessage")) == [2, 16]
     assert len(world.messages(QUEUE_URL)) == 2
 
@@ -87,7 +87,7 @@ def test_two_in_step_need_more_time_than_one(world: World, left: int, served: bo
 def test_message_of_several_that_holds_none_says_so(several: Any) -> None:
     """If this fails, a spoiled message of several requests crashes the worker or vanishes."""
     with pytest.raises(MalformedPayloadError, match="requests: expected a list of some"):
-        events.parse({"schema_version": 1, "requests": several}, groups()["rds"], PLACE)
+        parsing.parse({"schema_version": 1, "requests": several}, groups()["rds"], PLACE)
 
 
 @pytest.mark.parametrize("odd", [{}, 1, None, [], {"control": "rds-renamed"}])
@@ -95,7 +95,7 @@ def test_odd_request_among_several_is_a_dead_letter_by_itself(world: World, odd:
     """If this fails, a control that is renamed or gone takes the others' findings of a database with it."""
     arn = instance()
     world.settings(ENFORCE)
-    good = events.encode(request(PUBLIC, arn))["request"]
+    good = parsing.encode(request(PUBLIC, arn))["request"]
     if isinstance(odd, dict) and odd:
         odd = {**good, **odd}
     message = {"schema_version": 1, "requests": [odd, good, good]}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import events
-from evenkeel.registry import groups
+from evenkeel.control.registry import groups
+from evenkeel.events import parsing
 from rds import database
-from tests.making.rds import instance
+from tests.factories.rds import instance
 from tests.moto_gaps.rds import held
 from tests.world import PLACE, client, cloudtrail
 
@@ -33,7 +33,7 @@ def _again(world: World, result: Result) -> Result:
 def _renamed(world: World, name: str, **parameters: Any) -> list[Request]:
     """Return the requests that a change of the database ``orders`` leads to, as the group's worker reads them."""
     event = cloudtrail("rds.amazonaws.com", name, world.now, requestParameters=parameters, responseElements=None)
-    return list(events.parse(event, groups()["rds"], PLACE).requests)
+    return list(parsing.parse(event, groups()["rds"], PLACE).requests)
 
 
 def test_instance_that_is_weakened_and_renamed_in_one_call_is_repaired_under_its_new_name(world: World) -> None:

@@ -10,12 +10,13 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from evenkeel import settings, steps
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Result
-from evenkeel.registry import all_controls
-from evenkeel.undo import Undoer
-from tests.making.rds import instance
+from evenkeel.remediation import steps
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from evenkeel.settings import parser
+from tests.factories.rds import instance
 from tests.moto_gaps.rds import slow
 from tests.unit.databases import (
     BOTH,
@@ -59,7 +60,7 @@ def _serve(
 ) -> list[Result]:
     """Take requests in step through their ways, with the calls counted from here; ``crashes`` are left out."""
     world.wire.calls.clear()
-    pipeline, loaded = world.pipeline(owner), settings.parse(json.dumps(document))
+    pipeline, loaded = world.pipeline(owner), parser.parse(json.dumps(document))
     ways = [pipeline.steps(all_controls()[each.control], each, loaded, redelivered=redelivered) for each in requests]
     found = steps.serve(ways, world.sleep)
     crashed = [each for each in found if isinstance(each, Exception)]

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenkeel import records
+from evenkeel import canonical
+from evenkeel.audit import records
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import BrokenChainError
 from evenkeel.model import Actor, Call, Cause, Change, Mode, Outcome, Request, Resource
-from evenkeel.registry import all_controls
-from evenkeel.state import unwire, wire
+from evenkeel.runtime.dynamodb import unwire, wire
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
 ARN = "arn:aws:kms:eu-west-1:123456789012:key/1"
@@ -116,7 +117,7 @@ def test_hash_survives_the_table(fields: dict[str, Any]) -> None:
     """If this fails, an untouched record looks tampered with once it was read back."""
     sealed = records.seal(fields, "before")
     back = unwire(json.loads(json.dumps(wire(sealed))))
-    assert back == records.plain(sealed)
+    assert back == canonical.plain(sealed)
     assert records.record_hash(back) == back["hash"] == sealed["hash"]
 
 
@@ -137,11 +138,11 @@ def test_hash_leaves_out_itself_and_what_may_change() -> None:
 
 def test_digest_is_sha256_of_canonical_json() -> None:
     """If this fails, hashes written by an older version cannot be checked any more."""
-    assert records.digest({"b": 1, "a": [True, None, "é"]}) == records.digest({"a": [True, None, "é"], "b": 1})
+    assert canonical.digest({"b": 1, "a": [True, None, "é"]}) == canonical.digest({"a": [True, None, "é"], "b": 1})
     import hashlib  # noqa: PLC0415 - one user
 
     text = '{"a":[true,null,"é"],"b":1}'
-    assert records.digest({"b": 1, "a": [True, None, "é"]}) == hashlib.sha256(text.encode()).hexdigest()
+    assert canonical.digest({"b": 1, "a": [True, None, "é"]}) == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_digest_is_sha256_of_canonical_json() -> None:
 )
 def test_plain(value: Any, plain: Any) -> None:
     """If this fails, evidence cannot be stored, or is not the same when read back."""
-    found = records.plain(value)
+    found = canonical.plain(value)
     assert found == plain
     assert type(found) is type(plain)
 
@@ -179,7 +180,7 @@ def test_evidence_that_is_too_large_is_kept_as_its_hash(size: int, kept: bool) -
     if kept:
         assert found == state
     else:
-        assert found == {"truncated": True, "bytes": size + 9, "sha256": records.digest(state)}
+        assert found == {"truncated": True, "bytes": size + 9, "sha256": canonical.digest(state)}
 
 
 def test_evidence_is_measured_in_bytes() -> None:

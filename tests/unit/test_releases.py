@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError
 from evenkeel.model import Cause
-from evenkeel.registry import all_controls
-from evenkeel.undo import Undoer
+from evenkeel.remediation.undo import Undoer
 from tests.unit.deciding import ALICE, APPROVE, BOB, CAROL, CONTROL, FROZEN, rotates, wish
 from tests.world import QUEUE_URL, client, request
 
@@ -100,7 +100,7 @@ def test_who_caused_it_does_not_drop_it(world: World) -> None:
 
 def _undone(world: World) -> str:
     """Return a key whose repair bob took back."""
-    from evenkeel.aws import Aws  # noqa: PLC0415 - one user
+    from evenkeel.runtime.aws import Aws  # noqa: PLC0415 - one user
 
     arn = client("kms").create_key()["KeyMetadata"]["Arn"]
     repaired = world.run(CONTROL, wish(arn, creates=True))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.lambda_handler import remediator
 from evenkeel.model import Actor
-from evenkeel.remediator import remediator
 from tests.sts import CALLER, Sts, signed
 from tests.world import QUEUE_URL, Context, client, logged, request
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.remediator import remediator
+from evenkeel.lambda_handler import remediator
 from tests.world import Context, client, cloudtrail, metrics, sqs_event
 
 if TYPE_CHECKING:

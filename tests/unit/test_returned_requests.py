@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evenkeel import events
+from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
+from evenkeel.events import parsing
 from evenkeel.model import Actor, Cause, Request, Resource
-from evenkeel.registry import groups
 from tests.world import ACCOUNT, PLACE, REGION
 
 KMS, LOGS, TAGS = groups()["kms"], groups()["logs"], groups()["tagging"]
@@ -31,20 +31,20 @@ REQUEST = Request(
 def test_request_survives_the_queue() -> None:
     """If this fails, a returned request comes back as another one."""
     for request in (REQUEST, replace(REQUEST, settles=True)):
-        assert events.parse(events.encode(request), KMS, PLACE).requests == (request,)
+        assert parsing.parse(parsing.encode(request), KMS, PLACE).requests == (request,)
 
 
 def test_request_that_was_put_back_by_an_older_version_is_still_read() -> None:
     """If this fails, what waits in the queues when the stack is updated goes to the dead letters."""
-    message = events.encode(REQUEST)
+    message = parsing.encode(REQUEST)
     cause = {name: value for name, value in message["request"]["cause"].items() if name.startswith(("origin", "event"))}
     before = {name: value for name, value in message["request"].items() if name != "settles"}
     older = {**message, "request": {**before, "cause": cause}}
-    assert events.parse(older, KMS, PLACE).requests == (REQUEST,)
+    assert parsing.parse(older, KMS, PLACE).requests == (REQUEST,)
 
 
 def _spoiled(**fields: Any) -> dict[str, Any]:
-    message = events.encode(REQUEST)
+    message = parsing.encode(REQUEST)
     return {**message, "request": {**message["request"], **fields}}
 
 
@@ -93,7 +93,7 @@ def _spoiled(**fields: Any) -> dict[str, Any]:
 def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: str) -> None:
     """If this fails, a forged or broken message in the queue is acted on or crashes the worker."""
     with pytest.raises(MalformedPayloadError) as caught:
-        events.parse(message, KMS, PLACE)
+        parsing.parse(message, KMS, PLACE)
     assert str(caught.value).startswith(told)
 
 
@@ -108,4 +108,4 @@ def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: s
 def test_first_request_of_every_kind_of_arn_survives_the_queue(group: Any, control: str, arn: str) -> None:
     """If this fails, the clerk's first question, or one about a bucket, is refused as malformed."""
     wish = Request(control, Resource(arn, ACCOUNT, REGION), Cause("verify"))
-    assert events.parse(events.encode(wish), group, PLACE).requests == (wish,)
+    assert parsing.parse(parsing.encode(wish), group, PLACE).requests == (wish,)

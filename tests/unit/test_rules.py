@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from evenkeel import rules
 from evenkeel.errors import SettingsError
-from evenkeel.mistakes import gathered
-from evenkeel.rules import Selector, Subject, TagsUnknownError
+from evenkeel.settings import rules
+from evenkeel.settings.problems import gathered
+from evenkeel.settings.rules import Selector, Subject, TagsUnknownError
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:orders[1]"
 ENV = (("env", ("dev", "test")),)

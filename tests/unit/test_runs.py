@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import names, records
-from evenkeel import remediator as module
-from evenkeel.remediator import remediator
-from evenkeel.runs import LONGEST_HOURS
-from evenkeel.state import wire
+from evenkeel import lambda_handler as module
+from evenkeel import names
+from evenkeel.audit import records
+from evenkeel.lambda_handler import remediator
+from evenkeel.operators.runs import LONGEST_HOURS
+from evenkeel.runtime.dynamodb import wire
 from notifier import alert
-from tests import making
+from tests import factories
 from tests.runs import opened
 from tests.sts import CALLER, signed
 from tests.tables import AUDIT, STATE
@@ -49,7 +50,7 @@ def ask(world: World, sts: str) -> Ask:
 def key(world: World) -> str:
     """Return the ARN of a key that does not rotate."""
     del world
-    return making.key()
+    return factories.key()
 
 
 def act(ask: Ask, arn: str | None, run: str) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def test_an_ended_run_changes_nothing_and_ends_once(world: World, ask: Ask, key:
 
 def test_a_run_that_is_ended_meanwhile_stops_before_the_next_resource(world: World, ask: Ask, key: str) -> None:
     """If this fails, Ctrl-C leaves the function at work for as long as its minute lasts."""
-    keys, run = sorted([key, making.key()]), opened(ask, CONTROL)
+    keys, run = sorted([key, factories.key()]), opened(ask, CONTROL)
 
     def end(_: dict[str, Any]) -> None:
         assert ask({"end_run": run})["ended"]
@@ -175,7 +176,7 @@ def test_another_stacks_run_changes_nothing(
 
 def test_a_run_whose_record_was_changed_changes_nothing(world: World, ask: Ask, key: str) -> None:
     """If this fails, whoever can put an item into the audit table widens a run, or changes who runs it."""
-    run = opened(ask, CONTROL, [making.key()])
+    run = opened(ask, CONTROL, [factories.key()])
     (record,) = world.records()
     for change in (
         {"before": {**record["before"], "resources": "all"}},
@@ -190,7 +191,7 @@ def test_a_run_whose_record_was_changed_changes_nothing(world: World, ask: Ask, 
 
 def test_a_run_covers_what_it_names_and_nothing_else(world: World, ask: Ask, key: str) -> None:
     """If this fails, a person agrees to change one resource and others are changed in their name."""
-    other = making.key()
+    other = factories.key()
     named = opened(ask, CONTROL, [key])
     assert f"run {named} does not cover {other}" in act(ask, other, named)["error"]
     assert f"run {named} does not cover all resources" in act(ask, None, named)["error"]
@@ -205,7 +206,7 @@ def test_a_run_covers_what_it_names_and_nothing_else(world: World, ask: Ask, key
 
 def test_an_allowance_is_never_exceeded(world: World, ask: Ask) -> None:
     """If this fails, "at most two" changes a hundred; or a resource that is in line already uses the allowance up."""
-    good, *weak = sorted(making.key() for _ in range(4))
+    good, *weak = sorted(factories.key() for _ in range(4))
     client("kms").enable_key_rotation(KeyId=good)
     run = opened(ask, CONTROL, allowance=2)
     results = [*act(ask, None, run)["results"], *act(ask, None, run)["results"]]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.s3.models import s3_backends
 
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Place
-from evenkeel.registry import all_controls
-from evenkeel.repair import NotGrantedError
-from tests.making.s3 import bucket, open_bucket
+from evenkeel.remediation.repair import NotGrantedError
+from evenkeel.runtime.aws import Aws
+from tests.factories.s3 import bucket, open_bucket
 from tests.unit.s3_running import BLOCK, TLS, VERSIONS, run
 from tests.world import ACCOUNT, PLACE, REGION, client
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws
+from evenkeel.audit.ledger import Ledger
 from evenkeel.control import Context
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import UndoRefusedError
 from evenkeel.model import Resource
-from evenkeel.policy import settle_delay
-from evenkeel.registry import all_controls
-from evenkeel.undo import Undoer
+from evenkeel.remediation.decide import settle_delay
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
 from notifier import alert
 from tests.cases.case import NOW
 from tests.cases.s3_tls_only_policy import HTTP, OURS, READER, deny
-from tests.making.s3 import bucket, open_bucket
+from tests.factories.s3 import bucket, open_bucket
 from tests.tables import AUDIT, STATE
 from tests.unit.s3_running import BLOCK, TLS, VERSIONS, run
 from tests.unit.test_alert import HOME

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError
-from evenkeel.registry import all_controls
-from evenkeel.telling import MOST
-from evenkeel.undo import Undoer
-from tests.making.s3 import obeying_bucket
+from evenkeel.remediation.announce import MOST
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from tests.factories.s3 import obeying_bucket
 from tests.unit.deciding import BOB
 from tests.unit.s3_running import BLOCK, run
 from tests.world import ACCOUNT, client, request

@@ -12,8 +12,8 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from evenkeel.control import Context
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Compliant, NonCompliant, Resource
-from evenkeel.registry import all_controls
 from s3 import policy
 from tests.cases.case import NOW
 from tests.world import ACCOUNT, REGION

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from evenkeel.registry import groups
+from evenkeel.control.registry import groups
 from sandbox.client import REPOSITORY
+from sandbox.deploy.template import load
 from sandbox.patches.conditions import resolved
-from sandbox.template import load
 
 
 @pytest.mark.parametrize(("chosen", "wanted"), [("kms,logs", {"kms", "logs"}), ("s3", {"s3"})])

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from evenkeel import events, security_hub
 from evenkeel.control import Control, Frameworks
+from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
+from evenkeel.events import parsing, security_hub
+from evenkeel.events.security_hub import FINDINGS
 from evenkeel.model import Cause
-from evenkeel.registry import groups
-from evenkeel.security_hub import FINDINGS
 from tests.contract.registry import MATCHES
 from tests.world import ACCOUNT, PLACE, REGION
 
@@ -37,12 +37,12 @@ def _on(*arns: Any) -> list[Any]:
 def test_finding_becomes_a_request_with_all_that_a_note_needs() -> None:
     """If this fails, nobody can say later which finding was mended."""
     finding = _finding(Id="f" * 512)
-    [request] = events.parse(_event(finding), KMS, PLACE).requests
+    [request] = parsing.parse(_event(finding), KMS, PLACE).requests
     assert (request.control, request.resource.arn, request.creates) == ("kms-key-rotation", KEY, False)
     assert request.cause == Cause(
         "securityhub", EXAMPLE.event["id"], FINDINGS, EXAMPLE.event["time"], "f" * 512, finding["ProductArn"]
     )
-    assert events.parse(events.encode(request), KMS, PLACE).requests == (request,)
+    assert parsing.parse(parsing.encode(request), KMS, PLACE).requests == (request,)
 
 
 HALF = ({"Compliance": {"Status": "PASSED", "SecurityControlId": "KMS.4"}}, {"RecordState": "ARCHIVED"})
@@ -51,9 +51,9 @@ HALF = ({"Compliance": {"Status": "PASSED", "SecurityControlId": "KMS.4"}}, {"Re
 def test_findings_are_asked_one_by_one() -> None:
     """If this fails, two findings that are both settled wake a control because they fulfil the pattern between them."""
     settled = _event(*(_finding(**fields) for fields in HALF))
-    assert events.parse(settled, KMS, PLACE).irrelevant
+    assert parsing.parse(settled, KMS, PLACE).irrelevant
     both = _event(_finding(RecordState="ARCHIVED"), _finding(Resources=_on(OTHER)))
-    assert [request.resource.arn for request in events.parse(both, KMS, PLACE).requests] == [OTHER]
+    assert [request.resource.arn for request in parsing.parse(both, KMS, PLACE).requests] == [OTHER]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_findings_are_asked_one_by_one() -> None:
 )
 def test_finding_that_is_not_open_or_not_of_this_place_is_left_alone(fields: dict[str, Any]) -> None:
     """If this fails, Evenkeel acts on settled findings, or an administrator's account acts on its members'."""
-    assert events.parse(_event(_finding(**fields)), KMS, PLACE).irrelevant
+    assert parsing.parse(_event(_finding(**fields)), KMS, PLACE).irrelevant
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_finding_that_is_not_open_or_not_of_this_place_is_left_alone(fields: dic
 def test_finding_that_names_nothing_is_refused(event: dict[str, Any]) -> None:
     """If this fails, a finding of a form that we do not know vanishes without a dead letter."""
     with pytest.raises(MalformedPayloadError):
-        events.parse(event, KMS, PLACE)
+        parsing.parse(event, KMS, PLACE)
 
 
 @pytest.mark.parametrize("part", ["account", "region"])
 def test_resource_of_another_place_is_never_looked_at(part: str) -> None:
     """If this fails, a finding sends Evenkeel to an account or region that is not its own."""
     elsewhere = KEY.replace(ACCOUNT, "210987654321") if part == "account" else KEY.replace(REGION, "us-east-1")
-    assert events.parse(_event(_finding(Resources=_on(elsewhere))), KMS, PLACE).irrelevant
+    assert parsing.parse(_event(_finding(Resources=_on(elsewhere))), KMS, PLACE).irrelevant
 
 
 class _OneAPlace:
@@ -128,11 +128,11 @@ class _OneAPlace:
 def test_finding_about_the_account_is_about_what_there_is_one_of() -> None:
     """If this fails, account-wide checks wake nobody, or a finding of another account is taken for ours."""
     event = _event(_finding(Resources=_on("AWS::::Account:210987654321", f"AWS::::Account:{ACCOUNT}", KEY)))
-    [request] = events.parse(event, [_OneAPlace()], PLACE).requests  # type: ignore[list-item]
+    [request] = parsing.parse(event, [_OneAPlace()], PLACE).requests  # type: ignore[list-item]
     assert request.resource.arn == f"arn:aws:ec2:{REGION}:{ACCOUNT}:default"
     elsewhere = _event(_finding(Resources=_on("AWS::::Account:210987654321", KEY)))
     with pytest.raises(MalformedPayloadError):
-        events.parse(elsewhere, [_OneAPlace()], PLACE)  # type: ignore[list-item]
+        parsing.parse(elsewhere, [_OneAPlace()], PLACE)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(

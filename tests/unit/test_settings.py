@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from evenkeel import settings
 from evenkeel.control import Radius
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
 from evenkeel.model import Mode
-from evenkeel.registry import all_controls
+from evenkeel.settings import parser
 
 KMS = all_controls()["kms-key-rotation"]
 
 
-def _parsed(start_mode: str = "recommended", **document: Any) -> settings.Settings:
-    return settings.parse(json.dumps({"schema_version": 1, **document}), start_mode)
+def _parsed(start_mode: str = "recommended", **document: Any) -> parser.Settings:
+    return parser.parse(json.dumps({"schema_version": 1, **document}), start_mode)
 
 
 def test_empty_document_means_the_defaults() -> None:
     """If this fails, a fresh stack does not do what its controls recommend."""
-    parsed = settings.parse('{"schema_version": 1}')
+    parsed = parser.parse('{"schema_version": 1}')
     assert (parsed.settle_seconds, parsed.controls, parsed.start_mode) == (60, {}, "recommended")
     assert parsed.version == hashlib.sha256(b'{"schema_version": 1}').hexdigest()[:12]
     found = parsed.of(KMS)
@@ -49,7 +49,7 @@ def test_empty_document_means_the_defaults() -> None:
 def test_bad_documents_are_refused_with_the_place(document: str, message: str) -> None:
     """If this fails, a broken document is acted on, or its author is not told where it is broken."""
     with pytest.raises(SettingsError) as caught:
-        settings.parse(document)
+        parser.parse(document)
     assert str(caught.value).startswith(message)
 
 

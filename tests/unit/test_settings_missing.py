@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools.utilities.parameters import base
 
-from evenkeel.aws import Aws
-from evenkeel.environment import Environment
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError, SettingsUnreadError
 from evenkeel.model import Mode
-from evenkeel.registry import all_controls
-from evenkeel.settings_mark import KEY, SettingsMark
-from evenkeel.settings_store import SettingsStore
-from evenkeel.state import unwire, wire
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel.runtime.environment import Environment
+from evenkeel.settings.loaded_mark import KEY, SettingsMark
+from evenkeel.settings.store import SettingsStore
 from tests.wire import one_at_a_time, refusal
 from tests.world import VARIABLES, client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evenkeel.settings import Settings
+    from evenkeel.settings.parser import Settings
     from tests.world import World
 
 CONTROL = "kms-key-rotation"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from evenkeel import settings
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
-from evenkeel.registry import all_controls
+from evenkeel.settings import parser
 from tests.world import LOG_KEY
 
 CONTROLS = all_controls()
@@ -24,7 +24,7 @@ EXEMPTION: dict[str, Any] = {
 def _places(document: dict[str, Any], today: date | None = None) -> list[str]:
     """Return the places of all mistakes that a check finds, in its order."""
     with pytest.raises(SettingsError) as refused:
-        settings.check(json.dumps(document), CONTROLS.values(), variables=ENV, today=today)
+        parser.check(json.dumps(document), CONTROLS.values(), variables=ENV, today=today)
     return [problem.partition(":")[0] for problem in refused.value.problems]
 
 
@@ -96,9 +96,9 @@ def test_what_functions_read_is_told_at_once_too() -> None:
     """If this fails, the log of a function that refuses a document names one of its mistakes, and hides the others."""
     wrong = {"schema_version": 1, "controls": {KMS: {"overrides": [{"mode": "off"}, {"x": 1}]}}, "freezes": [{}]}
     with pytest.raises(SettingsError) as refused:
-        settings.parse(json.dumps(wrong))
+        parser.parse(json.dumps(wrong))
     assert len(refused.value.problems) == 4
-    parsed = settings.parse(json.dumps({"schema_version": 1, "controls": {KMS: {"mode": "x", "parameters": []}}}))
+    parsed = parser.parse(json.dumps({"schema_version": 1, "controls": {KMS: {"mode": "x", "parameters": []}}}))
     with pytest.raises(SettingsError) as unusable:
         parsed.of(CONTROLS[KMS], variables=ENV)
     assert [problem.partition(":")[0] for problem in unusable.value.problems] == [
@@ -126,21 +126,19 @@ def test_an_exemption_is_a_mistake_when_its_last_day_has_passed(day: int, refuse
     if refused:
         assert _places(document, date(2026, 11, day)) == ["exemptions[0].expires"]
         return
-    assert settings.check(json.dumps(document), CONTROLS.values(), variables=ENV, today=date(2026, 11, day))
+    assert parser.check(json.dumps(document), CONTROLS.values(), variables=ENV, today=date(2026, 11, day))
 
 
 def test_time_alone_makes_no_document_wrong() -> None:
     """If this fails, all repair stops on the day after the last day of some exemption."""
-    assert settings.check(
-        json.dumps({"schema_version": 1, "exemptions": [EXEMPTION]}), CONTROLS.values(), variables=ENV
-    )
+    assert parser.check(json.dumps({"schema_version": 1, "exemptions": [EXEMPTION]}), CONTROLS.values(), variables=ENV)
 
 
 def test_a_refusal_of_a_thousand_mistakes_stays_short_and_counts_them() -> None:
     """If this fails, a refusal does not fit into a message, or a log, and is lost with its reason."""
     wrong = {"schema_version": 1, "controls": {f"control-{number}": [] for number in range(1000)}}
     with pytest.raises(SettingsError) as refused:
-        settings.parse(json.dumps(wrong))
+        parser.parse(json.dumps(wrong))
     assert len(refused.value.problems) == 1000
     assert len(str(refused.value)) < SettingsError.LONGEST + 100
     assert str(refused.value).endswith("… and more (1000 in all): evenkeel settings validate FILE names each")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from evenkeel import settings
 from evenkeel.control import Radius
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
 from evenkeel.model import Mode
-from evenkeel.registry import all_controls
-from evenkeel.rules import Subject, TagsUnknownError
+from evenkeel.settings import parser
+from evenkeel.settings.rules import Subject, TagsUnknownError
 from tests.world import ACCOUNT, LOG_KEY, REGION
 
 CONTROLS = all_controls()
@@ -26,9 +26,9 @@ EXEMPTION = {"controls": [KMS.id], "reason": "r", "approver": "a", "expires": "2
 FREEZE = {"cron": "0 0 * * *", "hours": 12}
 
 
-def _parsed(overrides: list[dict[str, Any]] | None = None, **document: Any) -> settings.Settings:
+def _parsed(overrides: list[dict[str, Any]] | None = None, **document: Any) -> parser.Settings:
     controls = {KMS.id: {"overrides": overrides}} if overrides else {}
-    return settings.parse(json.dumps({"schema_version": 1, "controls": controls, **document}))
+    return parser.parse(json.dumps({"schema_version": 1, "controls": controls, **document}))
 
 
 def _subject(tags: dict[str, str] | None = None, account: str = ACCOUNT, region: str = REGION) -> Subject:
@@ -205,7 +205,7 @@ def test_the_last_of_several_freezes_counts() -> None:
 def test_wrong_rules_are_refused_with_the_place(document: dict[str, Any], told: str) -> None:
     """If this fails, rules that mean nothing are pushed, or their author must guess which is wrong."""
     with pytest.raises(SettingsError) as caught:
-        settings.check(json.dumps({"schema_version": 1, **document}), CONTROLS.values(), variables=ENV)
+        parser.check(json.dumps({"schema_version": 1, **document}), CONTROLS.values(), variables=ENV)
     assert str(caught.value).startswith(told)
 
 
@@ -214,13 +214,13 @@ def test_rule_for_several_controls_may_name_a_resource_of_any(controls: list[str
     """If this fails, an exemption that holds for one of its controls is refused because of the others."""
     rule = {**EXEMPTION, "controls": controls, "resources": ["arn:aws:dynamodb:*:*:table/t"]}
     document = json.dumps({"schema_version": 1, "exemptions": [rule]})
-    assert settings.check(document, CONTROLS.values(), variables=ENV).exemptions
+    assert parser.check(document, CONTROLS.values(), variables=ENV).exemptions
 
 
 def test_what_the_stack_provides_may_be_given() -> None:
     """If this fails, the command line refuses a valid document for want of what only the stack's functions know."""
     (encryption,) = (each for each in all_controls().values() if each.id == "logs-group-encryption")
     with pytest.raises(SettingsError, match="key_arn"):
-        settings.check('{"schema_version": 1}', [encryption], variables={})
+        parser.check('{"schema_version": 1}', [encryption], variables={})
     key = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-    assert settings.check('{"schema_version": 1}', [encryption], variables={"EVENKEEL_LOG_KEY_ARN": key})
+    assert parser.check('{"schema_version": 1}', [encryption], variables={"EVENKEEL_LOG_KEY_ARN": key})

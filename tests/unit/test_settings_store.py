@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools.utilities.parameters import base
 
-from evenkeel.aws import Aws
-from evenkeel.environment import Environment
 from evenkeel.errors import SettingsError, SettingsUnreadError
-from evenkeel.settings_store import SettingsStore
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.environment import Environment
+from evenkeel.settings.store import SettingsStore
 from tests.world import VARIABLES, client
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
-from evenkeel.registry import all_controls
 from settings_validator.handler import handler
 from tests.world import Context
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import settings
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
+from evenkeel.lambda_handler import remediator
 from evenkeel.model import Mode
-from evenkeel.registry import all_controls
-from evenkeel.remediator import remediator
-from evenkeel_cli import settings_diff
+from evenkeel.settings import parser
+from evenkeel_cli.settings import comparison
 from settings_validator.handler import handler
-from tests import making
+from tests import factories
 from tests.world import Context, cloudtrail, metrics, sqs_event
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def test_in_force_it_counts_as_notify(variables: pytest.MonkeyPatch) -> None:
     """If this fails, an update of the stack makes settings that worked yesterday stop all repair."""
     del variables
     control = all_controls()[RUNTIME]
-    loaded = settings.parse(_document({"mode": "enforce"}))
+    loaded = parser.parse(_document({"mode": "enforce"}))
     assert loaded.of(control).mode is Mode.NOTIFY
     assert list(loaded.without_effect([control])) == [(f"controls.{RUNTIME}.mode", f"'enforce' {TOLD}")]
-    assert settings_diff.loaded(_document({"mode": "enforce"}), "recommended") is not None
+    assert comparison.loaded(_document({"mode": "enforce"}), "recommended") is not None
 
 
 def test_a_running_function_goes_on_and_says_so_once(
@@ -70,7 +70,7 @@ def test_a_running_function_goes_on_and_says_so_once(
 ) -> None:
     """If this fails, a running stack stops or AppConfig takes old settings back; or nobody can see why notify holds."""
     world.settings(_document({"mode": "enforce"}))
-    arn = making.function()
+    arn = factories.function()
     event = cloudtrail("lambda.amazonaws.com", "CreateFunction20150331", responseElements={"functionArn": arn})
     served = remediator("awslambda")
     for _ in range(2):

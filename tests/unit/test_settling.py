@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
-from evenkeel.registry import groups
-from tests import making
-from tests.making.s3 import bucket
+from evenkeel.control.registry import groups
+from evenkeel.events import parsing
+from tests import factories
+from tests.factories.s3 import bucket
 from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DOCUMENT: dict[str, Any] = {"schema_version": 1, "settle_seconds": 60}
 def _asked(world: World, control: str, name: str, **detail: Any) -> Request:
     """Return what a call on the bucket asks a control for, as its group's worker reads it."""
     event = cloudtrail("s3.amazonaws.com", name, world.now, requestParameters={"bucketName": "orders"}, **detail)
-    parsed = events.parse(event, groups()["s3"], PLACE)
+    parsed = parsing.parse(event, groups()["s3"], PLACE)
     return next(each for each in parsed.requests if each.control == control)
 
 
@@ -61,9 +61,9 @@ def test_tool_that_leaves_a_bucket_without_purpose_open_is_set_right(world: Worl
     client("s3").delete_public_access_block(Bucket="orders")
     wish = _asked(world, BLOCK, "DeleteBucketPublicAccessBlock", **TERRAFORM)
     first = world.run(BLOCK, wish, document=DOCUMENT)
-    back = json.loads(json.dumps(events.encode(first.request.again(world.now))))
+    back = json.loads(json.dumps(parsing.encode(first.request.again(world.now))))
     world.sleep(61)
-    [again] = events.parse(back, groups()["s3"], PLACE).requests
+    [again] = parsing.parse(back, groups()["s3"], PLACE).requests
     assert world.run(BLOCK, again, document=DOCUMENT).outcome == "REMEDIATED"
 
 
@@ -83,33 +83,33 @@ def test_weakening_by_a_template_is_repaired_once_its_tool_is_done_and_the_recor
     world: World, tool: dict[str, Any]
 ) -> None:
     """If this fails, Terraform polls ten minutes for a state that was set back at once, or nobody knows of the wait."""
-    arn = making.key()
+    arn = factories.key()
     event = cloudtrail("kms.amazonaws.com", "DisableKeyRotation", world.now, requestParameters={"keyId": arn}, **tool)
-    [wish] = events.parse(event, groups()["kms"], PLACE).requests
+    [wish] = parsing.parse(event, groups()["kms"], PLACE).requests
     first = world.run(ROTATION, wish, document={**DOCUMENT, "settle_seconds": 300})
     assert (first.outcome, 80 < first.delay_seconds <= 90) == ("RETURNED", True)
     assert world.wire.calls == []
     world.sleep(91)
-    back = json.loads(json.dumps(events.encode(first.request.again(world.now))))
-    [again] = events.parse(back, groups()["kms"], PLACE).requests
+    back = json.loads(json.dumps(parsing.encode(first.request.again(world.now))))
+    [again] = parsing.parse(back, groups()["kms"], PLACE).requests
     assert world.run(ROTATION, again, document=DOCUMENT).outcome == "REMEDIATED"
     assert {record["waited"] for record in world.records()} == {f'90 s for "{tool["userAgent"]}" to finish'}
 
 
 def test_record_of_what_did_not_wait_says_so(world: World) -> None:
     """If this fails, a record claims a wait that never was."""
-    world.run(ROTATION, request(ROTATION, making.key()), document=DOCUMENT)
+    world.run(ROTATION, request(ROTATION, factories.key()), document=DOCUMENT)
     assert {record["waited"] for record in world.records()} == {""}
 
 
 def test_tags_that_come_with_a_creation_are_no_way_round_the_settle_time(world: World) -> None:
     """If this fails, the tag event of a new key has Evenkeel tag it at once, and Terraform's apply hangs."""
-    arn = making.key()
+    arn = factories.key()
     event = {
-        "detail-type": events.TAG_CHANGE, "id": "e-1", "source": "aws.tag", "account": ACCOUNT, "region": REGION,
+        "detail-type": parsing.TAG_CHANGE, "id": "e-1", "source": "aws.tag", "account": ACCOUNT, "region": REGION,
         "time": f"{world.now:%Y-%m-%dT%H:%M:%SZ}", "resources": [arn], "detail": {"service": "kms"},
     }  # fmt: skip
-    [wish] = events.parse(event, groups()["tagging"], PLACE).requests
+    [wish] = parsing.parse(event, groups()["tagging"], PLACE).requests
     document = {**DOCUMENT, "controls": {TAGS: {"parameters": {"required": ["Project"], "values": {"Project": "x"}}}}}
     first = world.run(TAGS, wish, document=document)
     assert (first.outcome, 50 < first.delay_seconds <= 60) == ("RETURNED", True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
+from evenkeel.control.registry import all_controls
+from evenkeel.events import parsing
 from evenkeel.model import Actor, Cause
-from evenkeel.registry import all_controls
-from tests.making.ec2 import authorize, ebs_default_encryption, permission, rules, security_group
-from tests.making.rds import instance
-from tests.making.s3 import open_bucket
+from tests.factories.ec2 import authorize, ebs_default_encryption, permission, rules, security_group
+from tests.factories.rds import instance
+from tests.factories.s3 import open_bucket
 from tests.world import ACCOUNT, PLACE, client, cloudtrail, request
 
 if TYPE_CHECKING:
@@ -231,12 +231,12 @@ def test_mark_of_a_weakening_call_survives_the_queue(world: World) -> None:
     """If this fails, an event that waits in the queue is taken for one that changed nothing."""
     controls = (all_controls()["ec2-ebs-default-encryption"],)
     event = cloudtrail("ec2.amazonaws.com", "DisableEbsEncryptionByDefault", world.now)
-    [wish] = events.parse(event, controls, PLACE).requests
+    [wish] = parsing.parse(event, controls, PLACE).requests
     assert wish.weakens
-    encoded = events.encode(wish)
-    assert events.decode(encoded, controls, PLACE) == wish
+    encoded = parsing.encode(wish)
+    assert parsing.decode(encoded, controls, PLACE) == wish
     del encoded["request"]["weakens"]
-    older: Request = events.decode(encoded, controls, PLACE)
+    older: Request = parsing.decode(encoded, controls, PLACE)
     assert not older.weakens
 
 

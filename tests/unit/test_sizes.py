@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import records
-from evenkeel.aws import Aws
+from evenkeel.audit import records
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError, UndoRefusedError
 from evenkeel.model import Call, Cause, Change, Mode, NonCompliant, Outcome, Request, Resource
-from evenkeel.registry import all_controls
-from evenkeel.state import wire
-from evenkeel.undo import Undoer
-from tests import making
-from tests.making.ec2 import security_group
+from evenkeel.remediation.undo import Undoer
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import wire
+from tests import factories
+from tests.factories.ec2 import security_group
 from tests.tables import AUDIT
 from tests.world import ACCOUNT, REGION, client, request
 
@@ -70,7 +70,7 @@ def test_what_cannot_be_recorded_whole_is_told_and_not_changed(
     world: World, grown: Callable[..., None], parts: dict[str, int], mode: str
 ) -> None:
     """If this fails, something is changed that nobody can take back, or a resource keeps Evenkeel off by its size."""
-    arn = making.key()
+    arn = factories.key()
     grown(**parts)
     document = {"schema_version": 1, "controls": {CONTROL: {"mode": mode}}}
     result = world.run(CONTROL, request(CONTROL, arn), document=document)
@@ -87,14 +87,14 @@ def test_what_cannot_be_recorded_whole_is_told_and_not_changed(
 def test_dry_run_tells_what_is_too_large(world: World, grown: Callable[..., None]) -> None:
     """If this fails, a dry run promises a change that is never made."""
     grown(undo=110_000)
-    result = world.run(CONTROL, request(CONTROL, making.key(), dry_run=True))
+    result = world.run(CONTROL, request(CONTROL, factories.key(), dry_run=True))
     assert (result.outcome, "too large" in result.reason, result.calls) == ("WOULD_ANNOUNCE", True, ())
 
 
 def test_words_are_cut_and_nothing_else(world: World, grown: Callable[..., None]) -> None:
     """If this fails, a long reason makes a record too large for the table, or stops a change."""
     grown(words=500_000)
-    assert world.run(CONTROL, request(CONTROL, making.key())).outcome == "REMEDIATED"
+    assert world.run(CONTROL, request(CONTROL, factories.key())).outcome == "REMEDIATED"
     for record in world.records():
         assert all(record[name].endswith("é… (cut)") for name in ("reason", "remains"))
     assert world.chains() == 1
@@ -104,7 +104,7 @@ def test_change_of_the_largest_size_is_recorded_to_the_end(world: World) -> None
     """If this fails, a change is made whose outcome, or whose undo's outcome, the table does not take."""
 
     def found(letters: int) -> records.Record:
-        wish = Request(CONTROL, Resource(making.key(), ACCOUNT, REGION), Cause("cloudtrail"))
+        wish = Request(CONTROL, Resource(factories.key(), ACCOUNT, REGION), Cause("cloudtrail"))
         change = Change(_of(letters, "a"), _of(letters, "a"))
         return records.finding_record(
             KMS, wish, now=NOW, mode=Mode.ENFORCE, settings_version="x", parameters={}, reason="r" * 9999,
@@ -146,7 +146,7 @@ def test_parameters_beyond_measure_stop_the_change_and_no_more(world: World) -> 
     control = all_controls()["tagging-required-tags"]
     values = {"Owner": "shop", **{f"k{number}": "v" * 200 for number in range(2000)}}
     document = {"schema_version": 1, "controls": {control.id: {"parameters": {"values": values}}}}
-    result = world.run(control, request(control.id, making.key()), document=document)
+    result = world.run(control, request(control.id, factories.key()), document=document)
     assert result.outcome == "ANNOUNCED"
     assert world.records()[0]["parameters"]["truncated"]
 
@@ -154,7 +154,7 @@ def test_parameters_beyond_measure_stop_the_change_and_no_more(world: World) -> 
 @pytest.mark.usefixtures("people")
 def test_approval_of_what_was_cut_is_refused(world: World, older: Callable[[], None]) -> None:
     """If this fails, approving a record of a large resource crashes, or changes what nobody can compare."""
-    arn = making.key()
+    arn = factories.key()
     kept = world.run(CONTROL, request(CONTROL, arn), document=APPROVE)
     older()
     with pytest.raises(ApprovalRefusedError, match="too large to keep whole; reject it"):
@@ -164,7 +164,7 @@ def test_approval_of_what_was_cut_is_refused(world: World, older: Callable[[], N
 @pytest.mark.usefixtures("people")
 def test_approval_of_what_grew_is_refused(world: World, grown: Callable[..., None]) -> None:
     """If this fails, what grew too large while it waited is changed by an approval."""
-    arn = making.key()
+    arn = factories.key()
     kept = world.run(CONTROL, request(CONTROL, arn), document=APPROVE)
     grown(state=90_000)
     with pytest.raises(ApprovalRefusedError, match="too large to be recorded whole"):
@@ -173,7 +173,7 @@ def test_approval_of_what_grew_is_refused(world: World, grown: Callable[..., Non
 
 def test_undo_of_what_was_cut_is_refused(world: World, older: Callable[[], None]) -> None:
     """If this fails, taking back a record of a large resource crashes, or weakens what nobody can compare."""
-    arn = making.key()
+    arn = factories.key()
     done = world.run(CONTROL, request(CONTROL, arn))
     older()
     undoer = Undoer(Aws(client), world.ledger("undo-1"), BOB, 400, world.clock, world.sleep)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError
 
-from evenkeel import registry
-from evenkeel.aws import ATTEMPTS, CLIENT_CONFIG, Aws, connect
-from evenkeel.control import fits
+from evenkeel.cli_lines import cli_line
+from evenkeel.control import fits, registry
 from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
 from evenkeel.model import Call, Cause, Resource
-from evenkeel.render import cli_line
+from evenkeel.runtime.aws import ATTEMPTS, CLIENT_CONFIG, Aws, connect
 from tests.world import PLACE, Context, client, request
 
 if TYPE_CHECKING:

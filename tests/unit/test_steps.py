@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from evenkeel import steps
+from evenkeel.control.registry import all_controls
 from evenkeel.model import Call
-from evenkeel.registry import all_controls
+from evenkeel.remediation import steps
 from tests.world import request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.job import Job
-    from evenkeel.steps import Pause, Send, Sent, Steps
+    from evenkeel.remediation.evaluation import Job
+    from evenkeel.remediation.steps import Pause, Send, Sent, Steps
 
 MERGES = {"modify_thing": "Name"}
 

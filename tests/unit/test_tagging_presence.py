@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import pytest
 
-from evenkeel import events
-from evenkeel.aws import Aws
-from evenkeel.registry import all_controls, groups
+from evenkeel.control.registry import all_controls, groups
+from evenkeel.events import parsing
+from evenkeel.runtime.aws import Aws
 from tagging.types import TYPES, Taggable
-from tests import making
+from tests import factories
 from tests.contract.permissions import pascal
 from tests.moto_gaps.dynamodb import creating
 from tests.world import ACCOUNT, PLACE, REGION, World, client, cloudtrail, request
@@ -61,7 +61,7 @@ def _far_bucket(name: str) -> str:
 @EACH
 def test_resource_with_tags_is_read_in_one_call(world: World, kind: Taggable) -> None:
     """If this fails, every look at a tagged resource costs a call more than it needs."""
-    arn = making.BY_TYPE[kind.cfn_type]()
+    arn = factories.BY_TYPE[kind.cfn_type]()
     client("resourcegroupstaggingapi").tag_resources(ResourceARNList=[arn], Tags={"Project": "own"})
     assert _run(world, arn).outcome == "COMPLIANT"
     # The second read is the engine's own: is there an announcement to forget?
@@ -71,7 +71,7 @@ def test_resource_with_tags_is_read_in_one_call(world: World, kind: Taggable) ->
 @EACH
 def test_resource_without_tags_is_looked_at_once_and_tagged(world: World, kind: Taggable) -> None:
     """If this fails, a type's look takes what is there for gone, or is made more often than needed."""
-    arn = making.BY_TYPE[kind.cfn_type]()
+    arn = factories.BY_TYPE[kind.cfn_type]()
     assert _run(world, arn).outcome == "REMEDIATED"
     look = f"{kind.listing.service}:{pascal(kind.listing.service, kind.look.operation)}"
     reads = [name for name in world.wire.names() if name in {READ, look}]
@@ -105,7 +105,7 @@ def test_what_is_gone_is_not_announced(world: World, kind: Taggable) -> None:
 )  # fmt: skip
 def test_what_is_being_deleted_counts_as_gone(world: World, kind: str, operation: str, answer: dict[str, Any]) -> None:
     """If this fails, what ends in a moment is announced, or tagged in vain."""
-    arn = making.ARNS[kind]
+    arn = factories.ARNS[kind]
     named = {"TableArn": arn, "clusterArn": arn, "FileSystemArn": arn, "stateMachineArn": arn, "DBInstanceArn": arn,
              "DBClusterArn": arn}  # fmt: skip
 
@@ -121,7 +121,7 @@ def test_what_is_being_deleted_counts_as_gone(world: World, kind: str, operation
 
 def test_bucket_of_another_region_is_left_to_that_region(world: World) -> None:
     """If this fails, every region's stack says of a well tagged bucket that it lacks its tags."""
-    far, near = _far_bucket("orders-far"), making.bucket("orders-near")
+    far, near = _far_bucket("orders-far"), factories.bucket("orders-near")
     found = _run(world, far)
     assert (found.outcome, FAR in found.reason) == ("NOT_APPLICABLE", True)
     assert world.records() == []
@@ -130,13 +130,13 @@ def test_bucket_of_another_region_is_left_to_that_region(world: World) -> None:
 
 def test_name_that_only_begins_as_asked_is_another_bucket(world: World) -> None:
     """If this fails, a deleted bucket passes for present because another's name begins with its own."""
-    making.bucket("orders-archive")
+    factories.bucket("orders-archive")
     assert _run(world, "arn:aws:s3:::orders").outcome == "GONE"
 
 
 def test_key_that_takes_no_tags_is_left(world: World) -> None:
     """If this fails, keys that AWS manages or that are being deleted are announced, or fail to be tagged."""
-    arn = making.key()
+    arn = factories.key()
     client("kms").schedule_key_deletion(KeyId=arn.rpartition("/")[2])
     found = _run(world, arn)
     assert (found.outcome, found.reason) == ("NOT_APPLICABLE", "the key is being deleted")
@@ -149,12 +149,12 @@ def test_key_that_takes_no_tags_is_left(world: World) -> None:
 
 def test_key_that_waits_for_its_material_is_tagged(world: World) -> None:
     """If this fails, every key in a state that begins with Pending is left without tags."""
-    assert _run(world, making.key(Origin="EXTERNAL")).outcome == "REMEDIATED"
+    assert _run(world, factories.key(Origin="EXTERNAL")).outcome == "REMEDIATED"
 
 
 def test_secret_that_is_deleted_or_kept_by_a_service_is_left(world: World) -> None:
     """If this fails, secrets that nobody may tag, or that end in some days, are announced."""
-    arn = making.BY_TYPE["AWS::SecretsManager::Secret"]()
+    arn = factories.BY_TYPE["AWS::SecretsManager::Secret"]()
     world.wire.answer("secretsmanager", "DescribeSecret", {"ARN": arn, "OwningService": "rds"})
     assert "a service keeps the secret" in _run(world, arn).reason
     client("secretsmanager").delete_secret(SecretId=arn)
@@ -165,7 +165,7 @@ def test_secret_that_is_deleted_or_kept_by_a_service_is_left(world: World) -> No
 
 def test_look_that_is_throttled_comes_back(world: World) -> None:
     """If this fails, a resource is called gone, or announced, because AWS was too busy to say."""
-    arn = making.table()
+    arn = factories.table()
     world.wire.fail("dynamodb", "DescribeTable", "ThrottlingException")
     assert _run(world, arn).outcome == "RETURNED"
     assert world.records() == []
@@ -202,7 +202,7 @@ def test_what_makes_no_pages_by_itself_is_asked_for_pages(world: World) -> None:
 
 def test_table_that_is_being_restored_is_tagged_once_it_is_there(world: World) -> None:
     """If this fails, a restored table, for minutes or hours in the making, is never tagged, or counts as failed."""
-    arn = making.BY_TYPE["AWS::DynamoDB::Table"]()
+    arn = factories.BY_TYPE["AWS::DynamoDB::Table"]()
     with creating(arn.rpartition("/")[2]):
         first = _run(world, arn, creates=True)
     assert (first.outcome, "the table is being created" in first.reason) == ("RETURNED", True)
@@ -238,7 +238,7 @@ def test_secret_that_is_untagged_by_its_name_is_tagged_again(world: World) -> No
         "secretsmanager.amazonaws.com", "UntagResource", world.now,
         requestParameters={"secretId": "orders/api", "tagKeys": ["Project"]}, responseElements=None,
     )  # fmt: skip
-    [asked] = events.parse(event, groups()["tagging"], PLACE).requests
+    [asked] = parsing.parse(event, groups()["tagging"], PLACE).requests
     result = world.run(TAGS, asked, document=KNOWN)
     assert (result.outcome, result.request.resource.arn) == ("REMEDIATED", arn)
     assert world.wire.names().count("secretsmanager:DescribeSecret") == 2
@@ -248,7 +248,7 @@ def test_secret_that_is_untagged_by_its_name_is_tagged_again(world: World) -> No
 
 def test_dry_run_says_what_the_run_will_end_as(world: World) -> None:
     """If this fails, a dry run promises a repair, and the run ends as PARTIAL."""
-    arn = making.BY_TYPE["AWS::DynamoDB::Table"]()
+    arn = factories.BY_TYPE["AWS::DynamoDB::Table"]()
     client("dynamodb").tag_resource(ResourceArn=arn, Tags=[{"Key": "Owner", "Value": ""}])
     rules = {"required": ["Project", "Owner"], "values": {"Project": "shop"}}
     document = {**KNOWN, "controls": {TAGS: {"parameters": rules}}}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import events
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
+from evenkeel.events import parsing
 from evenkeel.model import Actor
-from evenkeel.registry import all_controls
+from evenkeel.runtime.aws import Aws
 from tagging.types import TYPES
-from tests import making
+from tests import factories
 from tests.contract.registry import EVENTS
 from tests.world import PLACE, World, client, request
 
@@ -29,7 +29,7 @@ def _event(name: str) -> dict[str, Any]:
 
 
 def _named(event: dict[str, Any]) -> list[str]:
-    parsed = events.parse(event, [all_controls()[TAGS]], PLACE)
+    parsed = parsing.parse(event, [all_controls()[TAGS]], PLACE)
     return [request.resource.arn for request in parsed.requests]
 
 
@@ -61,7 +61,7 @@ def test_maker_is_proved_where_the_call_fails_on_what_exists() -> None:
     assert {kind.cfn_type for kind in TYPES if kind.repeats_in == "us-east-1"} == {"AWS::S3::Bucket"}
 
 
-@pytest.mark.parametrize("make", [making.queue, making.topic])
+@pytest.mark.parametrize("make", [factories.queue, factories.topic])
 def test_who_creates_anothers_resource_again_is_not_its_owner(world: World, make: Callable[[], str]) -> None:
     """If this fails, mallory becomes the owner of alice's queue by a call that changes nothing."""
     arn = make()
@@ -78,14 +78,15 @@ def test_who_creates_anothers_resource_again_is_not_its_owner(world: World, make
 
 def test_list_has_a_resource_of_every_type(world: World) -> None:
     """If this fails, a run over all leaves a type out."""
-    made = {kind.cfn_type: making.BY_TYPE[kind.cfn_type]() for kind in TYPES}
+    made = {kind.cfn_type: factories.BY_TYPE[kind.cfn_type]() for kind in TYPES}
     assert set(made.values()) <= _listed()
 
 
 def test_what_is_gone_or_kept_by_a_service_is_not_listed(world: World) -> None:
     """If this fails, instances that ended an hour ago, or RDS's own secrets, are called findings."""
     instance, gateway, secret = (
-        making.BY_TYPE[kind]() for kind in ("AWS::EC2::Instance", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret")
+        factories.BY_TYPE[kind]()
+        for kind in ("AWS::EC2::Instance", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret")
     )
     client("ec2").terminate_instances(InstanceIds=[instance.rpartition("/")[2]])
     world.wire.answer("ec2", "DescribeNatGateways", {"NatGateways": [{"NatGatewayId": "nat-1", "State": "deleted"}]})

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import telling
 from evenkeel.control import Radius
-from tests.making.rds import instance
+from evenkeel.remediation import announce
+from tests.factories.rds import instance
 from tests.wire import Crash
 from tests.world import client, request
 
@@ -22,7 +22,7 @@ NOTIFY: dict[str, Any] = {"schema_version": 1, "settle_seconds": 0, "controls": 
 
 @pytest.fixture(autouse=True)
 def _two_a_day(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
-    monkeypatch.setattr(telling, "MOST", Radius(limit=2, window_seconds=86_400))
+    monkeypatch.setattr(announce, "MOST", Radius(limit=2, window_seconds=86_400))
     midnight = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
     world.now = midnight + timedelta(days=1, minutes=1)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws
+from evenkeel.audit.ledger import Ledger
+from evenkeel.audit.records import record_hash, seal
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError, BrokenChainError, LeaseHeldError, UndoRefusedError
-from evenkeel.records import record_hash, seal
-from evenkeel.registry import all_controls
-from evenkeel.state import wire
-from evenkeel.undo import HOLD, Undoer
-from tests import making
+from evenkeel.remediation.undo import HOLD, Undoer
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.dynamodb import wire
+from tests import factories
 from tests.sts import CALLER, Sts, signed
 from tests.tables import AUDIT, STATE
 from tests.unit.deciding import APPROVE, BOB, approve
@@ -43,7 +43,7 @@ def _rotates(arn: str) -> bool:
 @pytest.fixture
 def repaired(world: World) -> tuple[str, str]:
     """Return a repaired key and the record of its repair."""
-    arn = making.key()
+    arn = factories.key()
     result = world.run(CONTROL, request(CONTROL, arn, creates=True))
     return arn, result.record_id
 
@@ -78,7 +78,7 @@ def test_undo_is_audited_and_holds_the_event_path_off(world: World, repaired: tu
 @pytest.mark.usefixtures("people")
 def test_undo_of_an_approved_repair_is_laid_to_the_one_who_undid_it_alone(world: World) -> None:
     """If this fails, record and alert name the approver of the repair as the one who decided about its undo."""
-    arn = making.key()
+    arn = factories.key()
     waits = world.run(CONTROL, request(CONTROL, arn, creates=True), document=APPROVE)
     repair = approve(world, (arn, waits.record_id), BOB)
     assert world.records()[-1]["approver"] == BOB
@@ -210,7 +210,7 @@ def test_record_that_was_changed_breaks_its_chain(world: World, repaired: tuple[
 def test_failure_hidden_in_a_success_stops_the_undo(world: World) -> None:
     """If this fails, tags that could not be taken off are reported as taken off."""
     tags = all_controls()["tagging-required-tags"]
-    arn = making.topic()
+    arn = factories.topic()
     given = {"required": ["Project"], "values": {"Project": "shop"}}
     document = {"schema_version": 1, "controls": {tags.id: {"parameters": given}}}
     result = world.run(tags, request(tags.id, arn), document=document)
@@ -267,7 +267,7 @@ def test_denied_read_of_a_held_resource_is_silent_and_does_not_use_up_the_days_a
     message = "not authorized because no resource-based policy allows the kms:GetKeyRotationStatus action"
     world.wire.fail("kms", "GetKeyRotationStatus", "AccessDeniedException", message, times=2)
     assert world.run(CONTROL, request(CONTROL, repaired[0])).outcome == "SKIPPED"
-    assert world.run(CONTROL, request(CONTROL, making.key())).outcome == "DENIED"
+    assert world.run(CONTROL, request(CONTROL, factories.key())).outcome == "DENIED"
     assert world.records()[-1]["announce"]
 
 
@@ -291,7 +291,7 @@ def test_refused_undo_call_fails_and_leaves_no_hold(world: World, repaired: tupl
 
 def test_undo_waits_for_a_worker_and_closes_what_one_left(world: World) -> None:
     """If this fails, undo changes a resource beside a worker, or leaves that worker's plan open for ever."""
-    arn = making.key()
+    arn = factories.key()
     done = world.run(CONTROL, request(CONTROL, arn, creates=True))
     client("kms").disable_key_rotation(KeyId=arn)
     world.wire.crash("kms", "EnableKeyRotation")

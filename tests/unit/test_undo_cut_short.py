@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from evenkeel.aws import Aws
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import UndoRefusedError
-from evenkeel.registry import all_controls
-from evenkeel.undo import CALL_PAUSES, Undoer
-from tests import making
+from evenkeel.remediation.undo import CALL_PAUSES, Undoer
+from evenkeel.runtime.aws import Aws
+from tests import factories
 from tests.cases.ec2_security_group_open_ingress import ANY, ANY_6
-from tests.making.ec2 import authorize, permission, rules, security_group
+from tests.factories.ec2 import authorize, permission, rules, security_group
 from tests.sts import CALLER
 from tests.world import client, request
 
@@ -54,7 +54,7 @@ def closed(world: World) -> tuple[str, str, list[str]]:
 @pytest.fixture
 def rotated(world: World) -> tuple[str, str]:
     """Return a repaired key and the record of its repair."""
-    arn = making.key()
+    arn = factories.key()
     return arn, world.run(ROTATION, request(ROTATION.id, arn, creates=True)).record_id
 
 
@@ -173,7 +173,7 @@ def test_undo_that_may_have_gone_through_is_held(world: World, rotated: tuple[st
 
 def test_whole_document_is_not_sent_again_after_a_pause(world: World) -> None:
     """If this fails, a policy that its owner edits while AWS is busy is replaced by the one of long ago."""
-    arn = making.bucket()
+    arn = factories.bucket()
     done = world.run(TLS, request(TLS.id, arn), document=ENFORCE)
     assert done.outcome == "REMEDIATED"
     world.wire.clear()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clerk import vitals
-from evenkeel.aws import Aws
-from evenkeel.environment import Environment
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.environment import Environment
 from tests.tables import AUDIT, STATE
 from tests.world import client, metrics
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
-from clerk import stack_calls, watch
+from clerk import health_check, stack_calls
 from clerk.handler import handler
-from clerk.watch import READING
-from tests.making.awslambda import function
+from clerk.health_check import READING
+from tests.factories.awslambda import function
 from tests.world import QUEUE_URL, Context, client, metrics
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 STACK = "evenkeel-test"
-RULES = tuple(watch.rules_of(["kms"]))
+RULES = tuple(health_check.rules_of(["kms"]))
 QUESTIONS = [("events", "ListRules"), ("lambda", "GetEventSourceMapping")]
 
 

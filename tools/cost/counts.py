@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.due import KINDS
-from evenkeel.records import SHARDS
+from evenkeel.audit.due_index import KINDS
+from evenkeel.audit.records import SHARDS
 from tools.cost.bill import EVENTS, Item, usage
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from clerk import stack_calls, vitals, watch
+from clerk import health_check, stack_calls, vitals
 
 if TYPE_CHECKING:
     from tools.rendering import Stack
@@ -39,7 +39,7 @@ class Parts:
         alarms = stack.of_type(ALARM).values()
         clerk = stack.resources["ClerkFunction"]["Properties"]
         groups = clerk["Environment"]["Variables"]["EVENKEEL_GROUPS"].split(",")
-        rules = [*watch.rules_of(groups), stack_calls.RULE]
+        rules = [*health_check.rules_of(groups), stack_calls.RULE]
         polled = [body for body in stack.of_type("AWS::Lambda::EventSourceMapping").values() if "ScalingConfig" in body]
         schedule = _RATE.fullmatch(stack.resources["ClerkSchedule"]["Properties"]["ScheduleExpression"])
         if schedule is None:

@@ -8,22 +8,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evenkeel_cli import asking, console, stacks
-from evenkeel_cli.cloud import named
-from evenkeel_cli.failure import CommandError, Exit
+from evenkeel_cli.aws import stacks
+from evenkeel_cli.aws.session import named
 from evenkeel_cli.selftest import leftovers, marks, planning, view
 from evenkeel_cli.selftest.hands import Hands, Stop, StoppedError
 from evenkeel_cli.selftest.inbox import Inbox
 from evenkeel_cli.selftest.report import Removal, Row, Verdict
 from evenkeel_cli.selftest.trying import Means, Trying
+from evenkeel_cli.ui import console, prompts
+from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
+    from evenkeel_cli.aws.stacks import Stack
     from evenkeel_cli.selftest.leftovers import Found, Leftover
     from evenkeel_cli.selftest.planning import Plan
-    from evenkeel_cli.stacks import Stack
 
 WORKERS = 6
 """Controls that are tried at once."""
@@ -49,7 +50,7 @@ def run(stack: str, region: str | None, controls: Sequence[str], how: How) -> No
         CommandError: something failed or is not proved, the person said no, or nothing could be planned.
     """
     if how.apply:
-        asking.must_be_answerable("nothing was made", yes=how.yes)
+        prompts.must_be_answerable("nothing was made", yes=how.yes)
     there = stacks.find(stack, region, f"test {named(stack)}")
     now = datetime.now(UTC)
     plan = planning.plan(there, controls, marks.new_run(now), now)
@@ -61,7 +62,7 @@ def run(stack: str, region: str | None, controls: Sequence[str], how: How) -> No
         return
     if not how.yes:
         view.preview(plan, found, now)
-        asking.confirm(view.question(plan, found, now), "nothing was made", yes=False)
+        prompts.confirm(view.question(plan, found, now), "nothing was made", yes=False)
     say = console.teller(show=not how.as_json)
     say(f"run {plan.run}; what it makes is named {marks.PREFIX}{plan.run}-…")
     removals = _remove(hands, found, lambda each: each.is_due(now), say)
@@ -81,7 +82,7 @@ def clean(stack: str, region: str | None, runs: Sequence[str], how: How) -> None
             message = f"--clean {each}: not the id of a run"
             raise CommandError(message, "Give the 12 hex digits after evenkeel-selftest- in a name.", Exit.USAGE)
     if how.apply:
-        asking.must_be_answerable("nothing was removed", yes=how.yes)
+        prompts.must_be_answerable("nothing was removed", yes=how.yes)
     there = stacks.find(stack, region, f"clean up after a self-test of {named(stack)}")
     found = leftovers.find(there.cloud, planning.site_of(there))
     found.resources = [each for each in found.resources if each.target.run in runs]
@@ -89,7 +90,7 @@ def clean(stack: str, region: str | None, runs: Sequence[str], how: How) -> None
     if how.apply and removals:
         if not how.as_json:
             view.removed(removals, on=console.errors())
-        asking.confirm(f"Remove {view.resources(len(removals))}?", "nothing was removed", yes=how.yes)
+        prompts.confirm(f"Remove {view.resources(len(removals))}?", "nothing was removed", yes=how.yes)
         say = console.teller(show=not how.as_json)
         removals = _remove(Hands(there.cloud, Stop()), found, lambda _: True, say)
     view.cleaned(there, runs, removals, found.troubles, applied=how.apply, as_json=how.as_json)

@@ -11,7 +11,7 @@ import jmespath
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel.errors import ErrorKind, classify, code
-from evenkeel_cli.cloud import explained
+from evenkeel_cli.aws.session import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.model import Call
-from evenkeel_cli.cloud import reaching
+from evenkeel_cli.aws.session import reaching
 from evenkeel_cli.selftest import marks
 from evenkeel_cli.selftest.kinds import QUEUE, Target
 

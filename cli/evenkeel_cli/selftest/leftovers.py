@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel.control import fits
-from evenkeel.tags import TAGGING
-from evenkeel_cli.cloud import explained
+from evenkeel.runtime.tags import TAGGING
+from evenkeel_cli.aws.session import explained
 from evenkeel_cli.selftest import inbox, marks
 from evenkeel_cli.selftest.hands import is_gone
 from evenkeel_cli.selftest.kinds import KINDS, QUEUE, Target

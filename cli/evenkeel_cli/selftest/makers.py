@@ -86,7 +86,7 @@ class Maker:
 
 def near_its_end(today: date) -> tuple[str, date] | None:
     """Return the runtime that Lambda gives up first, of those with which it still takes new functions, and the day."""
-    from evenkeel.registry import all_controls  # noqa: PLC0415 - makes the next line's package importable
+    from evenkeel.control.registry import all_controls  # noqa: PLC0415 - makes the next line's package importable
 
     all_controls()
     from awslambda.runtimes import RUNTIMES  # noqa: PLC0415 - as above

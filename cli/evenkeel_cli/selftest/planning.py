@@ -7,27 +7,29 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from evenkeel.control import Context
+from evenkeel.control.registry import groups
 from evenkeel.errors import SettingsError
 from evenkeel.model import Actor, Change, Mode, NonCompliant, Outcome, Resource
-from evenkeel.policy import Announce, Apply, AwaitApproval, Circumstances, Hold, Skip, decide
-from evenkeel.registry import groups
-from evenkeel.rules import Subject
-from evenkeel_cli import arns, functions, settings_diff
-from evenkeel_cli.failure import CommandError
+from evenkeel.remediation.decide import Announce, Apply, AwaitApproval, Circumstances, Hold, Skip, decide
+from evenkeel.settings.rules import Subject
+from evenkeel_cli.aws import functions
 from evenkeel_cli.selftest.kinds import Site
 from evenkeel_cli.selftest.makers import MAKERS, NOT_MADE
-from evenkeel_cli.settings_live import Live
+from evenkeel_cli.settings import comparison
+from evenkeel_cli.settings.deployed import Live
+from evenkeel_cli.ui import arns
+from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evenkeel.control import Control
     from evenkeel.model import Judgement
-    from evenkeel.policy import Decision
-    from evenkeel.settings import Settings
+    from evenkeel.remediation.decide import Decision
+    from evenkeel.settings.parser import Settings
+    from evenkeel_cli.aws.stacks import Stack
     from evenkeel_cli.selftest.kinds import Target
     from evenkeel_cli.selftest.makers import Maker
-    from evenkeel_cli.stacks import Stack
 
 EXPECTED: dict[type, tuple[str, frozenset[str]]] = {
     Apply: ("repaired", frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})),
@@ -151,7 +153,7 @@ def _settings(stack: Stack) -> Settings:
             f"stack {stack.name} had settings once and has none now, so its functions change nothing",
             f"Push them again: {stack.line('settings', 'push', 'settings.yaml')}",
         )
-    settings = settings_diff.loaded(live.content, stack.parameters.get("StartMode") or "recommended")
+    settings = comparison.loaded(live.content, stack.parameters.get("StartMode") or "recommended")
     if settings is None:
         raise CommandError(
             f"the live settings of stack {stack.name} are not valid for this version of the command",

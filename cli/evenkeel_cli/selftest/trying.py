@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel.aws import Aws
 from evenkeel.errors import AwsError, ResourceMissingError, SettingsError
 from evenkeel.model import Compliant, NonCompliant, Outcome
-from evenkeel.policy import Announce
-from evenkeel_cli import audit_reader
-from evenkeel_cli.cloud import explained
-from evenkeel_cli.failure import CommandError
-from evenkeel_cli.functions import RefusedError
+from evenkeel.remediation.decide import Announce
+from evenkeel.runtime.aws import Aws
+from evenkeel_cli.audit import reader
+from evenkeel_cli.aws.functions import RefusedError
+from evenkeel_cli.aws.session import explained
+from evenkeel_cli.changes.undo_command import Undoing
 from evenkeel_cli.selftest import marks
 from evenkeel_cli.selftest.hands import StoppedError
 from evenkeel_cli.selftest.planning import EXPECTED, subject_of
 from evenkeel_cli.selftest.report import Row, Step, StepName, Verdict
-from evenkeel_cli.undo_command import Undoing
+from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,7 +181,7 @@ class Trying:
         """Return the records of what this control made of the resource, oldest first."""
         return [
             record
-            for record in audit_reader.Reader(self._means.plan.stack).all_of(self.row.resource)
+            for record in reader.Reader(self._means.plan.stack).all_of(self.row.resource)
             if record.get("control") == self._control.id and record.get("outcome", _UNKNOWN) not in _IGNORED
         ]
 

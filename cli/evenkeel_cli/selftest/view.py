@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from evenkeel.render import cli_line
-from evenkeel_cli import audit_view, console
+from evenkeel.cli_lines import cli_line
+from evenkeel_cli.audit import view
 from evenkeel_cli.selftest.report import Row, StepName, Verdict
+from evenkeel_cli.ui import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evenkeel.model import Call
+    from evenkeel_cli.aws.stacks import Stack
     from evenkeel_cli.selftest.leftovers import Found
     from evenkeel_cli.selftest.planning import Plan, Trial
     from evenkeel_cli.selftest.report import Removal
-    from evenkeel_cli.stacks import Stack
 
 _STYLES = {Verdict.OK: "green", Verdict.FAILED: "bold red", Verdict.SKIPPED: "dim"}
 _TIMED = (StepName.AUDIT, StepName.STATE, StepName.ALERT, StepName.UNDO, StepName.DELETE)
@@ -40,9 +41,9 @@ def planned(plan: Plan, found: Found, receiving: Sequence[Call], now: datetime, 
     out = console.results()
     _show(out, plan, found, now)
     for trial in plan.tried:
-        audit_view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
+        view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
     if alerts:
-        audit_view.commands(out, "to receive the alerts it would call", alerts)
+        view.commands(out, "to receive the alerts it would call", alerts)
     out.print(f"\n{_price(plan)} Nothing was made.")
     out.print(f"next:  {plan.stack.line('selftest', apply=True)}", style="dim", soft_wrap=True)
 

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from awslambda import function
 from awslambda.runtimes import READ_ON, RUNTIMES
-from evenkeel.control import Context, Frameworks
-from evenkeel.model import Compliant, Judgement, Mode, NonCompliant, NotApplicable, Severity, State
+from evenkeel.control import (
+    Compliant,
+    Context,
+    Frameworks,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    Severity,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _EARLIEST = 3650  # ten years of warning
 

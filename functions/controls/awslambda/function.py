@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Control, Grant, Stage
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.control import CloudTrail, Config, Control, Grant, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
-    from evenkeel.control import Context
-    from evenkeel.model import Place, State
+    from evenkeel.control import Context, Place, State
+    from evenkeel.runtime.aws import Aws
 
 # requestParameters may hold a part of an ARN instead of a name, so only the answer names the function for sure.
 _AT = "responseElements.functionArn"

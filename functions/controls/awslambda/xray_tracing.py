@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from awslambda import function
-from evenkeel.control import Context, Frameworks, Grant, Stage
-from evenkeel.model import (
+from evenkeel.control import (
     Call,
     Change,
     Compliant,
+    Context,
+    Frameworks,
+    Grant,
     Judgement,
     Mode,
     NonCompliant,
     NotApplicable,
     NotReady,
     Severity,
+    Stage,
     State,
 )
 
 if TYPE_CHECKING:
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 # Lambda developer guide, "Lambda function states"
 _LEAVE_ALONE = {

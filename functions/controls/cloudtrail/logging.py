@@ -7,26 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
-from evenkeel.model import (
+from evenkeel.control import (
     Call,
     Change,
+    CloudTrail,
     Compliant,
+    Config,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
     Judgement,
     Mode,
     NonCompliant,
     NotApplicable,
     Place,
     Severity,
+    Stage,
     State,
 )
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _SOURCE = "cloudtrail.amazonaws.com"
 _UPDATE = "UpdateTrail"

@@ -5,13 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dynamodb import table
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
+from evenkeel.control import (
+    Call,
+    Change,
+    Compliant,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    Place,
+    Severity,
+    Stage,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 
 class DeletionProtection(Control):

@@ -7,14 +7,28 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from dynamodb import table
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
+from evenkeel.control import (
+    Call,
+    Change,
+    Compliant,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    Place,
+    Severity,
+    Stage,
+    State,
+)
 from evenkeel.errors import code
-from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _LONGEST = 35  # days; DynamoDB API reference, PointInTimeRecoverySpecification
 _DOLLARS_PER_GIB_MONTH = 0.20  # AWS's price list, us-east-1

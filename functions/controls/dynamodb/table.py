@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Grant, Stage
-from evenkeel.model import NotApplicable, NotReady
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.control import CloudTrail, Config, Grant, NotApplicable, NotReady, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
-    from evenkeel.control import Context
-    from evenkeel.model import Place
+    from evenkeel.control import Context, Place
+    from evenkeel.runtime.aws import Aws
 
 ARN = "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
 RESOURCE_TYPE = "AWS::DynamoDB::Table"

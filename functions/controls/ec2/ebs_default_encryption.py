@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Place, Severity, State
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.control import (
+    Call,
+    Change,
+    CloudTrail,
+    Compliant,
+    Config,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    Place,
+    Severity,
+    Stage,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _ENABLED = "EbsEncryptionByDefault"
 _ON = Call("ec2", "enable_ebs_encryption_by_default")

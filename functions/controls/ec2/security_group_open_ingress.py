@@ -6,15 +6,31 @@ import json
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, NotApplicable, Place, Severity, State
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.control import (
+    Call,
+    Change,
+    CloudTrail,
+    Compliant,
+    Config,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    Place,
+    Severity,
+    Stage,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _RULE = "arn:{partition}:ec2:{region}:{account}:security-group-rule/*"
 _ALL = "all"

@@ -1,5 +1,5 @@
 """The Lambda entry of the KMS remediator."""
 
-from evenkeel.remediator import remediator
+from evenkeel.lambda_handler import remediator
 
 handler = remediator("kms")

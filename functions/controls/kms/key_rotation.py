@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.errors import code
-from evenkeel.model import (
+from evenkeel.control import (
     Call,
     Change,
+    CloudTrail,
     Compliant,
+    Config,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
     Judgement,
     Mode,
     NonCompliant,
@@ -19,14 +23,15 @@ from evenkeel.model import (
     NotReady,
     Place,
     Severity,
+    Stage,
     State,
 )
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.errors import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _AT = "resources[?type=='AWS::KMS::Key'].ARN || requestParameters.keyId"
 _PASSING = frozenset({"Creating", "Updating", "Unavailable", "PendingImport"})

@@ -10,9 +10,8 @@ from evenkeel.errors import ResourceMissingError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
-    from evenkeel.control import Context
-    from evenkeel.model import Place, State
+    from evenkeel.control import Context, Place, State
+    from evenkeel.runtime.aws import Aws
 
 ARN = "arn:{partition}:logs:{region}:{account}:log-group:{id}"
 RESOURCE_TYPE = "AWS::Logs::LogGroup"

@@ -5,26 +5,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.control import Context, Control, Env, Frameworks, Grant, Stage
-from evenkeel.model import (
+from evenkeel.control import (
     Call,
     Change,
+    CloudTrail,
     Compliant,
+    Config,
+    Context,
+    Control,
+    Env,
+    Frameworks,
+    Grant,
     Judgement,
     Mode,
     NonCompliant,
     NotApplicable,
     Place,
     Severity,
+    Stage,
     State,
 )
-from evenkeel.triggers import CloudTrail, Config
 from logs import group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 _KEY_ARN = re.compile(r"arn:[a-z0-9-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Stage
-from evenkeel.model import (
+from evenkeel.control import (
     Call,
     Change,
+    CloudTrail,
     Compliant,
+    Config,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
     Judgement,
     Mode,
     NonCompliant,
     NotApplicable,
     Place,
     Severity,
+    Stage,
     State,
 )
-from evenkeel.triggers import CloudTrail, Config
 from logs import group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 # CloudWatch Logs API reference, PutRetentionPolicy, retentionInDays
 _ACCEPTED = (

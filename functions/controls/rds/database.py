@@ -12,17 +12,14 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evenkeel.control import Control, Grant, Stage, fits
+from evenkeel.control import Call, CloudTrail, Config, Control, Grant, NotApplicable, NotReady, Stage, fits
 from evenkeel.errors import ResourceMissingError
-from evenkeel.model import Call, NotApplicable, NotReady
-from evenkeel.triggers import CloudTrail, Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
-    from evenkeel.control import Context
-    from evenkeel.model import Place, Resource, State
+    from evenkeel.control import Context, Place, Resource, State
+    from evenkeel.runtime.aws import Aws
 
 INSTANCE = "arn:{partition}:rds:{region}:{account}:db:{id}"
 CLUSTER = "arn:{partition}:rds:{region}:{account}:cluster:{id}"

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from evenkeel.control import Context, Frameworks, Grant, Stage
-from evenkeel.model import Change, Compliant, Judgement, Mode, NonCompliant, NotApplicable, Severity, State
+from evenkeel.control import (
+    Change,
+    Compliant,
+    Context,
+    Frameworks,
+    Grant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    Severity,
+    Stage,
+    State,
+)
 from rds import database
 
 _SETTING = "DeletionProtection"

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel.control import Control, Grant, Stage
+from evenkeel.control import CloudTrail, Control, Grant, Stage
 from evenkeel.errors import ResourceMissingError, code
-from evenkeel.triggers import CloudTrail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
-    from evenkeel.control import Context
-    from evenkeel.model import Place
+    from evenkeel.control import Context, Place
+    from evenkeel.runtime.aws import Aws
 
 SOURCE = "s3.amazonaws.com"
 """Directory buckets tell of themselves as ``s3express.amazonaws.com``, table buckets as ``s3tables.amazonaws.com``."""

@@ -1,5 +1,5 @@
 """The Lambda entry of the S3 remediator."""
 
-from evenkeel.remediator import remediator
+from evenkeel.lambda_handler import remediator
 
 handler = remediator("s3")

@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.control import Context, Frameworks, Grant, Stage
-from evenkeel.model import Call, Change, Compliant, Judgement, Mode, NonCompliant, Severity, State
-from evenkeel.triggers import CloudTrail, Config
+from evenkeel.control import (
+    Call,
+    Change,
+    CloudTrail,
+    Compliant,
+    Config,
+    Context,
+    Frameworks,
+    Grant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    Severity,
+    Stage,
+    State,
+)
 from s3 import bucket, policy
 
 if TYPE_CHECKING:
-    from evenkeel.aws import Aws
+    from evenkeel.runtime.aws import Aws
 
 
 class TlsOnlyPolicy(bucket.BucketControl):

@@ -8,31 +8,39 @@ from typing import TYPE_CHECKING, Any
 import jmespath
 from botocore.exceptions import ClientError
 
-from evenkeel.control import Context, Control, Frameworks, Grant, Radius, Stage, fits
-from evenkeel.events import resource_arn
-from evenkeel.model import (
+from evenkeel.control import (
     Call,
     Change,
+    CloudTrail,
     Compliant,
+    Config,
+    Context,
+    Control,
+    Frameworks,
+    Grant,
     Judgement,
     Mode,
     NonCompliant,
     NotApplicable,
     NotReady,
     Place,
+    Radius,
     Severity,
+    Stage,
     State,
+    TagChange,
+    fits,
 )
-from evenkeel.tags import TAGGING, read_tags
-from evenkeel.triggers import CloudTrail, Config, TagChange
+from evenkeel.events.parsing import resource_arn
+from evenkeel.runtime.tags import TAGGING, read_tags
 from tagging.presence import obstacle, own_name
 from tagging.types import TYPES, Listing, Taggable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.aws import Aws
-    from evenkeel.model import Resource
+    from evenkeel.control import Resource
+    from evenkeel.runtime.aws import Aws
 
 _OWNER = "Owner"
 # AWS Batch user guide, "Tag restrictions", and so for every service: these characters, 50 tags, keys to 128 characters

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel import digests
-from evenkeel.digests import Head, Part
+from evenkeel.audit import digests
+from evenkeel.audit.digests import Head, Part
 from evenkeel.errors import LeaseHeldError, code
-from evenkeel.state import unwire, wire
-from evenkeel.telemetry import telemetry
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel.runtime.telemetry import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from evenkeel.aws import Aws
-    from evenkeel.digests import Begun
-    from evenkeel.environment import Environment
+    from evenkeel.audit.digests import Begun
+    from evenkeel.runtime.aws import Aws
+    from evenkeel.runtime.environment import Environment
 
 logger, _ = telemetry()
 

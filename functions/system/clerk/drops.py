@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import own_records
-from evenkeel.dead_letters import Box
+from evenkeel.audit import system_records
+from evenkeel.audit.system_records import DEAD_LETTER, Note
 from evenkeel.model import Actor, Cause, Outcome, Request, Resource
-from evenkeel.own_records import DEAD_LETTER, Note
+from evenkeel.operators.dead_letters import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from evenkeel.audit import Ledger
-    from evenkeel.aws import Aws
-    from evenkeel.dead_letters import Drop, Letter
-    from evenkeel.environment import Environment
+    from evenkeel.audit.ledger import Ledger
     from evenkeel.model import Place
+    from evenkeel.operators.dead_letters import Drop, Letter
+    from evenkeel.runtime.aws import Aws
+    from evenkeel.runtime.environment import Environment
 
 HIDDEN_SECONDS = 60
 """How long what is read stays hidden should the clerk die: its own time limit."""
@@ -63,7 +63,9 @@ class Dropper:
         return {"dropped": dropped, "missing": [each for each in wish.messages if each in missing]}
 
     def _drop(self, letter: Letter, because: str) -> None:
-        own_records.write_once(self._ledger, self._note(letter, because), self._environment.retention_days, self._now)
+        system_records.write_once(
+            self._ledger, self._note(letter, because), self._environment.retention_days, self._now
+        )
         self._box.delete(letter)
 
     def _note(self, letter: Letter, because: str) -> Note:

@@ -12,27 +12,27 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from clerk import notices, vitals, watch
+from clerk import health_check, notices, vitals
 from clerk.digest import Digests
 from clerk.drops import Dropper
 from clerk.redrives import Redriver
+from clerk.requeue import Waker
 from clerk.stack_calls import RULE, StackCalls, is_one
-from clerk.waking import Waker
-from evenkeel import dead_letters
-from evenkeel.audit import Ledger
-from evenkeel.aws import Aws, connect
-from evenkeel.caller import prove
-from evenkeel.digests import LATE_AFTER
-from evenkeel.environment import Environment
+from evenkeel.audit.digests import LATE_AFTER
+from evenkeel.audit.ledger import Ledger
 from evenkeel.errors import EvenkeelError
 from evenkeel.model import Place
-from evenkeel.settings_store import SettingsStore
-from evenkeel.telemetry import COUNT, SECONDS, telemetry
+from evenkeel.operators import dead_letters
+from evenkeel.operators.caller_proof import prove
+from evenkeel.runtime.aws import Aws, connect
+from evenkeel.runtime.environment import Environment
+from evenkeel.runtime.telemetry import COUNT, SECONDS, telemetry
+from evenkeel.settings.store import SettingsStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from clerk.waking import Woken
+    from clerk.requeue import Woken
 
 logger, metrics = telemetry()
 
@@ -61,7 +61,7 @@ def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
 
 
 def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a person's wish to drop dead letters; see :mod:`evenkeel.dead_letters`.
+    """Serve a person's wish to drop dead letters; see :mod:`evenkeel.operators.dead_letters`.
 
     Raises:
         EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
@@ -136,7 +136,7 @@ class Round:
         self._environment = Environment.read()
         self._place = Place.of_function(context.invoked_function_arn)
         self._woken: list[Woken] = []
-        self._rules = [*watch.rules_of(self._environment.groups), RULE]
+        self._rules = [*health_check.rules_of(self._environment.groups), RULE]
         self._all_told = False
 
     def go(self) -> dict[str, int]:
@@ -164,7 +164,9 @@ class Round:
 
     def _watch(self) -> None:
         """Count what is off. A zero says that all could be read, the vitals too; its absence sets the alarm off."""
-        off = watch.switched_off(_aws(), self._environment.stack, self._rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"])
+        off = health_check.switched_off(
+            _aws(), self._environment.stack, self._rules, os.environ["EVENKEEL_NOTIFIER_SOURCE"]
+        )
         if off or (off == 0 and self._all_told):
             metrics.add_metric("SwitchedOff", COUNT, off)
 

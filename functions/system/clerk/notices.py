@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel import own_records, records
+from evenkeel import canonical
+from evenkeel.audit import system_records
+from evenkeel.audit.system_records import EXEMPTION, Note
 from evenkeel.errors import SettingsError
 from evenkeel.model import Cause, Outcome, Request, Resource
-from evenkeel.own_records import EXEMPTION, Note
-from evenkeel.telemetry import telemetry
+from evenkeel.runtime.telemetry import telemetry
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from evenkeel.audit import Ledger
-    from evenkeel.environment import Environment
+    from evenkeel.audit.ledger import Ledger
+    from evenkeel.audit.records import Record
     from evenkeel.model import Place
-    from evenkeel.records import Record
-    from evenkeel.rules import Exemption
-    from evenkeel.settings_store import SettingsStore
+    from evenkeel.runtime.environment import Environment
+    from evenkeel.settings.rules import Exemption
+    from evenkeel.settings.store import SettingsStore
 
 logger, _ = telemetry()
 
@@ -42,7 +43,7 @@ def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: 
     for exemption in settings.exemptions:
         if exemption.ends_soon(now):
             note = _note(exemption, settings.version, environment.settings_name, place, now)
-            record = own_records.write_once(ledger, note, environment.retention_days, now)
+            record = system_records.write_once(ledger, note, environment.retention_days, now)
             told += [record] if record else []
     return told
 
@@ -71,7 +72,7 @@ def arn(exemption: Exemption, settings_name: str, place: Place) -> str:
     """
     chosen = exemption.selector
     parts = (exemption.controls, chosen.resources, chosen.accounts)
-    name = records.digest([[sorted(part) for part in parts], dict(chosen.tags), f"{exemption.expires}"])[:16]
+    name = canonical.digest([[sorted(part) for part in parts], dict(chosen.tags), f"{exemption.expires}"])[:16]
     return f"{configuration(settings_name, place)}/exemption/{name}"
 
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clerk.drops import HIDDEN_SECONDS, STOP_AT_MILLISECONDS
-from evenkeel import own_records
-from evenkeel.dead_letters import Box
+from evenkeel.audit import system_records
+from evenkeel.audit.system_records import REDRIVE, Note
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Actor, Cause, Outcome, Request, Resource
-from evenkeel.own_records import REDRIVE, Note
+from evenkeel.operators.dead_letters import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from evenkeel.audit import Ledger
-    from evenkeel.aws import Aws
-    from evenkeel.dead_letters import Redrive
-    from evenkeel.environment import Environment
+    from evenkeel.audit.ledger import Ledger
     from evenkeel.model import Place
+    from evenkeel.operators.dead_letters import Redrive
+    from evenkeel.runtime.aws import Aws
+    from evenkeel.runtime.environment import Environment
 
 
 class Redriver:
@@ -60,7 +60,7 @@ class Redriver:
         for group in wish.groups:
             if group not in self._queues:
                 raise MalformedPayloadError(f"redrive: no group {group!r}; there are {', '.join(sorted(self._queues))}")
-        own_records.write_once(self._ledger, self._note(wish), self._environment.retention_days, self._now)
+        system_records.write_once(self._ledger, self._note(wish), self._environment.retention_days, self._now)
         missing = dict(wish.messages)
         try:
             for letter in self._box.letters():

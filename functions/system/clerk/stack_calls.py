@@ -10,22 +10,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from clerk.notices import configuration
-from evenkeel import identity, own_records
+from evenkeel.audit import system_records
+from evenkeel.audit.system_records import PAUSE, RESUME, SETTINGS, Note
 from evenkeel.errors import MalformedPayloadError
-from evenkeel.events import API_CALL
+from evenkeel.events import actor
+from evenkeel.events.parsing import API_CALL
 from evenkeel.model import Cause, Outcome, Request, Resource
-from evenkeel.own_records import PAUSE, RESUME, SETTINGS, Note
-from evenkeel.telemetry import telemetry
+from evenkeel.runtime.telemetry import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from evenkeel.audit import Ledger
-    from evenkeel.environment import Environment
+    from evenkeel.audit.ledger import Ledger
+    from evenkeel.audit.records import Record
+    from evenkeel.audit.system_records import Part
     from evenkeel.model import Place
-    from evenkeel.own_records import Part
-    from evenkeel.records import Record
+    from evenkeel.runtime.environment import Environment
 
 logger, _ = telemetry()
 
@@ -70,7 +71,7 @@ class StackCalls:
         note = self._switch(detail) if switched else self._settings(detail)
         if note is None:
             return None
-        return own_records.write_once(self._ledger, note, self._environment.retention_days, self._now)
+        return system_records.write_once(self._ledger, note, self._environment.retention_days, self._now)
 
     def _switch(self, detail: dict[str, Any]) -> Note | None:
         """Return what to write of an event source that was switched; None where it is another's."""
@@ -114,7 +115,7 @@ class StackCalls:
     def _request(self, part: Part, arn: str, detail: dict[str, Any]) -> Request:
         names = (_text(detail.get(name)) for name in ("eventID", "eventName", "eventTime"))
         resource = Resource(arn, self._place.account, self._place.region)
-        return Request(part.id, resource, Cause("cloudtrail", *names), identity.actor(detail))
+        return Request(part.id, resource, Cause("cloudtrail", *names), actor.actor(detail))
 
 
 def _evidence(detail: dict[str, Any]) -> dict[str, Any]:

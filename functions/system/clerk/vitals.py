@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import names
 from evenkeel.errors import AwsError
-from evenkeel.state import unwire, wire
-from evenkeel.telemetry import count_for_stack, telemetry
+from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel.runtime.telemetry import count_for_stack, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from evenkeel.aws import Aws
-    from evenkeel.environment import Environment
+    from evenkeel.runtime.aws import Aws
+    from evenkeel.runtime.environment import Environment
 
 logger, _ = telemetry()
 

@@ -9,17 +9,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.identity import is_infrastructure_as_code, names_a_tool
+from evenkeel.cli_lines import back, changes, cli_line, companions, done
+from evenkeel.events.actor import is_infrastructure_as_code, names_a_tool
 from evenkeel.model import Actor, Call, Outcome
-from evenkeel.render import back, changes, cli_line, companions, done
-from evenkeel.system_parts import about_own_part
+from evenkeel.remediation.own_parts import about_own_part
 from notifier.event import attributes
 from notifier.next_steps import next_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
     from notifier.next_steps import Home
 
 _SUBJECT_LENGTH = 99  # SNS API reference, Publish: ASCII, fewer than 100 characters

@@ -11,16 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from evenkeel import names
-from evenkeel.audit import Ledger
-from evenkeel.records import digest, record_hash
-from evenkeel.state import unwire
+from evenkeel.audit.ledger import Ledger
+from evenkeel.audit.records import record_hash
+from evenkeel.canonical import digest
+from evenkeel.runtime.dynamodb import unwire
 from evenkeel.versions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.aws import Aws
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
+    from evenkeel.runtime.aws import Aws
 
 CLOCKS = timedelta(minutes=1)
 """How far the clocks of two workers may differ: the id of a later record may be smaller by as much."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from evenkeel import digests
-from evenkeel.digests import Part
+from evenkeel.audit import digests
+from evenkeel.audit.digests import Part
 from evenkeel.errors import code
 from evenkeel.versions import DIGEST
 
 if TYPE_CHECKING:
-    from evenkeel.aws import Aws
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
+    from evenkeel.runtime.aws import Aws
 
 
 def is_ours(aws: Aws, record: Record) -> bool:

@@ -12,7 +12,7 @@ from evenkeel.model import Outcome
 from evenkeel.versions import EVENT
 
 if TYPE_CHECKING:
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
 
 ATTRIBUTES = {
     "kind": "`Outcome`; `Tampering` where an audit record was changed, removed or planted",

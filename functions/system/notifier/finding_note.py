@@ -12,14 +12,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.errors import EvenkeelError
+from evenkeel.events.security_hub import BEFORE, MAX_NOTE, ORIGIN, WRITER, others_note
 from evenkeel.model import Outcome
-from evenkeel.security_hub import BEFORE, MAX_NOTE, ORIGIN, WRITER, others_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evenkeel.aws import Aws
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
+    from evenkeel.runtime.aws import Aws
 
 NOTED = frozenset(
     {Outcome.REMEDIATED, Outcome.PARTIAL, Outcome.UNDONE, Outcome.AWAITING, Outcome.HELD, Outcome.REJECTED}

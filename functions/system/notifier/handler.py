@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel import batch
-from evenkeel.aws import Aws, connect
+from evenkeel.audit.records import record_hash
 from evenkeel.errors import AwsError, UnreadableVersionError, code
 from evenkeel.model import Actor, Cause, Outcome, Step
-from evenkeel.records import record_hash
-from evenkeel.tags import read_tags
-from evenkeel.telemetry import COUNT, telemetry
+from evenkeel.runtime import batch
+from evenkeel.runtime.aws import Aws, connect
+from evenkeel.runtime.tags import read_tags
+from evenkeel.runtime.telemetry import COUNT, telemetry
 from notifier import alert, chain, digest_mac, finding_note
-from notifier.aside import Aside, UnansweredError
+from notifier.circuit_breaker import Aside, UnansweredError
 from notifier.event import DETAIL_TYPES, SOURCE, UNANNOUNCED, detail
 from notifier.next_steps import Home
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
     from notifier.alert import Alert
 
 logger, metrics = telemetry()

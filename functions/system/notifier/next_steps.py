@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.holds import FROZEN
+from evenkeel.cli_lines import exemption, own_line
 from evenkeel.model import Mode, Outcome
-from evenkeel.render import exemption, own_line
-from evenkeel.system_parts import about_own_part, about_weakening
+from evenkeel.remediation.holds import FROZEN
+from evenkeel.remediation.own_parts import about_own_part, about_weakening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenkeel.records import Record
+    from evenkeel.audit.records import Record
 
 EXEMPT_FOR = timedelta(days=90)
 """How long the exemption that an alert suggests lasts, counted from its record."""

@@ -12,10 +12,10 @@ import base64
 import os
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import settings
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
-from evenkeel.registry import all_controls
-from evenkeel.telemetry import telemetry
+from evenkeel.runtime.telemetry import telemetry
+from evenkeel.settings import parser
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     try:
         document = base64.b64decode(event["content"], validate=True)
         start_mode = os.environ.get("EVENKEEL_START_MODE", "recommended")
-        checked = settings.check(document, tuple(all_controls().values()), start_mode)
+        checked = parser.check(document, tuple(all_controls().values()), start_mode)
     except SettingsError as error:
         logger.warning("refused", configuration_version=version, reason=str(error))
         raise

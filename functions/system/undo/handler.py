@@ -1,6 +1,6 @@
 """The Lambda entry of undo: ``{"resource": ARN, "record": id, "dry_run": true, "force": false, "caller": {…}}``.
 
-A dry run says what would be called. Everything else needs a proved caller; see :mod:`evenkeel.caller`.
+A dry run says what would be called. Everything else needs a proved caller; see :mod:`evenkeel.operators.caller_proof`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel import names
-from evenkeel.audit import Ledger
-from evenkeel.aws import connect, connect_as
-from evenkeel.caller import prove
-from evenkeel.environment import Environment
+from evenkeel.audit.ledger import Ledger
+from evenkeel.cli_lines import cli_line
+from evenkeel.control.registry import all_controls
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
 from evenkeel.model import Call, Place
-from evenkeel.policy import in_scope
-from evenkeel.registry import all_controls
-from evenkeel.render import cli_line
-from evenkeel.telemetry import telemetry
-from evenkeel.undo import Undo, Undoer
+from evenkeel.operators.caller_proof import prove
+from evenkeel.remediation.decide import in_scope
+from evenkeel.remediation.undo import Undo, Undoer
+from evenkeel.runtime.aws import connect, connect_as
+from evenkeel.runtime.environment import Environment
+from evenkeel.runtime.telemetry import telemetry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -156,7 +156,7 @@ class NonCompliant:
     ``change`` is None where only people can mend it. ``caution`` is a reason to announce even in ``enforce``: the
     change would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change.
     ``kind`` is a word for what the control's ``fault`` does not hold: which caution, what remains. It never holds a
-    figure; see :mod:`evenkeel.fingerprint`.
+    figure; see :mod:`evenkeel.remediation.fingerprint`.
     ``severity`` is the finding's where it is not the control's.
     """
 
@@ -218,7 +218,7 @@ class Actor:
     kind: str = ""
     """``userIdentity.type``: Root, IAMUser, AssumedRole, AWSService, …"""
     owner: str = ""
-    """The person or role behind the call, inferred in the order of :func:`evenkeel.identity.owner`."""
+    """The person or role behind the call, inferred in the order of :func:`evenkeel.events.actor.owner`."""
     user_agent: str = ""
     invoked_by: str = ""
     source_ip: str = ""
@@ -250,7 +250,7 @@ class Request:
     creates: bool = False
     """The event made the resource, or gave it this name, so it may not be settled or visible yet."""
     settles: bool = False
-    """The event may be one step of several, as a creation's is; see :func:`evenkeel.policy.settle_delay`."""
+    """The event may be one step of several; see :func:`evenkeel.remediation.decide.settle_delay`."""
     weakens: bool = False
     """The event can only have weakened the resource: a finding that was announced before is a new one."""
     dry_run: bool = False
@@ -261,11 +261,11 @@ class Request:
     plan: str = ""
     """Record id of a plan whose outcome this request is to establish (a verify-only request)."""
     run: str = ""
-    """Id of the run that asks for it; see :mod:`evenkeel.runs`."""
+    """Id of the run that asks for it; see :mod:`evenkeel.operators.runs`."""
     allowance: int = 0
     """How many resources that run may change in all; 0 for no limit but the blast radius."""
     waited: str = ""
-    """How long it waited for its caller to finish, and for whom; see :func:`evenkeel.policy.settle_delay`."""
+    """How long it waited for its caller to finish, and for whom."""
 
     def event_time(self, default: datetime) -> datetime:
         """Return when the cause happened, or ``default`` where the cause does not say."""

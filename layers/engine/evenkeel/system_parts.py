@@ -11,21 +11,14 @@ from typing import TYPE_CHECKING
 
 from evenkeel import names
 from evenkeel.group_names import RULES
-from evenkeel.identity import by_cloudformation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenkeel.model import Place, Request
-    from evenkeel.records import Record
+    from evenkeel.model import Place
 
 KEYS = ("EVENKEEL_DATA_KEY_ARN", "EVENKEEL_LOG_KEY_ARN", "EVENKEEL_DIGEST_KEY_ARN")
 """The variables that hold the ARNs of the stack's keys, whose ids AWS chooses."""
-_PART = "a part of this Evenkeel stack"
-FOUND = f"{_PART}, which never changes its own parts: its template and parameters must be right"
-"""Why a finding about an own part is only announced."""
-WEAKENED = f"{_PART}, changed by a call that CloudFormation did not make; Evenkeel never changes its own parts"
-"""As :data:`FOUND`, where a call caused the finding that CloudFormation did not make."""
 
 
 def keys(variables: Mapping[str, str]) -> frozenset[str]:
@@ -53,21 +46,3 @@ def arns(stack: str, place: Place, key_arns: frozenset[str]) -> frozenset[str]:
         *(place.arn(f"arn:{{partition}}:{rest}", name) for rest, found in named.items() for name in found),
         *(names.role_arn(place, role) for role in roles),
     }
-
-
-def weakened(request: Request) -> bool:
-    """Return whether a call that CloudFormation did not make caused a request.
-
-    A run, a sweep, a tag change and the findings of AWS Config and Security Hub name no caller; they are no such call.
-    """
-    return request.cause.origin == "cloudtrail" and not by_cloudformation(request.actor)
-
-
-def about_own_part(record: Record) -> bool:
-    """Return whether a record is about a finding on an own part."""
-    return str(record.get("detail", "")).startswith(_PART)
-
-
-def about_weakening(record: Record) -> bool:
-    """Return whether a record is about an own part that was not changed by CloudFormation."""
-    return str(record.get("detail", "")).startswith(WEAKENED)

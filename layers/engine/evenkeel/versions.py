@@ -44,35 +44,35 @@ RECORD = Document(
     "record",
     1,
     "audit table; the terms of a run are the first record of its chain",
-    "evenkeel.audit.Ledger.record",
+    "evenkeel.audit.ledger.Ledger.record",
     "whoever needs it is refused and comes again; its alert waits for the notifier's update",
 )
 DIGEST = Document(
     "digest",
     1,
     "audit table",
-    "evenkeel.digests.Part.read",
+    "evenkeel.audit.digests.Part.read",
     "it anchors nothing; the notifier waits for its own update",
 )
 STATE = Document(
     "state",
     1,
     "state table; one item for each control and resource (counters and marks have no form to change)",
-    "evenkeel.state.StateItem.of",
+    "evenkeel.audit.state_item.StateItem.of",
     "the message is delivered again, then becomes a dead letter",
 )
 REQUEST = Document(
     "request",
     1,
     "queues, dead letters, and the state item of what is held",
-    "evenkeel.events.parse",
+    "evenkeel.events.parsing.parse",
     "dead letter",
 )
 SETTINGS = Document(
     "settings",
     1,
     "AppConfig",
-    "evenkeel.settings.parse",
+    "evenkeel.settings.parser.parse",
     "the validator refuses the push; functions change nothing, and messages wait",
 )
 EVENT = Document("event", 1, "the stack's event bus", "", "its readers decide")

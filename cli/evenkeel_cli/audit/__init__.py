@@ -1,0 +1,1 @@
+"""``evenkeel audit``: read and verify the audit table."""

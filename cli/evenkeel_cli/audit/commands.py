@@ -1,0 +1,74 @@
+"""The ``evenkeel audit`` commands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from evenkeel_cli.ui.failure import told
+from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName
+
+app = typer.Typer(
+    help="What Evenkeel did: list it, show it, prove that nobody altered the record.", no_args_is_help=True
+)
+
+OfResource = Annotated[str, typer.Option("--resource", metavar="ARN", help="Only the records of one resource.")]
+
+
+@app.command("list")
+def list_(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName = "",
+    resource: Annotated[
+        str, typer.Option(metavar="ARN|NAME", help="Only the records of one resource; a part of its name will do.")
+    ] = "",
+    control: Annotated[str, typer.Option(metavar="ID", help="Only those of one control.")] = "",
+    actor: Annotated[str, typer.Option(metavar="NAME", help="Only those with this in the name of who did it.")] = "",
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X", help="Only this outcome; may be repeated. AWAITING: what waits now."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="How far to look back: 90m, 24h, 7d or a date (UTC).", show_default="24h")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """List what Evenkeel did, the newest first; with --resource also what it planned."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli.audit import view  # noqa: PLC0415 - keeps --help quick
+
+        asked = view.wanted(resource, control, outcome or [], since, datetime.now(UTC), actor)
+        view.listing(stack, region, asked, limit, as_json=output is Output.JSON)
+
+
+@app.command()
+def show(
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="The record's id.")],
+    stack: StackName = "",
+    resource: OfResource = "",
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Show one record in full: before and after, the calls, the way back, who, and its place in the chain."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli.audit import view  # noqa: PLC0415 - as above
+
+        view.show(stack, region, record, resource, as_json=output is Output.JSON)
+
+
+@app.command()
+def verify(
+    stack: StackName = "",
+    resource: OfResource = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the last run was interrupted.")] = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Prove that every record is what was written, and name those that are not."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli.audit import verify_command  # noqa: PLC0415 - as above
+
+        verify_command.verify(stack, region, resource, resume=resume, as_json=output is Output.JSON)

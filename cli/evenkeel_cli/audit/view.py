@@ -1,0 +1,219 @@
+"""``evenkeel audit list`` and ``evenkeel audit show``: what Evenkeel did, to what, why, and the way back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from evenkeel.audit.records import chained
+from evenkeel.audit.system_records import PARTS
+from evenkeel.cli_lines import back, cli_line, companions, done
+from evenkeel.control.registry import all_controls
+from evenkeel.errors import BrokenChainError
+from evenkeel.model import Call, Outcome
+from evenkeel_cli.audit.reader import KINDS, Reader, Wanted, kind
+from evenkeel_cli.aws import stacks
+from evenkeel_cli.aws.session import named
+from evenkeel_cli.ui import arns, console, times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from evenkeel.audit.records import Record
+    from evenkeel_cli.aws.stacks import Stack
+
+UNDOABLE = ("REMEDIATED", "PARTIAL")
+"""Outcomes of changes that can be undone."""
+STYLES = {
+    "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
+    "DENIED": "red", "FAILED": "bold red", "EXPIRING": "yellow", "DROPPED": "yellow",
+    "PAUSED": "bold red", "STOPPED": "yellow",
+}  # fmt: skip
+
+
+_PREVENTED = frozenset({Outcome.HELD, Outcome.DENIED, Outcome.FAILED})
+DEFAULT_SINCE = "24h"
+WAITING_SINCE = "30d"
+"""How far a listing looks back: of what waits for a person, longer than it may wait."""
+
+
+def wanted(  # noqa: PLR0913, PLR0917 - the options of a listing
+    resource: str, control: str, outcomes: Sequence[str], since: str, now: datetime, actor: str = ""
+) -> Wanted:
+    """Check what a person asks for.
+
+    Raises:
+        CommandError: a control, outcome, ARN or time that cannot be.
+    """
+    if resource.startswith("arn:"):
+        arns.check(resource)
+    if control:
+        arns.check_one_of("--control", control, [*all_controls(), *(part.id for part in PARTS)])
+    for outcome in outcomes:
+        arns.check_one_of("--outcome", outcome.upper(), list(KINDS))
+    named = tuple(each.upper() for each in outcomes)
+    default = WAITING_SINCE if named == (Outcome.AWAITING,) else DEFAULT_SINCE
+    return Wanted(times.since(since or default, now), control, named, resource, actor)
+
+
+def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_json: bool) -> None:
+    """Print the newest records that are asked for, at most ``limit``; JSON has the whole records.
+
+    Raises:
+        CommandError: ``asked.resource`` is no ARN, and names none or several.
+    """
+    reader = Reader(stacks.find(stack, region, f"list the audit records of {named(stack)}"))
+    now = datetime.now(UTC)
+    if asked.resource and not asked.resource.startswith("arn:"):
+        asked = replace(asked, resource=reader.named(asked.resource, asked.since, now))
+    found = list(islice(reader.chosen(asked, now), limit + 1))
+    more, found = len(found) > limit, found[:limit]
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    else:
+        _table(console.results(), found)
+    if more:
+        console.errors().print(f"There are more: these are the newest {limit}; --limit takes a larger number.")
+    elif not found and not as_json:
+        console.errors().print(f"No such records since {times.shown(asked.since)} UTC; --since looks further back.")
+
+
+def _table(out: Console, found: Sequence[Record]) -> None:
+    if not found:
+        return
+    rows = [
+        (
+            times.shown(times.of_record(record["record_id"])),
+            Text(kind(record), style=STYLES.get(kind(record), "")),
+            Text(str(record["record_id"]), style="dim"),
+            Text(str(record.get("control")), style="bold"),
+            arns.short(record["resource"]),
+            _name(record),
+            _why(record),
+        )
+        for record in found
+    ]
+    console.table(out, ("time (UTC)", "outcome", "record", "control", "resource", "who", "reason"), rows)
+
+
+def _name(record: Record) -> str:
+    """Return who caused it, else who approved or released it, in one word: what follows the account in the ARN."""
+    actor = record.get("actor") or {}
+    principal = actor.get("principal") or actor.get("owner") or record.get("approver") or "-"
+    return str(principal).rpartition(":")[2]
+
+
+def _why(record: Record) -> str:
+    """Return the reason, and where the repair did not come about, what prevented it."""
+    prevented = record.get("detail") if record.get("outcome") in _PREVENTED else ""
+    return "; ".join(" ".join(str(part).split()) for part in (record.get("reason", ""), prevented) if part)
+
+
+def show(stack: str, region: str | None, record_id: str, resource: str, *, as_json: bool) -> None:
+    """Print one record in full.
+
+    Raises:
+        CommandError: there is none of that id.
+    """
+    if resource:
+        arns.check(resource)
+    there = stacks.find(stack, region, f"show an audit record of {named(stack)}")
+    reader = Reader(there)
+    record = reader.record(record_id, resource)
+    place = _place(reader, record)
+    if as_json:
+        sys.stdout.write(json.dumps({**record, "chain": place}, indent=2) + "\n")
+    else:
+        _whole(console.results(), record, place, there)
+
+
+def _place(reader: Reader, record: Record) -> dict[str, Any]:
+    """Return where a record stands among those of its control and resource: ``{"position", "length", "trouble"}``."""
+    arn, control = str(record["resource"]), str(record.get("control", ""))
+    found = [each for each in reader.all_of(arn) if each.get("control") == control]
+    head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
+    try:
+        order, trouble = chained(found, head, arn, datetime.now(UTC)), ""
+    except BrokenChainError as error:
+        order, trouble = found, str(error)
+    except KeyError as error:
+        order, trouble = found, f"a record without {error} is among them; evenkeel audit verify names it"
+    position = next((n for n, each in enumerate(order, 1) if each["record_id"] == record["record_id"]), None)
+    return {"position": position, "length": len(order), "trouble": trouble}
+
+
+def _whole(out: Console, record: Record, place: dict[str, Any], stack: Stack) -> None:
+    outcome = kind(record)
+    out.print(
+        Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record.get('control')}")
+    )
+    actor, cause = record.get("actor") or {}, record.get("cause") or {}
+    facts = {
+        "record": record["record_id"],
+        "resource": record["resource"],
+        "control": f"{record.get('control')} ({record.get('severity', '')}, mode {record.get('mode', '')})",
+        "when": record.get("at", ""),
+        "reason": record.get("reason", ""),
+        "remains": record.get("remains", ""),
+        "detail": record.get("detail", ""),
+        "who": _who(actor),
+        "waited": record.get("waited", ""),
+        "decided by": record.get("approver", ""),
+        "cause": " ".join(filter(None, (cause.get("origin"), cause.get("event_name"), cause.get("event_time")))),
+        "state": difference(record.get("before"), record.get("after")),
+        "residue": record.get("residue", ""),
+        "plan": record.get("plan_id", ""),
+        "in one call with": companions(record),
+        "takes back": record.get("undoes", ""),
+        "settings": record.get("settings_version", ""),
+        "chain": _chain(place),
+    }
+    console.table(out, (), [(Text(f"  {name}", style="dim"), value) for name, value in facts.items() if value])
+    if outcome in UNDOABLE and record.get("undo") and "UndoFunctionName" in stack.outputs:
+        commands(out, "undo, and keep it so for 30 days", [stack.line("undo", record["record_id"])])
+    parts = [(done(outcome), "calls"), *([] if record.get("undoes") else [(back(outcome), "undo")])]
+    for title, name in parts:
+        lines = [cli_line(Call(**call), record.get("region", "")) for call in record.get(name) or []]
+        if lines:
+            commands(out, f"{title[0].lower()}{title[1:]}", lines)
+
+
+def _who(actor: dict[str, str]) -> str:
+    """Return whoever caused it, with the client and address where the event told them."""
+    client = actor.get("invoked_by") or actor.get("user_agent", "").partition(" ")[0]
+    parts = (f"through {client}" if client else "", f"from {actor['source_ip']}" if actor.get("source_ip") else "")
+    return " ".join(filter(None, (actor.get("principal") or actor.get("kind"), *parts)))
+
+
+def _chain(place: dict[str, Any]) -> Text:
+    position = f"{place['position']} of {place['length']}" if place["position"] else "not in its chain"
+    return Text.assemble(position, (f"  {place['trouble']}", "bold red") if place["trouble"] else "")
+
+
+def commands(out: Console, title: str, lines: Sequence[str]) -> None:
+    """Print AWS CLI lines below a title, each on one line of its own so that it can be copied."""
+    out.print(f"  {title}", style="dim")
+    for line in lines:
+        out.print(f"    {line}", soft_wrap=True)
+
+
+def difference(before: Any, after: Any) -> Text:
+    """Return a state, a line each part: what changed in two; the proof may have read less than the finding."""
+    one, two = (value if isinstance(value, dict) else {} for value in (before, after))
+    text = Text(no_wrap=True)
+    for name in sorted({*one, *two}):
+        was, now = (json.dumps(state.get(name), sort_keys=True, ensure_ascii=False) for state in (one, two))
+        if name not in one or name not in two or was == now:
+            text.append(f"  {name}: {was if name in one else now}\n", style="dim")
+        else:
+            text.append(f"- {name}: {was}\n", style="red").append(f"+ {name}: {now}\n", style="green")
+    text.rstrip()
+    return text

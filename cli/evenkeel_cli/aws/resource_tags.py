@@ -1,0 +1,74 @@
+"""Reads the tags of many resources with the operator's own credentials, and says where they cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from evenkeel.runtime.tags import TAGGING
+from evenkeel_cli.aws.session import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from evenkeel.settings.rules import Subject
+    from evenkeel_cli.aws.stacks import Stack
+
+BATCH = 100
+"""ARNs that one call takes (Resource Groups Tagging API reference, GetResources, ``ResourceARNList``)."""
+ELSEWHERE = "it is in another account or region than the stack"
+
+
+@dataclass(slots=True)
+class Tags:
+    """The tags that resources have now, by ARN, and why those of others are not known."""
+
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def of(self, subject: Subject) -> Subject:
+        """Return a subject with its tags, where they are known."""
+        return replace(subject, tags=self.known.get(subject.arn))
+
+    @property
+    def told(self) -> str:
+        """What a person has to know of what is missing; empty where nothing is."""
+        if not self.unread:
+            return ""
+        reasons = "; ".join(dict.fromkeys(self.unread.values()))
+        number = len(self.unread)
+        return f"The tags of {number:,} resource{'' if number == 1 else 's'} could not be read: {reasons}."
+
+
+def read(stack: Stack, subjects: Iterable[Subject]) -> Tags:
+    """Read the tags that resources have now.
+
+    AWS leaves out what has no tags, and what is not there any more: both count as untagged.
+    """
+    found = Tags()
+    account = stack.output("AuditTableArn").split(":")[4]
+    here: dict[str, None] = {}
+    for subject in subjects:
+        if subject.account in {"", account} and subject.region in {"", stack.region}:
+            here[subject.arn] = None
+        else:
+            found.unread[subject.arn] = ELSEWHERE
+    arns = list(here)
+    for start in range(0, len(arns), BATCH):
+        _read(stack, arns[start : start + BATCH], found)
+    return found
+
+
+def _read(stack: Stack, arns: Sequence[str], found: Tags) -> None:
+    try:
+        answer = stack.cloud(TAGGING).get_resources(ResourceARNList=list(arns))
+    except (ClientError, BotoCoreError) as error:
+        found.unread |= dict.fromkeys(arns, str(explained("read tags", error)))
+        return
+    tagged = {
+        item["ResourceARN"].removesuffix(":*"): {tag["Key"]: tag["Value"] for tag in item["Tags"]}
+        for item in answer["ResourceTagMappingList"]
+    }
+    found.known |= {arn: tagged.get(arn, {}) for arn in arns}

@@ -1,0 +1,1 @@
+"""Commands that change resources: run, approve, reject, release, undo, pause."""

@@ -1,0 +1,147 @@
+"""``evenkeel pause`` and ``evenkeel resume``: stop all acting within seconds, and go on again."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from evenkeel.cli_lines import own_line
+from evenkeel_cli.aws import event_sources
+from evenkeel_cli.aws.session import Cloud, named, reaching
+from evenkeel_cli.ui import console
+from evenkeel_cli.ui.failure import CommandError, Exit
+
+if TYPE_CHECKING:
+    from evenkeel_cli.aws.event_sources import Source
+
+WAIT_SECONDS = 120.0
+"""How long Lambda may take to switch the sources; it usually takes a few seconds, under load up to a minute."""
+_KEEPS_DAYS = 14  # what the template's queues are set to; said where the queue itself could not be asked
+
+
+def pause(stack: str, region: str | None, *, as_json: bool) -> None:
+    """Disable the event sources of a stack's remediators; never asks.
+
+    Raises:
+        CommandError: a source could not be disabled; the others are.
+    """
+    cloud, stack = _reached("pause", stack, region)
+    found = event_sources.find(cloud, stack)
+    began = time.monotonic()
+    done = _switch(cloud, found, enabled=False, as_json=as_json)
+    seconds = time.monotonic() - began
+    counted = [event_sources.count(cloud, each) for each in done]
+    _tell("pause", stack, counted, as_json=as_json)
+    _check("paused", stack, counted)
+    if not as_json:
+        already = all(each.before == "Disabled" for each in found)
+        words = f"{stack} was paused already." if already else f"{stack} is paused, after {seconds:.1f} s."
+        days = min((each.keeps_days for each in counted if each.keeps_days is not None), default=_KEEPS_DAYS)
+        out = console.results()
+        out.print(Text.assemble((words, "bold"), " Nothing is changed any more; what was already running finishes."))
+        out.print(f"Events keep arriving; each waits in its queue for up to {days} days.")
+        out.print(f"next:  {own_line(stack, _region(cloud), 'resume')}", style="dim", soft_wrap=True)
+
+
+def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
+    """Enable the event sources again; asks at a terminal where messages wait, unless ``yes``.
+
+    Raises:
+        CommandError: a source could not be enabled, or the person said no.
+    """
+    cloud, stack = _reached("resume", stack, region)
+    found = [event_sources.count(cloud, each) for each in event_sources.find(cloud, stack)]
+    waiting = sum(each.waiting or 0 for each in found)
+    if waiting and not yes and not as_json and sys.stdin.isatty():
+        _ask(cloud, stack, waiting)
+    done = _switch(cloud, found, enabled=True, as_json=as_json)
+    _tell("resume", stack, done, as_json=as_json)
+    _check("resumed", stack, done)
+    if not as_json:
+        out = console.results()
+        already = all(each.before == "Enabled" for each in found)
+        words = f"{stack} was not paused." if already else f"{stack} acts again."
+        waited = f" {_messages(waiting)} waited; all are served now." if waiting else ""
+        out.print(Text.assemble((words, "bold"), waited))
+
+
+def _reached(action: str, stack: str, region: str | None) -> tuple[Cloud, str]:
+    """Return the clients of a region and the stack's name, of the only one there where none is given."""
+    with reaching(f"{action} {named(stack)}"):
+        cloud = Cloud(region)
+        return cloud, stack or event_sources.only(cloud)
+
+
+def _region(cloud: Cloud) -> str:
+    return str(cloud("cloudformation").meta.region_name)
+
+
+def _ask(cloud: Cloud, stack: str, waiting: int) -> None:
+    import typer  # noqa: PLC0415 - only where a person is asked
+
+    if not typer.confirm(f"{_messages(waiting)} waited: {stack} will act on them at once. Resume?"):
+        again = own_line(stack, _region(cloud), "resume", yes=True)
+        raise CommandError(f"{stack} is left as it is", f"Without a question: {again}", Exit.FAILED)
+
+
+def _messages(number: int) -> str:
+    return "1 message" if number == 1 else f"{number:,} messages"
+
+
+def _switch(cloud: Cloud, found: list[Source], *, enabled: bool, as_json: bool) -> list[Source]:
+    if as_json or not console.errors().is_terminal:
+        return event_sources.switch(cloud, found, enabled=enabled, seconds=WAIT_SECONDS)
+    wanted = "Enabled" if enabled else "Disabled"
+    with console.errors().status("") as status:
+
+        def tick(seen: list[Source]) -> None:
+            done = sum(each.state == wanted for each in seen)
+            status.update(f"{done} of {len(seen)} event sources {wanted.lower()}")
+
+        return event_sources.switch(cloud, found, enabled=enabled, seconds=WAIT_SECONDS, tick=tick)
+
+
+def _tell(action: str, stack: str, done: list[Source], *, as_json: bool) -> None:
+    if as_json:
+        body = {"stack": stack, "action": action, "ok": not any(each.trouble for each in done),
+                "sources": [_described(each) for each in done]}  # fmt: skip
+        sys.stdout.write(json.dumps(body) + "\n")
+        return
+    rows = [
+        (
+            each.function,
+            each.before,
+            "unknown" if each.waiting is None else f"{each.waiting:,}",
+            Text(each.trouble or each.state, style="red" if each.trouble else "green"),
+        )
+        for each in done
+    ]
+    console.table(console.results(), ("function", "was", "waiting", "is"), rows)
+
+
+def _described(source: Source) -> dict[str, Any]:
+    return {
+        "function": source.function,
+        "queue": source.queue,
+        "uuid": source.uuid,
+        "before": source.before,
+        "state": source.state,
+        "waiting": source.waiting,
+        "trouble": source.trouble or None,
+    }
+
+
+def _check(done: str, stack: str, found: list[Source]) -> None:
+    failed = [each for each in found if each.trouble]
+    if failed:
+        names = "; ".join(f"{each.function} ({each.trouble})" for each in failed)
+        uuid = failed[0].uuid
+        flag = "--no-enabled" if done == "paused" else "--enabled"
+        raise CommandError(
+            f"{len(failed)} of {len(found)} remediators of {stack} not {done}: {names}",
+            f"Run the command again, or: aws lambda update-event-source-mapping {flag} --uuid {uuid}",
+        )

@@ -1,0 +1,133 @@
+"""``evenkeel run``: bring existing resources in line with a control, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evenkeel_cli.aws import functions, stacks
+from evenkeel_cli.changes import run_record, run_view
+from evenkeel_cli.changes.run_rounds import Rounds
+from evenkeel_cli.ui import console, prompts
+from evenkeel_cli.ui.failure import CommandError
+
+if TYPE_CHECKING:
+    from evenkeel_cli.aws.stacks import Stack
+    from evenkeel_cli.changes.run_rounds import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a person wants it done and told."""
+
+    apply: bool
+    """Change resources; else it is a dry run."""
+    yes: bool
+    """Neither look ahead nor ask."""
+    as_json: bool
+    all_outcomes: bool
+    """Also list the resources that are in line."""
+
+
+def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
+    """Look at the resources of a wish and, with ``apply``, have them changed.
+
+    Raises:
+        CommandError: a resource is not in line in the end, the run was interrupted, or the person said no.
+    """
+    if how.apply:
+        prompts.must_be_answerable("nothing was changed", yes=how.yes)
+    there = stacks.find(stack, region, f"run {wish.control}")
+    functions.of(there, wish.control)  # a group that is not there is told before anything is asked
+    about = len(wish.resources)
+    if how.apply and not how.yes:
+        look = Rounds(there, wish, dry_run=True, ahead=True)
+        _look(look, how)
+        if not _to_do(look):
+            _tell(look, how)
+            _conclude(look)
+            return
+        run_view.preview(look)
+        prompts.confirm(_question(there, look), "nothing was changed", yes=False)
+        about = len(look.results)
+    rounds = Rounds(there, wish, dry_run=not how.apply)
+    if how.apply:
+        with run_record.opened(there, wish, console.teller(show=not how.as_json)) as rounds.run:
+            _go(rounds, how, about)
+    else:
+        _go(rounds, how, about)
+    _tell(rounds, how)
+    _conclude(rounds)
+
+
+def _look(look: Rounds, how: How) -> None:
+    try:
+        with run_view.progress("looking at resources", len(look.wish.resources), show=not how.as_json) as (tick, say):
+            look.go(tick, say)
+    except KeyboardInterrupt:
+        raise CommandError("stopped while looking; nothing was changed", "Run the command again.") from None
+
+
+def _go(rounds: Rounds, how: How, about: int) -> None:
+    """Go to the end; an interrupted run tells what it did, and how to go on."""
+    verb = "looking at resources" if rounds.dry_run else "bringing resources in line"
+    try:
+        with run_view.progress(verb, about, show=not how.as_json) as (tick, say):
+            rounds.go(tick, say)
+    except (KeyboardInterrupt, CommandError) as error:
+        if isinstance(error, CommandError) and not rounds.results:
+            raise
+        if rounds.results:
+            _tell(rounds, how)
+        raise _interrupted(rounds, error) from None
+
+
+def _interrupted(rounds: Rounds, error: BaseException) -> CommandError:
+    why = f"; {error.message}. {error.next_step}" if isinstance(error, CommandError) else ""
+    goes_on = "" if rounds.dry_run else "; what the function was at may go on for a minute"
+    again = rounds.wish.command(rounds.stack, apply=not rounds.dry_run, after=rounds.after or rounds.wish.after)
+    came = f"after {run_view.resources(len(rounds.results))}" if rounds.results else "before the first answer"
+    message = f"stopped {came}{goes_on}{why}"
+    return CommandError(message, f"To go on: {again}")
+
+
+def _to_do(look: Rounds) -> int:
+    return sum(look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
+
+
+def _question(stack: Stack, look: Rounds) -> str:
+    changes, kept = (look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
+    where = f"in {stack.name}"
+    if not changes:
+        return f"Tell people of {run_view.resources(kept)} {where}? Nothing is changed."
+    told = f", and tell people of {kept:,} that it leaves unchanged" if kept else ""
+    return f"Have {look.wish.control} change {run_view.resources(changes)} {where}{told}?"
+
+
+def _tell(rounds: Rounds, how: How) -> None:
+    if how.as_json:
+        run_view.as_json(rounds)
+    else:
+        run_view.as_table(rounds, all_outcomes=how.all_outcomes)
+
+
+def _conclude(rounds: Rounds) -> None:
+    if not rounds.bad:
+        return
+    counted = ", ".join(f"{count:,} {outcome}" for outcome, count in rounds.bad.items())
+    not_done = "could not be judged" if rounds.dry_run and "HELD" not in rounds.bad else "not brought in line"
+    message = f"{run_view.resources(sum(rounds.bad.values()))} {not_done}: {counted}"
+    raise CommandError(message, _next_step(rounds))
+
+
+def _next_step(rounds: Rounds) -> str:
+    """Say what to do about the first of what is not in line: what is held, what comes again by itself, what failed."""
+    if "HELD" in rounds.bad:
+        return (
+            "What is held is kept, and read again when its hold is over. A freeze ends by itself or in the settings."
+            " Any other hold ends sooner by a release, once you know why there is so much of it:"
+            f" {rounds.stack.line('release', rounds.wish.control)}"
+        )
+    if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
+        return "It waits in its queue and is read again by itself, within minutes."
+    return "The reasons say why; fix that and run the command again: what is in line is left alone."

@@ -1,0 +1,97 @@
+"""How ``evenkeel run`` tells what it found and did."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from evenkeel_cli.audit import view
+from evenkeel_cli.changes.run_rounds import DONE
+from evenkeel_cli.ui import arns, console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from evenkeel_cli.changes.run_rounds import Rounds
+
+_CALLS_OF = 10  # resources whose calls are shown
+_CALLED = frozenset({"WOULD_APPLY", "REMEDIATED", "PARTIAL", "APPLIED"})
+_ONLY_COUNTED = frozenset({"COMPLIANT", "NOT_APPLICABLE"})
+
+
+@contextmanager
+def progress(verb: str, about: int, *, show: bool) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+    """Yield what tells at a terminal how many resources are done, and what tells anywhere why that takes longer.
+
+    ``about`` is how many there are, 0 if unknown.
+    """
+    if not show or not console.errors().is_terminal:
+        yield lambda _: None, console.teller(show=show)
+        return
+    of = f" of {about:,}" if about else ""
+    with console.errors().status(f"{verb}{of or ' …'}") as status:
+        yield lambda done: status.update(f"{verb} {done:,}{of}"), status.console.print
+
+
+def preview(run: Rounds) -> None:
+    """Show on stderr what a dry run found: how many of each outcome, and the calls."""
+    err = console.errors()
+    err.print(_summary(run))
+    _calls(err, run)
+
+
+def as_json(run: Rounds) -> None:
+    """Write a run as one line of JSON; ``next`` is the ARN to go on after, null when all is done."""
+    body = {
+        "stack": run.stack.name, "control": run.wish.control, "dry_run": run.dry_run,
+        "ok": run.after is None and not run.bad, "counts": run.counts, "results": run.results, "next": run.after,
+        "run": run.run or None,
+    }  # fmt: skip
+    sys.stdout.write(json.dumps(body) + "\n")
+
+
+def as_table(run: Rounds, *, all_outcomes: bool) -> None:
+    """Print a run for people: a line for each resource, without those in line unless ``all_outcomes``."""
+    out = console.results()
+    shown = [each for each in run.results if all_outcomes or each["outcome"] not in _ONLY_COUNTED]
+    if shown:
+        rows = [
+            (
+                arns.short(each["resource"]),
+                Text(each["outcome"], style="green" if each["outcome"] in DONE else "red"),
+                each["reason"],
+            )
+            for each in shown
+        ]
+        console.table(out, ("resource", "outcome", "why"), rows)
+    _calls(out, run)
+    out.print(_summary(run))
+    if run.dry_run and run.after is None and "WOULD_APPLY" in run.counts:
+        out.print(f"next:  {run.wish.command(run.stack, apply=True)}", style="dim", soft_wrap=True)
+
+
+def _summary(run: Rounds) -> Text:
+    total = len(run.results)
+    counted = ", ".join(f"{count:,} {outcome}" for outcome, count in run.counts.items())
+    return Text(f"{resources(total)} looked at{f': {counted}' if counted else ''}.", style="bold")
+
+
+def _calls(out: Console, run: Rounds) -> None:
+    calling = [each for each in run.results if each["outcome"] in _CALLED]
+    if not calling:
+        return
+    lines = [line for each in calling[:_CALLS_OF] for line in each["calls"]]
+    view.commands(out, "would call" if run.dry_run else "called", lines)
+    if len(calling) > _CALLS_OF:
+        out.print(f"    … and the like for {len(calling) - _CALLS_OF:,} more", style="dim")
+
+
+def resources(number: int) -> str:
+    """Return a number of resources in words."""
+    return "1 resource" if number == 1 else f"{number:,} resources"

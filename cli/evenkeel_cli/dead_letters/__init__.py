@@ -1,0 +1,1 @@
+"""``evenkeel dlq``: read, redrive and drop dead letters."""

@@ -1,0 +1,65 @@
+"""The ``evenkeel dlq`` commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from evenkeel_cli.ui.failure import CommandError, Exit, told
+from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName, Yes
+
+app = typer.Typer(help="Dead letters: list them, send them back, drop them.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    stack: StackName = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """List what could not be served, why, and where it came from. Nothing is taken away."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - keeps --help quick
+
+        view.show(stack, region, limit, as_json=output is Output.JSON)
+
+
+@app.command()
+def redrive(  # noqa: PLR0913, PLR0917 - a command's options
+    stack: StackName = "",
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Messages by id.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that are there now.")] = False,
+    to: Annotated[
+        str, typer.Option(metavar="GROUP", help="The group to send to, where the message does not say.")
+    ] = "",
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Send dead letters back to the queues that they came from."""
+    with told(as_json=output is Output.JSON):
+        if bool(ids) == all_:
+            raise CommandError("dlq redrive: which?", "Give the messages' ids, or --all.", Exit.USAGE)
+        if to and all_:
+            raise CommandError("dlq redrive: --to is for single messages", "Give their ids.", Exit.USAGE)
+        from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
+
+        view.redrive(stack, region, ids or [], to, yes=yes, as_json=output is Output.JSON)
+
+
+@app.command()
+def drop(  # noqa: PLR0913, PLR0917 - a command's options
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Messages by id.")],
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is written into the audit.")],
+    stack: StackName = "",
+    yes: Yes = False,
+    region: Region = None,
+    output: OutputFormat = Output.TABLE,
+) -> None:
+    """Delete dead letters for good, audited in your name. Prints each whole, as one line of JSON: keep it."""
+    with told(as_json=output is Output.JSON):
+        from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
+
+        view.drop(stack, region, ids, because, yes=yes, as_json=output is Output.JSON)

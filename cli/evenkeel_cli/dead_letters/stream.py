@@ -1,0 +1,115 @@
+"""Dead letters of the notifier: they name a place in the audit table's stream, where the records are for a day.
+
+Source: the Lambda developer guide, "Using AWS Lambda with Amazon DynamoDB" (the invocation record of a failed batch,
+the event of a function), and the DynamoDB API reference (GetShardIterator, GetRecords).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from evenkeel.errors import code
+from evenkeel_cli.aws import functions
+from evenkeel_cli.aws.session import reaching
+from evenkeel_cli.ui.failure import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evenkeel.operators.dead_letters import Letter
+    from evenkeel_cli.aws.stacks import Stack
+
+GROUP = "notifier"
+"""Where such a letter goes, in place of a group's name."""
+_GONE = ("TrimmedDataAccessException", "ResourceNotFoundException")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of the audit table's stream that could not be announced."""
+
+    shard: str
+    first: str
+    last: str
+    """Sequence numbers: texts of digits that grow."""
+
+
+def batch_of(letter: Letter, stack: Stack) -> Batch | None:
+    """Return the batch that a letter names; None where it is no letter of this stack's notifier."""
+    try:
+        body = json.loads(letter.body)
+    except (ValueError, RecursionError):
+        return None
+    info = body.get("DDBStreamBatchInfo") if isinstance(body, dict) else None
+    if not isinstance(info, dict) or info.get("streamArn") != stack.output("AuditStreamArn"):
+        return None
+    found = [info.get(name) for name in ("shardId", "startSequenceNumber", "endSequenceNumber")]
+    shard, first, last = (each if isinstance(each, str) else "" for each in found)
+    return Batch(shard, first, last) if shard and first.isdigit() and last.isdigit() else None
+
+
+def announce(stack: Stack, batch: Batch) -> int:
+    """Have the notifier announce a batch's records; return how many there were.
+
+    Raises:
+        CommandError: the stream does not have them any more, or the notifier failed again; the letter is to be kept.
+    """
+    with reaching("read the audit table's stream"):
+        records = list(_records(stack, batch))
+    function = stack.output("NotifierFunctionName")
+    with reaching(f"invoke {function}"):
+        # An alert is sent at least once: a repeat carries the same record id.
+        answer = stack.cloud.client("lambda", seconds=functions.INVOKE_SECONDS, attempts=1).invoke(
+            FunctionName=function, Payload=json.dumps({"Records": records}, default=_plain).encode()
+        )
+        said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
+    if answer.get("FunctionError") or said.get("batchItemFailures"):
+        why = said.get("errorMessage") or "it could not announce all of them"
+        raise CommandError(f"{function} failed again: {why}", "Its log group says why; fix that, then redrive again.")
+    return len(records)
+
+
+def _records(stack: Stack, batch: Batch) -> Iterator[dict[str, Any]]:
+    """Yield a batch's records as Lambda hands them to a function."""
+    client = stack.cloud("dynamodbstreams")
+    stream = stack.output("AuditStreamArn")
+    try:
+        iterator = client.get_shard_iterator(
+            StreamArn=stream,
+            ShardId=batch.shard,
+            ShardIteratorType="AT_SEQUENCE_NUMBER",
+            SequenceNumber=batch.first,
+        )["ShardIterator"]
+    except ClientError as error:
+        if code(error) not in _GONE:
+            raise
+        raise CommandError(
+            "the audit table's stream keeps records for a day, and these are gone from it",
+            f"Drop the letter. What was done since then: {stack.line('audit', 'list', since='7d')}",
+        ) from error
+    while iterator:
+        page = client.get_records(ShardIterator=iterator)
+        for record in page["Records"]:
+            if int(record["dynamodb"]["SequenceNumber"]) > int(batch.last):
+                return
+            yield _event(record, stream)
+            if record["dynamodb"]["SequenceNumber"] == batch.last:
+                return
+        iterator = page.get("NextShardIterator")
+
+
+def _event(record: dict[str, Any], stream: str) -> dict[str, Any]:
+    who = record.get("userIdentity")
+    identity = {"userIdentity": {"type": who["Type"], "principalId": who["PrincipalId"]}} if who else {}
+    return {**record, **identity, "eventSourceARN": stream}
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON lacks as Lambda writes it: times as seconds, bytes as base64."""
+    return value.timestamp() if isinstance(value, datetime) else base64.b64encode(value).decode()

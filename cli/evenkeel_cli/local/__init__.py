@@ -1,0 +1,1 @@
+"""An AWS on this machine: ``evenkeel demo`` and ``evenkeel sandbox``."""

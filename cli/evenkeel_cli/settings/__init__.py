@@ -1,0 +1,1 @@
+"""``evenkeel settings`` and ``evenkeel exemptions``."""

@@ -1,0 +1,1 @@
+"""The terminal: tables, prompts, times, errors in words and JSON."""

@@ -1,0 +1,1 @@
+"""The audit table and the state table: records, chains, state items, counters, digests."""

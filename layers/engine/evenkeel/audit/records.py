@@ -1,0 +1,228 @@
+"""The audit record: what it holds, its time-ordered id, and the hash that chains it to the one before; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evenkeel import canonical
+from evenkeel.errors import BrokenChainError
+from evenkeel.model import Outcome, Step
+from evenkeel.versions import RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from evenkeel.model import Call, Change, Mode, Request, Severity, State
+
+Record = dict[str, Any]
+"""An audit record as JSON-able data; docs/audit.md describes every field."""
+
+SHARDS = 16
+"""Partitions of the index by day, so that a wave of outcomes does not heat one of them."""
+MAX_STATE_BYTES = 80_000
+"""A larger state is kept as its hash."""
+MAX_CHANGE_BYTES = 220_000
+"""A finding with a larger record is not changed: an item of DynamoDB holds 400 KB (developer guide, "Quotas"), and the
+records of its outcome, and of its undo's, hold up to two states more."""
+MAX_TEXT_BYTES = 4_000
+"""A longer text of ours is cut; AWS's own words are part of some."""
+MAX_WORDS = 1024
+"""Characters of what a person may send: it becomes part of a record, or DynamoDB is asked for a key of that name."""
+_UNHASHED = frozenset({"hash", "expires_at"})
+
+
+class Matter(Protocol):
+    """What a record is about: a control, or something of the stack's own."""
+
+    @property
+    def id(self) -> str:
+        """The control's id."""
+
+    @property
+    def title(self) -> str:
+        """One sentence."""
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters."""
+
+
+def new_id(now: datetime) -> str:
+    """Return a record id that sorts by time: 12 hex digits of milliseconds since 1970, then 16 random ones."""
+    return f"{int(now.timestamp() * 1000):012x}-{secrets.token_hex(8)}"
+
+
+def timestamp(now: datetime) -> str:
+    """Return ISO 8601 in UTC with milliseconds."""
+    return now.isoformat(timespec="milliseconds")
+
+
+def seal(record: Record, previous: str, previous_expires_at: int = 0) -> Record:
+    """Return the record chained to the one before: ``previous`` is that one's hash, empty for the first.
+
+    ``previous_expires_at`` (seconds since 1970) is when the time-to-live may take that one.
+    """
+    chained = {**canonical.plain(record), "previous": previous}
+    if previous and previous_expires_at:
+        chained["previous_expires_at"] = previous_expires_at
+    return {**chained, "hash": record_hash(chained)}
+
+
+def record_hash(record: Record) -> str:
+    """Return the hash a record must carry: over all fields but the hash and the time-to-live."""
+    return canonical.digest({name: value for name, value in record.items() if name not in _UNHASHED})
+
+
+def chained(found: list[Record], head: str, arn: str, now: datetime) -> list[Record]:
+    """Return the records in the order of their chain, the first first, proving each hash and link back from ``head``.
+
+    The chain begins where the time-to-live has taken what came before.
+
+    Raises:
+        BrokenChainError: names the record that is changed, or the hash that is missing.
+    """
+    by_hash = {record["hash"]: record for record in found}
+    ordered: list[Record] = []
+    wanted = head
+    while wanted:
+        record = by_hash.pop(wanted, None)
+        if record is None and ordered and 0 < ordered[-1].get("previous_expires_at", 0) <= now.timestamp():
+            break
+        if record is None:
+            raise BrokenChainError(f"{arn}: the audit record with hash {wanted} is missing, or another stands for it")
+        if record_hash(record) != wanted:
+            raise BrokenChainError(f"{arn}: audit record {record['record_id']} was changed after it was written")
+        ordered.append(record)
+        wanted = record["previous"]
+    by_hash = {key: each for key, each in by_hash.items() if not 0 < each.get("expires_at", 0) <= now.timestamp()}
+    if by_hash:
+        planted = min(record["record_id"] for record in by_hash.values())
+        raise BrokenChainError(f"{arn}: audit record {planted} is not in the chain")
+    return ordered[::-1]
+
+
+def evidence(state: State) -> State:
+    """Return a state small enough to keep; a larger one becomes its size and hash."""
+    size = _size(state)
+    return state if size <= MAX_STATE_BYTES else {"truncated": True, "bytes": size, "sha256": canonical.digest(state)}
+
+
+def is_whole(record: Record) -> bool:
+    """Say whether a record's states and parameters are kept as they were, so that they can be compared."""
+    parts = (record["before"], record.get("after"), record["parameters"])
+    return not any(part and part.keys() == {"truncated", "bytes", "sha256"} for part in parts)
+
+
+def too_large(finding: Record) -> str:
+    """Say why a finding's change must not be made, or nothing: what is not recorded whole cannot be taken back."""
+    if is_whole(finding) and _size(finding) <= MAX_CHANGE_BYTES:
+        return ""
+    calls, undo = (f"{len(finding[name])} (SHA-256 {canonical.digest(finding[name])})" for name in ("calls", "undo"))
+    left_out = f"calls left out: {calls}, and to take them back {undo}"
+    return f"too large to be recorded whole and so to be changed safely; change it by hand; {left_out}"
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of a value as JSON: for texts more than DynamoDB counts (developer guide, "Item sizes")."""
+    return len(json.dumps(canonical.plain(value), ensure_ascii=False).encode())
+
+
+def _text(text: str) -> str:
+    kept = text.encode(errors="replace")
+    return text if len(kept) <= MAX_TEXT_BYTES else f"{kept[:MAX_TEXT_BYTES].decode(errors='ignore')}… (cut)"
+
+
+def _dicts(calls: Iterable[Call]) -> list[dict[str, Any]]:
+    return [call.as_dict() for call in calls]
+
+
+def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
+    control: Matter,
+    request: Request,
+    *,
+    now: datetime,
+    mode: Mode,
+    settings_version: str,
+    parameters: dict[str, Any],
+    reason: str,
+    before: State,
+    change: Change | None,
+    remains: str,
+    retention_days: int,
+) -> Record:
+    """Return what every record about a finding holds; :func:`planned` and :func:`ended` complete it."""
+    return {
+        "schema_version": RECORD.version,
+        "resource": request.resource.arn,
+        "control": control.id,
+        "title": control.title,
+        "severity": str(control.severity),
+        "mode": str(mode),
+        "account": request.resource.account,
+        "region": request.resource.region,
+        "reason": _text(reason),
+        "remains": _text(remains),
+        "before": evidence(before),
+        "calls": _dicts(change.calls) if change else [],
+        "undo": _dicts(change.undo) if change else [],
+        "residue": _text(change.residue) if change else "",
+        "actor": asdict(request.actor),
+        "cause": asdict(request.cause),
+        "settings_version": settings_version,
+        "parameters": evidence(parameters),
+        "creates": request.creates,
+        **({"run": request.run} if request.run else {}),
+        "waited": _text(request.waited),
+        "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
+    }
+
+
+def planned(finding: Record, now: datetime) -> Record:
+    """Return the record that is written before the first call."""
+    return {**finding, "record_id": new_id(now), "step": str(Step.PLANNED), "at": timestamp(now)}
+
+
+def ended(  # noqa: PLR0913 - as above
+    finding: Record,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    detail: str = "",
+    after: State | None = None,
+    aws_calls: int = 0,
+    announce: bool = True,
+) -> Record:
+    """Return the record of an outcome, from a finding or from the PLANNED record of an act.
+
+    ``detail`` says why it ended so; ``aws_calls`` counts the calls made on the control's behalf.
+    """
+    kept = {name: value for name, value in finding.items() if name not in {"record_id", "hash", "previous", "step"}}
+    return {
+        **kept,
+        "record_id": new_id(now),
+        "step": str(Step.OUTCOME),
+        "outcome": str(outcome),
+        "plan_id": finding.get("record_id", ""),
+        "detail": _text(detail),
+        "after": evidence(after) if after is not None else None,
+        "aws_calls": aws_calls,
+        "announce": announce,
+        "at": timestamp(now),
+        "day_shard": day_shard(finding["resource"], now),
+    }
+
+
+def day_shard(arn: str, now: datetime) -> str:
+    """Return the key of the index by day, e.g. ``2026-11-20#07``."""
+    return f"{now:%Y-%m-%d}#{shard(arn):02d}"
+
+
+def shard(text: str) -> int:
+    """Return a stable number from 0 to 15 for a text."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % SHARDS

@@ -1,0 +1,118 @@
+"""The state item of one (control, resource): chain head, lease, open plan, hold, what was announced last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from evenkeel.errors import UnreadableVersionError
+from evenkeel.runtime.dynamodb import unwire
+from evenkeel.versions import STATE
+
+TUG_REPAIRS, TUG_WINDOW = 10, timedelta(days=1)
+"""How many repairs of one resource are kept, and for how long they count towards a tug of war."""
+
+
+class HoldKind(StrEnum):
+    """Who or what placed a hold."""
+
+    PERSON = "person"
+    """Somebody undid, rejected or dropped a change: nothing of the resource is changed until the hold ends."""
+    APPROVAL = "approval"
+    FREEZE = "freeze"
+    TUG_OF_WAR = "tug of war"
+    BLAST_RADIUS = "blast radius"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A hold to be placed. ``others`` are the findings that it is about besides the one of its record.
+
+    ``critical`` says that one of them is critical, whatever the control's others are.
+    """
+
+    kind: HoldKind
+    until: datetime
+    others: tuple[str, ...] = ()
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StateItem:
+    """What is known of one (control, resource); the defaults are those of one never acted on."""
+
+    head: str = ""
+    """Hash of the last record."""
+    head_expires_at: int = 0
+    """Seconds since 1970: when the time-to-live may take the last record."""
+    head_record: str = ""
+    """Record id of the last record."""
+    lease_owner: str = ""
+    lease_until: int = 0
+    """Milliseconds since 1970."""
+    plan: str = ""
+    """Record id of a plan without outcome."""
+    plan_digest: str = ""
+    """Digest of that plan's calls."""
+    announced: str = ""
+    """Fingerprint of the finding last announced without a change."""
+    announced_at: int = 0
+    """Seconds since 1970."""
+    announced_state: str = ""
+    """Digest of the state that people were told of last: in that announcement, or by a later undo."""
+    announced_event: str = ""
+    """Id of the event that it was announced for."""
+    announced_record: str = ""
+    """Record id of the announcement."""
+    hold_until: int = 0
+    """Seconds since 1970; until then the findings that the hold is about are left alone."""
+    hold_at: int = 0
+    """Seconds since 1970: when it was placed."""
+    hold_kind: str = ""
+    """A :class:`HoldKind`; empty in items of earlier versions."""
+    hold_critical: bool = False
+    """One of the findings that the hold is about is critical."""
+    hold_findings: tuple[str, ...] | None = None
+    """Fingerprints of the findings that the hold is about; None where that is not known."""
+    hold_reason: str = ""
+    hold_record: str = ""
+    """Record id of what put it on hold."""
+    held_request: str = ""
+    """JSON of the request that comes again when the hold is due or released."""
+    rounds: tuple[dict[str, Any], ...] = ()
+    """The last repairs: ``{"at" (milliseconds since 1970), "principal", "client", "event",
+    "fingerprint"}``; those of earlier versions have no fingerprint."""
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> StateItem:
+        """Read an item of the state table (wire form); one that never had a record has no version.
+
+        Raises:
+            UnreadableVersionError: a later release wrote it.
+        """
+        plain = unwire(item)
+        version = plain.get("schema_version", STATE.version)
+        if not STATE.reads(version):
+            raise UnreadableVersionError(
+                f"state item {plain.get('pk')} is of schema version {version}; update the stack"
+            )
+        known = {name: plain[name] for name in cls.__slots__ if name in plain}
+        known |= {name: tuple(known[name]) for name in ("rounds", "hold_findings") if name in known}
+        return cls(**known)
+
+    def recent_rounds(self, now: datetime) -> tuple[dict[str, Any], ...]:
+        """Return the repairs that count towards a tug of war."""
+        since = now - TUG_WINDOW
+        return tuple(each for each in self.rounds if each["at"] >= since.timestamp() * 1000)[-TUG_REPAIRS:]
+
+    def held(self, now: datetime) -> str:
+        """Say why it must be left alone for now, or return an empty string."""
+        if self.hold_until <= now.timestamp():
+            return ""
+        return f"held until {datetime.fromtimestamp(self.hold_until, UTC):%Y-%m-%d %H:%M} UTC: {self.hold_reason}"
+
+    def leased_to_other(self, owner: str, now: datetime) -> bool:
+        """Say whether somebody else is at work on it."""
+        return self.lease_owner not in {"", owner} and self.lease_until >= int(now.timestamp() * 1000)

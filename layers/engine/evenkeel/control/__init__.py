@@ -1,0 +1,58 @@
+"""Everything that a control imports: ``from evenkeel.control import Control, Call, Change, …``."""
+
+from evenkeel.control.contract import (
+    SECTIONS,
+    Context,
+    Control,
+    Env,
+    Frameworks,
+    Grant,
+    Radius,
+    Stage,
+    fits,
+)
+from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange, Trigger, find
+from evenkeel.model import (
+    Call,
+    Change,
+    Compliant,
+    Judgement,
+    Mode,
+    NonCompliant,
+    NotApplicable,
+    NotReady,
+    Place,
+    Resource,
+    Severity,
+    State,
+)
+
+__all__ = [
+    "SECTIONS",
+    "Call",
+    "Change",
+    "CloudTrail",
+    "Compliant",
+    "Config",
+    "Context",
+    "Control",
+    "Env",
+    "Frameworks",
+    "Grant",
+    "Judgement",
+    "Mode",
+    "NonCompliant",
+    "NotApplicable",
+    "NotReady",
+    "Place",
+    "Radius",
+    "Resource",
+    "SecurityHub",
+    "Severity",
+    "Stage",
+    "State",
+    "TagChange",
+    "Trigger",
+    "find",
+    "fits",
+]

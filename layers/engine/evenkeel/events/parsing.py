@@ -1,0 +1,303 @@
+"""From payloads to requests: which resources an event is about. It never says in what state they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from evenkeel.control import fits
+from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange, find
+from evenkeel.errors import MalformedPayloadError
+from evenkeel.events import security_hub
+from evenkeel.events.actor import actor, is_own_role
+from evenkeel.model import Actor, Cause, Place, Request, Resource
+from evenkeel.versions import REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evenkeel.control import Control
+    from evenkeel.control.triggers import Trigger
+
+API_CALL = "AWS API Call via CloudTrail"
+CONFIG_RULE = "Config Rules Compliance Change"
+CONFIG_ITEM = "Config Configuration Item Change"
+TAG_CHANGE = "Tag Change on Resource"
+
+_ARN = re.compile(r"arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
+_ID = re.compile(r"[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
+_QUALIFIED = re.compile(r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:]+):[^:]+")
+
+
+# What a request is made of, for reading one back from JSON; every other field is text.
+_PARTS: dict[str, Any] = {"resource": Resource, "cause": Cause, "actor": Actor}
+_NOT_TEXT: dict[str, type] = {
+    "allowance": int, "attempt": int, "creates": bool, "dry_run": bool, "settles": bool, "weakens": bool,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a payload asks for. Where it asks for nothing, ``irrelevant`` says why nothing is to be done."""
+
+    requests: tuple[Request, ...] = ()
+    irrelevant: str = ""
+    malformed: tuple[tuple[dict[str, Any], str], ...] = ()
+    """Of several returned requests those that cannot be read, each as a message of its own, and why."""
+
+
+@dataclass(slots=True)
+class _Findings:
+    requests: dict[tuple[str, str], Request] = field(default_factory=dict)
+    matched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """What a trigger sees in an event: an ARN, id, name or URL of a resource, and why it is to be looked at."""
+
+    value: str
+    cause: Cause
+    template: str = ""
+    """Overrides the control's ARN template."""
+    creates: bool = False
+    settles: bool = False
+    weakens: bool = False
+
+
+def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
+    """Turn a queue message's payload into requests.
+
+    Accepts an EventBridge event, or what :func:`encode` wrote when Evenkeel itself put requests back.
+
+    Raises:
+        MalformedPayloadError: not of these shapes, or a wanted event that does not name its resource.
+    """
+    if not isinstance(payload, dict):
+        raise MalformedPayloadError(f"expected a JSON object, got {type(payload).__name__}")
+    if "requests" in payload:
+        return _decode_all(payload, controls, place)
+    if "request" in payload:
+        return Parsed((decode(payload, controls, place),))
+    detail = payload.get("detail")
+    if not isinstance(payload.get("detail-type"), str) or not isinstance(detail, dict):
+        raise MalformedPayloadError('neither an EventBridge event ("detail-type" and "detail") nor a returned request')
+    refusal = _refusal(payload, detail, place)
+    if refusal:
+        return Parsed(irrelevant=refusal)
+    findings = _Findings()
+    for control in controls:
+        for trigger in control.all_triggers:
+            _collect(findings, control, trigger, payload, place)
+    if findings.requests:
+        return Parsed(tuple(findings.requests.values()))
+    if findings.matched:
+        raise MalformedPayloadError(
+            f"{detail.get('eventName') or payload['detail-type']} names no resource that can be acted on: "
+            "its parameters are null, cut short or of an unknown form",
+        )
+    return Parsed(irrelevant="no control of this group is triggered by it")
+
+
+def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> str:
+    """Say why an event is none of our business, or return an empty string."""
+    account = str(detail.get("recipientAccountId") or payload.get("account") or "")
+    if account != place.account or str(payload.get("account") or account) != place.account:
+        return f"it is of account {account or 'unknown'}"
+    region = str(detail.get("awsRegion") or payload.get("region") or "")
+    if region != place.region:
+        return f"it is of region {region or 'unknown'}"
+    if payload["detail-type"] == API_CALL:
+        if detail.get("errorCode"):
+            return f"the call failed with {str(detail['errorCode'])[:128]}"
+        identity = detail.get("userIdentity")
+        if isinstance(identity, dict) and is_own_role(identity, place.account):
+            return "Evenkeel itself made the call"
+    return ""
+
+
+def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> None:
+    """Add the requests that one trigger of one control sees in an event."""
+    elsewhere = False
+    for seen in _identify(control, trigger, payload, place):
+        arn = resource_arn(seen.template or control.arn, seen.value, place)
+        if not arn or not control.applies_to(arn):
+            continue
+        _, _, _, region, account, _ = arn.split(":", 5)
+        if account not in {"", place.account} or region not in {"", place.region}:
+            elsewhere = True
+            continue
+        request = Request(
+            control.id,
+            Resource(arn, place.account, place.region),
+            seen.cause,
+            actor=actor(payload["detail"]),
+            creates=seen.creates,
+            settles=seen.settles,
+            weakens=seen.weakens,
+        )
+        findings.requests.setdefault((control.id, arn), request)
+    findings.matched = findings.matched or (_hits(trigger, payload, place) and not elsewhere)
+
+
+def _hits(trigger: Trigger, payload: dict[str, Any], place: Place) -> bool:
+    """Say whether an event is one that must name a resource."""
+    kind, detail = payload["detail-type"], payload["detail"]
+    if isinstance(trigger, SecurityHub):
+        return kind == security_hub.FINDINGS and bool(security_hub.open_findings(trigger.ids, detail, place))
+    return isinstance(trigger, CloudTrail) and kind == API_CALL and trigger.matches(detail)
+
+
+def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> Iterator[_Sighting]:
+    """Yield what a trigger sees in an event."""
+    kind, detail, cause = payload["detail-type"], payload["detail"], _cause(payload)
+    if isinstance(trigger, CloudTrail):
+        if kind == API_CALL and trigger.matches(detail):
+            for found in find(trigger.at, detail):
+                value = found.lower() if trigger.lower_case else found
+                yield _Sighting(value, cause, trigger.arn, trigger.creates, trigger.settles, trigger.weakens)
+    elif isinstance(trigger, Config):
+        yield from (_Sighting(value, cause, trigger.arn) for value in _config_ids(trigger, kind, detail))
+    elif isinstance(trigger, SecurityHub) and kind == security_hub.FINDINGS:
+        for finding in security_hub.open_findings(trigger.ids, detail, place):
+            because = _because(cause, finding)
+            named = security_hub.resources(finding, control.arn, place)
+            yield from (_Sighting(value, because) for value in named)
+    elif isinstance(trigger, TagChange) and kind == TAG_CHANGE and _tag_change_of(trigger, detail):
+        yield from (_Sighting(value, cause, settles=True) for value in find("resources", payload))
+
+
+def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]:
+    if kind == CONFIG_RULE and detail.get("resourceType") == trigger.resource_type:
+        verdict = find("newEvaluationResult.complianceType", detail)
+        return find("resourceId", detail) if verdict == ["NON_COMPLIANT"] else []
+    if kind == CONFIG_ITEM:
+        # An item larger than a message may be comes as a summary (AWS Config developer guide, "Example Oversized
+        # Configuration Item Change Notification").
+        item = detail.get("configurationItem") or detail.get("configurationItemSummary")
+        if isinstance(item, dict) and item.get("resourceType") == trigger.resource_type:
+            alive = item.get("configurationItemStatus") in ("OK", "ResourceDiscovered")  # a list where the event is odd
+            return find("ARN || resourceId", item) if alive else []
+    return []
+
+
+def _tag_change_of(trigger: TagChange, detail: dict[str, Any]) -> bool:
+    same_type = not trigger.resource_type or detail.get("resource-type") == trigger.resource_type
+    return detail.get("service") == trigger.service and same_type
+
+
+def resource_arn(template: str, value: str, place: Place) -> str:
+    """Return the ARN that an event's value (ARN, id, name or URL) means, or an empty string for a malformed one.
+
+    A URL (SQS) ends in account and name, and one of another account is none of ours; CloudWatch Logs' ARNs may end in
+    ``:*``, Lambda's in a version or alias, which say nothing about the function that is looked at.
+    """
+    value = _QUALIFIED.sub(r"\1", value.removesuffix(":*"))
+    if value.startswith("arn:"):
+        of_type = (not template or fits(template, value)) and value.split(":")[1] == place.partition
+        return value if of_type and _ARN.fullmatch(value) else ""
+    if "://" in value:
+        owner, _, value = value.rpartition("/")
+        if not owner.endswith(f"/{place.account}"):
+            return ""
+    if not template or not _ID.fullmatch(value):
+        return ""
+    arn = place.arn(template, value)
+    return arn if _ARN.fullmatch(arn) else ""
+
+
+def _cause(payload: dict[str, Any]) -> Cause:
+    detail = payload["detail"]
+    origins = {
+        API_CALL: "cloudtrail",
+        CONFIG_RULE: "config",
+        CONFIG_ITEM: "config",
+        TAG_CHANGE: "tag",
+        security_hub.FINDINGS: security_hub.ORIGIN,
+    }
+    return Cause(
+        origin=origins.get(payload["detail-type"], "event"),
+        event_id=str(detail.get("eventID") or payload.get("id") or "")[:128],
+        event_name=str(detail.get("eventName") or payload["detail-type"])[:128],
+        event_time=str(detail.get("eventTime") or payload.get("time") or "")[:40],
+    )
+
+
+def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
+    """Return an event's cause with the finding that a note is to be put on."""
+    name, product = security_hub.identity(finding)
+    return replace(cause, finding_id=name, product_arn=product)
+
+
+def encode(*requests: Request) -> dict[str, Any]:
+    """Return requests as the JSON document that goes back to the queue: ``request``, or ``requests`` where several."""
+    documents = [asdict(request) for request in requests]
+    return {"schema_version": REQUEST.version} | (
+        {"request": documents[0]} if len(documents) == 1 else {"requests": documents}
+    )
+
+
+def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Request:
+    """Read a single request that :func:`encode` wrote.
+
+    Raises:
+        MalformedPayloadError: it is of an unknown version, shape, control or place.
+    """
+    if not REQUEST.reads(payload.get("schema_version")):
+        raise MalformedPayloadError(
+            f"a request of schema version {payload.get('schema_version')!r}, not {REQUEST.version}"
+        )
+    try:
+        raw = dict(payload["request"])
+        parts = {name: kind(**_typed(raw.pop(name))) for name, kind in _PARTS.items()}
+        request = Request(**_typed(raw), **parts)
+        _check_returns(request.attempt, request.first_seen)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MalformedPayloadError(f"a returned request of unknown form: {error}") from error
+    arn = request.resource.arn
+    control = next((control for control in controls if control.id == request.control), None)
+    if control is None:
+        raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
+    if not control.applies_to(arn):
+        raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
+    _, partition, _, region, account, _ = arn.split(":", 5)
+    accounts = {request.resource.account, account or place.account}
+    regions = {request.resource.region, region or place.region}
+    if (partition, accounts, regions) != (place.partition, {place.account}, {place.region}):
+        where = f"partition {place.partition}, account {place.account}, {place.region}"
+        raise MalformedPayloadError(f"{arn!r} is not in {where}")
+    return request
+
+
+def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Parsed:
+    """Read each of several requests by itself, and each once."""
+    several = payload["requests"]
+    if not isinstance(several, list) or not several:
+        raise MalformedPayloadError(f"requests: expected a list of some, got {str(several)[:40]}")
+    found: dict[tuple[str, str], Request] = {}
+    malformed: list[tuple[dict[str, Any], str]] = []
+    for each in several:
+        alone = {"schema_version": payload.get("schema_version"), "request": each}
+        try:
+            request = decode(alone, controls, place)
+        except MalformedPayloadError as error:
+            malformed.append((alone, str(error)))
+        else:
+            found.setdefault((request.control, request.resource.arn), request)
+    return Parsed(tuple(found.values()), malformed=tuple(malformed))
+
+
+def _typed(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of a request as it is, once each field has its type."""
+    for name, value in raw.items():
+        wanted = _NOT_TEXT.get(name, str)
+        if type(value) is not wanted:
+            raise TypeError(f"{name}: expected {wanted.__name__}, got {type(value).__name__}")
+    return raw
+
+
+def _check_returns(attempt: int, first_seen: str) -> None:
+    if attempt < 0 or (first_seen and datetime.fromisoformat(first_seen).tzinfo is None):
+        raise ValueError("attempt is below 0, or first_seen has no time zone")

@@ -1,0 +1,291 @@
+"""The Lambda handler of every group: a batch of queue messages, or a person's own payload.
+
+A group's ``handler.py`` is ``handler = remediator(__package__)``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from evenkeel import system_parts
+from evenkeel.audit.ledger import Ledger
+from evenkeel.control.registry import controls_of
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
+from evenkeel.events import parsing
+from evenkeel.events.queue import Queue
+from evenkeel.model import Outcome, Place, Request, Result
+from evenkeel.operators import approvals, on_demand, runs
+from evenkeel.remediation import decide, steps
+from evenkeel.remediation.pipeline import Pipeline
+from evenkeel.remediation.repair import NotGrantedError
+from evenkeel.runtime import batch
+from evenkeel.runtime.aws import Aws, connect
+from evenkeel.runtime.environment import Environment
+from evenkeel.runtime.telemetry import telemetry
+from evenkeel.settings.store import SettingsStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.remediation.steps import Steps
+
+MAX_RECEIVES = 5
+"""Deliveries of one message before it is a dead letter; the template's redrive policy is generated from it.
+
+Only crashes count: planned returns are new messages.
+"""
+SETTINGS_RETRY_SECONDS = 60
+TIME_FOR_ONE_MILLISECONDS = 20_000
+"""What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
+TIME_FOR_ANOTHER_MILLISECONDS = 8_000
+"""What each further request that goes in step with it may need: the waiting is shared, the looks are not."""
+_MOST_TIME_MILLISECONDS = 50_000  # of the function's minute
+
+
+class Remediator:
+    """Everything one Lambda worker keeps between invocations."""
+
+    def __init__(self, package: str) -> None:
+        """Find the group's controls; AWS is reached at the first message."""
+        self.controls = controls_of(package)
+        self.logger, _ = telemetry()
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The stack's variables."""
+        return Environment.read()
+
+    @cached_property
+    def _doors(self) -> tuple[Aws, Aws]:
+        return connect(self.environment.region)
+
+    @property
+    def _engine_aws(self) -> Aws:
+        return self._doors[0]
+
+    @property
+    def _control_aws(self) -> Aws:
+        return self._doors[1]
+
+    @cached_property
+    def settings(self) -> SettingsStore:
+        """The settings in force."""
+        return SettingsStore(self._engine_aws, self.environment, _now, self.controls)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The way back."""
+        return Queue(self._engine_aws, self.environment.queue_url, self.environment.dlq_url)
+
+    def pipeline(self, owner: str, context: LambdaContext) -> Pipeline:
+        """Return the pipeline of one invocation; ``owner`` is the lease's."""
+        environment = self.environment
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        return Pipeline(
+            self._control_aws,
+            ledger,
+            scope=environment.scope,
+            retention_days=environment.retention_days,
+            clock=_now,
+            stack=environment.stack,
+            own_parts=system_parts.arns(environment.stack, self.place(context), environment.keys),
+        )
+
+    def place(self, context: LambdaContext) -> Place:
+        """Return where this function may act, from its own ARN."""
+        return Place.of_function(context.invoked_function_arn)
+
+    def message(self, record: batch.Record, context: LambdaContext) -> None:
+        """Serve one queue message.
+
+        Raises:
+            Exception: something that a redelivery may mend; after the last one the message becomes a dead letter here,
+                with the reason, which SQS's own redrive could not carry.
+        """
+        receives = int(record["attributes"]["ApproximateReceiveCount"])
+        try:
+            self._serve(record, context, redelivered=receives > 1)
+        except MalformedPayloadError as error:
+            self._give_up(record["body"], "Malformed", str(error))
+        except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
+            self.logger.exception("crashed", message_id=record["messageId"], receives=receives)
+            if receives < MAX_RECEIVES:
+                raise
+            self._give_up(record["body"], "Crashed", f"{type(error).__name__}: {error}")
+
+    def _serve(self, record: batch.Record, context: LambdaContext, *, redelivered: bool) -> None:
+        try:
+            payload = json.loads(record["body"])
+        except (ValueError, RecursionError) as error:
+            raise MalformedPayloadError(f"not JSON: {error}") from error
+        parsed = parsing.parse(payload, self.controls, self.place(context))
+        if parsed.irrelevant:
+            self.logger.info("irrelevant", reason=parsed.irrelevant)
+            return
+        owner = f"{context.aws_request_id}/{record['messageId']}"
+        pipeline, crashes = self.pipeline(owner, context), []
+        for crew in steps.crews(parsed.requests, self.controls):
+            crashes += self._in_step(crew, pipeline, context, redelivered=redelivered)
+        if len(crashes) == 1:
+            raise crashes[0]
+        if crashes:
+            told = "; ".join(f"{type(crash).__name__}: {crash}" for crash in crashes)
+            raise ExceptionGroup(f"several controls crashed: {told}", crashes)
+        for alone, reason in parsed.malformed:
+            self._give_up(json.dumps(alone), "Malformed", reason)
+
+    def _in_step(
+        self, crew: Sequence[Request], pipeline: Pipeline, context: LambdaContext, *, redelivered: bool
+    ) -> list[Exception]:
+        """Serve requests in step, and see that whatever is not finished comes back; return what crashed."""
+        ended: list[Result | Exception | None]
+        if context.get_remaining_time_in_millis() < _time_for(len(crew)):
+            late = "no time left in this batch"
+            ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in crew]
+        else:
+            ways = [self._way(pipeline, request, redelivered=redelivered) for request in crew]
+            ended = steps.serve(ways, time.sleep)
+        crashes = [crash for crash in ended if isinstance(crash, Exception)]
+        try:
+            self._told([result for result in ended if isinstance(result, Result)])
+        except Exception as error:  # noqa: BLE001 - one crash must not stop the others; the caller raises it
+            crashes.append(error)
+        return crashes
+
+    def _way(self, pipeline: Pipeline, request: Request, *, redelivered: bool) -> Steps[Result | None]:
+        """Return the way of one request; in the end there is no result where it became a dead letter."""
+        control = next(control for control in self.controls if control.id == request.control)
+        try:
+            return (yield from pipeline.steps(control, request, self.settings.load(), redelivered=redelivered))
+        except SettingsError as error:
+            self.settings.count(error)
+            return Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
+        except NotGrantedError as error:
+            self._give_up(json.dumps(parsing.encode(request)), "NotGranted", str(error))
+            return None
+
+    def _told(self, results: Sequence[Result]) -> None:
+        """Say what became of requests, and send those back that have to come again: in one message, if at one time."""
+        now, waiting = _now(), defaultdict(list)
+        for result in results:
+            self._tell(result)
+            if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
+                reason = f"for six hours: {result.reason}"
+                self._give_up(json.dumps(parsing.encode(result.request)), "GaveUp", reason)
+            elif result.outcome is Outcome.RETURNED:
+                waiting[result.delay_seconds].append(result)
+        for delay_seconds, together in waiting.items():
+            reasons = "; ".join(dict.fromkeys(result.reason for result in together))
+            self.queue.put_back([result.request.again(now) for result in together], delay_seconds, reasons)
+
+    def _give_up(self, body: str, kind: str, reason: str) -> None:
+        self.logger.error("dead letter", kind=kind, reason=reason, body_start=body[:500])
+        self.queue.give_up(body, f"{kind}: {reason}")
+
+    def _tell(self, result: Result) -> None:
+        request = result.request
+        self.logger.info(
+            str(result.outcome),
+            control=request.control,
+            resource=request.resource.arn,
+            reason=result.reason,
+            event_id=request.cause.event_id,
+            event_name=request.cause.event_name,
+            attempt=request.attempt,
+            record_id=result.record_id,
+        )
+
+    def decided(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
+        decision = approvals.parse(payload)
+        environment, owner = self.environment, context.aws_request_id
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        desk = approvals.Desk(
+            self.controls,
+            ledger,
+            self.queue,
+            stack=environment.stack,
+            sts_endpoint=self._engine_aws.client("sts").meta.endpoint_url,
+            place=self.place(context),
+            clock=_now,
+            remaining_milliseconds=context.get_remaining_time_in_millis,
+        )
+        run, loaded = self.pipeline(owner, context).run, self.settings.load()
+        decided = desk.decide(
+            decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
+        )
+        for result in decided.results:
+            self._tell(result)
+        onward = str(decided.onward) if decided.onward else None
+        return {"results": [on_demand.described(result) for result in decided.results], "next": onward}
+
+    def opened(self, context: LambdaContext) -> runs.Runs:
+        """Return the stack's runs, for one invocation."""
+        environment, owner = self.environment, context.aws_request_id
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        client = self._engine_aws.client
+        return runs.Runs(ledger, environment, self.place(context), lambda: client("sts").meta.endpoint_url, _now)
+
+    def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
+        opened = self.opened(context)
+        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
+        wish = wish.covered(opened)
+        run = self.pipeline(context.aws_request_id, context).run
+        loaded = self.settings.load()
+
+        def one(request: Request) -> Result:
+            if wish.run:
+                opened.must_be_open(wish.run)  # asked again for each: whoever ends a run stops it within seconds
+            result = run(wish.control, request, loaded)
+            if request.dry_run:
+                self._tell(result)
+            else:
+                self._told([result])
+            return result
+
+        return on_demand.serve(wish, one, self._control_aws, context.get_remaining_time_in_millis)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _time_for(requests: int) -> int:
+    """Return the milliseconds that requests in step may need; a new invocation always has as much."""
+    return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MOST_TIME_MILLISECONDS)
+
+
+def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """Return the Lambda handler of a group's package."""
+    worker = Remediator(package)
+
+    @worker.logger.inject_lambda_context
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        if isinstance(event, dict) and "Records" in event:
+            return batch.serve(
+                event["Records"],
+                lambda record: worker.message(record, context),
+                lambda record: str(record["messageId"]),
+                worker.logger,
+            )
+        try:
+            if isinstance(event, dict) and any(verb in event for verb in approvals.VERBS):
+                return worker.decided(event, context)
+            if isinstance(event, dict) and any(verb in event for verb in runs.VERBS):
+                return worker.opened(context).serve(event)
+            return worker.by_hand(event, context)
+        except EvenkeelError as error:
+            if isinstance(error, SettingsError):
+                worker.settings.count(error)
+            worker.logger.warning("refused", error=str(error), kind=type(error).__name__)
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    return handler

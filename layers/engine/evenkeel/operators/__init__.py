@@ -1,0 +1,1 @@
+"""What people ask for, in their proved name: runs, approvals, releases, dead letters."""

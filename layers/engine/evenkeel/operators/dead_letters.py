@@ -1,0 +1,223 @@
+"""The dead-letter queue and its letters, and a person's wish to drop some or to send them back.
+
+The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}`` or ``{"redrive":
+{group: [message ids]}, "caller": {…}}``. See :mod:`evenkeel.operators.caller_proof`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from evenkeel.audit import records
+from evenkeel.errors import MalformedPayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MOST = 100
+"""Messages that one wish may name: what a minute is enough for."""
+_ID = 100  # characters; SQS's message ids have 36
+_BATCH = 10  # messages that one call takes (SQS API reference, ReceiveMessage)
+_EVENT = ("eventID", "eventName", "eventSource", "eventTime")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter."""
+
+    id: str
+    body: str
+    handle: str = field(repr=False)
+    sent_at: float
+    """Seconds since 1970."""
+    attributes: Mapping[str, str]
+    """The message's own: ``reason`` and ``origin`` of Evenkeel's, ``TARGET_ARN`` and others of EventBridge's."""
+    source: str = ""
+    """ARN of the queue that SQS itself moved it from, after too many deliveries."""
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Self:
+        """Read a message as ``receive_message`` returns it, asked for all attributes."""
+        own = message.get("MessageAttributes", {})
+        system = message.get("Attributes", {})
+        return cls(
+            id=str(message["MessageId"]),
+            body=str(message["Body"]),
+            handle=str(message["ReceiptHandle"]),
+            sent_at=int(system.get("SentTimestamp", 0)) / 1000,
+            attributes={name: str(value.get("StringValue", "")) for name, value in own.items()},
+            source=str(system.get("DeadLetterQueueSourceArn", "")),
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why it is here, as far as anybody said."""
+        if "reason" in self.attributes:
+            return self.attributes["reason"]
+        told = [self.attributes.get(name, "") for name in ("ERROR_CODE", "ERROR_MESSAGE")]
+        if any(told):
+            return f"EventBridge could not deliver it: {': '.join(filter(None, told))}"
+        context = _part(self._json(), "requestContext")
+        if context:
+            function = str(context.get("functionArn", "")).rpartition(":function:")[2]
+            return f"Lambda gave up on {function or 'a function'}: {context.get('condition', 'no condition is given')}"
+        if self.source:
+            return "delivered too often: the function ended without an answer (crash, time limit, out of memory)"
+        return "unknown"
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what an audit record keeps of it: enough to know it again, not what an event may hold besides."""
+        return {
+            "message": self.id,
+            "sent_at": records.timestamp(datetime.fromtimestamp(self.sent_at, UTC)),
+            "origin": self.attributes.get("origin") or self.source or self.attributes.get("TARGET_ARN", ""),
+            "bytes": len(self.body.encode()),
+            "sha256": hashlib.sha256(self.body.encode()).hexdigest(),
+            "about": self._about(),
+        }
+
+    def _json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def _about(self) -> dict[str, str]:
+        """Return which event it holds, or which controls were to look at which resource; nothing for neither."""
+        payload = self._json()
+        event, requests = _part(payload, "detail"), _requests(payload)
+        found = {name: event.get(name) for name in _EVENT}
+        if requests:
+            controls = ", ".join(str(each.get("control")) for each in requests)
+            found |= {"control": controls, "resource": _part(requests[0], "resource").get("arn")}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+class Box:
+    """The dead-letter queue, read without losing any. In the end, :meth:`give_back`."""
+
+    def __init__(self, sqs: Any, url: str, hidden_seconds: int) -> None:
+        """Keep a boto3 client of SQS; what is read is hidden from others for so long, should nobody give it back."""
+        self._sqs = sqs
+        self._url = url
+        self._hidden_seconds = hidden_seconds
+        self._held: dict[str, str] = {}
+
+    @property
+    def held(self) -> int:
+        """How many letters were read and neither deleted nor given back."""
+        return len(self._held)
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield each letter once, until the queue shows no other."""
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=_BATCH,
+                VisibilityTimeout=self._hidden_seconds,
+                WaitTimeSeconds=1,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+            found = [Letter.of(each) for each in answer.get("Messages", [])]
+            fresh = [each for each in found if each.id not in self._held]
+            self._held |= {each.id: each.handle for each in found}
+            if not fresh:
+                return
+            yield from fresh
+
+    def delete(self, letter: Letter) -> None:
+        """Delete a letter that was read."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
+        self._held.pop(letter.id, None)
+
+    def give_back(self) -> None:
+        """Show every letter again at once that was read and not deleted."""
+        handles = list(self._held.values())
+        for start in range(0, len(handles), _BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                for number, handle in enumerate(handles[start : start + _BATCH])
+            ]
+            self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        self._held.clear()
+
+
+def _part(payload: Any, name: str) -> dict[str, Any]:
+    part = payload.get(name) if isinstance(payload, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _requests(payload: Any) -> list[dict[str, Any]]:
+    """Return the requests of a message that Evenkeel put back; they are about one resource."""
+    several = payload.get("requests") if isinstance(payload, dict) else None
+    found = several if isinstance(several, list) else [_part(payload, "request")]
+    return [each for each in found if isinstance(each, dict) and each]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A checked wish."""
+
+    messages: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """A checked wish to send letters back: the group of each message."""
+
+    messages: Mapping[str, str]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The messages of each group."""
+        groups = dict.fromkeys(self.messages.values())
+        return {group: [each for each, its in self.messages.items() if its == group] for group in groups}
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what the audit record keeps."""
+        return {"messages": self.groups}
+
+
+def parse_redrive(payload: Any) -> Redrive:
+    """Check a person's payload.
+
+    Raises:
+        MalformedPayloadError: says which part is wrong and what to write.
+    """
+    if not isinstance(payload, dict) or set(payload) != {"redrive", "caller"}:
+        raise MalformedPayloadError('redrive: send {"redrive": {group: [message ids]}, "caller": {…}}')
+    wanted = payload["redrive"]
+    if not isinstance(wanted, dict) or not all(_ids(each) for each in wanted.values()):
+        raise MalformedPayloadError("redrive: write a list of message ids for each group")
+    messages = {each: str(group) for group, ids in wanted.items() for each in ids}
+    if not 0 < len(messages) <= MOST or len(messages) != sum(map(len, wanted.values())):
+        raise MalformedPayloadError(f"redrive: write 1 to {MOST} messages at a time, each once")
+    return Redrive(messages)
+
+
+def _ids(raw: Any) -> bool:
+    return isinstance(raw, list) and bool(raw) and all(isinstance(each, str) and 0 < len(each) <= _ID for each in raw)
+
+
+def parse(payload: Any) -> Drop:
+    """Check a person's payload.
+
+    Raises:
+        MalformedPayloadError: says which part is wrong and what to write.
+    """
+    if not isinstance(payload, dict) or set(payload) != {"drop", "because", "caller"}:
+        raise MalformedPayloadError('drop: send {"drop": [message ids], "because": …, "caller": {…}}')
+    messages, because = payload["drop"], payload["because"]
+    if not isinstance(messages, list) or not all(isinstance(each, str) and each for each in messages):
+        raise MalformedPayloadError("drop: write a list of message ids")
+    if not 0 < len(set(messages)) <= MOST:
+        raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MOST} at a time")
+    if not isinstance(because, str) or not 0 < len(because.strip()) <= records.MAX_WORDS:
+        raise MalformedPayloadError(f"because: write a text of at most {records.MAX_WORDS} characters")
+    return Drop(tuple(dict.fromkeys(messages)), because)

@@ -1,0 +1,1 @@
+"""The order of things: evaluate, decide, plan, repair, announce, undo."""

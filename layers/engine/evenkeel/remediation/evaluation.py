@@ -1,0 +1,206 @@
+"""One request on its way: what it is judged by, and the look at the live state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from evenkeel import canonical
+from evenkeel.audit import records
+from evenkeel.control import Context
+from evenkeel.errors import ApprovalRefusedError
+from evenkeel.model import Call, Mode, Outcome, Result, Severity
+from evenkeel.remediation import own_parts
+from evenkeel.remediation.decide import Apply, AwaitApproval, Circumstances
+from evenkeel.remediation.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from evenkeel.audit.records import Record
+    from evenkeel.control import Control
+    from evenkeel.errors import ErrorKind
+    from evenkeel.model import Judgement, NonCompliant, Request, State
+    from evenkeel.remediation.decide import Decision
+    from evenkeel.runtime.aws import Aws
+    from evenkeel.settings.resolve import ControlSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to a recorded plan, or their release of a held one (then ``record`` is what put it on hold)."""
+
+    record: Record
+    approver: str
+    releases: bool = False
+
+
+def _overrides(finding: NonCompliant, approval: Approval | None) -> Record:
+    """Return what a finding or an approval says otherwise than the control."""
+    severity = {"severity": str(finding.severity)} if finding.severity else {}
+    return severity | ({"approver": approval.approver} if approval else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request with the settings it is judged by."""
+
+    control: Control
+    request: Request
+    aws: Aws
+    """The door to AWS for its control's calls; it counts them."""
+    settings: ControlSettings
+    settings_version: str
+    redelivered: bool = False
+    """The queue delivered it before: a plan may be open whose worker died."""
+    exempt: str = ""
+    """The sentence of the exemption that holds for the resource, empty without one."""
+    frozen_until: datetime | None = None
+    approval: Approval | None = None
+    """A person's yes to what was kept of this request."""
+    own: bool = False
+    """The resource is a part of this stack: it is never changed; see :mod:`evenkeel.system_parts`."""
+    graver: str = ""
+    """Of an own part: the finding's fingerprint if somebody else than CloudFormation had caused it."""
+
+    @property
+    def released(self) -> bool:
+        """A person released this very resource from its hold."""
+        return self.approval is not None and self.approval.releases
+
+    @property
+    def arn(self) -> str:
+        """The resource's ARN."""
+        return self.request.resource.arn
+
+    def circumstances(self, scope: tuple[str, ...], now: datetime) -> Circumstances:
+        """Return what a decision depends on."""
+        critical = self.control.severity is Severity.CRITICAL
+        own = (own_parts.WEAKENED if self.weakened else own_parts.FOUND) if self.own else ""
+        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until, critical, own)
+
+    @property
+    def weakened(self) -> bool:
+        """Whether the resource is an own part, and a call caused the request that CloudFormation did not make."""
+        return self.own and own_parts.weakened(self.request)
+
+    def graded(self, finding: NonCompliant) -> NonCompliant:
+        """Return a finding with its severity: critical where people weakened an own part."""
+        return replace(finding, severity=Severity.CRITICAL) if self.weakened else finding
+
+    @property
+    def announces(self) -> bool:
+        """Whether findings of the control may be announced without a change under its settings."""
+        return self.settings.mode is Mode.NOTIFY or self.control.announces or self.own
+
+    @property
+    def per_account(self) -> str:
+        """What is counted per control and account: the blast radius, the denials of a day."""
+        return f"{self.control.id}#{self.request.resource.account}"
+
+    def look(self, now: datetime) -> tuple[State, Judgement]:
+        """Read the live state and judge it.
+
+        Raises:
+            ClientError, BotoCoreError, ResourceMissingError: as :meth:`evenkeel.control.Control.read`.
+        """
+        request = self.request
+        context = Context(
+            request.resource,
+            self.settings.parameters,
+            now,
+            actor=request.actor,
+            creates=request.creates,
+            event=request.cause.event_name,
+            found=request.cause.origin in {"config", "securityhub"},
+        )
+        state = self.control.read(self.aws, context)
+        return state, self.control.judge(state, context)
+
+    def kind(self, error: Exception) -> ErrorKind:
+        """Say what an error means for the control."""
+        return self.control.kind(error)
+
+    def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> Record:
+        """Return what every record about this finding holds."""
+        record = records.finding_record(
+            self.control,
+            self.request,
+            now=now,
+            mode=self.settings.mode,
+            settings_version=self.settings_version,
+            parameters=self.settings.parameters,
+            reason=finding.reason,
+            before=state,
+            change=finding.change,
+            remains=finding.remains,
+            retention_days=retention_days,
+        )
+        record["fingerprint"] = fingerprint(self.control, state, finding)
+        return record | _overrides(finding, self.approval)
+
+    def recorded(
+        self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int
+    ) -> tuple[NonCompliant, Record]:
+        """Return a finding and its record; one whose change cannot be recorded whole is left to people, and says so."""
+        record = self.record(state, finding, now=now, retention_days=retention_days)
+        told = records.too_large(record) if finding.change else ""
+        if not told:
+            return finding, record
+        finding = replace(finding, change=None, caution=told, kind="too large")
+        return finding, self.record(state, finding, now=now, retention_days=retention_days)
+
+    def approved(self, state: State, finding: NonCompliant, decision: Decision) -> Decision:
+        """Turn "wait for approval" into "apply" where the resource and the calls are what was approved.
+
+        Raises:
+            ApprovalRefusedError: something else holds it, or it is not what was approved any more.
+        """
+        record = self.approval.record if self.approval else {}
+        if not isinstance(decision, AwaitApproval):
+            refusal = decision.reason or "the settings do not ask for approval any more"
+            raise ApprovalRefusedError(f"{self.arn}: {refusal}")
+        if not records.is_whole(record):
+            raise ApprovalRefusedError(
+                f"{self.arn}: record {record['record_id']} was too large to keep whole; reject it"
+            )
+        calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
+        essence, found = self.control.essence, fingerprint(self.control, state, finding)
+        same = canonical.digest(essence(state)) == canonical.digest(essence(record["before"]))
+        same = same and record.get("fingerprint", found) == found
+        if not same or canonical.digest(calls) != canonical.digest(record["calls"]):
+            raise ApprovalRefusedError(f"{self.arn}: it changed since record {record['record_id']}; reject that one")
+        return Apply()
+
+    def would(self, finding: NonCompliant, decision: Decision) -> Result:
+        """Return what would have been done."""
+        calls = finding.change.calls if finding.change else ()
+        if isinstance(decision, Apply):
+            rest = f"; would end as {Outcome.PARTIAL}: {finding.remains}" if finding.remains else ""
+            return Result(self.request, Outcome.WOULD_APPLY, f"{finding.reason}{rest}", calls)
+        return Result(self.request, Outcome.WOULD_ANNOUNCE, f"{finding.reason}; {decision.reason}", calls)
+
+    def outcome(  # noqa: PLR0913 - an outcome has these parts
+        self,
+        record: Record,
+        outcome: Outcome,
+        detail: str,
+        *,
+        now: datetime,
+        after: State | None = None,
+        announce: bool = True,
+    ) -> Record:
+        """Return the record of an outcome, from a finding's or a plan's, with the calls that were made for it."""
+        calls = len(self.aws.made)
+        return records.ended(record, outcome, now=now, detail=detail, after=after, aws_calls=calls, announce=announce)
+
+    def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
+        """Return the result of a request whose outcome was written."""
+        return Result(
+            self.request, outcome, reason, tuple(Call(**call) for call in sealed["calls"]), sealed["record_id"]
+        )
+
+
+def returned(request: Request, reason: str, delay_seconds: int) -> Result:
+    """Return the result of a request that has to come again."""
+    return Result(request, Outcome.RETURNED, reason, delay_seconds=delay_seconds)

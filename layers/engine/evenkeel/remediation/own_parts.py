@@ -1,0 +1,38 @@
+"""Findings about the stack's own parts: announced, never changed; pure.
+
+:mod:`evenkeel.system_parts` says which resources are parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evenkeel.events.actor import by_cloudformation
+
+if TYPE_CHECKING:
+    from evenkeel.audit.records import Record
+    from evenkeel.model import Request
+
+_PART = "a part of this Evenkeel stack"
+FOUND = f"{_PART}, which never changes its own parts: its template and parameters must be right"
+"""Why a finding about an own part is only announced."""
+WEAKENED = f"{_PART}, changed by a call that CloudFormation did not make; Evenkeel never changes its own parts"
+"""As :data:`FOUND`, where a call caused the finding that CloudFormation did not make."""
+
+
+def weakened(request: Request) -> bool:
+    """Return whether a call that CloudFormation did not make caused a request.
+
+    A run, a sweep, a tag change and the findings of AWS Config and Security Hub name no caller; they are no such call.
+    """
+    return request.cause.origin == "cloudtrail" and not by_cloudformation(request.actor)
+
+
+def about_own_part(record: Record) -> bool:
+    """Return whether a record is about a finding on an own part."""
+    return str(record.get("detail", "")).startswith(_PART)
+
+
+def about_weakening(record: Record) -> bool:
+    """Return whether a record is about an own part that was not changed by CloudFormation."""
+    return str(record.get("detail", "")).startswith(WEAKENED)

@@ -1,0 +1,1 @@
+"""The world around the engine: AWS clients, environment, telemetry, batches."""

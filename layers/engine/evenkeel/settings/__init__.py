@@ -1,0 +1,1 @@
+"""The settings: the document, its rules, its problems, and what holds for one resource."""

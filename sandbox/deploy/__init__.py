@@ -1,0 +1,1 @@
+"""Build, package and deploy a SAM template into the local AWS."""

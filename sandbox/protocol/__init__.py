@@ -1,0 +1,1 @@
+"""AWS's protocols: which call an HTTP request is, and its parameters."""

@@ -1,0 +1,1 @@
+"""Read deployed resources back and compare them with their template."""

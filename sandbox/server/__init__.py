@@ -1,0 +1,1 @@
+"""The process that serves the local AWS: engine, shim, faults, recorder."""

@@ -1,0 +1,150 @@
+"""Inject errors and latency into chosen calls, in the wire shape of the protocol that each call speaks."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape  # nosec B406 - writes, does not parse
+
+from sandbox.protocol.asgi import Response
+from sandbox.protocol.calls import protocol_of
+
+if TYPE_CHECKING:
+    from sandbox.protocol.calls import Call
+
+FIELDS = frozenset({
+    "service", "operation", "code", "message", "status", "latency", "times", "skip", "principal", "chance", "after",
+})  # fmt: skip
+SERVER_ERRORS = frozenset({
+    "InternalFailure", "InternalError", "InternalServerError", "InternalServiceException", "KMSInternalException",
+    "ServiceUnavailable", "ServiceUnavailableException",
+})  # fmt: skip
+SERVER_STATUS, FORBIDDEN_STATUS, CLIENT_STATUS = 500, 403, 400
+
+
+class FaultError(ValueError):
+    """A fault is described wrongly."""
+
+
+@dataclass
+class Fault:
+    """What to do to which calls.
+
+    ``service`` is a boto3 name, ``operation`` an API name or ``*``. ``latency`` is in seconds and comes first. ``code``
+    is the error to answer; without one the call goes through. ``times`` limits how often it strikes (None: always),
+    ``skip`` lets that many matching calls pass before. ``principal`` is a part of the caller's ARN. ``chance`` is how
+    likely it strikes, from 0 to 1. ``after`` lets the call take effect before the error is answered, as when an answer
+    is lost on the way.
+    """
+
+    service: str
+    operation: str = "*"
+    code: str = ""
+    message: str = "Injected by the sandbox"
+    status: int = 0
+    latency: float = 0.0
+    times: int | None = None
+    skip: int = 0
+    principal: str = ""
+    chance: float = 1.0
+    after: bool = False
+    identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    hits: int = 0
+
+    def matches(self, call: Call, principal: str) -> bool:
+        """Say whether this fault is meant for the call, its count aside."""
+        return (
+            self.service in (call.service, "*")
+            and self.operation in (call.operation, "*")
+            and self.principal in principal
+        )
+
+    def view(self) -> dict[str, Any]:
+        """Return the fault as JSON."""
+        return {name: value for name, value in vars(self).items() if name != "identifier"} | {"id": self.identifier}
+
+
+@dataclass
+class Faults:
+    """The active faults; the first that matches a call strikes."""
+
+    active: list[Fault] = field(default_factory=list)
+
+    def add(self, description: dict[str, Any]) -> Fault:
+        """Add a fault; raise FaultError for an unknown field or a missing service."""
+        unknown = sorted(set(description) - FIELDS)
+        if unknown or not description.get("service"):
+            message = f"a fault needs a service and knows only {sorted(FIELDS)}; got {sorted(description)}"
+            raise FaultError(message)
+        fault = Fault(**description)
+        self.active.append(fault)
+        return fault
+
+    def clear(self, identifier: str | None) -> None:
+        """Remove one fault, or all."""
+        self.active = [each for each in self.active if identifier is not None and each.identifier != identifier]
+
+    def strike(self, call: Call, principal: str) -> Fault | None:
+        """Return the fault that strikes this call, counting it; None when none does."""
+        for fault in self.active:
+            if not fault.matches(call, principal) or (fault.times is not None and fault.hits >= fault.times):
+                continue
+            if fault.chance < 1 and random.random() >= fault.chance:  # noqa: S311  # nosec B311 - a game of chance
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+                continue
+            fault.hits += 1
+            return fault
+        return None
+
+
+def response(fault: Fault, call: Call) -> Response:
+    """Return the error a fault answers with."""
+    return error_response(call, fault.code, fault.message, fault.status or _status(fault.code))
+
+
+def _status(code: str) -> int:
+    if code in SERVER_ERRORS:
+        return SERVER_STATUS
+    return FORBIDDEN_STATUS if code in ("AccessDenied", "SlowDown") else CLIENT_STATUS
+
+
+def error_response(call: Call, code: str, message: str, status: int) -> Response:
+    """Return an AWS error in the wire shape of the call's protocol."""
+    identifier = str(uuid.uuid4())
+    headers = {"x-amzn-requestid": identifier, "x-amz-request-id": identifier}
+    if call.request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        headers |= {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+        return Response(status, headers, _cbor({"__type": code, "message": message}))
+    protocol = protocol_of(call) or ("rest-xml" if call.service == "s3" else "rest-json")
+    if protocol in ("json", "rest-json"):
+        kind = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
+        headers |= {"content-type": kind, "x-amzn-errortype": code}
+        body = {"__type": code, "message": message, "Message": message}
+        return Response(status, headers, json.dumps(body).encode())
+    headers["content-type"] = "text/xml"
+    return Response(status, headers, _xml(protocol, code, message, identifier).encode())
+
+
+def _xml(protocol: str, code: str, message: str, identifier: str) -> str:
+    error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    if protocol == "ec2":
+        return f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{identifier}</RequestID></Response>"
+    if protocol == "query":
+        inner = f"<Error><Type>Sender</Type>{error}</Error>"
+        return f"<ErrorResponse>{inner}<RequestId>{identifier}</RequestId></ErrorResponse>"
+    return f"<Error>{error}<RequestId>{identifier}</RequestId></Error>"
+
+
+def _cbor(texts: dict[str, str]) -> bytes:
+    """Encode a small map of texts."""
+    parts = [bytes([0xA0 | len(texts)])]
+    for text in (part for pair in texts.items() for part in pair):
+        data = text.encode()
+        parts.append(b"\x79" + struct.pack(">H", len(data)) + data)
+    return b"".join(parts)

@@ -1,0 +1,25 @@
+"""How far the stack is from each limit of AWS; ``python -m tools.aws_quotas`` prints it."""
+
+from tools.aws_quotas.measure import (
+    INLINE_POLICIES,
+    MANAGED_POLICY,
+    PATTERN,
+    RULES,
+    Limit,
+    Measure,
+    characters,
+    measured,
+    worst,
+)
+
+__all__ = [
+    "INLINE_POLICIES",
+    "MANAGED_POLICY",
+    "PATTERN",
+    "RULES",
+    "Limit",
+    "Measure",
+    "characters",
+    "measured",
+    "worst",
+]

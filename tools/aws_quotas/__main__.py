@@ -1,0 +1,45 @@
+"""Print how far the stack is from each limit of AWS: as it is, and with thirty groups."""
+
+from __future__ import annotations
+
+import sys
+
+from evenkeel.control.registry import groups
+from tools.aws_quotas.measure import Measure, measured, worst
+from tools.aws_quotas.thirty_groups import thirty_groups
+from tools.generate import ROOT, built
+
+
+def main() -> int:
+    """Print the table; return 1 where a limit is exceeded."""
+    real = groups()
+    today, later = (worst(measured(*built(ROOT, catalogue))) for catalogue in (real, thirty_groups(real)))
+    print("| what | limit | our ceiling | today | 30 groups, 110 controls | the largest is | source |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for now, then in zip(today, later, strict=True):
+        limit = then.limit
+        cells = [
+            _name(then),
+            f"{limit.most:,}",
+            f"{limit.share:.0%}",
+            _cell(now),
+            _cell(then),
+            then.where,
+            limit.source,
+        ]
+        print(f"| {' | '.join(cells)} |")
+    return int(any(each.exceeded for each in (*today, *later)))
+
+
+def _name(measure: Measure) -> str:
+    """Return what is measured; of a template, whether it is the root or the largest of the groups'."""
+    part = "" if " " in measure.where or measure.where == "stack" else "root" if measure.where == "root" else "a group"
+    return f"{part}: {measure.limit.name}" if part else measure.limit.name
+
+
+def _cell(measure: Measure) -> str:
+    return f"{measure.value:,} ({measure.value / measure.limit.most:.0%}{', too much' if measure.exceeded else ''})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
