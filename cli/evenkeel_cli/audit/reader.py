@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import merge
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.audit import digests
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WORKERS = 8
 """Shards of a day that are asked at once."""
 RECORD_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{16}")
-KINDS = (*(each.value for each in takewhile(lambda each: each is not Outcome.COMPLIANT, Outcome)), Step.PLANNED.value)
+KINDS = (*(each.value for each in Outcome if each.meaning.audited), Step.PLANNED.value)
 """What a record may be called in a listing: an outcome's, or the step of one without."""
 _BATCH = 100  # keys that one BatchGetItem takes
 _BATCH_TRIES = 8

@@ -30,16 +30,10 @@ if TYPE_CHECKING:
     from evenkeel.audit.records import Record
     from evenkeel_cli.aws.stacks import Stack
 
-UNDOABLE = ("REMEDIATED", "PARTIAL")
+UNDOABLE = tuple(each.value for each in Outcome if each.meaning.undoable)
 """Outcomes of changes that can be undone."""
-STYLES = {
-    "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
-    "DENIED": "red", "FAILED": "bold red", "EXPIRING": "yellow", "DROPPED": "yellow",
-    "PAUSED": "bold red", "STOPPED": "yellow",
-}  # fmt: skip
-
-
-_PREVENTED = frozenset({Outcome.HELD, Outcome.DENIED, Outcome.FAILED})
+STYLES = {each.value: each.meaning.colour for each in Outcome}
+_PREVENTED = frozenset(each for each in Outcome if each.meaning.prevented)
 DEFAULT_SINCE = "24h"
 WAITING_SINCE = "30d"
 """How far a listing looks back: of what waits for a person, longer than it may wait."""
@@ -153,7 +147,7 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
 def _whole(out: Console, record: Record, place: dict[str, Any], stack: Stack) -> None:
     outcome = kind(record)
     out.print(
-        Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record.get('control')}")
+        Text.assemble((outcome, STYLES.get(outcome) or "bold"), f"  {record.get('title') or record.get('control')}")
     )
     actor, cause = record.get("actor") or {}, record.get("cause") or {}
     facts = {

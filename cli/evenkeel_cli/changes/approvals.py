@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from evenkeel_cli.aws.stacks import Stack
 
-_CHANGED = frozenset({"REMEDIATED", "PARTIAL", "APPLIED"})
+_CHANGED = frozenset(each for each in Outcome if each.meaning.changed)
 _DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
 
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 1.0
 """How often records, alerts and states are asked for."""
-_PASSING = frozenset({Outcome.APPLIED})
+_PASSING = frozenset(each for each in Outcome if not each.meaning.final)
 """Outcomes after which another one comes."""
-_CHANGED = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
+_CHANGED = frozenset(each for each in Outcome if each.meaning.undoable)
 _NOTHING_RECORDED = (
     "no record of it within {seconds:.0f} s: is the stack paused, does a trail log in this region, are there dead"
     " letters (evenkeel dlq list)?"

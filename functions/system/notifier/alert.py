@@ -31,30 +31,11 @@ _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps 
 _FIX = "fix it there, too, or the next deployment sets it back."
 _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
 _TAG_LENGTH = 80  # a tag may have 384 characters
-ITS_OWN = frozenset({
-    *(Outcome.EXPIRING, Outcome.DROPPED, Outcome.REDRIVEN, Outcome.PAUSED, Outcome.RESUMED, Outcome.PUSHED),
-    *(Outcome.STOPPED, Outcome.OPENED, Outcome.ENDED),
-})  # fmt: skip
-"""What is about Evenkeel itself: there is no resource whose tags could say anything."""
-_ACTED = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL, Outcome.FAILED, Outcome.UNDONE})
 _NOBODY = {
     "manual": "a person by hand (CloudTrail's data events of Lambda say who)",
     "verify": "nobody just now, it was looked at again",
 }
 """Who caused what no event tells of, by the origin."""
-_DONE = {
-    Outcome.REMEDIATED: "changed, and proved by another read",
-    Outcome.PARTIAL: "changed as far as Evenkeel can",
-    Outcome.ANNOUNCED: "nothing was changed",
-    Outcome.AWAITING: "nothing was changed",
-    Outcome.REJECTED: "nothing was changed",
-    Outcome.HELD: "nothing was changed; it is held",
-    Outcome.DENIED: "nothing was changed; AWS forbids it",
-    Outcome.FAILED: "the calls failed, or did not hold",
-    Outcome.UNDONE: "the change was undone",
-    Outcome.EXPIRING: "nothing was changed",
-    Outcome.DROPPED: "the message was deleted",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +74,7 @@ def _facts(record: Record) -> list[str]:
         f"{_label(record, ended)}: {record['reason']}",
         f"Resource: {record['resource']}",
         f"Done: {_done(record)}",
-        *(_changed(record) if ended in _ACTED else []),
+        *(_changed(record) if ended.meaning.touched else []),
         *extra["Remains"],
         f"{'Run by' if record.get('run') else 'Caused by'}: {who} with {cause['event_name']} at {cause['event_time']}",
         *extra["Client"],
@@ -107,7 +88,7 @@ def _label(record: Record, ended: Outcome) -> str:
     """Return what the reason says: what was wrong, why a person acted, or what happened to Evenkeel itself."""
     if ended is Outcome.DROPPED or record.get("undoes"):
         return "Why"
-    return "What happened" if ended in ITS_OWN else "Wrong"
+    return "What happened" if ended.meaning.about_system else "Wrong"
 
 
 def _own_facts(record: Record) -> list[str]:
@@ -122,7 +103,7 @@ def _own_facts(record: Record) -> list[str]:
 
 def _done(record: Record) -> str:
     detail = f": {record['detail']}" if record.get("detail") and record["detail"] != record["remains"] else ""
-    words = _DONE.get(Outcome(record["outcome"]), "")
+    words = Outcome(record["outcome"]).meaning.done
     return f"{record['outcome']}, {words}{detail}" if words else f"{record['outcome']}{detail}"
 
 
@@ -156,7 +137,7 @@ def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
 
     CloudFormation (and CDK with it) marks what it makes; for other tools a tag that names them is a custom.
     """
-    if ended in ITS_OWN:
+    if ended.meaning.about_system:
         return ""
     if _STACK in tags:
         return f"The CloudFormation stack {tags[_STACK]} made it: "
@@ -171,7 +152,7 @@ def _aws_calls(ended: Outcome, record: Record) -> list[str]:
     """Return the AWS calls below titles, those that were made or would be first."""
     title = "Not called" if about_own_part(record) else done(ended)
     titled = [(title, record["calls"])]
-    if ended in {Outcome.REMEDIATED, Outcome.PARTIAL}:
+    if ended.meaning.undoable:
         titled.append((back(ended), record["undo"]))
     lines = [line for title, calls in titled if calls for line in (f"{title}:", *_calls(calls, record["region"]))]
     others = companions(record)
@@ -211,7 +192,7 @@ def _subject_of(record: Record) -> str:
         f"[{record['severity']}] {record['outcome']} {record['control']}",
         f" {record['account']} {record['region']}",
     )
-    if record["outcome"] in ITS_OWN:
+    if Outcome(record["outcome"]).meaning.about_system:
         return _subject(head + tail)  # its resource is a name of ours, which says nothing to a reader
     name = _shortened(record["resource"].split(":", 5)[-1], _SUBJECT_LENGTH - len(head) - len(tail) - 1)
     return _subject(f"{head} {name}{tail}")

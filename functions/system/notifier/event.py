@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evenkeel.model import Outcome
 from evenkeel.versions import EVENT
 
 if TYPE_CHECKING:
@@ -63,8 +62,6 @@ FIELDS = {
     "left_out": Field(list, "fields that are too large for an event; the audit record has them", always=False),
 }
 """Fields of an event's ``detail``, in the order in which they are written. States stay in the audit table."""
-UNANNOUNCED = frozenset({Outcome.APPLIED})
-"""Audited outcomes without alert and event: what comes of the proof is announced."""
 SOURCE = "evenkeel"
 DETAIL_TYPES = {kind: f"Evenkeel {kind}" for kind in ("Outcome", "Tampering")}
 # An entry has less than 256 KB (EventBridge user guide, "Calculating PutEvents event entry size").

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from evenkeel.audit.records import Record
     from evenkeel.runtime.aws import Aws
 
-NOTED = frozenset(
-    {Outcome.REMEDIATED, Outcome.PARTIAL, Outcome.UNDONE, Outcome.AWAITING, Outcome.HELD, Outcome.REJECTED}
-)
 OFF = "InvalidAccessException"
 """What Security Hub answers where it is not turned on (Security Hub API reference, BatchUpdateFindings)."""
 _GONE = "FindingNotFound"
@@ -44,7 +41,7 @@ def is_due(record: Record) -> bool:
     """Say whether an outcome's finding is to get a note."""
     cause = record["cause"]
     known = cause.get("origin") == ORIGIN and bool(cause.get("finding_id")) and bool(cause.get("product_arn"))
-    return known and record["outcome"] in NOTED
+    return known and Outcome(record["outcome"]).meaning.noted
 
 
 def text(record: Record, others: str) -> str:

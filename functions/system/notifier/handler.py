@@ -22,7 +22,7 @@ from evenkeel.runtime.tags import read_tags
 from evenkeel.runtime.telemetry import COUNT, telemetry
 from notifier import alert, chain, digest_mac, finding_note
 from notifier.circuit_breaker import Aside, UnansweredError
-from notifier.event import DETAIL_TYPES, SOURCE, UNANNOUNCED, detail
+from notifier.event import DETAIL_TYPES, SOURCE, detail
 from notifier.next_steps import Home
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def _has_texts(part: dict[str, Any], kind: type[Actor | Cause]) -> bool:
 def _outcome(raw: batch.Record, record: Record) -> None:
     outcome = Outcome(record["outcome"])
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
-    if record["announce"] and outcome not in UNANNOUNCED:
-        tags, unread = ({}, "") if outcome in alert.ITS_OWN else _tags(record)
+    if record["announce"] and outcome.meaning.announced:
+        tags, unread = ({}, "") if outcome.meaning.about_system else _tags(record)
         try:
             message = alert.outcome(record, _home(), tags, unread)
         except _UNTELLABLE:  # told as what it is, instead of blocking all alerts behind it

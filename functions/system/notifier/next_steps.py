@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel.cli_lines import exemption, own_line
 from evenkeel.model import Mode, Outcome
+from evenkeel.outcome import NextStep
 from evenkeel.remediation.holds import FROZEN
 from evenkeel.remediation.own_parts import about_own_part, about_weakening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from evenkeel.audit.records import Record
 
@@ -46,23 +47,7 @@ class Home:
 
 def next_steps(record: Record, home: Home) -> list[str]:
     """Return lines of words and of commands, each command on a line of its own; empty where nothing can be done."""
-    outcome = Outcome(record["outcome"])
-    if outcome in {Outcome.REMEDIATED, Outcome.PARTIAL}:
-        return _repaired(record, home)
-    steps = {
-        Outcome.ANNOUNCED: _announced,
-        Outcome.AWAITING: _awaiting,
-        Outcome.HELD: _held,
-        Outcome.REJECTED: _left_alone,
-        Outcome.UNDONE: _left_alone,
-        Outcome.DENIED: _denied,
-        Outcome.FAILED: _failed,
-        Outcome.EXPIRING: _expiring,
-        Outcome.DROPPED: _dropped,
-        Outcome.PAUSED: _paused,
-        Outcome.PUSHED: _settings,
-        Outcome.STOPPED: _settings,
-    }.get(outcome)
+    steps = STEPS[Outcome(record["outcome"]).meaning.next_step]
     return steps(record, home) if steps else []
 
 
@@ -186,3 +171,20 @@ def _paused(record: Record, home: Home) -> list[str]:
 
 def _settings(_record: Record, home: Home) -> list[str]:
     return ["To do: nothing, if this is right. The live settings:", home.line("settings", "show")]
+
+
+STEPS: dict[NextStep, Callable[[Record, Home], list[str]] | None] = {
+    NextStep.NONE: None,
+    NextStep.REVIEW_REPAIR: _repaired,
+    NextStep.FIX: _announced,
+    NextStep.APPROVE_OR_REJECT: _awaiting,
+    NextStep.RELEASE: _held,
+    NextStep.END_HOLD: _left_alone,
+    NextStep.ALLOW_OR_EXEMPT: _denied,
+    NextStep.CHECK_RESOURCE: _failed,
+    NextStep.EXTEND_EXEMPTION: _expiring,
+    NextStep.RUN_BY_HAND: _dropped,
+    NextStep.RESUME: _paused,
+    NextStep.REVIEW_SETTINGS: _settings,
+}
+"""How each next step is worded."""

@@ -51,7 +51,7 @@ HOLD = timedelta(days=30)
 """How long an undone resource is left alone."""
 CALL_PAUSES = (0.5, 1.5, 4.0)
 """Seconds to wait before a call that AWS was too busy for is made again; so many in one undo, within its minute."""
-_UNDOABLE = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
+_UNDOABLE = frozenset(each for each in Outcome if each.meaning.undoable)
 
 
 @dataclass(frozen=True, slots=True)
