@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from evenkeel.audit import due_index
 from evenkeel.audit.ledger import LOOK_AGAIN
 from evenkeel.errors import code
-from evenkeel.events.parsing import encode
+from evenkeel.events.message import encode
 from evenkeel.events.queue import BATCH, Queue
 from evenkeel.model import Cause, Request, Resource
 from evenkeel.runtime.dynamodb import unwire, wire

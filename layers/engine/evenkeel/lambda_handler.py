@@ -17,6 +17,7 @@ from evenkeel.audit.ledger import Ledger
 from evenkeel.control.registry import controls_of
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
 from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.events.queue import Queue
 from evenkeel.model import Outcome, Place, Request, Result
 from evenkeel.operators import approvals, on_demand, runs
@@ -168,7 +169,7 @@ class Remediator:
             self.settings.count(error)
             return Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
         except NotGrantedError as error:
-            self._give_up(json.dumps(parsing.encode(request)), "NotGranted", str(error))
+            self._give_up(json.dumps(encode(request)), "NotGranted", str(error))
             return None
 
     def _told(self, results: Sequence[Result]) -> None:
@@ -178,7 +179,7 @@ class Remediator:
             self._tell(result)
             if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
                 reason = f"for six hours: {result.reason}"
-                self._give_up(json.dumps(parsing.encode(result.request)), "GaveUp", reason)
+                self._give_up(json.dumps(encode(result.request)), "GaveUp", reason)
             elif result.outcome is Outcome.RETURNED:
                 waiting[result.delay_seconds].append(result)
         for delay_seconds, together in waiting.items():

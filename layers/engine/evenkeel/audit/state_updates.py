@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import canonical
 from evenkeel.audit import due_index
-from evenkeel.events.parsing import encode
+from evenkeel.events.message import encode
 
 if TYPE_CHECKING:
     from datetime import datetime

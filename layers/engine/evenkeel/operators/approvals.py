@@ -18,7 +18,7 @@ from evenkeel.audit import records
 from evenkeel.audit.due_index import Entry
 from evenkeel.audit.state_item import HoldKind, Placed
 from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
-from evenkeel.events.parsing import decode
+from evenkeel.events.message import decode
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation import decide
