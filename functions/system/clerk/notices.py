@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.model import Place
     from evenkeel.runtime.environment import Environment
     from evenkeel.settings.rules import Exemption
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 logger, _ = telemetry()
 
 
-def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime) -> list[Record]:
+def tell(
+    store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime
+) -> list[EndedRecord]:
     """Audit each exemption of the live settings that ends soon, and return the records that are new.
 
     It does not matter whether the exemption's controls are deployed. Settings that cannot be used are logged and

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.audit.system_records import Part
     from evenkeel.model import Place
     from evenkeel.runtime.environment import Environment
@@ -55,7 +55,7 @@ class StackCalls:
         self._groups = groups
         self._now = now
 
-    def tell(self, event: dict[str, Any]) -> Record | None:
+    def tell(self, event: dict[str, Any]) -> EndedRecord | None:
         """Audit one event; return its record, or None where it is of another stack or was written before.
 
         Raises:

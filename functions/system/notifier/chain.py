@@ -20,14 +20,14 @@ from evenkeel.versions import RECORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
     from evenkeel.runtime.aws import Aws
 
 CLOCKS = timedelta(minutes=1)
 """How far the clocks of two workers may differ: the id of a later record may be smaller by as much."""
 
 
-def read(image: dict[str, Any]) -> Record | None:
+def read(image: dict[str, Any]) -> Item | None:
     """Return an item of the audit table as plain data, or None where it holds what no record of ours does."""
     try:
         found = unwire(image)
@@ -37,7 +37,7 @@ def read(image: dict[str, Any]) -> Record | None:
     return found
 
 
-def is_of_a_later_release(aws: Aws, record: Record) -> bool:
+def is_of_a_later_release(aws: Aws, record: Item) -> bool:
     """Return whether a record stands in its chain and is of a version that this release does not read.
 
     Raises:
@@ -49,7 +49,7 @@ def is_of_a_later_release(aws: Aws, record: Record) -> bool:
     return stands(aws, record)
 
 
-def stands(aws: Aws, record: Record) -> bool:
+def stands(aws: Aws, record: Item) -> bool:
     """Say whether a record, whose ``hash`` is right, is in the chain of its control and resource.
 
     One GetItem; where the chain has grown since, also a Query of what came after. Both are consistent reads, the head
@@ -72,7 +72,7 @@ def stands(aws: Aws, record: Record) -> bool:
     return False
 
 
-def _since(aws: Aws, table: str, record: Record) -> Iterator[Record]:
+def _since(aws: Aws, table: str, record: Item) -> Iterator[Item]:
     """Yield the records of a record's resource that may have come after it; none where its id is not of our form."""
     try:
         written_at = int(record["record_id"].partition("-")[0], 16)  # milliseconds; see records.new_id

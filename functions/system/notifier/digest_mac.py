@@ -13,11 +13,11 @@ from evenkeel.errors import code
 from evenkeel.versions import DIGEST
 
 if TYPE_CHECKING:
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
     from evenkeel.runtime.aws import Aws
 
 
-def is_ours(aws: Aws, record: Record) -> bool:
+def is_ours(aws: Aws, record: Item) -> bool:
     """Say whether an item of the audit table is a part of a digest, and the clerk's.
 
     Raises:
@@ -27,7 +27,7 @@ def is_ours(aws: Aws, record: Record) -> bool:
     return part is not None and _is_signed(aws, part.hash, part.mac)
 
 
-def is_ours_of_a_later_release(aws: Aws, record: Record) -> bool:
+def is_ours_of_a_later_release(aws: Aws, record: Item) -> bool:
     """Return whether an item that this release cannot read as a digest is the clerk's all the same.
 
     Raises:

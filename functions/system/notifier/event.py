@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evenkeel.versions import EVENT
 
 if TYPE_CHECKING:
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, Item
 
 ATTRIBUTES = {
     "kind": "`Outcome`; `Tampering` where an audit record was changed, removed or planted",
@@ -69,14 +69,25 @@ _EVENT_BYTES = 200_000
 _ATTRIBUTE_LENGTH = 256  # an empty one SNS does not take, either (developer guide, "Message attributes")
 
 
-def attributes(record: Record, kind: str) -> dict[str, str]:
-    """Return an alert's attributes; of tampering, whose record is anybody's, only what is sure."""
-    if kind == "Tampering":
-        return {"kind": kind, "severity": "CRITICAL", "record_id": str(record.get("record_id"))}
-    return {name: kind if name == "kind" else record[name][:_ATTRIBUTE_LENGTH] or "-" for name in ATTRIBUTES}
+def attributes(record: EndedRecord) -> dict[str, str]:
+    """Return the attributes of an outcome's alert."""
+    found = {
+        "severity": record["severity"],
+        "record_id": record["record_id"],
+        "control": record["control"],
+        "outcome": record["outcome"],
+        "account": record["account"],
+        "region": record["region"],
+    }
+    return {"kind": "Outcome"} | {name: text[:_ATTRIBUTE_LENGTH] or "-" for name, text in found.items()}
 
 
-def detail(record: Record) -> str:
+def tampering_attributes(record: Item) -> dict[str, str]:
+    """Return the attributes of an alert of tampering: only what is certain, whoever wrote the record."""
+    return {"kind": "Tampering", "severity": "CRITICAL", "record_id": str(record.get("record_id"))}
+
+
+def detail(record: Item) -> str:
     """Return the event's detail as JSON; of what the bus would refuse, ``left_out`` names the fields not there."""
     known = {name: record[name] for name in FIELDS if name in record and name != "left_out"}
     kept: dict[str, Any] = {**known, "schema_version": EVENT.version}

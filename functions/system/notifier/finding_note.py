@@ -18,7 +18,7 @@ from evenkeel.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.runtime.aws import Aws
 
 OFF = "InvalidAccessException"
@@ -37,14 +37,14 @@ class FindingGoneError(EvenkeelError):
     """Security Hub has no such finding any more."""
 
 
-def is_due(record: Record) -> bool:
+def is_due(record: EndedRecord) -> bool:
     """Say whether an outcome's finding is to get a note."""
     cause = record["cause"]
     known = cause.get("origin") == ORIGIN and bool(cause.get("finding_id")) and bool(cause.get("product_arn"))
     return known and Outcome(record["outcome"]).meaning.noted
 
 
-def text(record: Record, others: str) -> str:
+def text(record: EndedRecord, others: str) -> str:
     """Return the note: outcome, control, finding and record, then what somebody else has noted, whole.
 
     Raises:
@@ -60,7 +60,7 @@ def text(record: Record, others: str) -> str:
     return head + " ".join(short.split()) + tail + theirs
 
 
-def put(aws: Aws, record: Record, sleep: Callable[[float], None] = time.sleep) -> None:
+def put(aws: Aws, record: EndedRecord, sleep: Callable[[float], None] = time.sleep) -> None:
     """Put the note on the finding.
 
     Raises:
@@ -80,7 +80,7 @@ def put(aws: Aws, record: Record, sleep: Callable[[float], None] = time.sleep) -
         raise NoteError(f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
 
 
-def _update(aws: Aws, record: Record) -> dict[str, Any]:
+def _update(aws: Aws, record: EndedRecord) -> dict[str, Any]:
     """Return what Security Hub has against the note inside its successful answer; empty where it took it.
 
     The finding is read right before, since people may have noted something on it after it was the cause.

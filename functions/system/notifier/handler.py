@@ -7,15 +7,15 @@ that was planted, changed or removed (but by its time-to-live) is itself announc
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel.audit.records import record_hash
+from evenkeel.audit.records import has_ended, record_hash
 from evenkeel.errors import AwsError, UnreadableVersionError, code
-from evenkeel.model import Actor, Cause, Outcome, Step
+from evenkeel.events.message import ActorForm, CauseForm
+from evenkeel.model import Outcome, Step
 from evenkeel.runtime import batch
 from evenkeel.runtime.aws import Aws, connect
 from evenkeel.runtime.tags import read_tags
@@ -28,7 +28,7 @@ from notifier.next_steps import Home
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, Item, Record
     from notifier.alert import Alert
 
 logger, metrics = telemetry()
@@ -73,7 +73,7 @@ def announce(raw: batch.Record) -> None:
         told = f"record {new['record_id']} is of schema version {new['schema_version']}, which a later release reads"
         raise UnreadableVersionError(f"{told}; its alert waits until the notifier is updated")
     if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.stands(_aws(), new):
-        if new["step"] == Step.OUTCOME:
+        if has_ended(new):
             _outcome(raw, new)
     elif raw["eventName"] == "INSERT" and new is not None and digest_mac.is_ours(_aws(), new):
         logger.info("digest", record_id=new["record_id"], hash=new["hash"])
@@ -83,7 +83,7 @@ def announce(raw: batch.Record) -> None:
         _tampering(raw, new or {})
 
 
-def _tampering(raw: batch.Record, new: Record) -> None:
+def _tampering(raw: batch.Record, new: Item) -> None:
     images = raw["dynamodb"]
     metrics.add_metric("Tampering", COUNT, 1)
     logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
@@ -92,19 +92,22 @@ def _tampering(raw: batch.Record, new: Record) -> None:
     _send(alert.tampering(raw["eventName"], old, new, _home()), old)
 
 
-def _is_newer(record: Record) -> bool:
+def _is_newer(record: Item) -> bool:
     """Return whether a later release wrote it: in an update the notifier may be the last to be replaced."""
     aws = _aws()
     return chain.is_of_a_later_release(aws, record) or digest_mac.is_ours_of_a_later_release(aws, record)
 
 
-def _is_record(record: Record) -> bool:
-    """Say whether it has the shape that the engine writes, and the hash of what it says."""
+def _is_record(record: Item) -> TypeGuard[Record]:
+    """Return whether it has the shape that the engine writes, and the hash of what it says."""
     kinds = {**dict.fromkeys(_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
     known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
     if not known or not isinstance(record.get("sent_with", {}), dict) or record.get("hash") != record_hash(record):
         return False
-    if not (_has_texts(record["actor"], Actor) and _has_texts(record["cause"], Cause)):
+    actor, cause = record["actor"], record["cause"]
+    if actor.keys() != ActorForm.__annotations__.keys() or not cause.keys() >= CauseForm.__annotations__.keys():
+        return False
+    if not all(isinstance(text, str) for text in (*actor.values(), *cause.values())):
         return False
     if record["step"] == Step.PLANNED:
         return True
@@ -112,11 +115,7 @@ def _is_record(record: Record) -> bool:
     return told and record["step"] == Step.OUTCOME and record.get("outcome") in list(Outcome)
 
 
-def _has_texts(part: dict[str, Any], kind: type[Actor | Cause]) -> bool:
-    return {field.name for field in fields(kind)} <= set(part) and all(isinstance(text, str) for text in part.values())
-
-
-def _outcome(raw: batch.Record, record: Record) -> None:
+def _outcome(raw: batch.Record, record: EndedRecord) -> None:
     outcome = Outcome(record["outcome"])
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
     if record["announce"] and outcome.meaning.announced:
@@ -133,7 +132,7 @@ def _outcome(raw: batch.Record, record: Record) -> None:
         _note(record)
 
 
-def _tags(record: Record) -> tuple[dict[str, str], str]:
+def _tags(record: EndedRecord) -> tuple[dict[str, str], str]:
     """Return the tags of a record's resource, or why they are not known: no alert waits for them, or is lost."""
     try:
         return _tagging()(lambda aws: read_tags(aws, record["resource"])), ""
@@ -145,9 +144,9 @@ def _tags(record: Record) -> tuple[dict[str, str], str]:
         return {}, why
 
 
-def _note(record: Record) -> None:
+def _note(record: EndedRecord) -> None:
     """Note on Security Hub's finding what became of it. What was told stays told, so nothing that fails comes again."""
-    known = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
+    known: dict[str, Any] = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
     try:
         _security_hub()(lambda aws: finding_note.put(aws, record))
     except finding_note.FindingGoneError:
@@ -161,7 +160,7 @@ def _note(record: Record) -> None:
         logger.info("noted", **known)
 
 
-def _send(message: Alert, record: Record) -> None:
+def _send(message: Alert, record: Item) -> None:
     """Tell people through the topic, then machines through the bus; a repeat carries the same record id."""
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
     _aws()(

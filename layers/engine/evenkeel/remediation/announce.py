@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evenkeel.audit import records
 from evenkeel.audit.state_item import HoldKind
 from evenkeel.control import Radius
 from evenkeel.errors import LeaseHeldError, StaleStateError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.model import State
     from evenkeel.remediation.evaluation import Job
@@ -72,7 +73,7 @@ class Teller:
             self._ledger.forget(job.control.id, job.arn, item, hold_too=hold_too)
         return result
 
-    def announce(self, job: Job, record: Record, item: StateItem, decision: decide.Decision) -> Result:
+    def announce(self, job: Job, record: FindingRecord, item: StateItem, decision: decide.Decision) -> Result:
         """Tell people of a finding that is left as it is, once a day while nothing changes; answer whoever asks."""
         held = isinstance(decision, decide.Announce) and decision.held
         if not held:  # under a person's hold the open plan is an undo's, which they have to ask for again
@@ -88,15 +89,18 @@ class Teller:
         sealed = self._ledger.announce(ended, item, _still_held(item, record) if held else None)
         return job.ended(Outcome.ANNOUNCED, reason, sealed)
 
-    def _announced_before(self, job: Job, item: StateItem, record: Record, reason: str) -> Result:
+    def _announced_before(self, job: Job, item: StateItem, record: FindingRecord, reason: str) -> Result:
         """Return a finding that was announced within a day: to a person, what it is; to an event, that it is known."""
         if job.request.cause.origin != "manual":
             return self.leave(job, Result(job.request, Outcome.SKIPPED, "already announced within a day"))
         since = datetime.fromtimestamp(item.announced_at, UTC)
         reason = f"{reason} (announced on {since:%Y-%m-%d %H:%M} UTC)"
-        return self.leave(job, job.ended(Outcome.ANNOUNCED, reason, {**record, "record_id": item.announced_record}))
+        calls = records.calls_of(record["calls"])
+        return self.leave(job, Result(job.request, Outcome.ANNOUNCED, reason, calls, item.announced_record))
 
-    def hold(self, job: Job, record: Record, item: StateItem, decision: decide.AwaitApproval | decide.Hold) -> Result:
+    def hold(
+        self, job: Job, record: FindingRecord, item: StateItem, decision: decide.AwaitApproval | decide.Hold
+    ) -> Result:
         """Keep the request until the hold is due, somebody approves it, or it is released."""
         item = self._without_plan(job, item, decision.reason)
         asks = isinstance(decision, decide.AwaitApproval)
@@ -150,7 +154,7 @@ class Teller:
         return self._ledger.counters.first_today(f"told#{job.per_account}", job.arn), more
 
 
-def _still_held(item: StateItem, record: Record) -> tuple[str, ...]:
+def _still_held(item: StateItem, record: FindingRecord) -> tuple[str, ...]:
     """Return what a person's hold is about once a finding was announced under it: that one, too, if not critical."""
     known = item.hold_findings or ()
     if record["severity"] == Severity.CRITICAL or record["fingerprint"] in known:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.control import Control
     from evenkeel.model import Request, State
     from evenkeel.remediation.evaluation import Approval
@@ -217,13 +217,15 @@ class Pipeline:
         decision = self._under_hold(job, record, item, decision)
         return (yield from self._do(job, record, item, finding, decision))
 
-    def _bearing(self, job: Job, record: Record, item: StateItem) -> Bearing:
+    def _bearing(self, job: Job, record: FindingRecord, item: StateItem) -> Bearing:
         """Return what the resource's hold means for a finding; a person's yes opens the hold that it is about."""
         if job.approval is not None and job.approval.record["record_id"] == item.hold_record:
             return Bearing.NONE
         return holds.bearing(item, record, job.control, job.request, self._clock())
 
-    def _under_hold(self, job: Job, record: Record, item: StateItem, decision: decide.Decision) -> decide.Decision:
+    def _under_hold(
+        self, job: Job, record: FindingRecord, item: StateItem, decision: decide.Decision
+    ) -> decide.Decision:
         """Return a decision as it is under the resource's hold, if it has one."""
         bearing, held = self._bearing(job, record, item), item.held(self._clock())
         if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, decide.Apply)):
@@ -235,7 +237,7 @@ class Pipeline:
         return decision
 
     def _do(
-        self, job: Job, record: Record, item: StateItem, finding: NonCompliant, decision: decide.Decision
+        self, job: Job, record: FindingRecord, item: StateItem, finding: NonCompliant, decision: decide.Decision
     ) -> Steps[Result]:
         """Do as decided; what would go too far is held instead."""
         if not (isinstance(decision, decide.Apply) and finding.change):
@@ -252,7 +254,7 @@ class Pipeline:
             decision = self._under_hold(job, record, item, hold)
         return self._left(job, record, item, decision)
 
-    def _left(self, job: Job, record: Record, item: StateItem, decision: decide.Decision) -> Result:
+    def _left(self, job: Job, record: FindingRecord, item: StateItem, decision: decide.Decision) -> Result:
         """Leave the resource as it is, and say so as decided."""
         if isinstance(decision, decide.Skip):
             return Result(job.request, Outcome.SKIPPED, decision.reason)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from evenkeel.audit.counters import Counted
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord, PlannedRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.model import Call, Change, Judgement, Result, State
     from evenkeel.remediation.evaluation import Job
@@ -66,7 +66,7 @@ class Repairer:
         self._clock = clock
         self._stack = stack
 
-    def repair(self, job: Job, finding: Record, change: Change, item: StateItem) -> Steps[Result]:
+    def repair(self, job: Job, finding: FindingRecord, change: Change, item: StateItem) -> Steps[Result]:
         """Take a finding from plan to outcome.
 
         Raises:
@@ -131,18 +131,20 @@ class Repairer:
             raise EvenkeelError(
                 f"{job.arn}: record {item.plan} is missing from the audit table; restore it from backup"
             )
-        if plan.get("undoes"):
+        if records.undone(plan):
             outcome, detail = Outcome.FAILED, "interrupted; the undo may be made or not"
-        plan = {**plan, "hash": item.head, **self._sent_with(job, item)}
+        plan = {**plan, "hash": item.head}
+        if sent_with := self._sent_with(job, item):
+            plan["sent_with"] = sent_with
         rounds = self._rounds(job, plan, item) if outcome is Outcome.REMEDIATED else ()
         return self._close(job, plan, outcome, detail, after=after, announce=announce, rounds=rounds)
 
-    def _sent_with(self, job: Job, item: StateItem) -> Record:
-        """Return what an APPLIED record says of the plans that shared the call; nothing where there is none."""
+    def _sent_with(self, job: Job, item: StateItem) -> dict[str, str]:
+        """Return the plans that shared the call, as an APPLIED record names them; empty where there is none."""
         last = self._ledger.record(job.arn, item.head_record) if item.head_record != item.plan else None
-        return {"sent_with": last["sent_with"]} if last and "sent_with" in last else {}
+        return last.get("sent_with", {}) if last else {}
 
-    def _plan(self, job: Job, finding: Record, item: StateItem) -> Record:
+    def _plan(self, job: Job, finding: FindingRecord, item: StateItem) -> PlannedRecord:
         """Return the PLANNED record to act under: an open one for the same calls, or a new one that is counted.
 
         ``hash`` of what is returned is the chain's head, whichever record that is.
@@ -211,7 +213,7 @@ class Repairer:
             "the limit in the settings"
         )
 
-    def _call_failed(self, job: Job, plan: Record, call: Call, error: Exception) -> Result:
+    def _call_failed(self, job: Job, plan: PlannedRecord, call: Call, error: Exception) -> Result:
         """Judge a call that AWS refused; the plan stays open where a later try may succeed."""
         kind, request = job.kind(error), job.request
         where = f"{call.service}:{call.operation}: {error}"
@@ -230,7 +232,7 @@ class Repairer:
             raise NotGrantedError(f"{job.arn}: {where}; deploy the stack's current policies")
         return closed
 
-    def _verify(self, job: Job, plan: Record, item: StateItem) -> Steps[Result]:
+    def _verify(self, job: Job, plan: PlannedRecord, item: StateItem) -> Steps[Result]:
         """Read and judge until the change shows; past ten seconds leave the proof to a later request."""
         for pause in VERIFY_PAUSES:
             if pause:
@@ -259,7 +261,7 @@ class Repairer:
         proof = replace(job.request, plan=plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, decide.return_delay(_PROOF_ATTEMPT))
 
-    def _rounds(self, job: Job, plan: Record, item: StateItem) -> tuple[dict[str, Any], ...]:
+    def _rounds(self, job: Job, plan: PlannedRecord, item: StateItem) -> tuple[dict[str, Any], ...]:
         """Return the resource's last repairs with this one."""
         actor, now = plan["actor"], self._clock()
         this = {
@@ -272,7 +274,7 @@ class Repairer:
         before = () if job.released else item.recent_rounds(now)
         return (*before, this)[-TUG_REPAIRS:]
 
-    def _prove_later(self, job: Job, finding: Record, item: StateItem) -> Result:
+    def _prove_later(self, job: Job, finding: FindingRecord, item: StateItem) -> Result:
         """Judge a change that still does not show: wait on, or say that it did not hold."""
         now, request = self._clock(), job.request
         waited = now - datetime.fromisoformat(request.first_seen) if request.first_seen else timedelta()
@@ -284,7 +286,7 @@ class Repairer:
     def _close(  # noqa: PLR0913 - an outcome has these parts
         self,
         job: Job,
-        plan: Record,
+        plan: PlannedRecord,
         outcome: Outcome,
         detail: str,
         *,

@@ -16,7 +16,7 @@ from evenkeel.model import Call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import PlannedRecord
     from evenkeel.control import Control
     from evenkeel.model import Request
     from evenkeel.remediation.evaluation import Job
@@ -32,7 +32,7 @@ class Send:
     """A wish to have a call made; its plan is in the ledger."""
 
     job: Job
-    plan: Record
+    plan: PlannedRecord
     call: Call
 
 
