@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from notifier.next_steps import Home
 
 _SUBJECT_LENGTH = 99  # SNS API reference, Publish: ASCII, fewer than 100 characters
-_LEAST = 8  # characters that still tell one resource from another
+_LEAST = 8  # characters that still distinguish one resource from another
 _LINES = 25
 _LINE_BYTES = 2500  # SNS takes 256 KB (API reference, Publish), and two lists of calls are most of the lines
 _CHANGES = 10  # differences of state that are shown
@@ -36,9 +36,9 @@ _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudForma
 _TAG_LENGTH = 80  # a tag may have 384 characters
 _NOBODY = {
     "manual": "a person by hand (CloudTrail's data events of Lambda say who)",
-    "verify": "nobody just now, it was looked at again",
+    "verify": "nobody just now: it was read again",
 }
-"""Who caused what no event tells of, by the origin."""
+"""Who caused what has no event, by the origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +131,12 @@ def _template(record: EndedRecord, tags: Mapping[str, str], unread: str) -> list
     maker = _maker(actor_of(record["actor"]), tags, Outcome(record["outcome"]))
     return [
         *([f"Template: {maker}{_FIX}"] if maker else []),
-        *([f"Tags: cannot be read ({unread}); they could say whether a template made it."] if unread else []),
+        *([f"Tags: cannot be read ({unread}); they could show whether a template made it."] if unread else []),
     ]
 
 
 def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
-    """Say which template made the resource, by its tags or its client; empty where nothing says that one did.
+    """Return which template made the resource, by its tags or its client; empty if nothing points to one.
 
     CloudFormation (and CDK with it) marks what it makes; for other tools a tag that names them is a custom.
     """

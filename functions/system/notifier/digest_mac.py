@@ -1,4 +1,4 @@
-"""Tells a digest that the clerk wrote from one that somebody planted: by its MAC, whatever its version."""
+"""Distinguishes a digest that the clerk wrote from a planted one, by its MAC, whatever its version."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def is_ours(aws: Aws, record: Item) -> bool:
-    """Say whether an item of the audit table is a part of a digest, and the clerk's.
+    """Return whether an item of the audit table is a part of a digest that the clerk wrote.
 
     Raises:
-        ClientError: KMS refused to say; the item comes again.
+        ClientError: KMS refused the check; the item is delivered again.
     """
     part = Part.read(record)
     return part is not None and _is_signed(aws, part.hash, part.mac)

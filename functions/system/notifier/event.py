@@ -1,4 +1,4 @@
-"""What machines get of a record: the attributes of the SNS message and the event on the bus; pure.
+"""What programs get of a record: the attributes of the SNS message and the event on the bus; pure.
 
 ``docs/alerts.md`` is generated from these tables.
 """

@@ -1,6 +1,6 @@
 """The Lambda entry of the notifier: each audited outcome becomes an alert, an event, a metric, a note on its finding.
 
-It announces what the audit table's stream tells and nothing else, so what was not audited cannot be announced. A record
+It announces what is on the audit table's stream and nothing else, so what was not audited cannot be announced. A record
 that was planted, changed or removed (but by its time-to-live) is itself announced, as tampering.
 """
 
@@ -21,7 +21,7 @@ from evenkeel.runtime.aws import Aws, connect
 from evenkeel.runtime.tags import read_tags
 from evenkeel.runtime.telemetry import COUNT, telemetry
 from notifier import alert, chain, digest_mac, finding_note
-from notifier.circuit_breaker import Aside, UnansweredError
+from notifier.circuit_breaker import CircuitBreaker, UnansweredError
 from notifier.event import DETAIL_TYPES, SOURCE, detail
 from notifier.next_steps import Home
 
@@ -35,8 +35,8 @@ logger, metrics = telemetry()
 
 # An ARN that the Tagging API does not take, such as ours for an account's one setting: nothing can be tagged there.
 _NOT_TAGGABLE = "InvalidParameterException"
-# What a text made of a record of another shape than ours raises.
-_UNTELLABLE = (AttributeError, LookupError, TypeError, ValueError)
+# What making a text of a record of another form raises.
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 _TEXTS = (
     *("record_id", "step", "control", "title", "resource", "account", "region", "severity", "mode", "reason"),
     *("remains", "residue", "at", "settings_version", "previous"),
@@ -56,23 +56,23 @@ def _home() -> Home:
 
 
 @lru_cache(maxsize=1)
-def _tagging() -> Aside:
-    return Aside(_aws())
+def _tagging() -> CircuitBreaker:
+    return CircuitBreaker(_aws())
 
 
 @lru_cache(maxsize=1)
-def _security_hub() -> Aside:
-    return Aside(_aws())
+def _security_hub() -> CircuitBreaker:
+    return CircuitBreaker(_aws())
 
 
 def announce(raw: batch.Record) -> None:
-    """Announce one change of the audit table, as the stream tells it."""
+    """Announce one change of the audit table, as the stream delivers it."""
     keys = raw["dynamodb"]["Keys"]
     new = chain.read(raw["dynamodb"].get("NewImage", {}))
     if raw["eventName"] == "INSERT" and new is not None and _is_newer(new):
-        told = f"record {new['record_id']} is of schema version {new['schema_version']}, which a later release reads"
-        raise UnreadableVersionError(f"{told}; its alert waits until the notifier is updated")
-    if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.stands(_aws(), new):
+        which = f"record {new['record_id']} is of schema version {new['schema_version']}, which a later release reads"
+        raise UnreadableVersionError(f"{which}; its alert waits until the notifier is updated")
+    if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.is_chained(_aws(), new):
         if has_ended(new):
             _outcome(raw, new)
     elif raw["eventName"] == "INSERT" and new is not None and digest_mac.is_ours(_aws(), new):
@@ -99,7 +99,7 @@ def _is_newer(record: Item) -> bool:
 
 
 def _is_record(record: Item) -> TypeGuard[Record]:
-    """Return whether it has the shape that the engine writes, and the hash of what it says."""
+    """Return whether an item has the form that the engine writes, and the hash of its content."""
     kinds = {**dict.fromkeys(_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
     known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
     if not known or not isinstance(record.get("sent_with", {}), dict) or record.get("hash") != record_hash(record):
@@ -111,8 +111,8 @@ def _is_record(record: Item) -> TypeGuard[Record]:
         return False
     if record["step"] == Step.PLANNED:
         return True
-    told = isinstance(record.get("announce"), bool) and isinstance(record.get("detail"), str)
-    return told and record["step"] == Step.OUTCOME and record.get("outcome") in list(Outcome)
+    ended = isinstance(record.get("announce"), bool) and isinstance(record.get("detail"), str)
+    return ended and record["step"] == Step.OUTCOME and record.get("outcome") in list(Outcome)
 
 
 def _outcome(raw: batch.Record, record: EndedRecord) -> None:
@@ -122,7 +122,7 @@ def _outcome(raw: batch.Record, record: EndedRecord) -> None:
         tags, unread = ({}, "") if outcome.meaning.about_system else _tags(record)
         try:
             message = alert.outcome(record, _home(), tags, unread)
-        except _UNTELLABLE:  # told as what it is, instead of blocking all alerts behind it
+        except _MALFORMED:  # announced as tampering, instead of blocking all alerts behind it
             logger.exception("no alert can be made of it", record_id=record["record_id"])
             _tampering(raw, record)
             return
@@ -145,23 +145,23 @@ def _tags(record: EndedRecord) -> tuple[dict[str, str], str]:
 
 
 def _note(record: EndedRecord) -> None:
-    """Note on Security Hub's finding what became of it. What was told stays told, so nothing that fails comes again."""
+    """Put a note on Security Hub's finding. Its alert is sent already, so a note that fails is not tried again."""
     known: dict[str, Any] = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
     try:
         _security_hub()(lambda aws: finding_note.put(aws, record))
-    except finding_note.FindingGoneError:
+    except finding_note.FindingDeletedError:
         logger.info("finding gone", **known)
     except (finding_note.NoteError, UnansweredError, ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and code(error) == finding_note.OFF:
             logger.info("security hub is off", **known)
             return
-        logger.error("not noted", error=str(error), kind=type(error).__name__, **known)  # noqa: TRY400 - it is told
+        logger.error("not noted", error=str(error), kind=type(error).__name__, **known)  # noqa: TRY400 - the error is logged
     else:
         logger.info("noted", **known)
 
 
 def _send(message: Alert, record: Item) -> None:
-    """Tell people through the topic, then machines through the bus; a repeat carries the same record id."""
+    """Publish to the topic for people, then to the bus for programs; a repeat has the same record id."""
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
     _aws()(
         "sns",
@@ -191,6 +191,6 @@ def _sequence_number(raw: batch.Record) -> str:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a batch of the stream; records that fail come again."""
+    """Process a batch of the stream; records that fail are delivered again."""
     logger.debug("batch", records=len(event["Records"]), request=context.aws_request_id)
     return batch.serve(event["Records"], announce, _sequence_number, logger, ordered=True)

@@ -85,8 +85,8 @@ def _announced(record: EndedRecord, home: Home) -> list[str]:
         return ["To do: fix it by hand."]
     if record["mode"] == Mode.NOTIFY:
         return ["To do: make the calls below, or set the control's mode to enforce."]
-    look = home.line("run", record["control"], resource=record["resource"])
-    return ["To do: make the calls below, or see what a run by hand would change:", look]
+    dry_run = home.line("run", record["control"], resource=record["resource"])
+    return ["To do: make the calls below, or see what a run by hand would change:", dry_run]
 
 
 def _own_part(record: EndedRecord) -> list[str]:
@@ -104,7 +104,7 @@ def _own_part(record: EndedRecord) -> list[str]:
 def _awaiting(record: EndedRecord, home: Home) -> list[str]:
     name = record["record_id"]
     return [
-        "To do: decide. Whoever caused it cannot.",
+        "To do: approve or reject it. The person who caused it cannot.",
         home.line("approve", name),
         home.line("reject", name, because="say why"),
     ]
@@ -148,9 +148,7 @@ def _failed(record: EndedRecord, home: Home) -> list[str]:
 
 
 def _expiring(_record: EndedRecord, home: Home) -> list[str]:
-    words = (
-        "To do: prolong it in the settings, or let it end: the controls then act on what it exempts. All exemptions:"
-    )
+    words = "To do: extend it in the settings, or let it end: the controls then act on what it exempts. All exemptions:"
     return [words, home.line("exemptions")]
 
 
