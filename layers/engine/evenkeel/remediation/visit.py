@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.control import Control
     from evenkeel.model import Change, Request, State
     from evenkeel.remediation.evaluation import Approval, Evaluation
@@ -63,7 +63,7 @@ class _ToChange:
     """A finding that is to be changed."""
 
     evaluation: Evaluation
-    record: Record
+    record: FindingRecord
     item: StateItem
     change: Change
 
