@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.parsers import ResponseParserError, create_parser
 
 from sandbox.events import quirks, resources
-from sandbox.protocol.calls import protocol_of
 
 if TYPE_CHECKING:
     from sandbox.protocol.asgi import Response
@@ -43,7 +42,7 @@ def outcome_of(call: Call, response: Response) -> Outcome:
     if call.model is None:
         error = headers.get("x-amzn-errortype", "").partition(":")[0] or f"HTTP {response.status}"
         return Outcome({}, error if response.status >= FAILED_STATUS else "", request_id=request_id)
-    parser = create_parser(protocol_of(call))
+    parser = create_parser(call.protocol)
     answer = {"headers": headers, "status_code": response.status, "body": response.body}
     try:
         members = parser.parse(answer, call.model.output_shape)  # type: ignore[arg-type]  # None is allowed

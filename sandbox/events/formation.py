@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.protocol import models
-from sandbox.protocol.calls import Call, HttpRequest
+from sandbox.protocol.calls import Call
+from sandbox.protocol.requests import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -203,7 +204,7 @@ def _parameters(service: str, shape: Any, properties: Members) -> Members:
         body = shape.serialization.get("payload")
         if body == "Policy":
             return {"Policy": json.dumps(properties.get("PolicyDocument", {}))} if properties else {}
-        return {body: {body: properties[body]}} if body in properties else {}
+        return {body: properties[body]} if body in properties else {}
     if service == "ec2":
         rules = properties.get("SecurityGroupIngress") or []
         described = {"Description": properties["GroupDescription"]} if "GroupDescription" in properties else {}

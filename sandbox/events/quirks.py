@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+import xmltodict
+
 from sandbox.protocol import casing
 
 if TYPE_CHECKING:
@@ -216,15 +218,22 @@ def _s3(call: Call, found: dict[str, Any]) -> dict[str, Any]:
     bucket = found.get("Bucket", "")
     spelled: dict[str, Any] = {"bucketName": bucket, "Host": f"{bucket}.s3.{call.region}.amazonaws.com"}
     spelled |= dict(parse_qsl(call.request.query_string, keep_blank_values=True))
-    body = found.get(payload) if payload else None
+    body = found.get(payload or "")
     if call.operation == "PutBucketPolicy" and isinstance(body, str):
         spelled["bucketPolicy"] = _loads(body)
-    elif isinstance(body, dict):
-        spelled |= body
+    elif payload and body is not None:
+        spelled |= _document(call.request.body) or {payload: body}
     for name in ("x-amz-acl", "x-amz-bucket-object-lock-enabled", "x-amz-object-ownership"):
         if name in call.request.headers:
             spelled[name] = call.request.headers[name]
     return spelled
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """Return an XML body with its own names, one child plain and several a list, as CloudTrail shows it."""
+    if not body:
+        return {}  # CloudFormation's calls have no body
+    return dict(xmltodict.parse(body, attr_prefix="", postprocessor=lambda _, name, value: (name, value or "")))
 
 
 def _loads(text: str) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.protocol.query import wire_name
-
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 SECRET_NAMES = frozenset({"MasterUserPassword", "AuthToken", "Password", "TdeCredentialPassword"})
 OMITTED_NAMES = frozenset({"SecretBinary", "SecretString", "Plaintext", "PrivateKeyPlaintext"})
@@ -91,7 +89,7 @@ def spell_wrapped(value: Any, shape: Any) -> Any:
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
         return {
-            wire_name(name, shape.members[name], ec2=True): spell_wrapped(each, shape.members[name])
+            _form_name(name, shape.members[name]): spell_wrapped(each, shape.members[name])
             for name, each in value.items()
             if name in shape.members
         }
@@ -103,3 +101,11 @@ def spell_wrapped(value: Any, shape: Any) -> Any:
 
 def _numbered(value: Any, tag: int) -> dict[str, Any]:
     return {**value, "tag": tag} if isinstance(value, dict) else {"content": value, "tag": tag}
+
+
+def _form_name(name: str, shape: Any) -> str:
+    """Return a member's name in a form of the ec2 protocol."""
+    if "queryName" in shape.serialization:
+        return str(shape.serialization["queryName"])
+    plain = str(shape.serialization.get("name", name))
+    return plain[:1].upper() + plain[1:]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-import struct
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape  # nosec B406 - writes, does not parse
 
-from sandbox.protocol.asgi import Response
-from sandbox.protocol.calls import protocol_of
+from sandbox.protocol import errors
 
 if TYPE_CHECKING:
+    from sandbox.protocol.asgi import Response
     from sandbox.protocol.calls import Call
 
 FIELDS = frozenset({
@@ -105,46 +102,10 @@ class Faults:
 
 def response(fault: Fault, call: Call) -> Response:
     """Return the error a fault answers with."""
-    return error_response(call, fault.code, fault.message, fault.status or _status(fault.code))
+    return errors.response(call, fault.code, fault.message, fault.status or _status(fault.code))
 
 
 def _status(code: str) -> int:
     if code in SERVER_ERRORS:
         return SERVER_STATUS
     return FORBIDDEN_STATUS if code in ("AccessDenied", "SlowDown") else CLIENT_STATUS
-
-
-def error_response(call: Call, code: str, message: str, status: int) -> Response:
-    """Return an AWS error in the wire shape of the call's protocol."""
-    identifier = str(uuid.uuid4())
-    headers = {"x-amzn-requestid": identifier, "x-amz-request-id": identifier}
-    if call.request.headers.get("smithy-protocol") == "rpc-v2-cbor":
-        headers |= {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
-        return Response(status, headers, _cbor({"__type": code, "message": message}))
-    protocol = protocol_of(call) or ("rest-xml" if call.service == "s3" else "rest-json")
-    if protocol in ("json", "rest-json"):
-        kind = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
-        headers |= {"content-type": kind, "x-amzn-errortype": code}
-        body = {"__type": code, "message": message, "Message": message}
-        return Response(status, headers, json.dumps(body).encode())
-    headers["content-type"] = "text/xml"
-    return Response(status, headers, _xml(protocol, code, message, identifier).encode())
-
-
-def _xml(protocol: str, code: str, message: str, identifier: str) -> str:
-    error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
-    if protocol == "ec2":
-        return f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{identifier}</RequestID></Response>"
-    if protocol == "query":
-        inner = f"<Error><Type>Sender</Type>{error}</Error>"
-        return f"<ErrorResponse>{inner}<RequestId>{identifier}</RequestId></ErrorResponse>"
-    return f"<Error>{error}<RequestId>{identifier}</RequestId></Error>"
-
-
-def _cbor(texts: dict[str, str]) -> bytes:
-    """Encode a small map of texts."""
-    parts = [bytes([0xA0 | len(texts)])]
-    for text in (part for pair in texts.items() for part in pair):
-        data = text.encode()
-        parts.append(b"\x79" + struct.pack(">H", len(data)) + data)
-    return b"".join(parts)

@@ -11,6 +11,7 @@ from sandbox.events import bus, classify, cloudtrail, identity, resources, tag_c
 from sandbox.patches import provisioning
 from sandbox.protocol import asgi, calls
 from sandbox.protocol.models import RECORDED
+from sandbox.protocol.requests import HttpRequest
 from sandbox.server import faults
 from sandbox.server.recorder import Recorder
 
@@ -154,8 +155,8 @@ def account_of(access_key: str, default: str) -> str:
     return str(found or default)
 
 
-def _request(scope: Scope, body: bytes) -> calls.HttpRequest:
+def _request(scope: Scope, body: bytes) -> HttpRequest:
     raw = scope.get("raw_path") or scope["path"].encode()
-    return calls.HttpRequest(
+    return HttpRequest(
         scope["method"], raw.decode("latin-1"), scope["query_string"].decode("latin-1"), asgi.headers_of(scope), body
     )
