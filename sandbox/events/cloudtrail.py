@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.parsers import ResponseParserError, create_parser
 
-from sandbox.events import quirks, resources
+from sandbox.events import cloudtrail_fields, resources
 
 if TYPE_CHECKING:
     from sandbox.protocol.asgi import Response
@@ -69,14 +69,14 @@ class Caller:
 
 def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
     """Return the whole EventBridge event for a call that AWS would deliver."""
-    source = quirks.source_of(call)
+    source = cloudtrail_fields.source_of(call)
     failed = bool(outcome.error)
     detail: dict[str, Any] = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": caller.identity,
         "eventTime": now(),
         "eventSource": f"{source}.amazonaws.com",
-        "eventName": quirks.event_name(call),
+        "eventName": cloudtrail_fields.event_name(call),
         "awsRegion": call.region,
         "sourceIPAddress": caller.source_ip,
         "userAgent": caller.user_agent,
@@ -85,8 +85,8 @@ def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
         detail["errorCode"] = error_code(call, outcome.error)
         detail["errorMessage"] = outcome.message
     denied = outcome.error in DENIED and call.service != "ec2"
-    detail["requestParameters"] = None if denied else quirks.request_parameters(call)
-    detail["responseElements"] = None if failed else quirks.response_elements(call, dict(outcome.members))
+    detail["requestParameters"] = None if denied else cloudtrail_fields.request_parameters(call)
+    detail["responseElements"] = None if failed else cloudtrail_fields.response_elements(call, dict(outcome.members))
     detail |= {
         "requestID": outcome.request_id or str(uuid.uuid4()),
         "eventID": str(uuid.uuid4()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sandbox.events import tag_lists
+from sandbox.events import tag_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def _ec2(place: str, parameters: Members, result: Members) -> list[str]:
     made = [result.get("VolumeId"), result.get("NatGateway", {}).get("NatGatewayId")]
     made += [instance.get("InstanceId") for instance in result.get("Instances", [])]
     ids = [str(each) for each in (*made, *parameters.get("Resources", [])) if each]
-    kinds = tag_lists.ID_PREFIXES.items()
+    kinds = tag_store.ID_PREFIXES.items()
     return [f"arn:aws:ec2:{place}:{kind}/{each}" for each in ids for start, kind in kinds if each.startswith(start)]
 
 

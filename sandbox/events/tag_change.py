@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.events import cloudtrail, tags
+from sandbox.events import cloudtrail, tag_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ DETAIL_TYPE = "Tag Change on Resource"
 
 def snapshot(arns: Iterable[str]) -> dict[str, Tags]:
     """Return the tags of those of the resources that exist."""
-    found = {arn: tags.read(arn) for arn in arns}
+    found = {arn: tag_store.read(arn) for arn in arns}
     return {arn: each for arn, each in found.items() if each is not None}
 
 
@@ -46,7 +46,7 @@ class TagChanges:
             "changed-tag-keys": changed,
             "tags": now,
             "service": service,
-            "resource-type": tags.resource_type(arn),
+            "resource-type": tag_store.resource_type(arn),
             "version": self.versions[arn],
         }
         event = cloudtrail.wrap("aws.tag", DETAIL_TYPE, detail, account=account, region=region)

@@ -9,22 +9,22 @@ from sandbox.patches import (
     appconfig,
     authorization,
     change_sets,
-    cloudformation,
-    conditions,
+    cloudwatch,
     dynamodb,
+    dynamodb_streams,
     ec2,
+    event_sources,
     kms,
+    lambda_workers,
     logs,
-    metrics,
-    nesting,
+    nested_stacks,
     rds,
+    rule_targets,
     s3,
     security_hub,
-    sources,
-    streams,
+    stack_conditions,
+    stack_properties,
     tagging,
-    targets,
-    workers,
 )
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def apply(options: Options) -> None:
     rds.apply(options.table_seconds)
     s3.apply()
     tagging.apply()
-    cloudformation.apply()
-    conditions.apply()
-    nesting.apply()
+    stack_properties.apply()
+    stack_conditions.apply()
+    nested_stacks.apply()
     change_sets.apply()
-    workers.apply()
-    sources.apply()
-    streams.apply()
-    targets.apply()
+    lambda_workers.apply()
+    event_sources.apply()
+    dynamodb_streams.apply()
+    rule_targets.apply()
     security_hub.apply()
-    metrics.apply()
+    cloudwatch.apply()

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sandbox.events import tag_lists, tags
+from sandbox.events import tag_store
 from sandbox.patches.hooks import Answer, body_of, error, module, ok, succeeded, wrap
 
 MOST_ARNS, MOST_LOOKUPS, LARGEST_PAGE = 20, 100, 100
 
 _BUCKET = ("s3:GetBucketTagging", "s3:PutBucketTagging")
-TAG = {service: (f"{service}:TagResource",) for service in tags.READERS} | {
+TAG = {service: (f"{service}:TagResource",) for service in tag_store.READERS} | {
     "ec2": ("ec2:CreateTags",), "rds": ("rds:AddTagsToResource",), "s3": _BUCKET, "sqs": ("sqs:TagQueue",),
 }  # fmt: skip
-UNTAG = {service: (f"{service}:UntagResource",) for service in tags.READERS} | {
+UNTAG = {service: (f"{service}:UntagResource",) for service in tag_store.READERS} | {
     "ec2": ("ec2:DeleteTags",), "rds": ("rds:RemoveTagsFromResource",), "s3": _BUCKET, "sqs": ("sqs:UntagQueue",),
 }  # fmt: skip
 """The permissions that tagging a resource of a service needs beside the Tagging API's own."""
@@ -60,13 +60,13 @@ async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
 def _of_type(_: Callable[..., Any], arn: str, filters: list[str]) -> bool:
     """Match ``service`` or ``service:type``; the engine takes ``log-group:/a`` for another type."""
     service, resource = arn.split(":", 5)[2], arn.split(":", 5)[5]
-    kind = tags.SEPARATOR.split(resource, maxsplit=1)[0]
+    kind = tag_store.SEPARATOR.split(resource, maxsplit=1)[0]
     return not filters or any(each in (service, f"{service}:{kind}") for each in filters) or _untyped(service, filters)
 
 
 def _untyped(service: str, filters: list[str]) -> bool:
     """Match a bucket (a queue and a topic likewise), whose ARN names no type."""
-    return any(each == f"{service}:{tags.RESOURCE_TYPES.get(service)}" for each in filters if service in UNTYPED)
+    return any(each == f"{service}:{tag_store.RESOURCE_TYPES.get(service)}" for each in filters if service in UNTYPED)
 
 
 def _group(arn: str) -> dict[str, Any] | None:
@@ -100,22 +100,22 @@ def _remove_log_group(_spec: object, arn: str, keys: list[str]) -> None:
 def _collector(service: str) -> Callable[[], Iterator[tuple[str, list[dict[str, str]]]]]:
     def collect() -> Iterator[tuple[str, list[dict[str, str]]]]:
         responses = module("core.responses")
-        for arn in tag_lists.every(service, f"{responses.get_region()}:{responses.get_account_id()}"):
-            yield arn, [{"Key": key, "Value": value} for key, value in (tags.read(arn) or {}).items()]
+        for arn in tag_store.arns_of(service, f"{responses.get_region()}:{responses.get_account_id()}"):
+            yield arn, [{"Key": key, "Value": value} for key, value in (tag_store.read(arn) or {}).items()]
 
     return collect
 
 
 def _write_list(_spec: object, arn: str, added: dict[str, str]) -> None:
-    tag_lists.write(arn, _existing(arn) | added)
+    tag_store.write(arn, _existing(arn) | added)
 
 
 def _remove_list(_spec: object, arn: str, keys: list[str]) -> None:
-    tag_lists.write(arn, {key: value for key, value in _existing(arn).items() if key not in keys})
+    tag_store.write(arn, {key: value for key, value in _existing(arn).items() if key not in keys})
 
 
 def _existing(arn: str) -> dict[str, str]:
-    found = tags.read(arn)
+    found = tag_store.read(arn)
     if found is None:
         raise module("services.tagging")._ResourceNotFound(arn)
     return found
@@ -162,7 +162,7 @@ def _change(original: Handler, data: dict[str, Any], permissions: dict[str, tupl
             "InvalidParameterException", f"ResourceARNList has {len(arns)} entries; 1 to {MOST_ARNS} are allowed"
         )
     refused = {arn: refusal for arn in arns if (refusal := _refusal(arn, permissions))}
-    _tagged_once.update(arn for arn in arns if arn not in refused and tags.read(arn) is not None)
+    _tagged_once.update(arn for arn in arns if arn not in refused and tag_store.read(arn) is not None)
     allowed = [arn for arn in arns if arn not in refused]
     answer = original({**data, "ResourceARNList": allowed}) if allowed else ok({"FailedResourcesMap": {}})
     if not succeeded(answer):
@@ -173,8 +173,8 @@ def _change(original: Handler, data: dict[str, Any], permissions: dict[str, tupl
 def _refusal(arn: str, permissions: dict[str, tuple[str, ...]]) -> dict[str, Any] | None:
     """Say why the caller may not tag a resource, as FailedResourcesMap does; None when it may."""
     parts = arn.split(":", 5)
-    service = parts[2] if len(parts) == tags.ARN_PARTS else ""
-    if service not in permissions or tags.read(arn) is None:
+    service = parts[2] if len(parts) == tag_store.ARN_PARTS else ""
+    if service not in permissions or tag_store.read(arn) is None:
         return None
     region = parts[3] or module("core.responses").get_region()
     for action in permissions[service]:

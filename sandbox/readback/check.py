@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.client import ask
 from sandbox.readback import readers
-from sandbox.readback.reading import World
+from sandbox.readback.services import World
 
 if TYPE_CHECKING:
     from sandbox.client import Sandbox

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from sandbox.readback import appconfig
-from sandbox.readback.reading import as_list, own_tags
+from sandbox.readback import appconfig_readers
+from sandbox.readback.services import as_list, own_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.readback.reading import Properties, World
+    from sandbox.readback.services import Properties, World
 
 
 def _tags_like(claimed: Properties, tags: list[dict[str, str]]) -> Any:
@@ -232,7 +232,7 @@ def _nested(world: World, arn: str, _: Properties) -> Properties:
 
 
 READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
-    **appconfig.READERS,
+    **appconfig_readers.READERS,
     "AWS::CloudFormation::Stack": _nested,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::Table": _table,

@@ -74,9 +74,9 @@ def _forget(shim: Shim, _: dict[str, Any]) -> Response:
 
 
 def _recycle(_: Shim, __: dict[str, Any]) -> Response:
-    from sandbox.patches import workers  # noqa: PLC0415 - the engine is imported by the shim only
+    from sandbox.patches import lambda_workers  # noqa: PLC0415 - the engine is imported by the shim only
 
-    return _json(200, {"busy": workers.end_idle()})
+    return _json(200, {"busy": lambda_workers.end_idle()})
 
 
 def _stack(shim: Shim, query: dict[str, Any]) -> Response:

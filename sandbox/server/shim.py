@@ -7,8 +7,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from sandbox.events import bus, classify, cloudtrail, identity, resources, tag_change
-from sandbox.patches import provisioning
+from sandbox.events import bus, cloudtrail, delivered, identity, resources, tag_change
+from sandbox.patches import stack_events
 from sandbox.protocol import asgi, calls
 from sandbox.protocol.models import RECORDED
 from sandbox.protocol.requests import HttpRequest
@@ -32,7 +32,7 @@ def build(options: Options, place: Place) -> Shim:
 
     patches.apply(options)
     shim = Shim(cast("App", app), place.account, place.region, frozenset(RECORDED + options.record))
-    provisioning.apply(shim.emit, quiet_stacks=options.quiet_stacks)
+    stack_events.apply(shim.emit, quiet_stacks=options.quiet_stacks)
     return shim
 
 
@@ -64,12 +64,12 @@ class Shim:
     async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         account = account_of(call.access_key, self.account)
         principal = identity.user_identity(call.access_key, account)
-        emits = call.model is not None and classify.emits(call.service, call.operation, call.labels)
+        emits = call.model is not None and delivered.emits(call.service, call.operation, call.labels)
         self.pending += emits
         source_ip = (scope.get("client") or ("127.0.0.1",))[0]
         caller = cloudtrail.Caller(account, principal, call.request.headers.get("user-agent", ""), source_ip)
         if call.service == "cloudformation":
-            provisioning.ACTING.set(provisioning.acting_for(caller))
+            stack_events.ACTING.set(stack_events.acting_for(caller))
         try:
             before = self._tags(call, account) if emits else {}
             response = await self._answer(call, str(principal.get("arn", "")), scope, receive, Tap(send, whole=emits))

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches import sources
+from sandbox.patches import event_sources
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _poll_mapping(service: Any, mapping: dict[str, Any]) -> bool:
     place = _place(service, dynamodb, mapping, table)
     size = place.size if place.size is not None and place.position < place.end else int(mapping.get("BatchSize", 100))
     batch = dynamodb.stream_records_since(table, place.position, size)
-    if not batch or not sources.permitted(mapping):
+    if not batch or not event_sources.permitted(mapping):
         return False
     service._dispatch_esm_batch(identifier, _run, Attempt(mapping, function, place, batch))
     return True

@@ -1,12 +1,20 @@
-"""Where the engine keeps the tags of services that keep them as a list of pairs, by ARN."""
+"""Tags in the engine's own stores, by ARN: read for tag change events, written for the Tagging API."""
 
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+RESOURCE_TYPES = {"s3": "bucket", "sns": "topic", "sqs": "queue"}
+"""Service to the ``resource-type`` of its tag change events, where the ARN does not name it."""
+
+ARN_PARTS = 6
+SEPARATOR = re.compile(r"[/:]")
+
 
 Pairs = list[dict[str, str]]
 """Tags as the engine has them; changing the list changes the tags."""
@@ -24,37 +32,37 @@ def store(module: str) -> Any:
     return importlib.import_module(f"ministack.services.{module}")
 
 
-def _name(arn: str) -> str:
+def _last(arn: str) -> str:
     """Return what follows the type in an ARN: ``shop/orders`` of ``…:repository/shop/orders``."""
     tail = arn.split(":", 5)[5]
     return tail.partition("/")[2] or tail.partition(":")[2]
 
 
 def _ec2(arn: str) -> Pairs | None:
-    ec2, kind, name = store("ec2"), arn.split(":", 5)[5].partition("/")[0], _name(arn)
+    ec2, kind, name = store("ec2"), arn.split(":", 5)[5].partition("/")[0], _last(arn)
     known = kind in _EC2_STORES and name in getattr(ec2, _EC2_STORES[kind])
     return _kept(ec2._tags, name) if known else None
 
 
 def _ecr(arn: str) -> Pairs | None:
-    repository = store("ecr")._repositories.get(_name(arn))
+    repository = store("ecr")._repositories.get(_last(arn))
     return None if repository is None else _kept(repository, "tags")
 
 
 def _ecs(arn: str) -> Pairs | None:
     ecs = store("ecs")
-    return _kept(ecs._tags, arn) if _name(arn) in ecs._clusters else None
+    return _kept(ecs._tags, arn) if _last(arn) in ecs._clusters else None
 
 
 def _efs(arn: str) -> Pairs | None:
-    system = store("efs")._file_systems.get(_name(arn))
+    system = store("efs")._file_systems.get(_last(arn))
     return None if system is None else _kept(system, "Tags")
 
 
 def _rds(arn: str) -> Pairs | None:
     rds = store("rds")
     held = rds._clusters if ":cluster:" in arn else rds._instances
-    return _kept(rds._tags, arn) if ":snapshot:" not in arn and _name(arn) in held else None
+    return _kept(rds._tags, arn) if ":snapshot:" not in arn and _last(arn) in held else None
 
 
 def _secret(arn: str) -> Pairs | None:
@@ -78,10 +86,10 @@ LISTS: dict[str, Callable[[str], Pairs | None]] = {
     "ec2": _ec2, "ecr": _ecr, "ecs": _ecs, "elasticfilesystem": _efs, "rds": _rds, "secretsmanager": _secret,
     "states": _state_machine,
 }  # fmt: skip
-"""Service of an ARN to what finds its tags; None where there is no such resource."""
+"""The services that keep tags as a list of pairs, by their name in ARNs; None where there is no such resource."""
 
 
-def every(service: str, place: str) -> Iterator[str]:
+def arns_of(service: str, place: str) -> Iterator[str]:
     """Yield the ARNs of a service's resources; ``place`` is region and account, ``eu-west-1:123456789012``."""
     if service == "ec2":
         for kind, held in _EC2_STORES.items():
@@ -95,8 +103,7 @@ def every(service: str, place: str) -> Iterator[str]:
         yield from store("stepfunctions")._state_machines
 
 
-def read(arn: str) -> dict[str, str] | None:
-    """Return a resource's tags, or None where there is no such resource."""
+def _read_list(arn: str) -> dict[str, str] | None:
     pairs = LISTS[arn.split(":")[2]](arn)
     return None if pairs is None else {_part(pair, "key"): _part(pair, "value") for pair in pairs}
 
@@ -113,3 +120,65 @@ def write(arn: str, tags: dict[str, str]) -> None:
 
 def _part(pair: dict[str, str], part: str) -> str:
     return pair[part] if part in pair else pair[part.title()]
+
+
+def _tail(arn: str) -> str:
+    return arn.split(":", 5)[5]
+
+
+def _kms(arn: str) -> dict[str, str] | None:
+    record = store("kms")._resolve_key(arn)
+    return None if record is None else {each["TagKey"]: each["TagValue"] for each in record.get("Tags") or []}
+
+
+def _dynamodb(arn: str) -> dict[str, str] | None:
+    dynamodb = store("dynamodb")
+    table = dynamodb._tables.get(_tail(arn).removeprefix("table/"))
+    if table is None:
+        return None
+    return dict(table.get("tags") or {}) | {each["Key"]: each["Value"] for each in dynamodb._tags.get(arn) or []}
+
+
+def _logs(arn: str) -> dict[str, str] | None:
+    group = store("cloudwatch_logs")._log_groups.get(_tail(arn).removeprefix("log-group:"))
+    return None if group is None else dict(group.get("tags") or {})
+
+
+def _s3(arn: str) -> dict[str, str] | None:
+    s3, name = store("s3"), _tail(arn)
+    return dict(s3._bucket_tags.get(name) or {}) if name in s3._buckets else None
+
+
+def _lambda(arn: str) -> dict[str, str] | None:
+    function = store("lambda_svc")._functions.get(_tail(arn).removeprefix("function:").partition(":")[0])
+    return None if function is None else dict(function.get("tags") or {})
+
+
+def _sns(arn: str) -> dict[str, str] | None:
+    topic = store("sns")._topics.get(arn)
+    return None if topic is None else dict(topic.get("tags") or {})
+
+
+def _sqs(arn: str) -> dict[str, str] | None:
+    for queue in store("sqs")._queues.values():
+        if queue.get("attributes", {}).get("QueueArn") == arn:
+            return dict(queue.get("tags") or {})
+    return None
+
+
+READERS: dict[str, Callable[[str], dict[str, str] | None]] = {
+    "kms": _kms, "dynamodb": _dynamodb, "logs": _logs, "s3": _s3, "lambda": _lambda, "sns": _sns, "sqs": _sqs,
+    **dict.fromkeys(LISTS, _read_list),
+}  # fmt: skip
+
+
+def resource_type(arn: str) -> str:
+    """Return the ``resource-type`` of a resource's tag change events."""
+    return RESOURCE_TYPES.get(arn.split(":")[2]) or SEPARATOR.split(_tail(arn), maxsplit=1)[0]
+
+
+def read(arn: str) -> dict[str, str] | None:
+    """Return the tags of a resource, or None when it does not exist or its service is not one of ours."""
+    parts = arn.split(":", 5)
+    reader = READERS.get(parts[2]) if len(parts) == ARN_PARTS else None
+    return reader(arn) if reader else None

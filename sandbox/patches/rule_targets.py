@@ -15,7 +15,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches import metrics, sources
+from sandbox.patches import cloudwatch, event_sources
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ def apply() -> None:
 def _invoke(original: Callable[..., Any], target: dict[str, Any], event: Any, rule: dict[str, Any], *rest: Any) -> Any:
     arn = target.get("Arn", "")
     dimensions = {"RuleName": rule.get("Name", "")}
-    metrics.record("AWS/Events", "Invocations", 1, dimensions)
+    cloudwatch.record("AWS/Events", "Invocations", 1, dimensions)
     refusal = queue_refusal(arn, rule.get("Arn", "")) if ":sqs:" in arn else ""
     if not refusal:
         return original(target, event, rule, *rest)
-    metrics.record("AWS/Events", "FailedInvocations", 1, dimensions)
+    cloudwatch.record("AWS/Events", "FailedInvocations", 1, dimensions)
     dead_letters = (target.get("DeadLetterConfig") or {}).get("Arn", "")
     if dead_letters and not queue_refusal(dead_letters, rule.get("Arn", "")):
         _bury(dead_letters, target, event, rule, refusal)
-        metrics.record("AWS/Events", "InvocationsSentToDlq", 1, dimensions)
+        cloudwatch.record("AWS/Events", "InvocationsSentToDlq", 1, dimensions)
     elif dead_letters:
-        metrics.record("AWS/Events", "InvocationsFailedToBeSentToDlq", 1, dimensions)
+        cloudwatch.record("AWS/Events", "InvocationsFailedToBeSentToDlq", 1, dimensions)
     return None
 
 
@@ -60,7 +60,7 @@ def queue_refusal(queue_arn: str, rule_arn: str) -> str:
         return ""
     record = module("services.kms")._resolve_key(key)
     policy = record.get("Policy") if record else None
-    missing = [each for each in KEY_ACTIONS if not _allows(policy, each, sources.key_arn(key), "")]
+    missing = [each for each in KEY_ACTIONS if not _allows(policy, each, event_sources.key_arn(key), "")]
     return f"the policy of {key} does not let {SERVICE} do {', '.join(missing)}" if missing else ""
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.events import identity, resources, tag_change
 from sandbox.events.cloudtrail import Caller, Outcome
-from sandbox.events.formation import KINDS, SOURCE, Provisioned
+from sandbox.events.stack_calls import KINDS, SOURCE, Provisioned
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sandbox.events.formation import MadeCall, Members
+    from sandbox.events.stack_calls import MadeCall, Members
 
     Emit = Callable[[MadeCall, Outcome, Caller, dict[str, Any]], None]
 
