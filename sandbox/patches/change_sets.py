@@ -1,4 +1,8 @@
-"""Change sets of nested stacks (``IncludeNestedStacks``), which the engine lacks.
+"""Change sets heed conditions, and look into nested stacks (``IncludeNestedStacks``).
+
+The engine lists every resource of a template. On AWS a change set shows what would be created or changed, and a
+resource whose condition is false is not created (API reference, CreateChangeSet; template reference, "Condition
+attribute").
 
 A nested stack that exists gets a change set of its own, named in the root's change. One that would be added has none
 here, and a parameter that refers to a resource about to be replaced keeps that resource's present id.
@@ -10,7 +14,7 @@ from copy import deepcopy
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches.hooks import Answer, module
+from sandbox.patches.hooks import Answer, module, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +26,8 @@ NESTED = "AWS::CloudFormation::Stack"
 
 
 def apply() -> None:
-    """Patch the three actions."""
+    """Patch the comparison of templates, and the three actions that know nested stacks."""
+    wrap(module("services.cloudformation.changesets"), "_resolve_props_for_diff", _admitted)
     handlers = module("services.cloudformation.handlers")._ACTION_HANDLERS
     for action, replacement in (
         ("CreateChangeSet", _create),
@@ -30,6 +35,16 @@ def apply() -> None:
         ("DeleteChangeSet", _delete),
     ):
         handlers[action] = replacement(handlers[action])
+
+
+def _admitted(original: Callable[..., Any], template: dict[str, Any], values: dict[str, Any], *stack: str) -> Any:
+    """Return a template as it is compared, without the resources whose condition is false."""
+    found = original(template, values, *stack)
+    if not found:
+        return found
+    conditions = module("services.cloudformation.changesets")._evaluate_conditions(template, values)
+    resources = found["Resources"].items()
+    return {"Resources": {name: body for name, body in resources if conditions.get(body.get("Condition"), True)}}
 
 
 def _store() -> Any:

@@ -1,16 +1,17 @@
 """What the engine's nested stacks lack.
 
 A child's template goes through the SAM transform, and what an update leaves alone keeps its attributes. GetTemplate
-shows a child's URL in the form that it has on AWS: ``sam delete`` takes no other.
+shows a child's URL in the form that it has on AWS, since ``sam delete`` takes no other. A child's resource that cannot
+be deleted leaves child and parent in DELETE_FAILED (CloudFormation user guide, "Stack status codes").
 
-Two departures remain: a child's own deletion policies are not read when its parent is deleted, and a child's resource
-that cannot be deleted is logged and does not stop the parent.
+One departure remains: a child's own deletion policies are not read when its parent is deleted.
 """
 
 from __future__ import annotations
 
 import re
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox.patches.hooks import Answer, module, wrap
@@ -20,12 +21,22 @@ if TYPE_CHECKING:
 
 _OWN_URL = re.compile(rb"http://127\.0\.0\.1:\d+/")
 _nested: ContextVar[bool] = ContextVar("nested", default=False)
+_failed: ContextVar[list[str] | None] = ContextVar("failed", default=None)
+"""The logical ids that could not be deleted, while a nested stack is being deleted."""
+
+
+class NestedStackError(RuntimeError):
+    """A nested stack was not deleted."""
 
 
 def apply() -> None:
     """Patch the provisioner of nested stacks and the parser that it asks."""
-    wrap(module("services.cloudformation.provisioners"), "_cfn_nested_stack_deploy", _deploy)
-    wrap(module("services.cloudformation.provisioners"), "_update_resource", _update)
+    provisioners = module("services.cloudformation.provisioners")
+    wrap(provisioners, "_cfn_nested_stack_deploy", _deploy)
+    wrap(provisioners, "_update_resource", _update)
+    wrap(provisioners, "_delete_resource", _delete_resource)
+    handler = provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"]
+    handler["delete"] = partial(_delete, handler["delete"])
     wrap(module("services.cloudformation.engine"), "_parse_template", _parse)
     handlers = module("services.cloudformation.handlers")._ACTION_HANDLERS
     handlers["GetTemplate"] = _get_template(handlers["GetTemplate"])
@@ -60,3 +71,31 @@ def _update(original: Callable[..., Any], *arguments: Any) -> Any:
 def _parse(original: Callable[..., Any], *arguments: Any) -> Any:
     template = original(*arguments)
     return module("services.cloudformation.engine")._apply_transforms(template) if _nested.get() else template
+
+
+def _delete(original: Callable[..., Any], identifier: str, properties: dict[str, Any]) -> None:
+    """Delete a child; raise NestedStackError where a resource could not be deleted, which stays in the child."""
+    name = module("services.cloudformation.provisioners")._nested_stack_lookup_name(identifier)
+    child = module("services.cloudformation")._stacks.get(name) or {}
+    held = dict(child.get("_resources") or {})
+    failed: list[str] = []
+    token = _failed.set(failed)
+    try:
+        original(identifier, properties)
+    finally:
+        _failed.reset(token)
+    if failed:
+        left = {each: held[each] | {"ResourceStatus": "DELETE_FAILED"} for each in failed}
+        child.update(StackStatus="DELETE_FAILED", _resources=left)
+        raise NestedStackError(f"The following resource(s) failed to delete: [{', '.join(sorted(failed))}].")
+
+
+def _delete_resource(original: Callable[..., Any], *arguments: Any) -> None:
+    """Delete a resource, and note one of a nested stack that fails: the engine logs it and goes on."""
+    try:
+        original(*arguments)
+    except Exception:
+        failed = _failed.get()
+        if failed is not None:
+            failed.append(arguments[-1])
+        raise
