@@ -1,4 +1,4 @@
-"""Read AppConfig's resources back; each by the ids that its template names."""
+"""Readers of AppConfig's resources, by the ids that the template names."""
 
 from __future__ import annotations
 
