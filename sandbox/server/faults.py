@@ -1,4 +1,4 @@
-"""Inject errors and latency into chosen calls, in the wire shape of the protocol that each call speaks."""
+"""Injected faults: errors and latency for chosen calls."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ SERVER_STATUS, FORBIDDEN_STATUS, CLIENT_STATUS = 500, 403, 400
 
 
 class FaultError(ValueError):
-    """A fault is described wrongly."""
+    """A fault's description is invalid."""
 
 
 @dataclass
 class Fault:
-    """What to do to which calls.
+    """An error or a latency, and the calls that get it.
 
     ``service`` is a boto3 name, ``operation`` an API name or ``*``. ``latency`` is in seconds and comes first. ``code``
-    is the error to answer; without one the call goes through. ``times`` limits how often it strikes (None: always),
-    ``skip`` lets that many matching calls pass before. ``principal`` is a part of the caller's ARN. ``chance`` is how
-    likely it strikes, from 0 to 1. ``after`` lets the call take effect before the error is answered, as when an answer
-    is lost on the way.
+    is the error to answer; without one the call goes through. ``times`` limits how many calls get it (None: all),
+    ``skip`` lets that many matching calls pass first. ``principal`` is a part of the caller's ARN. ``chance`` is the
+    probability that a matching call gets it, from 0 to 1. With ``after``, the call takes effect before the error is
+    answered, as if the answer were lost.
     """
 
     service: str
@@ -53,7 +53,7 @@ class Fault:
     hits: int = 0
 
     def matches(self, call: Call, principal: str) -> bool:
-        """Say whether this fault is meant for the call, its count aside."""
+        """Return whether the fault matches a call, without regard to its count."""
         return (
             self.service in (call.service, "*")
             and self.operation in (call.operation, "*")
@@ -67,7 +67,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The active faults; the first that matches a call strikes."""
+    """The active faults; a call gets the first that matches."""
 
     active: list[Fault] = field(default_factory=list)
 
@@ -86,11 +86,11 @@ class Faults:
         self.active = [each for each in self.active if identifier is not None and each.identifier != identifier]
 
     def strike(self, call: Call, principal: str) -> Fault | None:
-        """Return the fault that strikes this call, counting it; None when none does."""
+        """Return the fault that a call gets, and count it; None if it gets none."""
         for fault in self.active:
             if not fault.matches(call, principal) or (fault.times is not None and fault.hits >= fault.times):
                 continue
-            if fault.chance < 1 and random.random() >= fault.chance:  # noqa: S311  # nosec B311 - a game of chance
+            if fault.chance < 1 and random.random() >= fault.chance:  # noqa: S311  # nosec B311 - chance, not security
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
@@ -101,7 +101,7 @@ class Faults:
 
 
 def response(fault: Fault, call: Call) -> Response:
-    """Return the error a fault answers with."""
+    """Return the error that a fault answers."""
     return errors.response(call, fault.code, fault.message, fault.status or _status(fault.code))
 
 

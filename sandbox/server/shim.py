@@ -25,7 +25,7 @@ LOG = logging.getLogger("sandbox")
 
 
 def build(options: Options, place: Place) -> Shim:
-    """Import the engine, patch it, and return it behind the shim."""
+    """Return the engine, imported and patched, behind the shim."""
     from ministack.app import app  # noqa: PLC0415 - it reads the environment that the server has just cleaned
 
     from sandbox import patches  # noqa: PLC0415 - as above
@@ -86,13 +86,13 @@ class Shim:
             self.pending -= emits
 
     async def _answer(self, call: Call, principal: str, scope: Scope, receive: Receive, tap: Tap) -> asgi.Response:
-        """Answer from a fault or from the engine, and return the answer."""
+        """Answer the call by a fault or by the engine, and return the answer."""
         fault = self.faults.strike(call, principal)
         if fault and fault.latency:
             await asyncio.sleep(fault.latency)
         if fault and fault.code:
             if fault.after:
-                await self.engine(scope, receive, _unheard)
+                await self.engine(scope, receive, _drop)
             await asgi.answer(tap, faults.response(fault, call))
         else:
             await self.engine(scope, receive, tap)
@@ -102,7 +102,7 @@ class Shim:
         return tag_change.snapshot(resources.touched(call, account, call.parameters(), members or {}))
 
     def emit(self, call: Call, outcome: cloudtrail.Outcome, caller: cloudtrail.Caller, before: dict[str, Any]) -> None:
-        """Put the call's events on the bus. An error here is logged: the caller has its answer already."""
+        """Put the call's events on the bus, or log the error: the caller has the answer already."""
         try:
             events = [cloudtrail.envelope(call, outcome, caller)]
             if not outcome.error:
@@ -111,17 +111,17 @@ class Shim:
             for event in events:
                 self.recorder.event(event)
                 bus.put(event)
-        except Exception:  # nothing is lost: the log shows the call that could not be told
+        except Exception:  # nothing is lost: the log names the call without an event
             LOG.exception("no event for %s %s", call.service, call.operation)
 
 
-async def _unheard(_message: asgi.Message) -> None:
-    """Take an answer that does not reach its caller."""
+async def _drop(_message: asgi.Message) -> None:
+    """Drop an answer that does not reach its caller."""
 
 
 @dataclass
 class Tap:
-    """A send callable that passes an answer on and keeps it: whole, or only if it is an error."""
+    """A send callable that passes an answer on and keeps a copy: always, or only of an error."""
 
     send: Send
     whole: bool
@@ -130,7 +130,7 @@ class Tap:
     parts: list[bytes] = field(default_factory=list)
 
     async def __call__(self, message: asgi.Message) -> None:
-        """Pass a message on."""
+        """Send a message on, and keep its part of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
@@ -139,13 +139,13 @@ class Tap:
         await self.send(message)
 
     def response(self) -> asgi.Response:
-        """Return the answer; a successful one that was not to be kept has no body."""
+        """Return the answer; without its body if that was not kept."""
         kept = self.whole or self.status >= cloudtrail.FAILED_STATUS
         return asgi.Response(self.status, self.headers, b"".join(self.parts), kept)
 
 
 def account_of(access_key: str, default: str) -> str:
-    """Return the account an access key belongs to, as the engine resolves it."""
+    """Return the account that the engine resolves an access key to."""
     from ministack.core.iam_evaluator import find_iam_access_key_account  # noqa: PLC0415 - see build()
     from ministack.core.responses import _account_from_sts_session  # noqa: PLC0415 - as above
 
