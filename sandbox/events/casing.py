@@ -1,4 +1,4 @@
-"""Spell parameters and results as CloudTrail does: member names with the first letter lowered, map keys as they are."""
+"""CloudTrail's spelling of parameters and results: first letter of members in lower case, map keys unchanged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ OMITTED_NAMES = frozenset({"SecretBinary", "SecretString", "Plaintext", "Private
 
 
 def lower_first(name: str) -> str:
-    """Lower the first letter and no other: ``SSESpecification`` becomes ``sSESpecification``."""
+    """Return a name with its first letter in lower case: ``SSESpecification`` becomes ``sSESpecification``."""
     return name[:1].lower() + name[1:]
 
 
 def spell(value: Any, shape: Any) -> Any:
-    """Return a parsed value as CloudTrail shows it, without secrets; members the model lacks are only lowered."""
+    """Return a parsed value as CloudTrail shows it, without secrets."""
     if shape is None:
         return value
     kind = shape.type_name
@@ -45,7 +45,7 @@ def _structure(value: dict[str, Any], shape: Any) -> dict[str, Any]:
 
 
 def _dropped(shape: Any) -> bool:
-    """Say whether a member never appears: blobs, and whole maps or structures of secrets (Lambda's variables)."""
+    """Return whether a member never appears: blobs, and whole maps or structures of secrets (Lambda's variables)."""
     if shape.type_name == "blob":
         return True
     return bool(shape.metadata.get("sensitive")) and shape.type_name in ("map", "structure", "list")

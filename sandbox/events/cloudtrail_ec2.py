@@ -16,15 +16,15 @@ WRAPPED = frozenset({
 """EC2 actions shown in the newer, PascalCase form."""
 
 RULE_LISTS = ("groups", "ipRanges", "ipv6Ranges", "prefixListIds")
-"""What each entry of a security group's ``ipPermissions`` shows, empty or not."""
+"""Lists that each entry of a security group's ``ipPermissions`` shows, even if empty."""
 
 INSTANCE_DEFAULTS = {
     "blockDeviceMapping": {}, "monitoring": {"enabled": False}, "disableApiTermination": False, "disableApiStop": False,
 }  # fmt: skip
-"""What RunInstances shows of what its caller did not say."""
+"""Parameters that RunInstances shows although the caller did not send them."""
 
 RETURNING = frozenset({"CreateSecurityGroup"})
-"""EC2 actions whose answer says ``return`` although botocore's model has no such member."""
+"""EC2 actions whose answer has ``return`` although botocore's model has no such member."""
 
 EC2_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
@@ -44,7 +44,7 @@ def request_parameters(operation: str, found: dict[str, Any], shape: Any) -> dic
 
 
 def _rules(spelled: dict[str, Any]) -> dict[str, Any]:
-    """Return a security group's rules with their empty lists; a rule given flat leaves ``ipPermissions`` empty."""
+    """Return a security group's rules with their empty lists; ``ipPermissions`` is empty for a flat rule."""
     items = spelled.get("ipPermissions", {}).get("items", [])
     filled = [{name: {} for name in RULE_LISTS} | item for item in items]
     return spelled | {"ipPermissions": {"items": filled} if filled else {}}
@@ -58,7 +58,7 @@ def _run_instances(spelled: dict[str, Any]) -> dict[str, Any]:
 
 
 def _permissions(spelled: dict[str, Any]) -> dict[str, Any]:
-    """Return the flat form of a permission change (attribute, operation, users) as the nested one that is recorded."""
+    """Return a permission change in its nested form, given the flat one (attribute, operation, users)."""
     name, operation = spelled.pop("attribute", ""), spelled.pop("operationType", "")
     if not name or not operation:
         return spelled

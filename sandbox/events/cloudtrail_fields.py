@@ -41,7 +41,7 @@ EVENT_NAMES = {
         "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     },
 }
-"""CloudTrail's event names that are not the API's, by boto3 service name."""
+"""CloudTrail's event names where they differ from the API's, by boto3 service name."""
 
 SOURCES = {"s3control": "s3", "ecr": "ecr", "opensearch": "es", "apigatewayv2": "apigateway"}
 """The host part of ``eventSource`` where it is not the model's endpoint prefix."""
@@ -56,7 +56,7 @@ KEY_DEFAULTS = {
     "bypassPolicyLockoutSafetyCheck": False, "customerMasterKeySpec": "SYMMETRIC_DEFAULT", "description": "",
     "keySpec": "SYMMETRIC_DEFAULT", "keyUsage": "ENCRYPT_DECRYPT", "multiRegion": False, "origin": "AWS_KMS",
 }  # fmt: skip
-"""What KMS fills into CreateKey's parameters before it records them."""
+"""Default parameters that CreateKey's events show."""
 
 
 def event_name(call: Call) -> str:
@@ -72,7 +72,7 @@ def source_of(call: Call) -> str:
 
 
 def request_parameters(call: Call) -> dict[str, Any] | None:
-    """Return ``requestParameters``; None when the call has none."""
+    """Return ``requestParameters``; None if the call has none."""
     if call.model is None:
         return None
     found = call.parameters()
@@ -93,7 +93,7 @@ def request_parameters(call: Call) -> dict[str, Any] | None:
 
 
 def response_elements(call: Call, parsed: dict[str, Any]) -> dict[str, Any] | None:
-    """Return ``responseElements`` of a successful call, given botocore's parse; None when there are none."""
+    """Return ``responseElements`` of a successful call, given botocore's parse; None if there are none."""
     model = call.model
     request_id = parsed.pop("ResponseMetadata", {}).get("RequestId", "")
     shape = model.output_shape if model else None

@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RESOURCE_TYPES = {"s3": "bucket", "sns": "topic", "sqs": "queue"}
-"""Service to the ``resource-type`` of its tag change events, where the ARN does not name it."""
+"""Service to the ``resource-type`` of its tag change events, where the ARN has no type."""
 
 ARN_PARTS = 6
 SEPARATOR = re.compile(r"[/:]")
 
 
 Pairs = list[dict[str, str]]
-"""Tags as the engine has them; changing the list changes the tags."""
+"""Tags in the engine's own list; changing the list changes the tags."""
 
 _EC2_STORES = {
     "instance": "_instances", "volume": "_volumes", "natgateway": "_nat_gateways",
     "security-group": "_security_groups", "vpc": "_vpcs",
 }  # fmt: skip
 ID_PREFIXES = {"i-": "instance", "vol-": "volume", "nat-": "natgateway"}
-"""Start of an id of EC2's to the type that its ARN names, for the types that are tagged."""
+"""Prefix of an EC2 id to the type in its ARN, for the types that are tagged."""
 
 
 def store(module: str) -> Any:
@@ -86,7 +86,7 @@ LISTS: dict[str, Callable[[str], Pairs | None]] = {
     "ec2": _ec2, "ecr": _ecr, "ecs": _ecs, "elasticfilesystem": _efs, "rds": _rds, "secretsmanager": _secret,
     "states": _state_machine,
 }  # fmt: skip
-"""The services that keep tags as a list of pairs, by their name in ARNs; None where there is no such resource."""
+"""Finders of the tags that a service keeps as pairs, by its name in ARNs; they return None for an unknown resource."""
 
 
 def arns_of(service: str, place: str) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _read_list(arn: str) -> dict[str, str] | None:
 
 
 def write(arn: str, tags: dict[str, str]) -> None:
-    """Give a resource that exists these tags and no others."""
+    """Replace the tags of a resource; raise KeyError if it does not exist."""
     service = arn.split(":")[2]
     key, value = ("key", "value") if service in ("ecs", "states") else ("Key", "Value")
     pairs = LISTS[service](arn)
@@ -178,7 +178,7 @@ def resource_type(arn: str) -> str:
 
 
 def read(arn: str) -> dict[str, str] | None:
-    """Return the tags of a resource, or None when it does not exist or its service is not one of ours."""
+    """Return the tags of a resource; None if it does not exist or its service has no reader."""
     parts = arn.split(":", 5)
     reader = READERS.get(parts[2]) if len(parts) == ARN_PARTS else None
     return reader(arn) if reader else None

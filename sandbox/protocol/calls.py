@@ -30,7 +30,7 @@ class Call:
     labels: dict[str, str] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Parse the request's parameters; keys are the model's member names."""
+        """Return the request's parameters by the model's member names."""
         return requests.parse(self.request, self.model, self.labels or {}) if self.model else {}
 
     @property
@@ -42,7 +42,7 @@ class Call:
 
 
 def recognise(request: HttpRequest, recorded: frozenset[str]) -> Call | None:
-    """Return the AWS call in a request, or None when it is not signed as one."""
+    """Return the AWS call in a request; None if the request is not signed."""
     scope = _scope(request)
     if scope is None:
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _ServiceError(Exception):
-    """An error as moto's serializers take it."""
+    """An error in the form that moto's serializers expect."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ def response(call: Call, code: str, message: str, status: int) -> Response:
 
 @cache
 def _any_operation(protocol: str) -> OperationModel:
-    """Return an operation of a service without errors of its own: any code may be injected, of any service."""
+    """Return an operation of a service without errors of its own, so that any code may be injected."""
     operations = {"Any": {"name": "Any", "http": {"method": "POST", "requestUri": "/"}}}
     description = {"metadata": {"protocol": protocol}, "operations": operations, "shapes": {}}
     model: OperationModel = ServiceModel(description, "any").operation_model("Any")
@@ -52,7 +52,7 @@ def _any_operation(protocol: str) -> OperationModel:
 
 
 def _cbor(texts: dict[str, str]) -> bytes:
-    """Encode a small map of texts, since moto 5.2.5 has no serializer of Smithy's CBOR."""
+    """Return a small map of texts in CBOR, which moto 5.2.5 has no serializer for."""
     parts = [bytes([0xA0 | len(texts)])]
     for text in (part for pair in texts.items() for part in pair):
         data = text.encode()

@@ -50,17 +50,17 @@ _LOADER = Loader()  # botocore's own: moto's adds default values to parameters, 
 
 @cache
 def service(name: str) -> ServiceModel:
-    """Load the model of a service by its boto3 name."""
+    """Return the model of a service by its boto3 name."""
     return ServiceModel(_LOADER.load_service_model(name, "service-2"), name)
 
 
 def candidates(signing_name: str) -> tuple[str, ...]:
-    """Return the boto3 names that a signing name may stand for."""
+    """Return the boto3 names of the services that share a signing name."""
     return SIGNING_NAMES.get(signing_name, (signing_name,))
 
 
 @cache
 def operation(name: str, operation_name: str) -> OperationModel | None:
-    """Return the model of an operation, or None when the service has none of that name."""
+    """Return the model of an operation; None if the service has no such operation."""
     model = service(name)
     return model.operation_model(operation_name) if operation_name in model.operation_names else None
