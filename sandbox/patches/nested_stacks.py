@@ -1,7 +1,7 @@
-"""What the engine's nested stacks lack.
+"""Nested stacks: SAM's transform, kept attributes, failed deletions.
 
-A child's template goes through the SAM transform, and what an update leaves alone keeps its attributes. GetTemplate
-shows a child's URL in the form that it has on AWS, since ``sam delete`` takes no other. A child's resource that cannot
+A child's template goes through the SAM transform, and resources that an update does not change keep their attributes.
+GetTemplate shows a child's URL in AWS's form, the only one that ``sam delete`` accepts. A child's resource that cannot
 be deleted leaves child and parent in DELETE_FAILED (CloudFormation user guide, "Stack status codes").
 
 One departure remains: a child's own deletion policies are not read when its parent is deleted.
@@ -30,7 +30,7 @@ class NestedStackError(RuntimeError):
 
 
 def apply() -> None:
-    """Patch the provisioner of nested stacks and the parser that it asks."""
+    """Patch the provisioner of nested stacks and its template parser."""
     provisioners = module("services.cloudformation.provisioners")
     wrap(provisioners, "_cfn_nested_stack_deploy", _deploy)
     wrap(provisioners, "_update_resource", _update)
@@ -91,7 +91,7 @@ def _delete(original: Callable[..., Any], identifier: str, properties: dict[str,
 
 
 def _delete_resource(original: Callable[..., Any], *arguments: Any) -> None:
-    """Delete a resource, and note one of a nested stack that fails: the engine logs it and goes on."""
+    """Delete a resource; record a failure in a nested stack, which the engine only logs."""
     try:
         original(*arguments)
     except Exception:

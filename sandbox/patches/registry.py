@@ -1,4 +1,4 @@
-"""Apply every patch, after checking that the engine is the version they were written for."""
+"""The list of all patches, and the engine's version that they were written for."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class EngineVersionError(RuntimeError):
 
 
 def apply(options: Options) -> None:
-    """Patch the imported engine; raise EngineVersionError when it is another version."""
+    """Patch the imported engine; raise EngineVersionError if it is another version."""
     found = version("ministack")
     if found != ENGINE_VERSION:
         message = (
-            f"the sandbox's patches are for ministack {ENGINE_VERSION}, but {found} is installed: pin it, or look "
-            "through sandbox/patches and its tests and raise ENGINE_VERSION"
+            f"the sandbox's patches are for ministack {ENGINE_VERSION}, but {found} is installed: pin it, or review "
+            "sandbox/patches and its tests and raise ENGINE_VERSION"
         )
         raise EngineVersionError(message)
     authorization.apply()
