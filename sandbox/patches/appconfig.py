@@ -4,8 +4,8 @@ The engine lets anyone read a configuration at any rate, and deploys any documen
 rolled back by the environment's alarms as on AWS; the sandbox's options set how long their minutes last. If they take
 no time, a deployment is COMPLETE as soon as it has started, and no alarm can roll it back.
 
-AppConfig's answer where nothing is deployed is not documented. Here the deployment is the missing resource: it is one of
-the types in the data calls' ``ResourceNotFoundException`` (AppConfig Data API model). The unpatched engine serves an
+AppConfig's answer where nothing is deployed is not documented. Here the deployment is the missing resource: it is one
+of the types in the data calls' ``ResourceNotFoundException`` (AppConfig Data API model). The unpatched engine serves an
 empty body.
 
 Source: the AppConfig user guide ("Understanding validators"), the AppConfig Data API reference, and the service

@@ -111,7 +111,7 @@ def _action(original: Callable[..., Any], *given: Any) -> Any:
 
 
 def _resource(original: Callable[..., Any], *given: Any) -> Any:
-    """Return the ARN of a PartiQL statement's table, or of all that is listed; ``given`` ends with region and account."""
+    """Return the ARN of a PartiQL statement's table, or of all that is listed; ``given`` ends with region, account."""
     *_, region, account = given
     found = TABLE_OF.search(_statement(given))
     if found:
