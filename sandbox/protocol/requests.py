@@ -1,4 +1,4 @@
-"""HTTP requests to AWS, read with moto's routers and parsers. What those get wrong is corrected here and nowhere else.
+"""HTTP requests to AWS, read with moto's routers and parsers, whose errors are corrected here and nowhere else.
 
 Wrong or missing in moto 5.2.5; ``tests/sandbox/test_protocol.py`` has a test of each:
 
@@ -7,7 +7,7 @@ Wrong or missing in moto 5.2.5; ``tests/sandbox/test_protocol.py`` has a test of
   path, so the plain REST router serves.
 - Members that a REST request lacks are parsed as None, or as an empty list or map: see :func:`_was_sent`.
 - Timestamps lose their time zone: botocore's parser is given instead.
-- A request that does not fit its model raises whatever the parser stumbles over: see :func:`parse`.
+- A request that is no valid URL or does not fit its model raises any error: see :func:`match` and :func:`parse`.
 - The keys of an S3 object's metadata change their case, and Smithy's CBOR is neither routed nor parsed: left as it is,
   since no event shows the one and no recorded service speaks the other.
 """
@@ -90,7 +90,7 @@ def match(service: str, request: HttpRequest) -> tuple[OperationModel, dict[str,
         return (model, {}) if model else None
     try:
         return _router(service).match(request.as_wsgi())
-    except NotFound:
+    except (NotFound, ValueError):  # the latter of paths that are not valid in a URL
         return None
 
 
@@ -102,19 +102,22 @@ def _router(service: str) -> RestRouter:
 def parse(request: HttpRequest, model: OperationModel, labels: dict[str, str]) -> dict[str, Any]:
     """Return the parameters of a request by the model's member names; none when the request does not fit the model."""
     protocol = protocol_of(request, model.service_model.service_name, model.service_model.protocol)
-    given: Any = {"body": request.body, "url_params": labels}
-    if protocol.startswith("rest"):
-        wsgi = request.as_wsgi()
-        given |= {"headers": wsgi.headers, "values": wsgi.args}
-    elif protocol != "json":
-        given["values"] = request.form()
     try:
-        parsed = PROTOCOL_PARSERS[protocol](model, timestamp_parser=parse_timestamp).parse(given)
-    except Exception:  # nothing is lost: the engine gets the request as it came, and refuses it
-        LOG.warning("the parameters of a %s do not fit its model", model.name, exc_info=True)
+        parser = PROTOCOL_PARSERS[protocol](model, timestamp_parser=parse_timestamp)
+        parsed = parser.parse(_parts(request, protocol, labels))
+    except Exception as error:  # noqa: BLE001 - nothing is lost: the engine gets the request as it came, and refuses it
+        LOG.warning("the parameters of a %s do not fit its model (%s)", model.name, type(error).__name__)
         return {}
     members: Any = model.input_shape.members if model.input_shape else {}
-    return {name: value for name, value in parsed.items() if _was_sent(value, members[name])}
+    return {name: value for name, value in (parsed or {}).items() if _was_sent(value, members[name])}
+
+
+def _parts(request: HttpRequest, protocol: str, labels: dict[str, str]) -> Any:
+    """Return the parts of a request that a protocol's parser reads."""
+    if protocol.startswith("rest"):
+        wsgi = request.as_wsgi()
+        return {"body": request.body, "url_params": labels, "headers": wsgi.headers, "values": wsgi.args}
+    return {"body": request.body} if protocol == "json" else {"values": request.form()}
 
 
 def _was_sent(value: Any, shape: Shape) -> bool:

@@ -111,10 +111,18 @@ def test_times_keep_their_instant(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"[1]", b"{", b'{"RetentionInDays": "soon"}', b'{"retentionInDays": "soon"}', b"\xff"]
+    "body", [b"null", b"[1]", b"{", b'{"RetentionInDays": "soon"}', b'{"retentionInDays": "soon"}', b"\xff"]
 )
 def test_a_request_that_does_not_fit_its_model_reaches_the_engine(body: bytes) -> None:
     """A client's mistake would end in a server error of the shim, not in the service's own answer."""
     request = HttpRequest("POST", "/", "", {"x-amz-target": "Logs_20140328.PutRetentionPolicy"}, body)
     model, labels = requests.match("logs", request) or pytest.fail("the call was not recognised")
     assert requests.parse(request, model, labels) == {}
+
+
+@pytest.mark.parametrize("path", ["//[/a", "/photos/\xe9", "/photos//[a", "/%ff/%"])
+def test_an_odd_path_reaches_the_engine(path: str) -> None:
+    """A request for an object with an unusual key would end in a server error of the shim."""
+    request = HttpRequest("PUT", path, "versioning=\xff", {"content-type": "text/plain"}, b"x")
+    found = requests.match("s3", request)
+    assert found is None or isinstance(requests.parse(request, *found), dict)
