@@ -18,6 +18,7 @@ from evenkeel.errors import SettingsError
 from evenkeel.settings import rules
 from evenkeel.settings.problems import Mistakes, gathered, kind
 from evenkeel.settings.resolve import CHANGING, layered
+from evenkeel.suggestions import suggestion
 from evenkeel.versions import SETTINGS
 
 if TYPE_CHECKING:
@@ -159,10 +160,10 @@ def check(  # noqa: PLR0913 - all that a document is held against
 def _tell_names(settings: Settings, known: Mapping[str, Control], mistakes: Mistakes) -> None:
     """Tell each control that is named and unknown, or that no freeze holds."""
     for name in sorted(settings.controls.keys() - known.keys()):
-        mistakes.tell(f"controls.{name}", f"no such control; {_meant(name, known)}")
+        mistakes.tell(f"controls.{name}", f"no such control; {suggestion(name, known)}")
     for place, name in settings.named():
         if name not in known and name != "*":
-            mistakes.tell(place, f"no such control {name!r}; {_meant(name, known)}")
+            mistakes.tell(place, f"no such control {name!r}; {suggestion(name, known)}")
     for each in settings.freezes:
         for name in each.controls:
             if name in known and not known[name].yields:
@@ -182,14 +183,6 @@ def _tell_aimless(settings: Settings, known: Mapping[str, Control], mistakes: Mi
                 wanted = " or ".join(dict.fromkeys(templates))
                 told = f"{pattern!r} fits no resource of {', '.join(names)}; write {wanted}"
                 mistakes.tell(f"{where}.resources", told)
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    """Name the controls that may have been meant, or all that there are."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
-
-    close = get_close_matches(name, sorted(known))
-    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(known))}"
 
 
 def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
