@@ -84,7 +84,7 @@ def test_any_document_is_taken_or_refused(document: Any, subject: Subject, now: 
         for control in CONTROLS:
             found = parsed.of(control, subject, VARIABLES)
             assert found.radius.limit > 0
-            assert control.check_parameters(found.parameters) == ""
+            assert control.check_parameters(found.parameters) is None
             parsed.exemption(control, subject, now)
             ends = parsed.frozen_until(control, now)
             assert ends is None or now < ends <= now + timedelta(days=32)

@@ -177,7 +177,7 @@ def test_the_last_of_several_freezes_counts() -> None:
         ),
         (
             {"controls": {KMS.id: {"overrides": [{"regions": ["a"], "parameters": {"period_days": 1}}]}}},
-            f"controls.{KMS.id}.overrides[0].parameters.period_days: 1; KMS accepts",
+            f"controls.{KMS.id}.overrides[0].parameters.period_days: 1 is not accepted; KMS accepts",
         ),
         (
             {"controls": {KMS.id: {"overrides": [{"regions": ["a"], "blast_radius": {"limit": 0}}]}}},

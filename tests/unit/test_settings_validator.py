@@ -66,7 +66,7 @@ def test_valid_settings_are_accepted(ask: Callable[[bytes], None], members: dict
         ),
         (
             _json(controls={"logs-group-retention": {"parameters": {"days": 2}}}),
-            "controls.logs-group-retention.parameters.days: 2; write one of 1, 3",
+            "controls.logs-group-retention.parameters.days: 2 is not accepted; write one of 1, 3",
         ),
         (_json(controls={"logs-group-retention": []}), "controls.logs-group-retention: is a list; write"),
     ],

@@ -50,9 +50,9 @@ def layered(
         parameters |= _given_parameters(control, given, where, mistakes)
     filled = with_defaults(control, parameters, variables)
     # The control compares its parameters with each other: it can only judge them where each is of its kind.
-    problem = control.check_parameters(filled) if len(mistakes.told) == told else ""
+    problem = control.check_parameters(filled) if len(mistakes.told) == told else None
     if problem:
-        mistakes.tell(f"{layers[-1][1]}.parameters.{problem.partition(': ')[0]}", problem.partition(": ")[2])
+        mistakes.tell(f"{layers[-1][1]}.parameters.{problem.place}", f"{problem.message}; {problem.hint}")
     return ControlSettings(mode, filled, radius)
 
 
