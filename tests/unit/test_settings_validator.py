@@ -57,12 +57,12 @@ def test_valid_settings_are_accepted(ask: Callable[[bytes], None], members: dict
         (b"no JSON", "settings: not JSON"),
         (b"\xff", "settings: not JSON: 'utf-8' codec"),
         (b"[]", "settings: is a list; write keys and values"),
-        (b'{"schema_version": 2}', "settings.schema_version: 2; write 1"),
-        (_json(settle=1), "settings: unknown key 'settle'"),
-        (_json(controls={"kms-key-rotaton": {}}), "controls.kms-key-rotaton: no such control; did you mean kms-key"),
+        (b'{"schema_version": 2}', "schema_version: 2 is not accepted; write 1"),
+        (_json(settle=1), "settle: unknown key; did you mean settle_seconds?"),
+        (_json(controls={"kms-key-rotaton": {}}), "controls.kms-key-rotaton: unknown key; did you mean kms-key"),
         (
             _json(controls={"kms-key-rotation": {"mode": "destroy"}}),
-            "controls.kms-key-rotation.mode: 'destroy' is not a valid Mode; use one of off, notify, approve, enforce",
+            "controls.kms-key-rotation.mode: 'destroy' is unknown; write one of off, notify, approve, enforce",
         ),
         (
             _json(controls={"logs-group-retention": {"parameters": {"days": 2}}}),

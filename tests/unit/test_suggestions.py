@@ -16,6 +16,7 @@ KNOWN = ["kms-key-rotation", "logs-group-retention", "REMEDIATED"]
         ("kms", "did you mean kms-key-rotation?"),
         ("remediated", "did you mean REMEDIATED?"),
         ("group", "did you mean logs-group-retention?"),
+        ("on", "known are REMEDIATED, kms-key-rotation, logs-group-retention"),
         ("vpc", "known are REMEDIATED, kms-key-rotation, logs-group-retention"),
         ("", "known are REMEDIATED, kms-key-rotation, logs-group-retention"),
     ],

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import SettingsError
 from evenkeel.settings import parser
+from evenkeel.settings.problems import InvalidSettingsError
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evenkeel.settings.parser import Settings
-
-_QUOTED = re.compile(r"unknown (?:key|parameter) '([^']*)'")
-
+    from evenkeel.settings.problems import DocumentPath, Problem
 
 PROVIDED = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"}
 """What the stack gives its functions as defaults of parameters; here stand-ins of the same form."""
@@ -44,19 +42,23 @@ for _tag, _pattern, _first in (
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a file, at a line that counts from 1."""
+class Located:
+    """A problem of a file, with its line, which counts from 1."""
 
     line: int
     message: str
-    """What is wrong, after its place."""
+    hint: str = ""
     place: str = ""
     """Such as ``exemptions[0].expires``; empty where only the line is known."""
 
     @property
     def text(self) -> str:
-        """The place, if there is one, and what is wrong there."""
-        return f"{self.place}: {self.message}" if self.place else self.message
+        """Return all but the line, as one line of text."""
+        return "".join((self.place and f"{self.place}: ", self.message, self.hint and f"; {self.hint}"))
+
+    def described(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {"line": self.line, "place": self.place, "message": self.message, "hint": self.hint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +74,24 @@ class SettingsFile:
         """The document as it is deployed: JSON, in the file's own order."""
         return json.dumps(self.document, ensure_ascii=False, indent=1)
 
-    def line(self, place: str) -> int:
-        """Return the line of a place such as ``controls.kms-key-rotation.mode`` or ``exemptions[0].expires``."""
-        node, rest = self.node, place.removeprefix("settings").removeprefix(".")
-        line = 1
-        while node is not None:
-            line = node.start_mark.line + 1
-            step = _step(node, rest)
+    def line(self, place: DocumentPath) -> int:
+        """Return the line of a place, or of the nearest part around it that is there."""
+        node, line = self.node, 1
+        for part in place.parts:
+            step = _step(node, part)
             if step is None:
-                return line
-            line, node, rest = step
-            if not rest:
-                return line
+                break
+            line, node = step
         return line
 
 
-def _step(node: yaml.Node, rest: str) -> tuple[int, yaml.Node, str] | None:
-    """Go one part down: return the line of the part's key, its node, and what is left of the place."""
+def _step(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    """Go one part down: return the line of the part's key, and its node."""
     if isinstance(node, yaml.MappingNode):
-        keys = sorted(node.value, key=lambda pair: -len(str(pair[0].value)))  # a key may hold dots: the longest first
-        for key, value in keys:
-            name = str(key.value)
-            if rest == name or rest.startswith((f"{name}.", f"{name}[")):
-                return key.start_mark.line + 1, value, rest[len(name) :].removeprefix(".")
-    if isinstance(node, yaml.SequenceNode):
-        index = re.match(r"\[(\d+)\]\.?", rest)
-        if index and int(index[1]) < len(node.value):
-            item = node.value[int(index[1])]
-            return item.start_mark.line + 1, item, rest[index.end() :]
+        found = [(key.start_mark.line + 1, value) for key, value in node.value if key.value == part]
+        return found[0] if found else None
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
     return None
 
 
@@ -119,10 +111,10 @@ def read(path: Path) -> SettingsFile:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = "; ".join(filter(None, (error.context, error.problem)))
-        raise refused(path, [Problem(mark.line + 1 if mark else 1, f"not YAML: {said}")]) from error
+        raise refused(path, [Located(mark.line + 1 if mark else 1, f"not YAML: {said}")]) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         first = str(error).partition("\n")[0]
-        raise refused(path, [Problem(1, f"not a plain document: {first}")]) from error
+        raise refused(path, [Located(1, f"not a plain document: {first}")]) from error
 
 
 def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
@@ -140,9 +132,9 @@ def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
     return document, node
 
 
-def _repeated(node: yaml.Node) -> list[Problem]:
+def _repeated(node: yaml.Node) -> list[Located]:
     """Find the keys that stand twice in one mapping: YAML would silently take the last."""
-    problems: list[Problem] = []
+    problems: list[Located] = []
     waiting, seen_nodes = [node], set()
     while waiting:
         each = waiting.pop()
@@ -158,7 +150,7 @@ def _repeated(node: yaml.Node) -> list[Problem]:
                 name = str(key.value)
                 if name in lines:
                     told = f"{name} stands here a second time; the first is in line {lines[name]}"
-                    problems.append(Problem(line, told))
+                    problems.append(Located(line, told))
                 lines.setdefault(name, line)
                 waiting.append(value)
     return problems
@@ -172,7 +164,7 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
     """
     try:
         return engine_check(found.text, start_mode, (now or datetime.now(UTC)).date())
-    except SettingsError as error:
+    except InvalidSettingsError as error:
         raise refused(found.path, [_located(found, problem) for problem in error.problems]) from error
 
 
@@ -180,23 +172,19 @@ def engine_check(document: str, start_mode: str, today: date | None = None, *, i
     """Check a document with the engine, as if in a function of the stack; one ``in_force`` as what is live already.
 
     Raises:
-        SettingsError: as the engine words it.
+        InvalidSettingsError: it has problems.
     """
     return parser.check(document, all_controls().values(), start_mode, PROVIDED, today, in_force=in_force)
 
 
-def _located(found: SettingsFile, problem: str) -> Problem:
-    """Return one of the engine's problems, ``place: what is wrong``, with its line."""
-    (place, _, wrong), unknown = problem.partition(": "), _QUOTED.search(problem)
-    line = found.line(f"{place}.{unknown[1]}" if unknown else place)
-    return Problem(line, wrong, place) if wrong else Problem(line, problem)
+def _located(found: SettingsFile, problem: Problem) -> Located:
+    """Return one of the engine's problems with its line."""
+    return Located(found.line(problem.place), problem.message, problem.hint, str(problem.place))
 
 
-def refused(path: Path, problems: list[Problem]) -> CommandError:
+def refused(path: Path, problems: list[Located]) -> CommandError:
     """Return the error that names every problem of a file, in the order of its lines."""
     ordered = sorted(problems, key=lambda each: each.line)
     lines = [f"{path}:{each.line}: {each.text}" for each in ordered]
-    mistakes = [
-        {"file": str(path), "line": each.line, "place": each.place, "problem": each.message} for each in ordered
-    ]
-    return CommandError("\n".join(lines), "Fix the file, then run the command again.", Exit.USAGE, mistakes)
+    described = [{"file": str(path), **each.described()} for each in ordered]
+    return CommandError("\n".join(lines), "Fix the file, then run the command again.", Exit.USAGE, described)

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_SHORTEST = 3
+"""From so many characters on, names that contain what was given are suggested."""
+
 
 def suggestion(given: str, known: Iterable[str]) -> str:
     """Return ``did you mean …?`` with the names that are close or contain it, else all known names."""
     from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
 
     names = sorted(known)
-    close = get_close_matches(given, names) or [name for name in names if given and given.lower() in name.lower()]
+    within = [name for name in names if given.lower() in name.lower()] if len(given) >= _SHORTEST else []
+    close = get_close_matches(given, names) or within
     return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
 
 

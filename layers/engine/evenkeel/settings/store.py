@@ -94,8 +94,8 @@ class SettingsStore:
             if served:
                 self._set_mark(good.version)
             self._good = good
-            for where, told in good.without_effect(self._controls):
-                logger.warning("a mode counts as notify", where=where, reason=told)
+            for problem in good.without_effect(self._controls):
+                logger.warning("a mode counts as notify", where=str(problem.place), reason=problem.message)
         self._good_until = self._clock() + TRUST
         return self._good
 
