@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,11 @@ WRONG = [
         "parameters.days: unknown key; did you mean period_days?",
     ),
     ("schema_version: 1\ncontrols:\n  kms-key-rotation: {parameters: {period_days: 3}}\n", 3, "KMS accepts 90"),
-    ("schema_version: 1\nschema_version: 1\n", 2, "a second time; the first is in line 1"),
+    ("schema_version: 1\nschema_version: 1\n", 2, "schema_version is a duplicate key; the first is in line 1"),
     ("schema_version: 1\ncontrols: {a: [}\n", 2, "not YAML"),
     ("just a text\n", 1, "settings: 'just a text' is text; write keys and values"),
     ("", 1, "settings: is empty; write keys and values"),
-    ("a: &a [*a]\n", 1, "not a plain document"),
+    ("a: &a [*a]\n", 1, "not YAML: this part contains itself, by an alias"),
     ("!!python/object:os.system {}\n", 1, "not YAML"),
     ('schema_version: 1\nfreezes:\n- {cron: "0 0 30 2 *", hours: 3}\n', 3, "cron"),
     (
@@ -119,6 +120,114 @@ def test_yaml_means_what_people_mean(tmp_path: Path) -> None:
     assert read(path).document == {
         "a": "off", "b": "2026-11-01", "c": "012345678901", "d": 10, "e": True, "f": None, "g": 1.5,
     }  # fmt: skip
+
+
+NOT_READ = [
+    ("a: 1\n\tb: 2\n", 2, "not YAML: "),
+    ("a: 1\nb: \x07\n", 2, "character U+0007 is not allowed in YAML"),
+    ("a: 1\n---\nb: 2\n", 2, "not YAML: expected a single document"),
+    ("a: 1\nb: !!set {c}\n", 2, "not YAML: could not determine a constructor for the tag"),
+    ("a: 1\nb: !mine 2\n", 2, "not YAML: could not determine a constructor for the tag"),
+    ("a: 1\nb: *nowhere\n", 2, "not YAML: found undefined alias 'nowhere'"),
+    ("a: 1\nb: 1e999\n", 2, "not YAML: '1e999' cannot be read: the number is too large"),
+    (f"a: 1\nb: {'9' * 5000}\n", 2, "not YAML: '9999"),
+    ('a: 1\nb: "\\uD800"\n', 2, "cannot be read: 'utf-8' codec"),
+    ("a: 1\nb: !!bool maybe\n", 2, "not YAML: 'maybe' cannot be read"),
+    ("a: 1\nb: " + "[" * 100, 2, "not YAML: maximum depth"),
+    ("a: 1\n<<: {b: 1}\n<<: {c: 1}\n", 3, 'found duplicate merge key "<<"'),
+    ("a: 1\n<<: 5\n", 2, "expected a mapping or list of mappings for merging"),
+    ("- schema_version: 1\n", 1, "settings: is a list; write keys and values"),
+    ("off\n", 1, "settings: 'off' is text; write keys and values"),
+    ("? {a: 1}\n: 2\n", 1, "not a plain document: keys must be"),
+    ("1: a\n'1': b\n", 2, "1 is a duplicate key; the first is in line 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), NOT_READ, ids=[message for _, _, message in NOT_READ])
+def test_what_cannot_be_read_has_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    """If this fails, a person gets a traceback for YAML that settings cannot have, or searches for its line."""
+    exit_code, stderr, path = validated(tmp_path, text)
+    assert exit_code == 2
+    assert f"{path}:{line}: " in stderr
+    assert message in stderr
+
+
+def test_bytes_that_are_not_utf_8_have_their_line(tmp_path: Path) -> None:
+    """If this fails, a name in another encoding has to be searched for in the whole file."""
+    (tmp_path / "s.yaml").write_bytes("schema_version: 1\n# Bauernhöfe\n".encode("latin-1"))
+    assert (
+        "s.yaml:2: not UTF-8 text; save the file as UTF-8"
+        in evenkeel("settings", "validate", f"{tmp_path}/s.yaml").stderr
+    )
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "%YAML 1.1\n---\n", "%YAML 1.2\n---\n", "# comment\r\n"])
+@pytest.mark.parametrize("mode", ["off", "'off'", '"off"'])
+def test_mode_off_needs_no_quotes(tmp_path: Path, start: str, mode: str) -> None:
+    """If this fails, ``mode: off`` is the boolean of YAML 1.1, or an editor's byte order mark makes a file invalid."""
+    text = f"{start}schema_version: 1\ncontrols:\n  kms-key-rotation: {{mode: {mode}}}\n"
+    assert validated(tmp_path, text)[:2] == (0, "")
+    assert read(tmp_path / "settings.yaml").document["controls"] == {"kms-key-rotation": {"mode": "off"}}
+
+
+def test_words_that_are_booleans_elsewhere_are_text(tmp_path: Path) -> None:
+    """If this fails, a tag's value such as ``yes`` is true, and selects no resource."""
+    path = tmp_path / "settings.yaml"
+    words = [
+        "on",
+        "yes",
+        "no",
+        "y",
+        "True",
+        "NULL",
+        "0x1F",
+        "1_000",
+        "12:30",
+        "0o17",
+        ".5",
+        "2026-11-01T10:00:00Z",
+        "=",
+    ]
+    path.write_text("".join(f"k{number}: {word}\n" for number, word in enumerate(words)), encoding="utf-8")
+    assert list(read(path).document.values()) == words
+
+
+def test_anchors_and_merge_keys_are_resolved_with_their_lines(tmp_path: Path) -> None:
+    """If this fails, settings that share parts are refused, or a problem in a shared part has a wrong line."""
+    text = """schema_version: 1
+controls:
+  kms-key-rotation: &shared
+    mode: notify
+    blast_radius: {limit: 5}
+  s3-versioning:
+    <<: *shared
+    mode: off
+  dynamodb-deletion-protection: *shared
+"""
+    exit_code, stderr, path = validated(tmp_path, text)
+    assert (exit_code, stderr) == (0, "")
+    controls = read(Path(path)).document["controls"]
+    assert controls["s3-versioning"] == {"mode": "off", "blast_radius": {"limit": 5}}
+    assert controls["dynamodb-deletion-protection"] == controls["kms-key-rotation"]
+    _, stderr, _ = validated(tmp_path, text.replace("limit: 5", "limit: 0"))
+    assert [int(line.split("settings.yaml:")[1].split(":")[0]) for line in stderr.splitlines()[:3]] == [5, 5, 5]
+
+
+def test_aliases_cannot_make_a_short_file_huge(tmp_path: Path) -> None:
+    """If this fails, a file of ten lines fills the memory of the machine that checks it."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    _, stderr, path = validated(tmp_path, "\n".join(lines))
+    assert f"{path}:1: not a plain document: it has more than 8,000,000 characters as JSON" in stderr
+
+
+def test_a_long_file_is_checked_within_seconds(tmp_path: Path) -> None:
+    """If this fails, a team with a thousand exemptions waits for minutes, or is led to a wrong line."""
+    rule = EXEMPTION.format(expires="2099-01-01").partition("exemptions:\n")[2]
+    begun = time.process_time()
+    _, stderr, path = validated(tmp_path, f"schema_version: 1\nexemptions:\n{rule * 1000}settle_seconds: x\n")
+    assert f"{path}:5003: settle_seconds: 'x' is text" in stderr
+    assert time.process_time() - begun < 30
 
 
 def test_json_is_read_as_well(tmp_path: Path) -> None:

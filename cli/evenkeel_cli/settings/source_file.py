@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from evenkeel.control.registry import all_controls
 from evenkeel.settings import parser
 from evenkeel.settings.problems import InvalidSettingsError
+from evenkeel_cli.settings import yaml_loader
+from evenkeel_cli.settings.yaml_loader import DuplicateKeysError
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -24,21 +26,8 @@ if TYPE_CHECKING:
 
 PROVIDED = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"}
 """What the stack gives its functions as defaults of parameters; here stand-ins of the same form."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: ``off`` is a mode and no boolean, a date is text, 0123 is no octal number."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"~|null|", ["~", "n", ""]),
-    ("bool", r"true|false", list("tf")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
-    ("float", r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)", list("-+0123456789")),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_LARGEST = 8_000_000
+"""A document of more characters is refused: aliases can make a short file as large as they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +52,11 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """A file that was read: its document, and the nodes that know their lines."""
+    """A file that was read: the document, and the same as the YAML library keeps it, with its lines."""
 
     path: Path
     document: Any
-    node: yaml.Node | None
+    lines: Any
 
     @property
     def text(self) -> str:
@@ -76,23 +65,14 @@ class SettingsFile:
 
     def line(self, place: DocumentPath) -> int:
         """Return the line of a place, or of the nearest part around it that is there."""
-        node, line = self.node, 1
+        inner, line = self.lines, 1
         for part in place.parts:
-            step = _step(node, part)
-            if step is None:
+            line = yaml_loader.line(inner, part) or line
+            try:
+                inner = inner[part]
+            except (KeyError, IndexError, TypeError):
                 break
-            line, node = step
         return line
-
-
-def _step(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-    """Go one part down: return the line of the part's key, and its node."""
-    if isinstance(node, yaml.MappingNode):
-        found = [(key.start_mark.line + 1, value) for key, value in node.value if key.value == part]
-        return found[0] if found else None
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part].start_mark.line + 1, node.value[part]
-    return None
 
 
 def read(path: Path) -> SettingsFile:
@@ -102,58 +82,44 @@ def read(path: Path) -> SettingsFile:
         CommandError: it cannot be read, is not YAML, or has a key twice; the message says ``file:line:``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise CommandError(f"{path}: cannot be read: {reason}", "Give the path of a YAML file.", Exit.USAGE) from error
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise CommandError(message, "Give the path of a YAML file.", Exit.USAGE) from error
     try:
-        return SettingsFile(path, *_loaded(path, text))
-    except yaml.MarkedYAMLError as error:
+        text = content.decode("utf-8-sig")
+        lines = yaml_loader.load(text)
+        return SettingsFile(path, _plain(lines), lines)
+    except DuplicateKeysError as error:
+        raise refused(path, [Located(line, message) for line, message in error.keys]) from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise refused(path, [Located(line, "not UTF-8 text", "save the file as UTF-8")]) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise refused(path, [Located(line, f"character U+{error.character:04X} is not allowed in YAML")]) from error
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = "; ".join(filter(None, (error.context, error.problem)))
-        raise refused(path, [Located(mark.line + 1 if mark else 1, f"not YAML: {said}")]) from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        message = "; ".join(filter(None, (error.context, error.problem)))
+        raise refused(path, [Located(mark.line + 1 if mark else 1, f"not YAML: {message}")]) from error
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:
         first = str(error).partition("\n")[0]
         raise refused(path, [Located(1, f"not a plain document: {first}")]) from error
 
 
-def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
-    """Return a text's document and node; errors of YAML's and of JSON's are the caller's."""
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        repeated = _repeated(node) if node else []
-        if repeated:
-            raise refused(path, repeated)
-        document = loader.construct_document(node) if node else None
-        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # half of a UTF-16 pair is in no encoding
-    finally:
-        loader.dispose()
-    return document, node
+def _plain(loaded: Any) -> Any:
+    """Return a document as the functions read it: as JSON.
 
-
-def _repeated(node: yaml.Node) -> list[Located]:
-    """Find the keys that stand twice in one mapping: YAML would silently take the last."""
-    problems: list[Located] = []
-    waiting, seen_nodes = [node], set()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen_nodes:
-            continue  # an alias of what was looked at
-        seen_nodes.add(id(each))
-        if isinstance(each, yaml.SequenceNode):
-            waiting += each.value
-        if isinstance(each, yaml.MappingNode):
-            lines: dict[str, int] = {}
-            for key, value in each.value:
-                line = key.start_mark.line + 1
-                name = str(key.value)
-                if name in lines:
-                    told = f"{name} stands here a second time; the first is in line {lines[name]}"
-                    problems.append(Located(line, told))
-                lines.setdefault(name, line)
-                waiting.append(value)
-    return problems
+    Raises:
+        ValueError, TypeError: JSON has no form for it, or a form that is too large.
+    """
+    size, pieces = 0, []
+    for piece in json.JSONEncoder(ensure_ascii=False, allow_nan=False).iterencode(loaded):
+        size += len(piece)
+        if size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST:,} characters as JSON")
+        pieces.append(piece)
+    return json.loads("".join(pieces))
 
 
 def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "recommended") -> Settings:
