@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAMBDA = ("layers/engine/evenkeel", "functions/controls", "functions/system")
 OURS = {"evenkeel", *(path.name for root in LAMBDA[1:] for path in (ROOT / root).iterdir() if path.is_dir())}
 RUNTIME = {"boto3", "botocore", "jmespath"}
-"""What the python3.13 runtime brings (Lambda developer guide, "Runtime-included SDK versions"); jmespath with botocore."""
+"""What the python3.13 runtime brings (Lambda developer guide, "Runtime-included SDK versions")."""
 LOCKED = (ROOT / "layers/engine/requirements.txt").read_text(encoding="utf-8")
 LAYER = {name.replace("-", "_") for name in re.findall(r"^([\w.-]+)==", LOCKED, re.MULTILINE)}
 

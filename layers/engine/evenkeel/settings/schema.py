@@ -39,8 +39,8 @@ _SELECTOR: dict[str, Type] = {
         description="ARN patterns; * and ? are special.",
     ),
     "accounts": List(
-        items=Text(pattern="^[0-9]{12}$", write="an account's 12 digits in quotes"),
-        shortest=1,
+        items=Text(pattern=r"^[0-9]{12}$(?!\n)", write="an account's 12 digits in quotes"),
+        shortest=1,  # in Python, other than in editors, $ is also before a last line break
         description="Account ids: 12 digits, in quotes.",
     ),
     "regions": List(items=Text(write="a region, e.g. eu-west-1"), shortest=1),
