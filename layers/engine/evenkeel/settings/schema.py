@@ -13,7 +13,7 @@ from evenkeel.control import Env
 from evenkeel.model import Mode
 from evenkeel.settings import rules
 from evenkeel.settings.schema_collections import List, Object, OneOrMore, Table
-from evenkeel.settings.schema_types import Anything, Choice, Constant, Day, Integer, Scalar, Text
+from evenkeel.settings.schema_types import Anything, Boolean, Choice, Constant, Day, Integer, Text
 from evenkeel.versions import SETTINGS
 
 if TYPE_CHECKING:
@@ -92,11 +92,9 @@ def _parameter(default: Any) -> Type:
         return List(items=items, default=default)
     if isinstance(default, dict):
         return Table(values=Anything(), default=default)
-    if type(default) is int:
-        return Integer(default=default)
-    return (
-        Text(shortest=0, default=default) if isinstance(default, str) else Scalar(type=type(default), default=default)
-    )
+    if isinstance(default, str):
+        return Text(shortest=0, default=default)
+    return Boolean(default=default) if isinstance(default, bool) else Integer(default=default)
 
 
 def section(control: Control | None) -> Object:

@@ -96,23 +96,18 @@ class Anything(Type):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar(Type):
-    """``true`` or ``false``, or a number."""
+class Boolean(Type):
+    """``true`` or ``false``."""
 
-    type: type[bool | float]
+    write: str = "true or false"
 
     def read(self, raw: Any, place: DocumentPath, problems: Problems) -> Any:
         """Return the value."""
-        return raw if type(raw) is self.type else self.mismatch(raw, place, problems)
-
-    @property
-    def hint(self) -> str:
-        """What to write."""
-        return "write true or false" if self.type is bool else "write a number with a decimal point"
+        return raw if isinstance(raw, bool) else self.mismatch(raw, place, problems)
 
     def constraints(self) -> dict[str, Any]:
         """Return the type's name."""
-        return {"type": "boolean" if self.type is bool else "number"}
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
