@@ -1,4 +1,4 @@
-"""Settings files as people write them: read with their lines, checked with the functions' own code."""
+"""The checks of settings files: read with their lines, checked with the functions' own code."""
 
 from __future__ import annotations
 

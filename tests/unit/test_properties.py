@@ -89,7 +89,7 @@ MOMENTS = st.integers(1_600_000_000, 2_200_000_000).map(lambda seconds: datetime
 
 @QUICK
 @given(DOCUMENTS, SUBJECTS, MOMENTS)
-def test_any_document_is_taken_or_refused(document: Any, subject: Subject, now: datetime) -> None:
+def test_any_document_is_read_or_refused(document: Any, subject: Subject, now: datetime) -> None:
     """If this fails, a strange settings document crashes every worker instead of being refused."""
     with suppress(SettingsError):
         parsed = parser.parse(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The settings document, typed; where it is not valid, nothing may be changed.
+"""Reads and checks the settings document. If it is not valid, nothing may be changed.
 
 The document is JSON; :mod:`evenkeel.settings.schema` has its form and docs/settings.md describes it. Every part may be
 left out; defaults are the controls' own.
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from evenkeel.settings.schema_collections import Object
 
 EMPTY_DOCUMENT = json.dumps({"schema_version": SETTINGS.version})
-"""What holds until a first document is loaded: each control's own mode, or what ``StartMode`` says."""
+"""The settings until a first document is loaded: each control's own mode, or the one of ``StartMode``."""
 _ANY_CONTROLS = schema.document()
 """The form as far as no control has to be known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A document that was checked. ``version`` is the first 12 hex digits of its SHA-256."""
+    """A valid settings document. ``version`` is the first 12 hex digits of its SHA-256."""
 
     version: str
     document: str = ""
@@ -49,9 +49,9 @@ class Settings:
     def of(
         self, control: Control, subject: Subject | None = None, variables: Mapping[str, str] = os.environ
     ) -> ControlSettings:
-        """Return the settings of a control for a resource; without one, those that no override touches.
+        """Return the settings of a control for a resource, or without one: the settings before overrides.
 
-        Of several overrides that hold, a more specific one wins: resources before tags before regions before accounts.
+        If several overrides match, the most specific wins: resources before tags before regions before accounts.
 
         Raises:
             TagsUnknownError: an override depends on tags that are not known.
@@ -89,13 +89,13 @@ class Settings:
                 check_parameters(control, given.get("parameters", {}), place, variables, problems)
 
     def needs_tags(self, control: Control, now: datetime) -> bool:
-        """Say whether some rule of a control depends on the resource's tags, so that they have to be read."""
+        """Return whether a rule of a control in force depends on the resource's tags, so that they have to be read."""
         selectors = [rule.selector for rule in self.overrides.get(control.id, ())]
         selectors += [exemption.selector for exemption in self._exemptions(control, now)]
         return any(selector.tags for selector in selectors)
 
     def exemption(self, control: Control, subject: Subject, now: datetime) -> Exemption | None:
-        """Return the exemption that holds for a resource now.
+        """Return the exemption in force for a resource, or None.
 
         Raises:
             TagsUnknownError: it depends on tags that are not known.
@@ -106,14 +106,14 @@ class Settings:
         return (each for each in self.exemptions if each.covers(control.id) and each.in_force(now))
 
     def frozen_until(self, control: Control, now: datetime) -> datetime | None:
-        """Return when the last of the freezes ends that hold for a control now, or None; not all controls yield."""
+        """Return the end of the last freeze in force for a control, or None; some controls cannot be frozen."""
         if not control.yields:
             return None
         ends = [end for each in self.freezes if (end := each.ends(control.id, now))]
         return max(ends, default=None)
 
 
-def check(  # noqa: PLR0913 - all that a document is held against
+def check(  # noqa: PLR0913 - all that a document is checked against
     document: str | bytes,
     controls: Iterable[Control],
     start_mode: str = "recommended",
@@ -122,15 +122,15 @@ def check(  # noqa: PLR0913 - all that a document is held against
     *,
     in_force: bool = False,
 ) -> Settings:
-    """Check a settings document down to every parameter of every control; needs all controls that there are.
+    """Check a settings document, with every parameter of every control; ``controls`` are all controls.
 
-    One that is ``in_force`` is not held against rules that came later: they are for what is pushed now.
+    A document that is ``in_force`` already is not refused for :attr:`Problems.tolerated`: that is for pushes.
 
     ``variables`` are what the stack gives its functions as defaults of parameters. An exemption that expired before
-    ``today`` (UTC) is a mistake; functions take it as absent, so that time alone makes no document wrong.
+    ``today`` (UTC) is a problem. Functions ignore it, so that a document does not become invalid by time alone.
 
     Raises:
-        SettingsError: names each thing that is wrong, where it is, and what to write.
+        InvalidSettingsError: with all problems.
     """
     with collected() as problems:
         known = {control.id: control for control in controls}

@@ -1,4 +1,4 @@
-"""What the settings say about one control: its defaults, with the given values over them."""
+"""The settings of one control: its defaults, overridden by what the document gives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Layer: TypeAlias = "tuple[Any, DocumentPath]"
 
 @dataclass(frozen=True, slots=True)
 class ControlSettings:
-    """What the settings say about one control, with the control's defaults filled in."""
+    """The settings of one control, with its defaults filled in."""
 
     mode: Mode
     parameters: dict[str, Any]
@@ -32,9 +32,9 @@ class ControlSettings:
 def resolve(
     control: Control, layers: Sequence[Layer], start_mode: str, variables: Mapping[str, str], problems: Problems
 ) -> ControlSettings:
-    """Return a control's settings: its defaults, then each layer over what is below it.
+    """Return a control's settings: its defaults, overridden by each layer in turn.
 
-    ``variables`` are what the stack gives its functions as defaults of parameters.
+    ``variables`` has the defaults that the stack gives its functions in environment variables.
     """
     form = Object(fields=schema.given(control))
     given: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def resolve(
 def check_parameters(
     control: Control, given: Mapping[str, Any], place: DocumentPath, variables: Mapping[str, str], problems: Problems
 ) -> None:
-    """Report what the control itself says is wrong with its parameters; each must have its type."""
+    """Report the problem that the control finds in its parameters, which must have the right types."""
     problem = control.check_parameters(with_defaults(control, given, variables))
     if problem:
         parameter = place / "parameters" / problem.parameter
