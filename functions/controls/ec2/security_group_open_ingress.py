@@ -20,6 +20,7 @@ from evenkeel.control import (
     Mode,
     NonCompliant,
     NotApplicable,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -117,17 +118,22 @@ class SecurityGroupOpenIngress(Control):
     gone_codes = frozenset({"InvalidGroup.NotFound"})
     done_codes = frozenset({"InvalidPermission.Duplicate"})  # the rule is there (EC2 API reference, "Error codes")
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require ports, and networks that are allowed to reach each; ``all`` allows every port."""
         ports, allowed = parameters["ports"], parameters["allowed"]
         if not all(type(port) is int and 0 <= port <= _LAST_PORT for port in ports):
-            return f"ports: {ports!r}; write a list of whole numbers from 0 to {_LAST_PORT}"
+            return ParameterProblem(
+                "ports", f"{ports!r} is not accepted", f"write a list of whole numbers from 0 to {_LAST_PORT}"
+            )
         for port, networks in allowed.items():
             if port not in {_ALL, *map(str, ports)}:
-                return f'allowed.{port}: not one of ports; write a port of that list, or "{_ALL}"'
+                return ParameterProblem(
+                    "allowed", "is not one of ports", f'write a port of that list, or "{_ALL}"', port
+                )
             if not isinstance(networks, list) or not all(_is_network(network) for network in networks):
-                return f'allowed.{port}: {networks!r}; write a list of CIDR blocks, e.g. ["0.0.0.0/0"]'
-        return ""
+                hint = 'write a list of CIDR blocks, e.g. ["0.0.0.0/0"]'
+                return ParameterProblem("allowed", f"{networks!r} is not accepted", hint, port)
+        return None
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the group's rules, and keep those that are open; a group without rules, or that is gone, has none."""

@@ -18,6 +18,7 @@ from evenkeel.control import (
     Mode,
     NonCompliant,
     NotApplicable,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -72,10 +73,13 @@ class GroupRetention(Control):
     )
     parameters = {"days": 365}
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Accept only the periods that CloudWatch Logs has."""
         days = parameters["days"]
-        return "" if days in _ACCEPTED else f"days: {days}; write one of {', '.join(map(str, sorted(_ACCEPTED)))}"
+        if days in _ACCEPTED:
+            return None
+        hint = f"write one of {', '.join(map(str, sorted(_ACCEPTED)))}"
+        return ParameterProblem("days", f"{days} is not accepted", hint)
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the group."""
