@@ -115,6 +115,7 @@ def test_answer_describes_each_result() -> None:
                 "reason": "off",
                 "calls": ["aws kms enable-key-rotation --key-id 1 --region eu-west-1"],
                 "record_id": "r",
+                "held_by": None,
             }
         ],
         "next": None,
@@ -153,6 +154,7 @@ def test_trouble_with_one_resource_does_not_stop_the_others() -> None:
     answer = _serve({"resources": ["1", "2"]}, [60_000] * 2, run)
     assert answer["results"][0] == {
         "resource": KEY, "control": "kms-key-rotation", "outcome": "ERROR", "reason": "bad settings",
+        "calls": [], "record_id": "", "held_by": None,
     }  # fmt: skip
     assert answer["results"][1]["outcome"] == "COMPLIANT"
 

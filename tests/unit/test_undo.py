@@ -249,13 +249,14 @@ def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, st
 )
 def test_mistakes_are_told(world: World, wish: Any, told: str) -> None:
     """If this fails, a typo in an undo is a stack trace, or undoes something."""
-    assert handler(wish, Context())["error"].startswith(told)
+    error = handler(wish, Context())["error"]
+    assert f"{error['kind']}: {error['message']}".startswith(told)
 
 
 def test_undo_without_proof_is_refused(world: World, repaired: tuple[str, str]) -> None:
     """If this fails, whoever may invoke the function undoes under nobody's name."""
     wish = {"resource": repaired[0], "record": repaired[1], "dry_run": False}
-    assert handler(wish, Context())["error"].startswith("UnprovedCallerError: ")
+    assert handler(wish, Context())["error"]["kind"] == "UnprovedCallerError"
     assert _rotates(repaired[0])
 
 
@@ -276,7 +277,10 @@ def test_resource_out_of_scope_is_not_undone(
 ) -> None:
     """If this fails, undo changes what the stack may not change."""
     variables.setenv("EVENKEEL_SCOPE", "arn:aws:logs:*")
-    assert "out of the stack's scope" in handler({"resource": repaired[0], "record": repaired[1]}, Context())["error"]
+    assert (
+        "out of the stack's scope"
+        in handler({"resource": repaired[0], "record": repaired[1]}, Context())["error"]["message"]
+    )
 
 
 def test_refused_undo_call_fails_and_leaves_no_hold(world: World, repaired: tuple[str, str]) -> None:

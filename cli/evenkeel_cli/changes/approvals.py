@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.audit.state_item import HoldKind
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
+from evenkeel.errors import NothingHeldError
 from evenkeel.model import Call, Outcome
-from evenkeel.remediation.holds import FROZEN
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, kind
 from evenkeel_cli.aws import functions, proved, stacks
@@ -136,8 +137,8 @@ def ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -
 
 
 def _nothing_held(stop: BaseException) -> bool:
-    """Say whether the function refused to release one resource for there is no hold, as decisions.py words it."""
-    return isinstance(stop, functions.RefusedError) and stop.message.endswith("holds nothing there")
+    """Return whether the function refused to release one resource because nothing holds it."""
+    return isinstance(stop, functions.RefusedError) and stop.kind == NothingHeldError.__name__
 
 
 def _rounds(  # noqa: PLR0913 - as functions.invoke
@@ -173,7 +174,8 @@ def show(stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
         if outcome in _CHANGED:
             reason = f"found before: {reason}"
         if released:
-            again = ", and held again while the freeze lasts" if FROZEN in reason else ""
+            frozen = (result.get("held_by") or {}).get("kind") == HoldKind.FREEZE
+            again = ", and held again while the freeze lasts" if frozen else ""
             reason = f"{reason}; it is read again within seconds{again}"
         out.print(f"  {reason}", style="dim", soft_wrap=True)
         if outcome == "AWAITING":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evenkeel.audit.state_item import HoldKind
 from evenkeel.control.registry import all_controls
 from evenkeel_cli.aws import functions
 from evenkeel_cli.ui import arns
@@ -22,9 +22,9 @@ DONE = frozenset({
     "APPLIED", "ANNOUNCED", "AWAITING",
 })  # fmt: skip
 """Outcomes that leave nothing to mend; any other is a resource that is not in line."""
-_BY_PEOPLE = r"rejected by |dropped by |waits for approval until |\S+ had record \S+ (?:undone|taken back)$"
-"""How the engine words the holds that people placed, or are to end: of undo.py, decisions.py and policy.py."""
-_HELD = re.compile(rf"held until [\d-]+ [\d:]+ UTC: (?!{_BY_PEOPLE})")
+_PEOPLES_HOLDS = frozenset({HoldKind.PERSON, HoldKind.APPROVAL})
+_UNFINISHED = frozenset({"PLANNED", "FAILED"})
+"""Outcomes of an undo that did not come to its end: what it holds is not as anybody decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,14 @@ class Rounds:
                 raise CommandError(message, "Listing takes too long: give resources by --resource.")
             self.after = said["next"]
             tick(len(self.results))
+            if any("held_by" not in each for each in said["results"]):  # whether they are held is not known
+                raise CommandError(f"function {function} does not say what holds a resource", functions.OLDER)
 
 
 def _held(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result; what is passed over for a hold that no person placed is as ``HELD`` as when it was placed."""
-    passed_over = result["outcome"] == "SKIPPED" and _HELD.match(result["reason"])
-    return {**result, "outcome": "HELD"} if passed_over else result
+    """Return a result; one that was skipped for a hold is ``HELD``, unless a person decided to leave it as it is."""
+    held_by = result.get("held_by")
+    if result["outcome"] != "SKIPPED" or held_by is None:
+        return result
+    decided = held_by["kind"] in _PEOPLES_HOLDS and held_by["outcome"] not in _UNFINISHED
+    return result if decided else {**result, "outcome": "HELD"}

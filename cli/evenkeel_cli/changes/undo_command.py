@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.cli_lines import cli_line
+from evenkeel.errors import BrokenChainError, LeaseHeldError, StaleStateError
 from evenkeel.model import Call
-from evenkeel.operators.caller_proof import sign
+from evenkeel.operators.caller_proof import UnprovedCallerError, sign
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, kind
 from evenkeel_cli.aws import functions, proved, stacks
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from evenkeel_cli.aws.stacks import Stack
 
-_BUSY = ("LeaseHeldError", "StaleStateError")
+_BUSY = (LeaseHeldError.__name__, StaleStateError.__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,13 @@ class Undoing:
 
     def _next_step(self, kind: str, payload: dict[str, Any]) -> str:
         arn = payload["resource"]
-        if kind == "BrokenChainError":
+        if not kind:
+            return functions.OLDER
+        if kind == BrokenChainError.__name__:
             return f"Find out which record was altered: {self.stack.line('audit', 'verify', resource=arn)}"
         if kind in _BUSY:
             return "Run the command again in a minute."
-        if kind == "UnprovedCallerError":
+        if kind == UnprovedCallerError.__name__:
             return proved.WHO
         return f"See its records: {self.stack.line('audit', 'list', resource=arn, since='30d')}"
 

@@ -20,7 +20,7 @@ from clerk.requeue import Waker
 from clerk.stack_calls import RULE, StackCalls, is_one
 from evenkeel.audit.digests import LATE_AFTER
 from evenkeel.audit.ledger import Ledger
-from evenkeel.errors import EvenkeelError
+from evenkeel.errors import EvenkeelError, refusal
 from evenkeel.model import Place
 from evenkeel.operators import dead_letters
 from evenkeel.operators.caller_proof import prove
@@ -122,7 +122,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return redrive(event, context) if isinstance(event, dict) and "redrive" in event else drop(event, context)
         except EvenkeelError as error:
             logger.warning("refused", error=str(error), kind=type(error).__name__)
-            return {"error": f"{type(error).__name__}: {error}"}
+            return refusal(error)
     logger.debug("woken", by=event.get("source"))
     return Round(context).go()
 

@@ -15,7 +15,7 @@ from evenkeel import names
 from evenkeel.audit.ledger import Ledger
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError, refusal
 from evenkeel.model import Call, Place
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation.decide import in_scope
@@ -102,4 +102,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return take_back(event, context)
     except (EvenkeelError, ClientError, BotoCoreError) as error:
         logger.warning("refused", error=str(error), kind=type(error).__name__)
-        return {"error": f"{type(error).__name__}: {error}"}
+        return refusal(error)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import system_parts
 from evenkeel.audit.ledger import Ledger
 from evenkeel.control.registry import controls_of
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, refusal
 from evenkeel.events import parsing
 from evenkeel.events.queue import Queue
 from evenkeel.model import Outcome, Place, Request, Result
@@ -286,6 +286,6 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
             if isinstance(error, SettingsError):
                 worker.settings.count(error)
             worker.logger.warning("refused", error=str(error), kind=type(error).__name__)
-            return {"error": f"{type(error).__name__}: {error}"}
+            return refusal(error)
 
     return handler

@@ -289,6 +289,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBy:
+    """The hold for which a resource was left as it is."""
+
+    kind: str
+    """Who or what placed it: a :class:`evenkeel.audit.state_item.HoldKind`."""
+    until: datetime
+    record: str
+    """Id of the record that placed it."""
+    outcome: str
+    """Outcome of that record, or ``PLANNED``; empty where an earlier version wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What became of one request."""
 
@@ -299,3 +312,5 @@ class Result:
     record_id: str = ""
     delay_seconds: int = 0
     """For RETURNED: how long to wait before looking again."""
+    held_by: HeldBy | None = None
+    """The hold that is the reason; for a release, the one that it ended."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from evenkeel.errors import UnreadableVersionError
+from evenkeel.model import HeldBy
 from evenkeel.runtime.dynamodb import unwire
 from evenkeel.versions import STATE
 
@@ -79,6 +80,8 @@ class StateItem:
     hold_reason: str = ""
     hold_record: str = ""
     """Record id of what put it on hold."""
+    hold_outcome: str = ""
+    """Outcome of that record, or ``PLANNED``; empty in items of earlier versions."""
     held_request: str = ""
     """JSON of the request that comes again when the hold is due or released."""
     rounds: tuple[dict[str, Any], ...] = ()
@@ -112,6 +115,13 @@ class StateItem:
         if self.hold_until <= now.timestamp():
             return ""
         return f"held until {datetime.fromtimestamp(self.hold_until, UTC):%Y-%m-%d %H:%M} UTC: {self.hold_reason}"
+
+    def held_by(self, now: datetime) -> HeldBy | None:
+        """Return the hold that is in force, as data; None where there is none."""
+        if self.hold_until <= now.timestamp():
+            return None
+        until = datetime.fromtimestamp(self.hold_until, UTC)
+        return HeldBy(self.hold_kind, until, self.hold_record, self.hold_outcome)
 
     def leased_to_other(self, owner: str, now: datetime) -> bool:
         """Say whether somebody else is at work on it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from evenkeel.audit import records
 from evenkeel.audit.due_index import Entry
 from evenkeel.audit.state_item import HoldKind, Placed
-from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
+from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError, NothingHeldError
 from evenkeel.events.parsing import decode
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 from evenkeel.operators.caller_proof import prove
@@ -202,7 +202,7 @@ class Desk:
     def _held(self, control: Control, item: StateItem, arn: str) -> Record:
         record = self._ledger.record(arn, item.hold_record) if item.hold_record else None
         if record is None or not item.held(self._clock()):
-            raise ApprovalRefusedError(f"{arn}: {control.id} holds nothing there")
+            raise NothingHeldError(f"{arn}: {control.id} holds nothing there")
         if record.get("outcome") == Outcome.AWAITING:
             raise ApprovalRefusedError(f"{arn}: it waits for approval; approve or reject record {item.hold_record}")
         return record
@@ -253,4 +253,4 @@ class Desk:
             self._ledger.unhold(control.id, arn, item)
         except LeaseHeldError as error:
             return Result(request, Outcome.SKIPPED, f"not released: {error}; see whether it is still held")
-        return Result(request, Outcome.RETURNED, f"released: {item.hold_reason}")
+        return Result(request, Outcome.RETURNED, f"released: {item.hold_reason}", held_by=item.held_by(self._clock()))

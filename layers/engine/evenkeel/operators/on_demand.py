@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.control import Control
-    from evenkeel.model import Place, Result
+    from evenkeel.model import HeldBy, Place, Result
     from evenkeel.operators.runs import Run, Runs
     from evenkeel.runtime.aws import Aws
 
@@ -145,7 +145,8 @@ def serve(
             results.append(described(run(wish.request(arn))))
         except (ClientError, BotoCoreError, EvenkeelError) as error:
             # One resource's trouble must not keep the others from being looked at; it is in the answer.
-            results.append({"resource": arn, "control": wish.control.id, "outcome": "ERROR", "reason": str(error)})
+            failed = {"resource": arn, "control": wish.control.id, "outcome": "ERROR", "reason": str(error)}
+            results.append({**failed, "calls": [], "record_id": "", "held_by": None})
         last = arn
     return {"dry_run": wish.dry_run, "results": results, "next": None}
 
@@ -170,4 +171,14 @@ def described(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "calls": [cli_line(call, result.request.resource.region) for call in result.calls],
         "record_id": result.record_id,
+        "held_by": _hold(result.held_by) if result.held_by else None,
+    }
+
+
+def _hold(held_by: HeldBy) -> dict[str, str]:
+    return {
+        "kind": held_by.kind,
+        "until": records.timestamp(held_by.until),
+        "record": held_by.record,
+        "outcome": held_by.outcome,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evenkeel.audit.state_item import HoldKind
 from evenkeel.control import Radius
 from evenkeel.errors import LeaseHeldError, StaleStateError
-from evenkeel.model import NonCompliant, Outcome, Result, Severity
+from evenkeel.model import HeldBy, NonCompliant, Outcome, Result, Severity
 from evenkeel.remediation import decide, holds
 from evenkeel.remediation.evaluation import returned
 from evenkeel.remediation.fingerprint import announced_lately
@@ -109,7 +109,8 @@ class Teller:
         kind = HoldKind.APPROVAL if isinstance(decision, decide.AwaitApproval) else decision.kind
         placed = holds.renewed(item, kind, decision.until, self._clock(), critical=critical)
         sealed = self._ledger.hold(ended, item, placed, replace(job.request, attempt=1, first_seen=""))
-        return job.ended(outcome, decision.reason, sealed)
+        held_by = HeldBy(kind, decision.until, sealed["record_id"], outcome)
+        return replace(job.ended(outcome, decision.reason, sealed), held_by=held_by)
 
     def unread(self, job: Job, detail: str, outcome: Outcome) -> Result:
         """Audit a resource that its owner, or AWS, does not let us read, once a day."""
@@ -119,7 +120,7 @@ class Teller:
         item = self._ledger.state(job.control.id, job.arn)
         held = item.held(now)
         if held:
-            return Result(job.request, Outcome.SKIPPED, held)
+            return Result(job.request, Outcome.SKIPPED, held, held_by=item.held_by(now))
         if not item.plan and announced_lately(item, record, job.request, now, has_ids=False):
             if job.request.cause.origin == "manual":
                 return self.leave(job, Result(job.request, outcome, detail, record_id=item.announced_record))

@@ -208,8 +208,7 @@ class Pipeline:
         if job.request.dry_run:
             item = self._ledger.state(job.control.id, job.arn)
             decision = self._under_hold(job, record, item, decision)
-            skipped = isinstance(decision, decide.Skip)
-            return Result(job.request, Outcome.SKIPPED, decision.reason) if skipped else job.would(finding, decision)
+            return _skipped(job, decision) if isinstance(decision, decide.Skip) else job.would(finding, decision)
         if item is None:
             item = self._ledger.state(job.control.id, job.arn)
             if item.rounds and item.rounds[-1]["at"] >= int(looked_at.timestamp() * 1000):
@@ -227,7 +226,7 @@ class Pipeline:
         """Return a decision as it is under the resource's hold, if it has one."""
         bearing, held = self._bearing(job, record, item), item.held(self._clock())
         if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, decide.Apply)):
-            return decide.Skip(held)
+            return decide.Skip(held, item.held_by(self._clock()))
         if bearing is Bearing.OTHER and job.own and isinstance(decision, decide.Announce):
             return replace(decision, held=True)
         if bearing is Bearing.OTHER:
@@ -255,7 +254,7 @@ class Pipeline:
     def _left(self, job: Job, record: Record, item: StateItem, decision: decide.Decision) -> Result:
         """Leave the resource as it is, and say so as decided."""
         if isinstance(decision, decide.Skip):
-            return Result(job.request, Outcome.SKIPPED, decision.reason)
+            return _skipped(job, decision)
         if isinstance(decision, decide.AwaitApproval | decide.Hold):
             return self._teller.hold(job, record, item, decision)
         return self._teller.announce(job, record, item, decision)
@@ -273,3 +272,7 @@ class Pipeline:
         if kind is ErrorKind.NOT_GRANTED:
             raise NotGrantedError(f"{job.arn}: {error}; deploy the stack's current policies") from error
         raise error
+
+
+def _skipped(job: Job, decision: decide.Skip) -> Result:
+    return Result(job.request, Outcome.SKIPPED, decision.reason, held_by=decision.held_by)
