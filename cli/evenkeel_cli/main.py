@@ -10,7 +10,6 @@ import typer
 from evenkeel_cli.audit import commands as audit
 from evenkeel_cli.dead_letters import commands as dead_letters
 from evenkeel_cli.settings import commands as settings
-from evenkeel_cli.ui.failure import told
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName, Yes
 from evenkeel_cli.ui.usage import Commands
 
@@ -57,10 +56,9 @@ def controls(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """List the controls: what Evenkeel keeps right, and how."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli import controls_view  # noqa: PLC0415 - keeps --help quick
+    from evenkeel_cli import controls_view  # noqa: PLC0415 - keeps --help quick
 
-        controls_view.show(control, as_json=output is Output.JSON)
+    controls_view.show(control, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -71,10 +69,9 @@ def demo(
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
-    with told():
-        from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
+    from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
 
-        story.run(output_dir, timeout, region, account)
+    story.run(output_dir, timeout, region, account)
 
 
 @app.command()
@@ -84,10 +81,9 @@ def sandbox(
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
-    with told():
-        from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
+    from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
 
-        serve.run(port, region, account)
+    serve.run(port, region, account)
 
 
 @app.command()
@@ -97,10 +93,9 @@ def pause(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Stop all acting of a stack within seconds. Never asks; events wait in their queues."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
 
-        switch.pause(stack, region, as_json=output is Output.JSON)
+    switch.pause(stack, region, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -111,10 +106,9 @@ def resume(
     yes: Yes = False,
 ) -> None:
     """Let a paused stack act again, on what has waited, too."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
 
-        switch.resume(stack, region, as_json=output is Output.JSON, yes=yes)
+    switch.resume(stack, region, as_json=output is Output.JSON, yes=yes)
 
 
 @app.command()
@@ -131,14 +125,13 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Undo a change, or all changes since a time, the newest first. Shows what will be called and asks."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
 
-        how = undo_command.How(force, dry_run, yes, output is Output.JSON)
-        if undo_bulk.is_wave(record, since, control, resource):
-            undo_bulk.run(stack, region, since, control, resource, how)
-        else:
-            undo_command.one(stack, region, record, resource, how)
+    how = undo_command.How(force, dry_run, yes, output is Output.JSON)
+    if undo_bulk.is_wave(record, since, control, resource):
+        undo_bulk.run(stack, region, since, control, resource, how)
+    else:
+        undo_command.one(stack, region, record, resource, how)
 
 
 @app.command()
@@ -151,10 +144,9 @@ def approve(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Have a planned change made. It is refused where the resource changed since, and to whoever caused it."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
 
-        approvals.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
+    approvals.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -167,10 +159,9 @@ def reject(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Decide against a planned change; the resource is left alone for 30 days."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
 
-        approvals.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
+    approvals.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -189,17 +180,16 @@ def release(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Have what a control holds (blast radius, freeze, tug of war) looked at again: one resource, or all."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import approvals, release_bulk  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import approvals, release_bulk  # noqa: PLC0415 - as above
 
-        as_json = output is Output.JSON
-        release_bulk.check(control, resource, undone_since)
-        if undone_since:
-            release_bulk.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
-        elif drop:
-            approvals.drop(stack, region, control, resource, because, as_json=as_json)
-        else:
-            approvals.release(stack, region, control, resource, yes=yes, as_json=as_json)
+    as_json = output is Output.JSON
+    release_bulk.check(control, resource, undone_since)
+    if undone_since:
+        release_bulk.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
+    elif drop:
+        approvals.drop(stack, region, control, resource, because, as_json=as_json)
+    else:
+        approvals.release(stack, region, control, resource, yes=yes, as_json=as_json)
 
 
 @app.command()
@@ -217,14 +207,11 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Bring existing resources in line by hand; a dry run, unless --apply is given. Obeys mode, scope, blast radius."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import run_command, run_rounds  # noqa: PLC0415 - as above
+    from evenkeel_cli.changes import run_command, run_rounds  # noqa: PLC0415 - as above
 
-        wish = run_rounds.Wish(control, tuple(resource or ()), after, at_most or 0)
-        wish.check(everything=all_)
-        run_command.run(
-            stack, region, wish, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
-        )
+    wish = run_rounds.Wish(control, tuple(resource or ()), after, at_most or 0)
+    wish.check(everything=all_)
+    run_command.run(stack, region, wish, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes))
 
 
 @app.command()
@@ -241,14 +228,13 @@ def selftest(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Prove on resources of its own that each control works here: repair, record, alert, undo. Dry run by default."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
+    from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
 
-        how = command.How(apply, yes, output is Output.JSON, timeout)
-        if clean:
-            command.clean(stack, region, clean, how)
-        else:
-            command.run(stack, region, tuple(control or ()), how)
+    how = command.How(apply, yes, output is Output.JSON, timeout)
+    if clean:
+        command.clean(stack, region, clean, how)
+    else:
+        command.run(stack, region, tuple(control or ()), how)
 
 
 @app.command()
@@ -258,7 +244,6 @@ def exemptions(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """List what is exempt: until when, why, by whose word, and which findings of the last month it hides."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.settings import exemptions as listing  # noqa: PLC0415 - as above
+    from evenkeel_cli.settings import exemptions as listing  # noqa: PLC0415 - as above
 
-        listing.show(stack, region, as_json=output is Output.JSON)
+    listing.show(stack, region, as_json=output is Output.JSON)

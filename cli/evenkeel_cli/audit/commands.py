@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from evenkeel_cli.ui.failure import told
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName
 
 app = typer.Typer(
@@ -37,11 +36,10 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """List what Evenkeel did, the newest first; with --resource also what it planned."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.audit import view  # noqa: PLC0415 - keeps --help quick
+    from evenkeel_cli.audit import view  # noqa: PLC0415 - keeps --help quick
 
-        asked = view.wanted(resource, control, outcome or [], since, datetime.now(UTC), actor)
-        view.listing(stack, region, asked, limit, as_json=output is Output.JSON)
+    asked = view.wanted(resource, control, outcome or [], since, datetime.now(UTC), actor)
+    view.listing(stack, region, asked, limit, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -53,10 +51,9 @@ def show(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Show one record in full: before and after, the calls, the way back, who, and its place in the chain."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.audit import view  # noqa: PLC0415 - as above
+    from evenkeel_cli.audit import view  # noqa: PLC0415 - as above
 
-        view.show(stack, region, record, resource, as_json=output is Output.JSON)
+    view.show(stack, region, record, resource, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -68,7 +65,6 @@ def verify(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Prove that every record is what was written, and name those that are not."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.audit import verify_command  # noqa: PLC0415 - as above
+    from evenkeel_cli.audit import verify_command  # noqa: PLC0415 - as above
 
-        verify_command.verify(stack, region, resource, resume=resume, as_json=output is Output.JSON)
+    verify_command.verify(stack, region, resource, resume=resume, as_json=output is Output.JSON)

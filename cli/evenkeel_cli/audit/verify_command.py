@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -111,19 +109,19 @@ def _progress(about: int, *, show: bool) -> Iterator[Callable[[int], None]]:
 
 
 def _tell(stack: str, progress: Progress, digests: Digests, findings: list[Finding], *, as_json: bool) -> None:
-    if as_json:
-        body = {
-            "stack": stack, "ok": not findings and not digests.unchecked, "records": progress.records,
-            "chains": progress.chains, "begin_late": progress.begin_late,
-            "digests": {
-                "first": digests.days[0] if digests.days else None, "last": digests.days[-1] if digests.days else None,
-                "days": len(digests.days), "missed": list(digests.missed), "unchecked": digests.unchecked or None,
-            },
-            "findings": [each.described() for each in findings],
-        }  # fmt: skip
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
-    out = console.results()
+    body = {
+        "stack": stack, "ok": not findings and not digests.unchecked, "records": progress.records,
+        "chains": progress.chains, "begin_late": progress.begin_late,
+        "digests": {
+            "first": digests.days[0] if digests.days else None, "last": digests.days[-1] if digests.days else None,
+            "days": len(digests.days), "missed": list(digests.missed), "unchecked": digests.unchecked or None,
+        },
+        "findings": [each.described() for each in findings],
+    }  # fmt: skip
+    console.show(body, lambda out: _report(out, progress, digests, findings), as_json=as_json)
+
+
+def _report(out: Console, progress: Progress, digests: Digests, findings: list[Finding]) -> None:
     for each in findings:
         at = f"record {each.record_id}" if each.record_id else ""
         out.print(Text.assemble((str(each.fault).upper(), "bold red"), f"  {at}".rstrip()), soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -76,10 +75,7 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
         asked = replace(asked, resource=reader.named(asked.resource, asked.since, now))
     found = list(islice(reader.chosen(asked, now), limit + 1))
     more, found = len(found) > limit, found[:limit]
-    if as_json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    else:
-        _table(console.results(), found)
+    console.show(found, lambda out: _table(out, found), as_json=as_json)
     if more:
         console.errors().print(f"There are more: these are the newest {limit}; --limit takes a larger number.")
     elif not found and not as_json:
@@ -129,10 +125,7 @@ def show(stack: str, region: str | None, record_id: str, resource: str, *, as_js
     reader = Reader(there)
     record = reader.record(record_id, resource)
     place = _place(reader, record)
-    if as_json:
-        sys.stdout.write(json.dumps({**record, "chain": place}, indent=2) + "\n")
-    else:
-        _whole(console.results(), record, place, there)
+    console.show({**record, "chain": place}, lambda out: _whole(out, record, place, there), as_json=as_json)
 
 
 def _place(reader: Reader, record: Record) -> dict[str, Any]:

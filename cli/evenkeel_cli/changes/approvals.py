@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -21,6 +19,8 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
     from evenkeel_cli.aws.stacks import Stack
 
@@ -157,15 +157,11 @@ def _rounds(  # noqa: PLR0913 - as functions.invoke
 
 
 def _show(stack: Stack, results: list[dict[str, Any]], *, sent: bool, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(results) + "\n")
-    else:
-        show(stack, results, sent=sent)
+    console.show(results, lambda out: show(out, stack, results, sent=sent), as_json=as_json)
 
 
-def show(stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
+def show(out: Console, stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
     """Print the outcomes; ``sent`` where what is returned went to the queue by the person's own request."""
-    out = console.results()
     for result in results:
         released = sent and result["outcome"] == "RETURNED"
         outcome = "RELEASED" if released else result["outcome"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -54,10 +52,9 @@ def run(  # noqa: PLR0913 - the command's own options
     troubles: list[str] = []
     for record in held:
         _one(there, record, results, troubles, as_json=as_json)
-    if as_json:
-        sys.stdout.write(json.dumps(results) + "\n")
-    elif not held:
-        console.results().print("Nothing that was undone since then is still held.")
+    if as_json or not held:
+        nothing = "Nothing that was undone since then is still held."
+        console.show(results, lambda out: out.print(nothing), as_json=as_json)
     if troubles:
         message = f"{len(troubles)} of {len(held)} were not released: {'; '.join(troubles)}"
         raise CommandError(message, "Run the command again: what was released is left out.")
@@ -73,7 +70,7 @@ def _one(stack: Stack, record: Record, results: list[dict[str, Any]], troubles: 
         return
     results += found
     if not as_json:
-        approvals.show(stack, found, sent=False)
+        approvals.show(console.results(), stack, found, sent=False)
 
 
 def _question(stack: str, held: Sequence[Record]) -> str:

@@ -105,10 +105,11 @@ def _question(stack: Stack, look: Rounds) -> str:
 
 
 def _tell(rounds: Rounds, how: How) -> None:
-    if how.as_json:
-        run_view.as_json(rounds)
-    else:
-        run_view.as_table(rounds, all_outcomes=how.all_outcomes)
+    console.show(
+        run_view.described(rounds),
+        lambda out: run_view.table(out, rounds, all_outcomes=how.all_outcomes),
+        as_json=how.as_json,
+    )
 
 
 def _conclude(rounds: Rounds) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -46,19 +44,17 @@ def preview(run: Rounds) -> None:
     _calls(err, run)
 
 
-def as_json(run: Rounds) -> None:
-    """Write a run as one line of JSON; ``next`` is the ARN to go on after, null when all is done."""
-    body = {
+def described(run: Rounds) -> dict[str, Any]:
+    """Return a run as JSON has it; ``next`` is the ARN to go on after, null when all is done."""
+    return {
         "stack": run.stack.name, "control": run.wish.control, "dry_run": run.dry_run,
         "ok": run.after is None and not run.bad, "counts": run.counts, "results": run.results, "next": run.after,
         "run": run.run or None,
     }  # fmt: skip
-    sys.stdout.write(json.dumps(body) + "\n")
 
 
-def as_table(run: Rounds, *, all_outcomes: bool) -> None:
+def table(out: Console, run: Rounds, *, all_outcomes: bool) -> None:
     """Print a run for people: a line for each resource, without those in line unless ``all_outcomes``."""
-    out = console.results()
     shown = [each for each in run.results if all_outcomes or each["outcome"] not in _ONLY_COUNTED]
     if shown:
         rows = [

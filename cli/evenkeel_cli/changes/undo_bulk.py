@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -228,19 +226,19 @@ def _tell(stack: Stack, ended: Sequence[Ended], wave: Wave, how: How) -> None:
     bad, unknown = sum(bool(each.trouble) for each in ended), sum(each.outcome == "UNKNOWN" for each in ended)
     good = len(ended) - bad
     done, would = (0, good) if how.dry_run else (good, 0)
-    if how.as_json:
-        counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
-                  "already": wave.already, "overtaken": len(wave.overtaken)}  # fmt: skip
-        results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in wave.overtaken))]
-        body = {"stack": stack.name, "dry_run": how.dry_run, **counts, "results": results}
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
-    if not ended:
-        console.results().print(f"Nothing to undo{f': {wave.skipped}' if wave.skipped else ''}.")
-        return
+    counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
+              "already": wave.already, "overtaken": len(wave.overtaken)}  # fmt: skip
+    results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in wave.overtaken))]
+    body = {"stack": stack.name, "dry_run": how.dry_run, **counts, "results": results}
+    console.show(body, lambda out: out.print(_summary(counts, wave, how, nothing=not ended)), as_json=how.as_json)
+
+
+def _summary(counts: dict[str, int], wave: Wave, how: How, *, nothing: bool) -> Text:
+    if nothing:
+        return Text(f"Nothing to undo{f': {wave.skipped}' if wave.skipped else ''}.")
     verb, refused = ("would be undone", "would be refused") if how.dry_run else ("undone", "refused")
-    doubt = f"{unknown:,} not known, " if unknown else ""
-    overtaken = f" ({len(wave.overtaken):,} overtaken by a newer repair)" if wave.overtaken else ""
-    skipped = f"{wave.already + len(wave.overtaken):,} skipped{overtaken}"
-    told = f"{good:,} {verb}, {bad - unknown:,} {refused}, {doubt}{skipped}."
-    console.results().print(Text(told, style="bold red" if bad else "bold"))
+    doubt = f"{counts['unknown']:,} not known, " if counts["unknown"] else ""
+    overtaken = f" ({counts['overtaken']:,} overtaken by a newer repair)" if counts["overtaken"] else ""
+    skipped = f"{counts['already'] + counts['overtaken']:,} skipped{overtaken}"
+    summary = f"{counts['done'] + counts['would']:,} {verb}, {counts['refused']:,} {refused}, {doubt}{skipped}."
+    return Text(summary, style="bold red" if counts["refused"] + counts["unknown"] else "bold")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,8 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import Console
 
     from evenkeel_cli.aws.stacks import Stack
 
@@ -154,11 +154,9 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
-    if not how.as_json:
-        _show(plan)
+    if how.dry_run or not how.as_json:
+        console.show(plan, lambda out: _preview(out, plan), as_json=how.as_json)
     if how.dry_run:
-        if how.as_json:
-            sys.stdout.write(json.dumps(plan) + "\n")
         return
     if plan["drifted"] and not how.force:
         raise CommandError(
@@ -167,15 +165,16 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
         )
     prompts.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was undone", yes=how.yes)
     done = undoing.run(arn, record_id, force=how.force)
-    if how.as_json:
-        sys.stdout.write(json.dumps(done) + "\n")
-    elif done["outcome"] == "UNDONE":
-        out = console.results()
-        out.print(Text.assemble(("UNDONE", "bold green"), f"  {plan['control']} on {arn}"), soft_wrap=True)
-        out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
-        again = there.line("release", plan["control"], resource=arn)
-        out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
+    console.show(done, lambda out: _undone(out, done, there), as_json=how.as_json)
     _check(done, there)
+
+
+def _undone(out: Console, done: dict[str, Any], stack: Stack) -> None:
+    if done["outcome"] == "UNDONE":
+        out.print(Text.assemble(("UNDONE", "bold green"), f"  {done['control']} on {done['resource']}"), soft_wrap=True)
+        out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
+        again = stack.line("release", done["control"], resource=done["resource"])
+        out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
 
 
 def _check(done: dict[str, Any], stack: Stack) -> None:
@@ -190,8 +189,7 @@ def _calls(number: int) -> str:
     return "this call" if number == 1 else f"these {number} calls"
 
 
-def _show(plan: dict[str, Any]) -> None:
-    out = console.results()
+def _preview(out: Console, plan: dict[str, Any]) -> None:
     out.print(Text.assemble((plan["control"], "bold"), f" on {plan['resource']}"), soft_wrap=True)
     view.commands(out, "will call", plan["calls"])
     if plan["residue"]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evenkeel_cli.ui.failure import CommandError, Exit, told
+from evenkeel_cli.ui.failure import CommandError, Exit
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName, Yes
 
 app = typer.Typer(help="Dead letters: list them, send them back, drop them.", no_args_is_help=True)
@@ -20,10 +20,9 @@ def list_(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """List what could not be served, why, and where it came from. Nothing is taken away."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - keeps --help quick
+    from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - keeps --help quick
 
-        view.show(stack, region, limit, as_json=output is Output.JSON)
+    view.show(stack, region, limit, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -39,14 +38,13 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Send dead letters back to the queues that they came from."""
-    with told(as_json=output is Output.JSON):
-        if bool(ids) == all_:
-            raise CommandError("dlq redrive: which?", "Give the messages' ids, or --all.", Exit.USAGE)
-        if to and all_:
-            raise CommandError("dlq redrive: --to is for single messages", "Give their ids.", Exit.USAGE)
-        from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
+    if bool(ids) == all_:
+        raise CommandError("dlq redrive: which?", "Give the messages' ids, or --all.", Exit.USAGE)
+    if to and all_:
+        raise CommandError("dlq redrive: --to is for single messages", "Give their ids.", Exit.USAGE)
+    from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
 
-        view.redrive(stack, region, ids or [], to, yes=yes, as_json=output is Output.JSON)
+    view.redrive(stack, region, ids or [], to, yes=yes, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -59,7 +57,6 @@ def drop(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Delete dead letters for good, audited in your name. Prints each whole, as one line of JSON: keep it."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
+    from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
 
-        view.drop(stack, region, ids, because, yes=yes, as_json=output is Output.JSON)
+    view.drop(stack, region, ids, because, yes=yes, as_json=output is Output.JSON)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -38,10 +36,8 @@ def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
         found = list(islice(queue.letters(), limit + 1))
         others = queue.others()
     more, found = len(found) > limit, sorted(found[:limit], key=lambda each: each.sent_at)
-    if as_json:
-        sys.stdout.write(json.dumps([described(each, there, now) for each in found], indent=2) + "\n")
-    else:
-        _table(console.results(), found, there, now)
+    listed = [described(each, there, now) for each in found]
+    console.show(listed, lambda out: _table(out, found, there, now), as_json=as_json)
     err = console.errors()
     if more:
         err.print(f"There are more; --limit takes a number above {limit}.")
@@ -126,12 +122,11 @@ def _sum(
     stack: str, sent: Sequence[dict[str, str]], kept: Sequence[dict[str, str]], missing: Sequence[str], *, as_json: bool
 ) -> None:
     """Say what a redrive did."""
-    if as_json:
-        sys.stdout.write(json.dumps({"stack": stack, "sent": sent, "kept": kept, "missing": missing}) + "\n")
-    elif not (sent or kept or missing):
-        console.results().print("No dead letters.")
-    else:
-        console.results().print(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
+    words = Text(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
+    if not (sent or kept or missing):
+        words = Text("No dead letters.")
+    body = {"stack": stack, "sent": sent, "kept": kept, "missing": missing}
+    console.show(body, lambda out: out.print(words), as_json=as_json)
 
 
 def _group_of(queue: DeadLetters, letter: Letter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
@@ -207,7 +202,7 @@ def drop(  # noqa: PLR0913 - the command's own options
         said = _have_dropped(there, list(some), because, console.teller(show=not as_json))
         left += said["missing"]
         for each in said["dropped"]:
-            sys.stdout.write(json.dumps({**described(some[each], there, now), "dropped_because": because}) + "\n")
+            console.write_json({**described(some[each], there, now), "dropped_because": because})
     if not as_json:
         console.errors().print(f"{len(found) - len(left)} dropped, printed whole on stdout.", style="bold")
     if left:

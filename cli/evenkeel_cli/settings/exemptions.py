@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +20,8 @@ from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from evenkeel.settings.rules import Exemption
     from evenkeel_cli.aws.resource_tags import Tags
@@ -60,12 +60,9 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
     rows = [
         _described(each, hidden.get(each.where, nothing), now) for each in sorted(found, key=lambda each: each.expires)
     ]
-    if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-    else:
-        _table(rows)
-        if tags.told:
-            console.errors().print(tags.told, style="yellow", soft_wrap=True)
+    console.show(rows, lambda out: _table(out, rows), as_json=as_json)
+    if tags.told and not as_json:
+        console.errors().print(tags.told, style="yellow", soft_wrap=True)
 
 
 def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[str, Hidden], Tags]:
@@ -101,8 +98,7 @@ def _described(exemption: Exemption, hidden: Hidden, now: datetime) -> dict[str,
     }
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> None:
-    out = console.results()
+def _table(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         out.print("No exemptions.")
         return
