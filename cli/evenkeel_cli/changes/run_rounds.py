@@ -22,9 +22,8 @@ DONE = frozenset({
     "APPLIED", "ANNOUNCED", "AWAITING",
 })  # fmt: skip
 """Outcomes that leave nothing to mend; any other is a resource that is not in line."""
-_PEOPLES_HOLDS = frozenset({HoldKind.PERSON, HoldKind.APPROVAL})
-_UNFINISHED = frozenset({"PLANNED", "FAILED"})
-"""Outcomes of an undo that did not come to its end: what it holds is not as anybody decided."""
+_DECIDED = frozenset({HoldKind.PERSON, HoldKind.APPROVAL})
+"""Holds that people placed, or are to end; an undo that failed on the way is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +128,4 @@ def _held(result: dict[str, Any]) -> dict[str, Any]:
     held_by = result.get("held_by")
     if result["outcome"] != "SKIPPED" or held_by is None:
         return result
-    decided = held_by["kind"] in _PEOPLES_HOLDS and held_by["outcome"] not in _UNFINISHED
-    return result if decided else {**result, "outcome": "HELD"}
+    return result if held_by["kind"] in _DECIDED else {**result, "outcome": "HELD"}

@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 RUN_EVENT = "Run"
 """The event name of a cause that is a person's run over existing resources."""
 
+IDENTITY_CENTER = "IdentityCenter"
+"""The kind of an actor whose session IAM Identity Center made; it is named after the person, who cannot choose it."""
+
 State: TypeAlias = dict[str, Any]
 """What a control read: a small JSON-able dict, kept in the audit record as evidence."""
 
@@ -216,7 +219,7 @@ class Actor:
     principal: str = ""
     """ARN of the caller."""
     kind: str = ""
-    """``userIdentity.type``: Root, IAMUser, AssumedRole, AWSService, …"""
+    """``userIdentity.type``: Root, IAMUser, AssumedRole, AWSService, …; or :data:`IDENTITY_CENTER`."""
     owner: str = ""
     """The person or role behind the call, inferred in the order of :func:`evenkeel.events.actor.owner`."""
     user_agent: str = ""
@@ -297,8 +300,6 @@ class HeldBy:
     until: datetime
     record: str
     """Id of the record that placed it."""
-    outcome: str
-    """Outcome of that record, or ``PLANNED``; empty where an earlier version wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,16 @@ class HoldKind(StrEnum):
 
     PERSON = "person"
     """Somebody undid, rejected or dropped a change: nothing of the resource is changed until the hold ends."""
+    UNDO = "undo"
+    """An undo that has not come to its end, or failed on the way; it holds as a person's decision does."""
     APPROVAL = "approval"
     FREEZE = "freeze"
     TUG_OF_WAR = "tug of war"
     BLAST_RADIUS = "blast radius"
+
+
+BY_PEOPLE = frozenset({HoldKind.PERSON, HoldKind.UNDO})
+"""The kinds that people place: nothing of the resource is changed, whatever is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,6 @@ class StateItem:
     hold_reason: str = ""
     hold_record: str = ""
     """Record id of what put it on hold."""
-    hold_outcome: str = ""
-    """Outcome of that record, or ``PLANNED``; empty in items of earlier versions."""
     held_request: str = ""
     """JSON of the request that comes again when the hold is due or released."""
     rounds: tuple[dict[str, Any], ...] = ()
@@ -121,7 +125,7 @@ class StateItem:
         if self.hold_until <= now.timestamp():
             return None
         until = datetime.fromtimestamp(self.hold_until, UTC)
-        return HeldBy(self.hold_kind, until, self.hold_record, self.hold_outcome)
+        return HeldBy(self.hold_kind, until, self.hold_record)
 
     def leased_to_other(self, owner: str, now: datetime) -> bool:
         """Say whether somebody else is at work on it."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HOLD = (
     *("hold_until", "hold_at", "hold_kind", "hold_critical", "hold_findings", "hold_reason", "hold_record"),
-    *("hold_outcome", "held_request"),
+    "held_request",
 )
 """The attributes of a hold."""
 ANNOUNCEMENT = ("announced", "announced_at", "announced_state", "announced_event", "announced_record")
@@ -36,7 +36,6 @@ def bare_hold(sealed: Record, placed: Placed, reason: str, now: datetime) -> dic
         "hold_critical": placed.critical,
         "hold_reason": reason,
         "hold_record": sealed["record_id"],
-        "hold_outcome": str(sealed.get("outcome") or sealed["step"]),
         **({"hold_findings": [each for each in placed.others if each != own] + [own]} if own else {}),
     }
 

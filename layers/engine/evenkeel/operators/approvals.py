@@ -19,7 +19,7 @@ from evenkeel.audit.due_index import Entry
 from evenkeel.audit.state_item import HoldKind, Placed
 from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError, NothingHeldError
 from evenkeel.events.parsing import decode
-from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
+from evenkeel.model import IDENTITY_CENTER, Cause, Outcome, Place, Request, Resource, Result
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation import decide
 from evenkeel.remediation.evaluation import Approval
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _AFTER_RELEASE_SECONDS = 3
 _STOP_AT_MILLISECONDS = 15_000
 """Time that must be left to release another resource, and to answer."""
-_SSO = "/AWSReservedSSO_"  # Identity Center's roles: the session's name is the person's and cannot be chosen
 VERBS = ("approve", "reject", "release", "drop")
 _KEYS = {
     "approve": {"approve", "resource", "caller"},
@@ -114,12 +113,18 @@ def parse(payload: dict[str, Any]) -> Decision:
     return Decision(verb, texts[verb], texts["resource"], texts["because"], payload, after)
 
 
-def same_person(one: str, other: str) -> bool:
-    """Say whether two ARNs may be one person: whoever assumes a role names the session, except in Identity Center."""
-    if one == other:
+def same_person(caller: str, causer: Mapping[str, Any]) -> bool:
+    """Return whether a proved caller may be the person who caused a finding, a record's ``actor``.
+
+    All sessions of a role count as one person, since whoever assumes it chooses the session's name. IAM Identity Center
+    is the exception. An ARN of a session lacks the role's path, so the record has to say that the role is Identity
+    Center's; it is the caller's, too, since a role's name is unique in its account (IAM API reference, "CreateRole").
+    """
+    principal = str(causer["principal"])
+    if caller == principal:
         return True
-    role, _, session = one.rpartition("/")
-    return bool(session) and ":assumed-role/" in one and role == other.rpartition("/")[0] and _SSO not in role
+    same_role = ":assumed-role/" in caller and caller.rpartition("/")[0] == principal.rpartition("/")[0]
+    return same_role and causer["kind"] != IDENTITY_CENTER
 
 
 class Desk:
@@ -158,7 +163,7 @@ class Desk:
         caller = prove(payload, self._sts_endpoint, self._stack, account, self._ledger, self._clock)
         if decision.verb in {"approve", "reject"}:
             record, item, control = self._kept(decision)
-            if same_person(caller, record["actor"]["principal"]):
+            if same_person(caller, record["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
                 return Decided([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
@@ -171,7 +176,7 @@ class Desk:
         if decision.verb == "drop":
             if not item.held_request:
                 raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
-            if same_person(caller, record["actor"]["principal"]):
+            if same_person(caller, record["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
             return Decided([self._set_aside(item, record, f"dropped by {caller}: {decision.because}")])
         return Decided([run(control, self._request(item, record), Approval(record, caller, releases=True))])

@@ -176,9 +176,4 @@ def described(result: Result) -> dict[str, Any]:
 
 
 def _hold(held_by: HeldBy) -> dict[str, str]:
-    return {
-        "kind": held_by.kind,
-        "until": records.timestamp(held_by.until),
-        "record": held_by.record,
-        "outcome": held_by.outcome,
-    }
+    return {"kind": held_by.kind, "until": records.timestamp(held_by.until), "record": held_by.record}

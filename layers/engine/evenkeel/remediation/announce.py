@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evenkeel.audit.state_item import HoldKind
+from evenkeel.audit.state_item import BY_PEOPLE, HoldKind
 from evenkeel.control import Radius
 from evenkeel.errors import ErrorKind, LeaseHeldError, StaleStateError
 from evenkeel.model import HeldBy, NonCompliant, Outcome, Result, Severity
@@ -68,7 +68,7 @@ class Announcer:
         if item.announced_at > looked_at.timestamp():
             return result  # somebody saw it later, and not compliant
         critical = item.hold_critical or evaluation.control.severity is Severity.CRITICAL
-        hold_too = bool(item.hold_findings) and (item.hold_kind == HoldKind.PERSON or critical)
+        hold_too = bool(item.hold_findings) and (item.hold_kind in BY_PEOPLE or critical)
         if item.announced or hold_too:
             self._ledger.forget(evaluation.control.id, evaluation.arn, item, hold_too=hold_too)
         return result
