@@ -80,6 +80,7 @@ def test_whoever_stays_busy_is_not_waited_for_for_ever(monkeypatch: pytest.Monke
     [
         ("BrokenChainError", f"evenkeel audit verify --stack evenkeel --region eu-west-1 --resource {ARN}"),
         ("UnprovedCallerError", "clock"),
+        ("GroupNotEnabledError", f"evenkeel audit show {RECORD} --stack evenkeel --region eu-west-1 --resource {ARN}"),
         ("UndoRefusedError", f"evenkeel audit list --stack evenkeel --region eu-west-1 --resource {ARN}"),
     ],
 )

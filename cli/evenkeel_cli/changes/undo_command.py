@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.cli_lines import cli_line
-from evenkeel.errors import BrokenChainError, LeaseHeldError, StaleStateError
+from evenkeel.errors import BrokenChainError, GroupNotEnabledError, LeaseHeldError, StaleStateError
 from evenkeel.model import Call
 from evenkeel.operators.caller_proof import UnprovedCallerError, sign
 from evenkeel_cli.audit import view
@@ -132,6 +132,8 @@ class Undoing:
         arn = payload["resource"]
         if not kind:
             return functions.OLDER
+        if kind == GroupNotEnabledError.__name__:
+            return f"By hand, with these calls: {self.stack.line('audit', 'show', payload['record'], resource=arn)}"
         if kind == BrokenChainError.__name__:
             return f"Find out which record was altered: {self.stack.line('audit', 'verify', resource=arn)}"
         if kind in _BUSY:

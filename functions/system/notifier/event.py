@@ -55,8 +55,8 @@ FIELDS = {
     "residue": Field(str, "what undo cannot restore; may be empty"),
     "actor": Field(
         dict,
-        "who caused it: `principal`, `kind` (CloudTrail's `userIdentity.type`, or `IdentityCenter` for a session that IAM"
-        " Identity Center made), `owner`, `user_agent`, `invoked_by`, `source_ip`",
+        "who caused it: `principal`, `kind` (CloudTrail's `userIdentity.type`, or `IdentityCenter` for a session that"
+        " IAM Identity Center made), `owner`, `user_agent`, `invoked_by`, `source_ip`",
     ),
     "cause": Field(dict, "`origin`, `event_id`, `event_name`, `event_time`, `finding_id`, `product_arn`"),
     "at": Field(str, "when it ended: ISO 8601, UTC"),

@@ -15,7 +15,15 @@ from evenkeel import names
 from evenkeel.audit.ledger import Ledger
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError, refusal
+from evenkeel.errors import (
+    DENIED_CODES,
+    EvenkeelError,
+    GroupNotEnabledError,
+    MalformedPayloadError,
+    UndoRefusedError,
+    code,
+    refusal,
+)
 from evenkeel.model import Call, Place
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation.decide import in_scope
@@ -59,9 +67,17 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
         raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
     role = names.role_arn(place, names.undo_role(environment.stack, place.region, control.group))
     undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, _now)
-    if wish["dry_run"]:
-        return _described(undoer.look(control, wish["resource"], wish["record"]))
-    done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
+    try:
+        if wish["dry_run"]:
+            return _described(undoer.look(control, wish["resource"], wish["record"]))
+        done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
+    except ClientError as error:
+        if error.operation_name == "AssumeRole" and code(error) in DENIED_CODES:  # so STS answers for a missing role
+            raise GroupNotEnabledError(
+                f"{wish['resource']}: the stack has no role that may undo changes of the group {control.group};"
+                f" add {control.group} to EnabledGroups and deploy, or undo it by hand"
+            ) from error
+        raise
     logger.info(done.outcome, control=control.id, resource=wish["resource"], caller=caller, record_id=done.record_id)
     return _described(done)
 

@@ -56,6 +56,10 @@ class UndoRefusedError(EvenkeelError):
     """A change cannot be taken back as things are; the message says why and what to do."""
 
 
+class GroupNotEnabledError(UndoRefusedError):
+    """The stack has no undo role for the control's group, so it cannot make the calls that undo the change."""
+
+
 class ApprovalRefusedError(EvenkeelError):
     """A kept change cannot be approved, rejected or released so; the message says why and what to do."""
 
