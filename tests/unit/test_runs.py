@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import lambda_handler as module
-from evenkeel import names
+from evenkeel import clock, names
 from evenkeel.audit import records
 from evenkeel.lambda_handler import remediator
 from evenkeel.operators.runs import LONGEST_HOURS
@@ -65,7 +64,7 @@ def rotates(arn: str) -> bool:
 
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     """Turn the function's clock on."""
-    monkeypatch.setattr(module, "_now", lambda: datetime.now(UTC) + by)
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + by)
 
 
 def test_a_repair_and_its_alert_name_who_ran_it(world: World, ask: Ask, key: str) -> None:

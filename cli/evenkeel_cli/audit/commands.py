@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from evenkeel import clock
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options
     """List what Evenkeel did, the newest first; with --resource also what it planned."""
     from evenkeel_cli.audit import view  # noqa: PLC0415 - keeps --help quick
 
-    asked = view.wanted(resource, control, outcome or [], since, datetime.now(UTC), actor)
+    asked = view.wanted(resource, control, outcome or [], since, clock.now(), actor)
     view.listing(stack, region, asked, limit, as_json=output is Output.JSON)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.audit.records import chained
 from evenkeel.audit.system_records import PARTS
 from evenkeel.cli_lines import back, cli_line, companions, done
@@ -23,6 +23,7 @@ from evenkeel_cli.ui import arns, console, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -70,7 +71,7 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
         CommandError: ``asked.resource`` is no ARN, and names none or several.
     """
     reader = Reader(stacks.find(stack, region, f"list the audit records of {named(stack)}"))
-    now = datetime.now(UTC)
+    now = clock.now()
     if asked.resource and not asked.resource.startswith("arn:"):
         asked = replace(asked, resource=reader.named(asked.resource, asked.since, now))
     found = list(islice(reader.chosen(asked, now), limit + 1))
@@ -134,7 +135,7 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
     found = [each for each in reader.all_of(arn) if each.get("control") == control]
     head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
     try:
-        order, trouble = chained(found, head, arn, datetime.now(UTC)), ""
+        order, trouble = chained(found, head, arn, clock.now()), ""
     except BrokenChainError as error:
         order, trouble = found, str(error)
     except KeyError as error:

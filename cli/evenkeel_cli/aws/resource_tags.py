@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel.plurals import plural
 from evenkeel.runtime.tags import TAGGING
 from evenkeel_cli.aws.session import explained
 
@@ -38,8 +39,7 @@ class Tags:
         if not self.unread:
             return ""
         reasons = "; ".join(dict.fromkeys(self.unread.values()))
-        number = len(self.unread)
-        return f"The tags of {number:,} resource{'' if number == 1 else 's'} could not be read: {reasons}."
+        return f"The tags of {plural(len(self.unread), 'resource')} could not be read: {reasons}."
 
 
 def read(stack: Stack, subjects: Iterable[Subject]) -> Tags:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.cli_lines import own_line
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import event_sources
 from evenkeel_cli.aws.session import Cloud, named, reaching
 from evenkeel_cli.ui import console
@@ -64,7 +65,7 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
     done = _switch(cloud, found, enabled=True, as_json=as_json)
     already = all(each.before == "Enabled" for each in found)
     headline = f"{stack} was not paused." if already else f"{stack} acts again."
-    waited = f" {_messages(waiting)} waited; all are served now." if waiting else ""
+    waited = f" {plural(waiting, 'message')} waited; all are served now." if waiting else ""
     words = Text.assemble((headline, "bold"), waited)
     _conclude("resume", stack, done, lambda out: out.print(words), as_json=as_json)
 
@@ -83,13 +84,9 @@ def _region(cloud: Cloud) -> str:
 def _ask(cloud: Cloud, stack: str, waiting: int) -> None:
     import typer  # noqa: PLC0415 - only where a person is asked
 
-    if not typer.confirm(f"{_messages(waiting)} waited: {stack} will act on them at once. Resume?"):
+    if not typer.confirm(f"{plural(waiting, 'message')} waited: {stack} will act on them at once. Resume?"):
         again = own_line(stack, _region(cloud), "resume", yes=True)
         raise CommandError(f"{stack} is left as it is", f"Without a question: {again}", Exit.FAILED)
-
-
-def _messages(number: int) -> str:
-    return "1 message" if number == 1 else f"{number:,} messages"
 
 
 def _switch(cloud: Cloud, found: list[Source], *, enabled: bool, as_json: bool) -> list[Source]:

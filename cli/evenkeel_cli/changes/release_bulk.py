@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import clock
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader
 from evenkeel_cli.aws import stacks
@@ -41,7 +42,7 @@ def run(  # noqa: PLR0913 - the command's own options
     Raises:
         CommandError: one of them could not be released; the others are.
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     asked = view.wanted("", control, ("UNDONE",), since, now)
     there = stacks.find(stack, region, "release what was undone")
     reader = Reader(there)
@@ -76,5 +77,5 @@ def _one(stack: Stack, record: Record, results: list[dict[str, Any]], troubles: 
 def _question(stack: str, held: Sequence[Record]) -> str:
     counts = Counter(str(record["control"]) for record in held)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    resources = "1 resource" if len(held) == 1 else f"{len(held):,} resources"
+    resources = plural(len(held), "resource")
     return f"Have {resources} that were undone looked at again in {stack}, and repaired ({told})?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import functions, stacks
 from evenkeel_cli.changes import run_record, run_view
 from evenkeel_cli.changes.run_rounds import Rounds
@@ -86,7 +87,7 @@ def _interrupted(rounds: Rounds, error: BaseException) -> CommandError:
     why = f"; {error.message}. {error.next_step}" if isinstance(error, CommandError) else ""
     goes_on = "" if rounds.dry_run else "; what the function was at may go on for a minute"
     again = rounds.wish.command(rounds.stack, apply=not rounds.dry_run, after=rounds.after or rounds.wish.after)
-    came = f"after {run_view.resources(len(rounds.results))}" if rounds.results else "before the first answer"
+    came = f"after {plural(len(rounds.results), 'resource')}" if rounds.results else "before the first answer"
     message = f"stopped {came}{goes_on}{why}"
     return CommandError(message, f"To go on: {again}")
 
@@ -99,9 +100,9 @@ def _question(stack: Stack, look: Rounds) -> str:
     changes, kept = (look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
     where = f"in {stack.name}"
     if not changes:
-        return f"Tell people of {run_view.resources(kept)} {where}? Nothing is changed."
+        return f"Tell people of {plural(kept, 'resource')} {where}? Nothing is changed."
     told = f", and tell people of {kept:,} that it leaves unchanged" if kept else ""
-    return f"Have {look.wish.control} change {run_view.resources(changes)} {where}{told}?"
+    return f"Have {look.wish.control} change {plural(changes, 'resource')} {where}{told}?"
 
 
 def _tell(rounds: Rounds, how: How) -> None:
@@ -117,7 +118,7 @@ def _conclude(rounds: Rounds) -> None:
         return
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in rounds.bad.items())
     not_done = "could not be judged" if rounds.dry_run and "HELD" not in rounds.bad else "not brought in line"
-    message = f"{run_view.resources(sum(rounds.bad.values()))} {not_done}: {counted}"
+    message = f"{plural(sum(rounds.bad.values()), 'resource')} {not_done}: {counted}"
     raise CommandError(message, _next_step(rounds))
 
 

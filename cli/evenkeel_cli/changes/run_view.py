@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.changes.run_rounds import DONE
 from evenkeel_cli.ui import arns, console
@@ -75,7 +76,7 @@ def table(out: Console, run: Rounds, *, all_outcomes: bool) -> None:
 def _summary(run: Rounds) -> Text:
     total = len(run.results)
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in run.counts.items())
-    return Text(f"{resources(total)} looked at{f': {counted}' if counted else ''}.", style="bold")
+    return Text(f"{plural(total, 'resource')} looked at{f': {counted}' if counted else ''}.", style="bold")
 
 
 def _calls(out: Console, run: Rounds) -> None:
@@ -86,8 +87,3 @@ def _calls(out: Console, run: Rounds) -> None:
     view.commands(out, "would call" if run.dry_run else "called", lines)
     if len(calling) > _CALLS_OF:
         out.print(f"    … and the like for {len(calling) - _CALLS_OF:,} more", style="dim")
-
-
-def resources(number: int) -> str:
-    """Return a number of resources in words."""
-    return "1 resource" if number == 1 else f"{number:,} resources"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.cli_lines import cli_line
 from evenkeel.model import Call
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, Wanted, kind
 from evenkeel_cli.audit.view import UNDOABLE
@@ -22,6 +23,7 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -95,7 +97,7 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
     """
     if resource:
         arns.check(resource)
-    now = datetime.now(UTC)
+    now = clock.now()
     asked = view.wanted(resource, control, (), since, now)
     there = stacks.find(stack, region, f"undo changes of {named(stack)}")
     undoing = Undoing(there, console.teller(show=not how.as_json))
@@ -206,9 +208,7 @@ def _question(stack: str, left: Sequence[Record]) -> str:
     counts = Counter(str(record["control"]) for record in left)
     resources = len({record["resource"] for record in left})
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    changes = "1 change" if len(left) == 1 else f"{len(left):,} changes"
-    on = "1 resource" if resources == 1 else f"{resources:,} resources"
-    return f"Undo {changes} on {on} in {stack} ({told})?"
+    return f"Undo {plural(len(left), 'change')} on {plural(resources, 'resource')} in {stack} ({told})?"
 
 
 def _line(out: Console, ended: Ended, number: int, total: int) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from evenkeel import clock
 from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
@@ -16,6 +16,7 @@ from evenkeel_cli.dead_letters import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from evenkeel.operators.dead_letters import Letter
     from evenkeel_cli.aws.stacks import Stack
@@ -84,7 +85,7 @@ class DeadLetters:
         self._sqs = stack.cloud("sqs")
         self._url = stack.output("DeadLetterQueueUrl")
         self._box = Box(self._sqs, self._url, HIDDEN_SECONDS)
-        self._began = datetime.now(UTC).timestamp()
+        self._began = clock.now().timestamp()
 
     def __enter__(self) -> Self:
         """Begin."""

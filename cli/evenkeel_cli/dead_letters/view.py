@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.operators import dead_letters
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import proved, stacks
 from evenkeel_cli.aws.session import named
 from evenkeel_cli.dead_letters.messages import DeadLetters, described, meant, queue_of
@@ -18,6 +19,7 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -31,7 +33,7 @@ _BUSY = "somebody else is reading it, or there was no time left: run the command
 def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
     """List the dead letters; each stays where it is."""
     there = stacks.find(stack, region, f"list the dead letters of {named(stack)}")
-    now = datetime.now(UTC)
+    now = clock.now()
     with DeadLetters(there) as queue:
         found = list(islice(queue.letters(), limit + 1))
         others = queue.others()
@@ -107,7 +109,7 @@ def redrive(  # noqa: PLR0913 - the command's own options
     _check_missing(missing, there)
     if kept:
         raise CommandError(
-            f"{_messages(len(kept))} kept, for the reasons above",
+            f"{plural(len(kept), 'message')} kept, for the reasons above",
             f"Give each by id with --to GROUP ({', '.join(sorted(there.queues))}), or drop it.",
         )
 
@@ -189,13 +191,13 @@ def drop(  # noqa: PLR0913 - the command's own options
     if not because.strip():
         raise CommandError("--because: say why", 'Write a reason: --because "the table is gone".', Exit.USAGE)
     there = stacks.find(stack, region, f"drop dead letters of {named(stack)}")
-    now = datetime.now(UTC)
+    now = clock.now()
     with DeadLetters(there) as queue:
         found = list(_chosen(queue, wanted))
     _check_missing([each for each in wanted if each not in {letter.id for letter in found}], there)
     if not as_json:
         _table(console.errors(), found, there, now)
-    prompts.confirm(f"Delete {_messages(len(found))} for good?", "nothing was dropped", yes=yes)
+    prompts.confirm(f"Delete {plural(len(found), 'message')} for good?", "nothing was dropped", yes=yes)
     left: list[str] = []
     for start in range(0, len(found), dead_letters.MOST):
         some = {letter.id: letter for letter in found[start : start + dead_letters.MOST]}
@@ -207,7 +209,7 @@ def drop(  # noqa: PLR0913 - the command's own options
         console.errors().print(f"{len(found) - len(left)} dropped, printed whole on stdout.", style="bold")
     if left:
         raise CommandError(
-            f"{_messages(len(left))} could not be dropped: {', '.join(left)}",
+            f"{plural(len(left), 'message')} could not be dropped: {', '.join(left)}",
             "Somebody else was reading them, or there was no time left: run the command again in a few minutes.",
         )
 
@@ -248,7 +250,3 @@ def _line(letter: str, word: str, what: str, *, as_json: bool) -> None:
     if not as_json:
         style = "green" if word == "SENT" else "yellow"
         console.results().print(Text.assemble((word, style), f"  {letter}  {what}"), soft_wrap=True)
-
-
-def _messages(number: int) -> str:
-    return "1 message" if number == 1 else f"{number:,} messages"

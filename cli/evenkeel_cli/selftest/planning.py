@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evenkeel import clock
 from evenkeel.control import Context
 from evenkeel.control.registry import groups
 from evenkeel.errors import SettingsError
@@ -22,6 +22,7 @@ from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from evenkeel.control import Control
     from evenkeel.model import Judgement
@@ -135,7 +136,7 @@ def plan(stack: Stack, wanted: Sequence[str], run: str, now: datetime | None = N
     Raises:
         CommandError: a control is not known or not deployed, or the settings cannot be read.
     """
-    now = now or datetime.now(UTC)
+    now = now or clock.now()
     known = {each.id: each for group, members in groups().items() if group in stack.groups for each in members}
     for name in wanted:
         functions.of(stack, name)

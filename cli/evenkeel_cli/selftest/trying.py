@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel import clock
 from evenkeel.errors import AwsError, ResourceMissingError, SettingsError
 from evenkeel.model import Compliant, NonCompliant, Outcome
 from evenkeel.remediation.decide import Announce
@@ -120,7 +120,7 @@ class Trying:
         self.row.steps.append(Step(name, Verdict.SKIPPED, detail=why))
 
     def _make(self) -> None:
-        if datetime.now(UTC) - marks.started(self._target.run) > marks.BEGUN_WITHIN:
+        if clock.now() - marks.started(self._target.run) > marks.BEGUN_WITHIN:
             raise CommandError("not begun: the run takes longer than half an hour; try fewer with --control")
         self._means.say(f"{self._control.id}: making {self._maker.what}")
         target = self._target
@@ -138,7 +138,7 @@ class Trying:
 
     def _expect(self) -> None:
         """Decide with the engine's own code what Evenkeel is to do about the resource as it is now."""
-        now = datetime.now(UTC)
+        now = clock.now()
         subject = subject_of(self._maker, self._target)
         try:
             judged: Judgement | None = self._judged()
@@ -156,7 +156,7 @@ class Trying:
 
     def _context(self) -> Context:
         subject = subject_of(self._maker, self._target)
-        return self._means.plan.desk.context(self._control, subject, datetime.now(UTC))
+        return self._means.plan.desk.context(self._control, subject, clock.now())
 
     def _audited(self) -> dict[str, Any]:
         """Wait for the outcome of this control on the resource, and return its record."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.cli_lines import cli_line
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.selftest.report import Row, StepName, Verdict
 from evenkeel_cli.ui import console
@@ -57,11 +58,10 @@ def preview(plan: Plan, found: Found, now: datetime) -> None:
 def question(plan: Plan, found: Found, now: datetime) -> str:
     """Return what a person is asked before anything is made."""
     due = sum(each.is_due(now) for each in found.resources)
-    removes = f", and remove {resources(due)} that earlier runs left" if due else ""
+    removes = f", and remove {plural(due, 'resource')} that earlier runs left" if due else ""
     where = f"account {plan.site.account}, {plan.site.region}"
-    return (
-        f"Try {controls(len(plan.tried))} in {where}{removes}? {_price(plan)} The stack's alerts go to their readers."
-    )
+    tried = plural(len(plan.tried), "control")
+    return f"Try {tried} in {where}{removes}? {_price(plan)} The stack's alerts go to their readers."
 
 
 def _show(out: Console, plan: Plan, found: Found, now: datetime) -> None:
@@ -173,7 +173,7 @@ def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
         removed(removals, on=out)
         for trouble in troubles:
             out.print(Text(trouble, style="yellow"), soft_wrap=True)
-        out.print(f"{resources(len(removals))} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}.")
+        out.print(f"{plural(len(removals), 'resource')} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}.")
         if removals and not applied:
             line = stack.line("selftest", clean=tuple(runs), apply=True)
             out.print(f"next:  {line}", style="dim", soft_wrap=True)
@@ -184,13 +184,3 @@ def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
 def _report(plan: Plan, more: dict[str, Any]) -> dict[str, Any]:
     return {"stack": plan.stack.name, "region": plan.site.region, "account": plan.site.account, "run": plan.run,
             "cents_at_most": round(plan.cents_at_most, 1), **more}  # fmt: skip
-
-
-def resources(number: int) -> str:
-    """Return a number of resources in words."""
-    return "1 resource" if number == 1 else f"{number:,} resources"
-
-
-def controls(number: int) -> str:
-    """Return a number of controls in words."""
-    return "1 control" if number == 1 else f"{number:,} controls"

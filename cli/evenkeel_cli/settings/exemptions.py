@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.errors import SettingsError
 from evenkeel.settings import parser
 from evenkeel.settings.rules import SOON, TagsUnknownError
@@ -20,6 +20,7 @@ from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -54,7 +55,7 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
             f"the live settings of {there.name} (version {live.version}) are not valid: {error}",
             f"Push settings that are: {there.line('settings', 'push', 'settings.yaml')}",
         ) from error
-    now = datetime.now(UTC)
+    now = clock.now()
     hidden, tags = _hidden(there, [each for each in found if each.in_force(now)], now)
     nothing = Hidden([], [])
     rows = [

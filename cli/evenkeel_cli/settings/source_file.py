@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from evenkeel import clock
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
 from evenkeel.settings import parser
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
     from pathlib import Path
 
     from evenkeel.settings.parser import Settings
@@ -171,7 +171,7 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
         CommandError: every problem as ``file:line: message``.
     """
     try:
-        return engine_check(found.text, start_mode, (now or datetime.now(UTC)).date())
+        return engine_check(found.text, start_mode, (now or clock.now()).date())
     except SettingsError as error:
         raise refused(found.path, [_located(found, problem) for problem in error.problems]) from error
 

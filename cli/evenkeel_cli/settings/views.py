@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel import clock
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import stacks
 from evenkeel_cli.aws.resource_tags import Tags
 from evenkeel_cli.aws.session import named
@@ -41,10 +42,7 @@ def validate(path: Path, *, as_json: bool) -> None:
     """
     checked = source_file.check(source_file.read(path))
     named = {"control": checked.controls, "exemption": checked.exemptions, "freeze": checked.freezes}
-    told = ", ".join(
-        f"{number} {what}{'' if number == 1 else 's'}"
-        for what, number in ((what, len(part)) for what, part in named.items())
-    )
+    told = ", ".join(plural(len(part), what) for what, part in named.items())
     body = {"file": str(path), "ok": True, "settings_version": checked.version}
     console.show(body, lambda out: out.print(f"{path} is valid: {told}.", soft_wrap=True), as_json=as_json)
 
@@ -110,7 +108,7 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     compared = comparison.Compared((), 0, Tags())
     if old and changes:
         with _waiting("looking through the last month's findings", show=not as_json):
-            compared = comparison.decisions(there, old, new, datetime.now(UTC))
+            compared = comparison.decisions(there, old, new, clock.now())
     body = {"stack": there.name, "live": live.version or live.state, "diff": changes, "findings": compared.findings,
             "decided_otherwise": [each.described() for each in compared.changed],
             "tags_unread": compared.tags.unread}  # fmt: skip
@@ -197,7 +195,7 @@ def _waiting_findings(
         return {}, ""
     try:
         with _waiting("counting the announced findings that wait", show=not as_json):
-            return waiting.waiting(there, old, new, datetime.now(UTC)), ""
+            return waiting.waiting(there, old, new, clock.now()), ""
     except CommandError as error:
         return {}, waiting.uncounted(error)
 

@@ -5,13 +5,12 @@ A dry run says what would be called. Everything else needs a proved caller; see 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel import names
+from evenkeel import clock, names
 from evenkeel.audit.ledger import Ledger
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
@@ -54,7 +53,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     environment = Environment.read()
     own = _own(environment.region)
     place = Place.of_function(context.invoked_function_arn)
-    ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
+    ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, clock.now)
     record = ledger.record(wish["resource"], wish["record"])
     control = all_controls().get(record["control"]) if record else None
     if record is None or control is None:
@@ -62,11 +61,11 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     caller = "nobody"
     if not wish["dry_run"]:
         endpoint = own.client("sts").meta.endpoint_url
-        caller = prove(payload, endpoint, environment.stack, place.account, ledger, _now)
+        caller = prove(payload, endpoint, environment.stack, place.account, ledger, clock.now)
     if not in_scope(wish["resource"], environment.scope):
         raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
     role = names.role_arn(place, names.undo_role(environment.stack, place.region, control.group))
-    undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, _now)
+    undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, clock.now)
     try:
         if wish["dry_run"]:
             return _described(undoer.look(control, wish["resource"], wish["record"]))
@@ -105,10 +104,6 @@ def _described(undo: Undo) -> dict[str, Any]:
         "outcome": undo.outcome or "WOULD_UNDO",
         "record_id": undo.record_id,
     }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @logger.inject_lambda_context

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evenkeel import system_parts
+from evenkeel import clock, system_parts
 from evenkeel.audit.ledger import Ledger
 from evenkeel.control.registry import controls_of
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, refusal
@@ -80,7 +79,7 @@ class Remediator:
     @cached_property
     def settings(self) -> SettingsStore:
         """The settings in force."""
-        return SettingsStore(self._engine_aws, self.environment, _now, self.controls)
+        return SettingsStore(self._engine_aws, self.environment, clock.now, self.controls)
 
     @cached_property
     def queue(self) -> Queue:
@@ -90,13 +89,13 @@ class Remediator:
     def visits(self, owner: str, context: LambdaContext) -> Visits:
         """Return what serves the requests of one invocation; ``owner`` is the lease's."""
         environment = self.environment
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, clock.now)
         return Visits(
             self._control_aws,
             ledger,
             scope=environment.scope,
             retention_days=environment.retention_days,
-            clock=_now,
+            clock=clock.now,
             stack=environment.stack,
             own_parts=system_parts.arns(environment.stack, self.place(context), environment.keys),
         )
@@ -196,7 +195,7 @@ class Remediator:
 
     def _told(self, results: Sequence[Result]) -> None:
         """Say what became of requests, and send those back that have to come again: in one message, if at one time."""
-        now, waiting = _now(), defaultdict(list)
+        now, waiting = clock.now(), defaultdict(list)
         for result in results:
             self._tell(result)
             if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
@@ -229,7 +228,7 @@ class Remediator:
         """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
         decision = approvals.parse(payload)
         environment, owner = self.environment, context.aws_request_id
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, clock.now)
         desk = approvals.Desk(
             self.controls,
             ledger,
@@ -237,7 +236,7 @@ class Remediator:
             stack=environment.stack,
             sts_endpoint=self._engine_aws.client("sts").meta.endpoint_url,
             place=self.place(context),
-            clock=_now,
+            clock=clock.now,
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
         run, loaded = self.visits(owner, context).run, self.settings.load()
@@ -252,14 +251,14 @@ class Remediator:
     def opened(self, context: LambdaContext) -> runs.Runs:
         """Return the stack's runs, for one invocation."""
         environment, owner = self.environment, context.aws_request_id
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, clock.now)
         client = self._engine_aws.client
-        return runs.Runs(ledger, environment, self.place(context), lambda: client("sts").meta.endpoint_url, _now)
+        return runs.Runs(ledger, environment, self.place(context), lambda: client("sts").meta.endpoint_url, clock.now)
 
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
         opened = self.opened(context)
-        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
+        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, clock.now())
         wish = wish.covered(opened)
         run = self.visits(context.aws_request_id, context).run
         loaded = self.settings.load()
@@ -288,10 +287,6 @@ def _by_resource(requests: Iterable[Request]) -> list[list[Request]]:
 def _waiting(results: Iterable[Result]) -> list[Result]:
     """Return the results of requests that come again."""
     return [result for result in results if result.outcome is Outcome.RETURNED]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _time_for(requests: int) -> int:
