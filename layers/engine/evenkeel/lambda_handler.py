@@ -7,31 +7,24 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evenkeel import clock, system_parts
-from evenkeel.audit.ledger import Ledger
-from evenkeel.control.registry import controls_of
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, refusal
 from evenkeel.events import parsing
-from evenkeel.events.queue import Queue
-from evenkeel.model import Outcome, Place, Request, Result
+from evenkeel.model import Outcome, Request, Result
 from evenkeel.operators import approvals, on_demand, runs
 from evenkeel.remediation import decide
 from evenkeel.remediation.evaluation import returned
 from evenkeel.remediation.repair import NotGrantedError
-from evenkeel.remediation.visit import Visits
 from evenkeel.runtime import batch
-from evenkeel.runtime.aws import Aws, connect
-from evenkeel.runtime.environment import Environment
-from evenkeel.runtime.telemetry import telemetry
-from evenkeel.settings.store import SettingsStore
+from evenkeel.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.remediation.visit import Visits
 
 
 MAX_RECEIVES = 5
@@ -51,58 +44,8 @@ Crash: TypeAlias = tuple[str, Exception]
 """A request that crashed, as a message for the queue, and of what."""
 
 
-class Remediator:
-    """Everything one Lambda worker keeps between invocations."""
-
-    def __init__(self, package: str) -> None:
-        """Find the group's controls; AWS is reached at the first message."""
-        self.controls = controls_of(package)
-        self.logger, _ = telemetry()
-
-    @cached_property
-    def environment(self) -> Environment:
-        """The stack's variables."""
-        return Environment.read()
-
-    @cached_property
-    def _doors(self) -> tuple[Aws, Aws]:
-        return connect(self.environment.region)
-
-    @property
-    def _engine_aws(self) -> Aws:
-        return self._doors[0]
-
-    @property
-    def _control_aws(self) -> Aws:
-        return self._doors[1]
-
-    @cached_property
-    def settings(self) -> SettingsStore:
-        """The settings in force."""
-        return SettingsStore(self._engine_aws, self.environment, clock.now, self.controls)
-
-    @cached_property
-    def queue(self) -> Queue:
-        """The way back."""
-        return Queue(self._engine_aws, self.environment.queue_url, self.environment.dlq_url)
-
-    def visits(self, owner: str, context: LambdaContext) -> Visits:
-        """Return what serves the requests of one invocation; ``owner`` is the lease's."""
-        environment = self.environment
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, clock.now)
-        return Visits(
-            self._control_aws,
-            ledger,
-            scope=environment.scope,
-            retention_days=environment.retention_days,
-            clock=clock.now,
-            stack=environment.stack,
-            own_parts=system_parts.arns(environment.stack, self.place(context), environment.keys),
-        )
-
-    def place(self, context: LambdaContext) -> Place:
-        """Return where this function may act, from its own ARN."""
-        return Place.of_function(context.invoked_function_arn)
+class Remediator(Worker):
+    """Serves what reaches a group's function: queue messages, and what people ask for."""
 
     def message(self, record: batch.Record, context: LambdaContext) -> None:
         """Serve one queue message.
@@ -195,7 +138,7 @@ class Remediator:
 
     def _told(self, results: Sequence[Result]) -> None:
         """Say what became of requests, and send those back that have to come again: in one message, if at one time."""
-        now, waiting = clock.now(), defaultdict(list)
+        now, waiting = self.now(), defaultdict(list)
         for result in results:
             self._tell(result)
             if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
@@ -227,16 +170,15 @@ class Remediator:
     def decided(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
         decision = approvals.parse(payload)
-        environment, owner = self.environment, context.aws_request_id
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, clock.now)
+        owner = context.aws_request_id
         desk = approvals.Desk(
             self.controls,
-            ledger,
+            self.ledger(owner),
             self.queue,
-            stack=environment.stack,
-            sts_endpoint=self._engine_aws.client("sts").meta.endpoint_url,
+            stack=self.environment.stack,
+            sts_endpoint=self.sts_endpoint(),
             place=self.place(context),
-            clock=clock.now,
+            clock=self.now,
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
         run, loaded = self.visits(owner, context).run, self.settings.load()
@@ -250,15 +192,13 @@ class Remediator:
 
     def opened(self, context: LambdaContext) -> runs.Runs:
         """Return the stack's runs, for one invocation."""
-        environment, owner = self.environment, context.aws_request_id
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, clock.now)
-        client = self._engine_aws.client
-        return runs.Runs(ledger, environment, self.place(context), lambda: client("sts").meta.endpoint_url, clock.now)
+        ledger = self.ledger(context.aws_request_id)
+        return runs.Runs(ledger, self.environment, self.place(context), self.sts_endpoint, self.now)
 
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
         opened = self.opened(context)
-        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, clock.now())
+        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, self.now())
         wish = wish.covered(opened)
         run = self.visits(context.aws_request_id, context).run
         loaded = self.settings.load()
@@ -273,7 +213,7 @@ class Remediator:
                 self._told([result])
             return result
 
-        return on_demand.serve(wish, one, self._control_aws, context.get_remaining_time_in_millis)
+        return on_demand.serve(wish, one, self.control_aws, context.get_remaining_time_in_millis)
 
 
 def _by_resource(requests: Iterable[Request]) -> list[list[Request]]:
@@ -290,7 +230,7 @@ def _waiting(results: Iterable[Result]) -> list[Result]:
 
 
 def _time_for(requests: int) -> int:
-    """Return the milliseconds that requests in step may need; a new invocation always has as much."""
+    """Return the milliseconds that a visit with so many requests may need; a new invocation always has as much."""
     return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MOST_TIME_MILLISECONDS)
 
 
