@@ -128,7 +128,7 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
     from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
 
     how = undo_command.How(force, dry_run, yes, output is Output.JSON)
-    if undo_bulk.is_wave(record, since, control, resource):
+    if undo_bulk.is_bulk(record, since, control, resource):
         undo_bulk.run(stack, region, since, control, resource, how)
     else:
         undo_command.one(stack, region, record, resource, how)
@@ -209,9 +209,11 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
     """Bring existing resources in line by hand; a dry run, unless --apply is given. Obeys mode, scope, blast radius."""
     from evenkeel_cli.changes import run_command, run_rounds  # noqa: PLC0415 - as above
 
-    wish = run_rounds.Wish(control, tuple(resource or ()), after, at_most or 0)
-    wish.check(everything=all_)
-    run_command.run(stack, region, wish, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes))
+    wanted = run_rounds.RunRequest(control, tuple(resource or ()), after, at_most or 0)
+    wanted.check(everything=all_)
+    run_command.run(
+        stack, region, wanted, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
+    )
 
 
 @app.command()

@@ -235,7 +235,7 @@ def test_what_does_not_wait_is_told_before_anybody_is_asked(
     verb, *options = arguments
     result = evenkeel(verb, RECORD, "--stack", "evenkeel", *options)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"cannot {verb} record {RECORD} of {ARN}: it is REMEDIATED and does not wait" in result.stderr
+    assert f"cannot {verb} record {RECORD} of {ARN}: it is REMEDIATED, not waiting for approval" in result.stderr
     assert "evenkeel audit list --stack evenkeel --region eu-west-1 --outcome AWAITING" in result.stderr
 
 

@@ -23,7 +23,7 @@ KMS = groups()["kms"]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 
 
-def _parse(payload: Any, group: str = "kms") -> on_demand.Wish:
+def _parse(payload: Any, group: str = "kms") -> on_demand.OnDemandRequest:
     return on_demand.parse(payload, groups()[group], PLACE, "invocation-1", NOW)
 
 

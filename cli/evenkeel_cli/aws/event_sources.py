@@ -132,7 +132,7 @@ def _names(cloud: Cloud) -> list[str]:
 
 
 def suggestion(cloud: Cloud) -> str:
-    """Name the stacks that could be meant."""
+    """Return a sentence that names the stacks that could be meant."""
     try:
         names = _names(cloud)
     except ClientError:

@@ -134,7 +134,7 @@ def _refused(error: Any, what: str, next_step: str) -> RefusedError:
 
 
 def _failed(function: str, what: str, next_step: str, error: ClientError | BotoCoreError) -> CommandError:
-    """Say what an error of AWS's means for the invocation.
+    """Return the error for an invocation that AWS refused or did not answer.
 
     HTTP 429 is an invocation that was not taken (Lambda API reference, "Invoke"); 500 and above, or a connection that
     is cut, leave open whether it was.

@@ -34,8 +34,8 @@ class Tags:
         return replace(subject, tags=self.known.get(subject.arn))
 
     @property
-    def told(self) -> str:
-        """What a person has to know of what is missing; empty where nothing is."""
+    def warning(self) -> str:
+        """A sentence on the tags that could not be read; empty if all were."""
         if not self.unread:
             return ""
         reasons = "; ".join(dict.fromkeys(self.unread.values()))

@@ -1,4 +1,4 @@
-"""What a deployed stack says of itself: its outputs and parameters."""
+"""A deployed stack: its outputs and parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``evenkeel approve``, ``reject`` and ``release``: what people decide about changes that are kept."""
+"""``evenkeel approve``, ``reject`` and ``release``: decisions about changes that wait or are held."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLIC
 def approve(  # noqa: PLR0913 - a command's options
     stack: str, region: str | None, record_id: str, resource: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Have a planned change made, after a look at it.
+    """Show a planned change, ask, and have it made.
 
     Raises:
         CommandError: it cannot be approved so, or not by this person, or they said no.
@@ -58,7 +58,7 @@ def reject(  # noqa: PLR0913 - a command's options
 def release(  # noqa: PLR0913 - a command's options
     stack: str, region: str | None, control: str, resource: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Have what a control holds looked at again: one resource, or all, with a new allowance for the control."""
+    """Have what a control holds checked again: one resource, or all, with the control's blast radius counted anew."""
     arns.check_one_of("control", control, list(all_controls()))
     if resource:
         arns.check(resource)
@@ -91,7 +91,7 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
     record = Reader(there).record(record_id, resource)
     if kind(record) != Outcome.AWAITING:
         raise CommandError(
-            f"cannot {verb} record {record_id} of {record['resource']}: it is {kind(record)} and does not wait",
+            f"cannot {verb} record {record_id} of {record['resource']}: it is {kind(record)}, not waiting for approval",
             f"What waits for approval: {there.line('audit', 'list', outcome=Outcome.AWAITING.value)}",
             Exit.USAGE,
         )
@@ -99,7 +99,7 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
 
 
 def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> None:
-    """Invoke the control's function in the person's own name, round after round, and say what became of it."""
+    """Invoke the control's function in the person's name, round after round, and print the outcomes."""
     verb = next(iter(payload))
     what = f"{verb} {payload[verb]}"
     about = {"control": control} if payload["resource"] == "all" else {"resource": payload["resource"]}
@@ -107,7 +107,7 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) 
     results: list[dict[str, Any]] = []
     sent = payload["resource"] == "all"  # one resource is looked at here, or not at all
     try:
-        for found in _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json)):
+        for found in _rounds(stack, control, payload, what, next_step, say=console.progress(show=not as_json)):
             results += found
     except (KeyboardInterrupt, CommandError) as stop:
         if not results and not (verb == "release" and _nothing_held(stop)):
@@ -132,7 +132,7 @@ def ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -
     """
     next_step = f"See the records: {stack.line('audit', 'list', since='30d', resource=payload['resource'])}"
     what = f"release {payload['release']} on {payload['resource']}"
-    rounds = _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json))
+    rounds = _rounds(stack, control, payload, what, next_step, say=console.progress(show=not as_json))
     return [each for found in rounds for each in found]
 
 

@@ -21,14 +21,14 @@ DONE = frozenset({
     "COMPLIANT", "NOT_APPLICABLE", "SKIPPED", "GONE", "WOULD_APPLY", "WOULD_ANNOUNCE", "REMEDIATED", "PARTIAL",
     "APPLIED", "ANNOUNCED", "AWAITING",
 })  # fmt: skip
-"""Outcomes that leave nothing to mend; any other is a resource that is not in line."""
+"""Outcomes that leave nothing to fix; any other is a resource that is not in line."""
 _DECIDED = frozenset({HoldKind.PERSON, HoldKind.APPROVAL})
 """Holds that people placed, or are to end; an undo that failed on the way is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person wants brought in line. ``resources`` is empty for all of the control's type."""
+class RunRequest:
+    """A person's request to bring resources in line. ``resources`` is empty for all of the control's type."""
 
     control: str
     resources: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Wish:
     """How many resources may be changed; 0 for no limit but the blast radius."""
 
     def check(self, *, everything: bool) -> None:
-        """Refuse what cannot be meant, before AWS is asked.
+        """Refuse a request that makes no sense, before AWS is asked.
 
         Raises:
             CommandError: an unknown control, no ARN, or not exactly one of resources and ``everything``.
@@ -74,7 +74,7 @@ class Rounds:
     """One run, and how far it came."""
 
     stack: Stack
-    wish: Wish
+    wanted: RunRequest
     dry_run: bool
     ahead: bool = False
     """A dry run before the resources are changed: what is held counts as it will then."""
@@ -104,14 +104,14 @@ class Rounds:
         Raises:
             CommandError: AWS or the function refused; what is done until then is kept.
         """
-        function = functions.of(self.stack, self.wish.control)
-        what, next_step = f"run {self.wish.control}", f"The log group of function {function} says more."
+        function = functions.of(self.stack, self.wanted.control)
+        what, next_step = f"run {self.wanted.control}", f"The log group of function {function} says more."
         payload = {
-            "control": self.wish.control, "resources": list(self.wish.resources) or "all", "dry_run": self.dry_run,
+            "control": self.wanted.control, "resources": list(self.wanted.resources) or "all", "dry_run": self.dry_run,
             **({"run": self.run} if self.run else {}),
         }  # fmt: skip
         while self.after is not None:
-            asked = {**payload, "after": self.after or self.wish.after}
+            asked = {**payload, "after": self.after or self.wanted.after}
             said = functions.invoke(self.stack, function, asked, what, next_step, say=say, harmless=True)
             self.results += [_held(each) for each in said["results"]]
             if said["next"] is not None and not said["results"]:

@@ -31,7 +31,7 @@ def progress(verb: str, about: int, *, show: bool) -> Iterator[tuple[Callable[[i
     ``about`` is how many there are, 0 if unknown.
     """
     if not show or not console.errors().is_terminal:
-        yield lambda _: None, console.teller(show=show)
+        yield lambda _: None, console.progress(show=show)
         return
     of = f" of {about:,}" if about else ""
     with console.errors().status(f"{verb}{of or ' …'}") as status:
@@ -48,7 +48,7 @@ def preview(run: Rounds) -> None:
 def described(run: Rounds) -> dict[str, Any]:
     """Return a run as JSON has it; ``next`` is the ARN to go on after, null when all is done."""
     return {
-        "stack": run.stack.name, "control": run.wish.control, "dry_run": run.dry_run,
+        "stack": run.stack.name, "control": run.wanted.control, "dry_run": run.dry_run,
         "ok": run.after is None and not run.bad, "counts": run.counts, "results": run.results, "next": run.after,
         "run": run.run or None,
     }  # fmt: skip
@@ -70,7 +70,7 @@ def table(out: Console, run: Rounds, *, all_outcomes: bool) -> None:
     _calls(out, run)
     out.print(_summary(run))
     if run.dry_run and run.after is None and "WOULD_APPLY" in run.counts:
-        out.print(f"next:  {run.wish.command(run.stack, apply=True)}", style="dim", soft_wrap=True)
+        out.print(f"next:  {run.wanted.command(run.stack, apply=True)}", style="dim", soft_wrap=True)
 
 
 def _summary(run: Rounds) -> Text:

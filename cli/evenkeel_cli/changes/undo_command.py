@@ -1,4 +1,4 @@
-"""``evenkeel undo``: undo one change, or a whole wave, the newest first."""
+"""``evenkeel undo RECORD``: undo one change."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Undoing:
         return self._ask({"resource": resource, "record": record, "dry_run": True}, f"read record {record}")
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
-        """Take a record's change back; whoever is busy with the resource is waited for, for half a minute.
+        """Undo a record's change; wait up to half a minute for another worker that is busy with the resource.
 
-        Where an answer was lost, the function is asked again. It takes nothing back twice, so what it then refuses may
+        Where an answer was lost, the function is asked again. It undoes nothing twice, so what it then refuses may
         be done already: the audit says whether, and by whom.
 
         Raises:
@@ -144,15 +144,15 @@ class Undoing:
 
 
 def one(stack: str, region: str | None, record_id: str, resource: str, how: How) -> None:
-    """Take one change back: look, ask, run.
+    """Undo one change: show what would be called, ask, run.
 
     Raises:
-        CommandError: it cannot be taken back, the resource changed since, or the person said no.
+        CommandError: it cannot be undone, the resource changed since, or the person said no.
     """
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"undo record {record_id}")
-    undoing = Undoing(there, console.teller(show=not how.as_json), record_id)
+    undoing = Undoing(there, console.progress(show=not how.as_json), record_id)
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)

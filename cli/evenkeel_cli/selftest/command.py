@@ -64,7 +64,7 @@ def run(stack: str, region: str | None, controls: Sequence[str], how: How) -> No
     if not how.yes:
         view.preview(plan, found, now)
         prompts.confirm(view.question(plan, found, now), "nothing was made", yes=False)
-    say = console.teller(show=not how.as_json)
+    say = console.progress(show=not how.as_json)
     say(f"run {plan.run}; what it makes is named {marks.PREFIX}{plan.run}-…")
     removals = _remove(hands, found, lambda each: each.is_due(now), say)
     rows, closed = _try_all(plan, hands, inbox, how, say)
@@ -92,7 +92,7 @@ def clean(stack: str, region: str | None, runs: Sequence[str], how: How) -> None
         if not how.as_json:
             view.removed(removals, on=console.errors())
         prompts.confirm(f"Remove {plural(len(removals), 'resource')}?", "nothing was removed", yes=how.yes)
-        say = console.teller(show=not how.as_json)
+        say = console.progress(show=not how.as_json)
         removals = _remove(Hands(there.cloud, Stop()), found, lambda _: True, say)
     view.cleaned(there, runs, removals, found.troubles, applied=how.apply, as_json=how.as_json)
     if found.troubles or any(each.verdict is Verdict.FAILED for each in removals):

@@ -144,7 +144,7 @@ class Trying:
             judged: Judgement | None = self._judged()
         except AwsError:
             judged = None  # AWS does not show it everywhere yet: then as for what a change repairs
-        decision = self._means.plan.desk.decision(self._control, subject, judged, now)
+        decision = self._means.plan.decisions.decision(self._control, subject, judged, now)
         kind = Announce if self._control.only_announces else type(decision)
         if kind not in EXPECTED:
             raise CommandError(f"Evenkeel will not act on it: {getattr(decision, 'reason', '')}")
@@ -156,7 +156,7 @@ class Trying:
 
     def _context(self) -> Context:
         subject = subject_of(self._maker, self._target)
-        return self._means.plan.desk.context(self._control, subject, clock.now())
+        return self._means.plan.decisions.context(self._control, subject, clock.now())
 
     def _audited(self) -> dict[str, Any]:
         """Wait for the outcome of this control on the resource, and return its record."""

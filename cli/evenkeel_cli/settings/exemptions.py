@@ -62,8 +62,8 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
         _described(each, hidden.get(each.where, nothing), now) for each in sorted(found, key=lambda each: each.expires)
     ]
     console.show(rows, lambda out: _table(out, rows), as_json=as_json)
-    if tags.told and not as_json:
-        console.errors().print(tags.told, style="yellow", soft_wrap=True)
+    if tags.warning and not as_json:
+        console.errors().print(tags.warning, style="yellow", soft_wrap=True)
 
 
 def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[str, Hidden], Tags]:

@@ -142,8 +142,8 @@ def _print_decisions(out: Console, compared: Compared) -> None:
         out.print(what, soft_wrap=True)
     if len(changed) > _LISTED:
         out.print(f"… and {len(changed) - _LISTED:,} more: --output json has all.")
-    if compared.tags.told:
-        out.print(compared.tags.told, style="yellow", soft_wrap=True)
+    if compared.tags.warning:
+        out.print(compared.tags.warning, style="yellow", soft_wrap=True)
 
 
 def push(  # noqa: PLR0913 - the command's own options

@@ -13,7 +13,7 @@ from evenkeel.plurals import plural
 from evenkeel.settings.rules import Subject
 from evenkeel_cli.audit.reader import Reader, Wanted
 from evenkeel_cli.aws import resource_tags
-from evenkeel_cli.changes.run_rounds import Wish
+from evenkeel_cli.changes.run_rounds import RunRequest
 from evenkeel_cli.settings import source_file
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def sentences(stack: Stack, counts: Mapping[str, int]) -> list[str]:
     return [
         f"{plural(count, 'announced finding')} of {control} of the last {DAYS} days "
         f"wait{'s' if count == 1 else ''} for an event. To look at all now (a dry run; --apply changes them):\n"
-        f"  {Wish(control).command(stack, apply=False)}"
+        f"  {RunRequest(control).command(stack, apply=False)}"
         for control, count in counts.items()
     ]
 

@@ -54,8 +54,8 @@ def errors() -> Console:
     return _console(stderr=True)
 
 
-def teller(*, show: bool) -> Callable[[str], None]:
-    """Return what tells of progress on stderr, a line each; silent without ``show``, where stderr is for machines."""
+def progress(*, show: bool) -> Callable[[str], None]:
+    """Return a function that prints progress on stderr, a line a call; without ``show`` it prints nothing."""
     return (lambda words: errors().print(words, style="yellow", soft_wrap=True)) if show else (lambda _: None)
 
 

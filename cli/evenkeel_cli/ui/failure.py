@@ -1,4 +1,4 @@
-"""What a person is told when a command cannot go on: what happened, to what, and what to do next."""
+"""How a command ends with an error: what failed, on what, and what to do next; in words or as JSON."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _OUTPUT = re.compile(r"--output|-[a-z]*o")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Say whether a command line, right or wrong, asks for JSON."""
+    """Return whether a command line, right or wrong, asks for JSON."""
     in_two = (word == "json" and _OUTPUT.fullmatch(option) for option, word in pairwise(arguments))
     return any(in_two) or any(_JSON_IN_ONE.fullmatch(word) for word in arguments)
 

@@ -57,32 +57,32 @@ def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
 
 
 def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a person's wish to drop dead letters; see :mod:`evenkeel.operators.dead_letters`.
+    """Serve a person's request to drop dead letters; see :mod:`evenkeel.operators.dead_letters`.
 
     Raises:
         EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
     """
-    wish = dead_letters.parse(payload)
+    request = dead_letters.parse_drop(payload)
     environment, place, ledger, caller = _asked(payload, context)
     done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=clock.now()).run(
-        wish, context.get_remaining_time_in_millis
+        request, context.get_remaining_time_in_millis
     )
-    logger.info("dropped", caller=caller, because=wish.because, **done)
+    logger.info("dropped", caller=caller, because=request.because, **done)
     return done
 
 
 def redrive(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a person's wish to send dead letters back; raises as :func:`drop`."""
-    wish = dead_letters.parse_redrive(payload)
+    """Serve a person's request to send dead letters back; raises as :func:`drop`."""
+    request = dead_letters.parse_redrive(payload)
     environment, place, ledger, caller = _asked(payload, context)
     redriver = Redriver(_aws(), ledger, environment, environment.queues, place=place, caller=caller, now=clock.now())
-    done = redriver.run(wish, context.get_remaining_time_in_millis)
+    done = redriver.run(request, context.get_remaining_time_in_millis)
     logger.info("redriven", caller=caller, **done)
     return done
 
 
 def _asked(payload: dict[str, Any], context: LambdaContext) -> tuple[Environment, Place, Ledger, str]:
-    """Return where a person's wish is to be served, and who they are.
+    """Return where a person's request is to be served, and who they are.
 
     Raises:
         UnprovedCallerError: they do not prove it.
@@ -110,7 +110,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve the schedule, an event of the rule, or a person's wish; what is due stands in the state table."""
+    """Serve the schedule, an event of the rule, or a person's request; what is due stands in the state table."""
     if isinstance(event, dict) and is_one(event):
         return stack_call(event, context)
     if not isinstance(event, dict) or "drop" in event or "redrive" in event:

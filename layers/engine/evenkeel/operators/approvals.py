@@ -1,4 +1,6 @@
-"""What people decide about kept changes: approve, reject, release, drop. Each proves who they are; see caller.py.
+"""People's decisions about changes that wait or are held: approve, reject, release, drop.
+
+Each payload proves who sends it; see :mod:`evenkeel.operators.caller_proof`.
 
 Payloads of a remediator's function: ``{"approve": record, "resource": ARN, "caller": {…}}``, ``{"reject": record,
 "resource": ARN, "because": …, "caller": {…}}``, ``{"release": control, "resource": ARN or "all", "caller": {…}}`` and
@@ -44,11 +46,11 @@ _KEYS = {
     "release": {"release", "resource", "caller"},
     "drop": {"drop", "resource", "because", "caller"},
 }
-_ONWARD = re.compile(r"([0-9a-f]{12}-[0-9a-f]{16})/(\d\d)/(\d{1,12})/(.{1,2048})")
+_CURSOR = re.compile(r"([0-9a-f]{12}-[0-9a-f]{16})/(\d\d)/(\d{1,12})/(.{1,2048})")
 
 
 @dataclass(frozen=True, slots=True)
-class Onward:
+class Cursor:
     """Where a release of all goes on; as text it is an answer's ``next``."""
 
     since: str
@@ -67,18 +69,18 @@ class Onward:
         Raises:
             MalformedPayloadError: it is none of ours.
         """
-        parts = _ONWARD.fullmatch(text) if isinstance(text, str) else None
+        parts = _CURSOR.fullmatch(text) if isinstance(text, str) else None
         if not parts or int(parts[2]) >= records.SHARDS:
             raise MalformedPayloadError('after: write the "next" of the answer before')
         return cls(parts[1], Entry("held", int(parts[2]), int(parts[3]), parts[4]))
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What became of a decision; ``onward`` says where to go on if its time was over before it was done."""
+class Answer:
+    """The results of a decision; ``cursor`` says where the next call continues if the time was over."""
 
     results: list[Result]
-    onward: Onward | None = None
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Decision:
     because: str
     payload: Mapping[str, Any]
     """As it came, with the caller's proof of it."""
-    after: Onward | None = None
+    after: Cursor | None = None
     """Where a release of all goes on."""
 
 
@@ -109,7 +111,7 @@ def parse(payload: dict[str, Any]) -> Decision:
     for key, value in texts.items():
         if not isinstance(value, str) or (key in payload and not 0 < len(value.strip()) <= records.MAX_WORDS):
             raise MalformedPayloadError(f"{key}: write a text of at most {records.MAX_WORDS} characters")
-    after = Onward.of(payload["after"]) if goes_on else None
+    after = Cursor.of(payload["after"]) if goes_on else None
     return Decision(verb, texts[verb], texts["resource"], texts["because"], payload, after)
 
 
@@ -127,8 +129,8 @@ def same_person(caller: str, causer: Mapping[str, Any]) -> bool:
     return same_role and causer["kind"] != IDENTITY_CENTER
 
 
-class Desk:
-    """Takes people's decisions for one remediator."""
+class Approvals:
+    """Carries out people's decisions for one remediator."""
 
     def __init__(  # noqa: PLR0913 - the parts of a remediator it needs
         self,
@@ -152,7 +154,7 @@ class Desk:
         self._clock = clock
         self._remaining = remaining_milliseconds
 
-    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> Decided:
+    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> Answer:
         """Carry a decision out; ``run`` takes an approved or released request through the pipeline.
 
         Raises:
@@ -166,8 +168,8 @@ class Desk:
             if same_person(caller, record["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
-                return Decided([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
-            return Decided([run(control, self._request(item, record), Approval(record, caller))])
+                return Answer([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
+            return Answer([run(control, self._request(item, record), Approval(record, caller))])
         control = self._control(decision.name)
         if decision.resource == "all":
             return self._release_all(control, decision.after)
@@ -178,8 +180,8 @@ class Desk:
                 raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
             if same_person(caller, record["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
-            return Decided([self._set_aside(item, record, f"dropped by {caller}: {decision.because}")])
-        return Decided([run(control, self._request(item, record), Approval(record, caller, releases=True))])
+            return Answer([self._set_aside(item, record, f"dropped by {caller}: {decision.because}")])
+        return Answer([run(control, self._request(item, record), Approval(record, caller, releases=True))])
 
     def _control(self, name: str) -> Control:
         if name not in self._controls:
@@ -213,7 +215,7 @@ class Desk:
         return record
 
     def _request(self, item: StateItem, record: Record) -> Request:
-        """Return the request that is kept, or where none is (after an undo or a rejection) the person's own wish."""
+        """Return the request that is kept; after an undo or a rejection there is none, so return a new one."""
         if not item.held_request:
             cause = Cause("manual", event_name="Release", event_time=records.timestamp(self._clock()))
             return Request(
@@ -229,7 +231,7 @@ class Desk:
         sealed = self._ledger.hold(ended, item, Placed(HoldKind.PERSON, now + decide.REJECTED_TIME), request)
         return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
-    def _release_all(self, control: Control, after: Onward | None) -> Decided:
+    def _release_all(self, control: Control, after: Cursor | None) -> Answer:
         """Send what the control holds to the queue, to be looked at again, as far as the time reaches.
 
         At its beginning, and only then, the control's allowance begins anew.
@@ -242,8 +244,8 @@ class Desk:
             result = self._release(control, entry.arn, since)
             results += [result] if result else []
             if self._remaining() < _STOP_AT_MILLISECONDS:
-                return Decided(results, Onward(since, entry))
-        return Decided(results)
+                return Answer(results, Cursor(since, entry))
+        return Answer(results)
 
     def _release(self, control: Control, arn: str, since: str) -> Result | None:
         """Release one of all; None where nothing is held there, or something else: an approval's wait, a newer hold."""
