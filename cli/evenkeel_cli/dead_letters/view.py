@@ -77,10 +77,7 @@ def redrive(  # noqa: PLR0913 - the command's own options
         CommandError: one could not be sent, or it is not known where to; it stays where it is.
     """
     there = stacks.find(stack, region, f"send the dead letters of {named(stack)} back")
-    if to and to not in there.queues:
-        raise CommandError(
-            f"--to {to}: no such group here", f"Known are {', '.join(sorted(there.queues))}.", Exit.USAGE
-        )
+    _check_group(to, there)
     if not wanted and not yes:
         if _is_empty(there):
             _sum(there.name, [], [], [], as_json=as_json)
@@ -112,6 +109,12 @@ def redrive(  # noqa: PLR0913 - the command's own options
             f"{plural(len(kept), 'message')} kept, for the reasons above",
             f"Give each by id with --to GROUP ({', '.join(sorted(there.queues))}), or drop it.",
         )
+
+
+def _check_group(to: str, stack: Stack) -> None:
+    if to and to not in stack.queues:
+        known = ", ".join(sorted(stack.queues))
+        raise CommandError(f"--to {to}: no such group here", f"Known are {known}.", Exit.USAGE)
 
 
 def _is_empty(stack: Stack) -> bool:
