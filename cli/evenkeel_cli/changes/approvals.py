@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.audit.records import calls_of
 from evenkeel.audit.state_item import HoldKind
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import NothingHeldError
-from evenkeel.model import Call, Outcome
+from evenkeel.model import Outcome
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, kind
 from evenkeel_cli.aws import functions, proved, stacks
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
 
-_CHANGED = frozenset({"REMEDIATED", "PARTIAL", "APPLIED"})
+_CHANGED = frozenset(each for each in Outcome if each.meaning.changed)
 _DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
 
 
@@ -41,7 +43,7 @@ def approve(  # noqa: PLR0913 - a command's options
         out = console.results()
         out.print(Text.assemble((record["control"], "bold"), f" on {record['resource']}"), soft_wrap=True)
         out.print(Text.assemble(("  found  ", "dim"), record["reason"]), soft_wrap=True)
-        view.commands(out, "will call", [cli_line(Call(**call), there.region) for call in record["calls"]])
+        view.commands(out, "will call", [cli_line(call, there.region) for call in calls_of(record["calls"])])
     prompts.confirm("Make this change now?", "nothing was changed; the change still waits", yes=yes)
     _ask(there, record["control"], {"approve": record_id, "resource": record["resource"]}, as_json=as_json)
 
@@ -84,7 +86,7 @@ def drop(  # noqa: PLR0913 - a command's options
     _ask(there, control, {"drop": control, "resource": resource, "because": because}, as_json=as_json)
 
 
-def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: str) -> tuple[Stack, dict[str, Any]]:
+def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: str) -> tuple[Stack, Record]:
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"{verb} record {record_id}")

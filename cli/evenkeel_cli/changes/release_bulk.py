@@ -17,7 +17,7 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
 
 

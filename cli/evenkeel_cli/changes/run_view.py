@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.model import Outcome
 from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.changes.run_rounds import DONE
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from evenkeel_cli.changes.run_rounds import Rounds
 
 _CALLS_OF = 10  # resources whose calls are shown
-_CALLED = frozenset({"WOULD_APPLY", "REMEDIATED", "PARTIAL", "APPLIED"})
-_ONLY_COUNTED = frozenset({"COMPLIANT", "NOT_APPLICABLE"})
+_CALLED = frozenset({Outcome.WOULD_APPLY, *(each for each in Outcome if each.meaning.changed)})
+_ONLY_COUNTED = frozenset({Outcome.COMPLIANT, Outcome.NOT_APPLICABLE})
 
 
 @contextmanager

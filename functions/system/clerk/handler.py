@@ -82,7 +82,7 @@ def redrive(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _asked(payload: dict[str, Any], context: LambdaContext) -> tuple[Environment, Place, Ledger, str]:
-    """Return where a person's request is to be served, and who they are.
+    """Return where a person's request is processed, and who they are.
 
     Raises:
         UnprovedCallerError: they do not prove it.
@@ -101,7 +101,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
     calls = StackCalls(_ledger(environment, context), environment, place, environment.groups, clock.now())
-    record = calls.tell(event)
+    record = calls.audit(event)
     if record:
         logger.info(record["outcome"], resource=record["resource"], record_id=record["record_id"])
     return {"record_id": record["record_id"] if record else ""}
@@ -110,7 +110,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve the schedule, an event of the rule, or a person's request; what is due stands in the state table."""
+    """Serve the schedule, an event of the rule, or a person's request; what is due is in the state table."""
     if isinstance(event, dict) and is_one(event):
         return stack_call(event, context)
     if not isinstance(event, dict) or "drop" in event or "redrive" in event:
@@ -172,7 +172,7 @@ class Round:
 
     def _notices(self) -> None:
         ledger = _ledger(self._environment, self._context)
-        for notice in notices.tell(_settings(), ledger, self._environment, self._place, clock.now()):
+        for notice in notices.announce(_settings(), ledger, self._environment, self._place, clock.now()):
             logger.info("announced", record_id=notice["record_id"], reason=notice["reason"])
 
     def _digest(self) -> None:
