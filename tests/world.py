@@ -147,7 +147,7 @@ class World:
 
     def decide(self, payload: dict[str, Any], who: str, *, document: dict[str, Any] | None = None) -> list[Result]:
         """Serve a person's decision; needs the fixture ``people``, which takes a caller's ARN for a proof."""
-        desk = approvals.Desk(
+        people = approvals.Approvals(
             tuple(all_controls().values()),
             self.ledger("desk"),
             Queue(Aws(client), QUEUE_URL, DLQ_URL),
@@ -158,7 +158,7 @@ class World:
             remaining_milliseconds=lambda: 60_000,
         )
         loaded, run = parser.parse(json.dumps(document or self.document)), self.visits("desk").run
-        return desk.decide(
+        return people.decide(
             approvals.parse({**payload, "caller": {"arn": who}}),
             lambda control, wish, approval: run(control, wish, loaded, approval=approval),
         ).results

@@ -24,7 +24,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
 
-from evenkeel_cli.ui import console
+from evenkeel_cli.ui import closed_pipe, console
 from sandbox.deploy.template import load
 from tools.change_set import ChangeSet, RefusedError, Wanted, delete, make
 
@@ -235,4 +235,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with closed_pipe.quiet():
+        sys.exit(main())

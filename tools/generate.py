@@ -17,6 +17,7 @@ for _folder in ("functions/controls", "functions/system", "layers/engine", "cli"
 
 from evenkeel.control.registry import groups as all_groups  # noqa: E402 - needs the path above
 from evenkeel_cli.settings import json_schema  # noqa: E402 - needs the path above
+from evenkeel_cli.ui import closed_pipe  # noqa: E402 - as above
 from sandbox.deploy.template import parse  # noqa: E402 - needs the path above
 from tools import deploy_policy, enabled_groups, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
@@ -154,4 +155,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with closed_pipe.quiet():
+        sys.exit(main())

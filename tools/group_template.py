@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel import names
 from evenkeel.events.eventbridge import patterns
 from evenkeel.lambda_handler import MAX_RECEIVES
+from evenkeel.plurals import plural
 from tools import home_regions
 from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem
@@ -56,7 +57,7 @@ def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         ValueError: no group can have that name.
     """
     names.check_group(group)
-    count = f"{len(controls)} control{'s' * (len(controls) != 1)}"
+    count = plural(len(controls), "control")
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Transform": "AWS::Serverless-2016-10-31",
@@ -292,7 +293,7 @@ def _function(group: str, controls: Sequence[Control]) -> dict[str, Any]:
         "Metadata": {"BuildMethod": "makefile"},
         "Properties": {
             "FunctionName": _sub(names.function(_STACK, group)),
-            "Description": f"Keeps {group} resources upright - {len(controls)} control{'s' * (len(controls) != 1)}",
+            "Description": f"Keeps {group} resources upright - {plural(len(controls), 'control')}",
             "Runtime": "python3.13",
             "Architectures": ["arm64"],
             "CodeUri": "../../",

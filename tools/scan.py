@@ -16,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from evenkeel_cli.ui import closed_pipe
 from tools.rendering import ROOT, Stack, expanded, templates
 
 WORK = ROOT / "build" / "scan"
@@ -127,4 +128,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with closed_pipe.quiet():
+        sys.exit(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -40,13 +39,12 @@ def show(wanted: str | None, *, as_json: bool) -> None:
     known = all_controls()
     if wanted is not None and wanted not in known:
         raise CommandError(f"there is no control {wanted!r}", suggested(wanted, known), Exit.USAGE)
-    if as_json:
-        found: Any = described(known[wanted]) if wanted else [described(each) for each in known.values()]
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    elif wanted:
-        _one(console.results(), described(known[wanted]))
+    if wanted:
+        one = described(known[wanted])
+        console.show(one, lambda out: _one(out, one), as_json=as_json)
     else:
-        _all(console.results(), list(known.values()))
+        every = [described(each) for each in known.values()]
+        console.show(every, lambda out: _all(out, list(known.values())), as_json=as_json)
 
 
 def described(control: Control) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import typer
 from evenkeel_cli.audit import commands as audit
 from evenkeel_cli.dead_letters import commands as dead_letters
 from evenkeel_cli.settings import commands as settings
-from evenkeel_cli.ui.failure import told
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName, Yes
 from evenkeel_cli.ui.usage import Commands
 
@@ -45,36 +44,34 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(settings.app, name="settings")
 
-Resource = Annotated[str, typer.Option(metavar="ARN", help="The resource, where it is known.")]
-Because = Annotated[str, typer.Option(help="Why; it is written into the audit.")]
-SandboxRegion = Annotated[str, typer.Option(help="Region that the local AWS plays.")]
-SandboxAccount = Annotated[str, typer.Option(help="Account that the local AWS plays: 12 digits.")]
+Resource = Annotated[str, typer.Option(metavar="ARN", help="ARN of the resource, if you know it.")]
+Because = Annotated[str, typer.Option(help="The reason; it is written to the audit.")]
+SandboxRegion = Annotated[str, typer.Option(help="Region of the local AWS.")]
+SandboxAccount = Annotated[str, typer.Option(help="Account id of the local AWS: 12 digits.")]
 
 
 @app.command()
 def controls(
-    control: Annotated[str | None, typer.Argument(metavar="[CONTROL_ID]", help="Tell all about one control.")] = None,
+    control: Annotated[str | None, typer.Argument(metavar="[CONTROL_ID]", help="Show this control in full.")] = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """List the controls: what Evenkeel keeps right, and how."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli import controls_view  # noqa: PLC0415 - keeps --help quick
+    """List the controls, or show one in full."""
+    from evenkeel_cli import controls_view  # noqa: PLC0415 - keeps --help quick
 
-        controls_view.show(control, as_json=output is Output.JSON)
+    controls_view.show(control, as_json=output is Output.JSON)
 
 
 @app.command()
 def demo(
-    output_dir: Annotated[Path, typer.Option(help="Where summary.json and the full texts go.")] = Path("build/demo"),
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds each resource may take to be repaired.")] = 60,
+    output_dir: Annotated[Path, typer.Option(help="Folder for summary.json and the full texts.")] = Path("build/demo"),
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each repair.")] = 60,
     region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
-    with told():
-        from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
+    from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
 
-        story.run(output_dir, timeout, region, account)
+    story.run(output_dir, timeout, region, account)
 
 
 @app.command()
@@ -84,10 +81,9 @@ def sandbox(
     account: SandboxAccount = "123456789012",
 ) -> None:
     """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
-    with told():
-        from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
+    from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
 
-        serve.run(port, region, account)
+    serve.run(port, region, account)
 
 
 @app.command()
@@ -96,11 +92,10 @@ def pause(
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Stop all acting of a stack within seconds. Never asks; events wait in their queues."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
+    """Stop a stack from changing anything, within seconds. Never asks; events wait in their queues."""
+    from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
 
-        switch.pause(stack, region, as_json=output is Output.JSON)
+    switch.pause(stack, region, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -110,35 +105,33 @@ def resume(
     output: OutputFormat = Output.TABLE,
     yes: Yes = False,
 ) -> None:
-    """Let a paused stack act again, on what has waited, too."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
+    """Let a paused stack act again, also on the events that waited."""
+    from evenkeel_cli.changes import pause as switch  # noqa: PLC0415 - as above
 
-        switch.resume(stack, region, as_json=output is Output.JSON, yes=yes)
+    switch.resume(stack, region, as_json=output is Output.JSON, yes=yes)
 
 
 @app.command()
 def undo(  # noqa: PLR0913, PLR0917 - a command's options
     stack: StackName = "",
     record: Annotated[str, typer.Argument(metavar="[RECORD]", help="Id of the record to undo.")] = "",
-    resource: Annotated[str, typer.Option(metavar="ARN", help="The record's resource, where it is known.")] = "",
-    since: Annotated[str, typer.Option(help="In place of a record: all changes since then (1h, a date in UTC).")] = "",
+    resource: Annotated[str, typer.Option(metavar="ARN", help="ARN of the record's resource, if you know it.")] = "",
+    since: Annotated[str, typer.Option(help="Instead of a record: all changes since then (1h, a UTC date).")] = "",
     control: Annotated[str, typer.Option(metavar="ID", help="With --since: only those of one control.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Also where the resource changed since.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Undo even if the resource changed since.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be called, and stop.")] = False,
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Undo a change, or all changes since a time, the newest first. Shows what will be called and asks."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
+    """Undo a change, or all changes since a time, the newest first. Shows the calls and asks first."""
+    from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
 
-        how = undo_command.How(force, dry_run, yes, output is Output.JSON)
-        if undo_bulk.is_wave(record, since, control, resource):
-            undo_bulk.run(stack, region, since, control, resource, how)
-        else:
-            undo_command.one(stack, region, record, resource, how)
+    how = undo_command.How(force, dry_run, yes, output is Output.JSON)
+    if undo_bulk.is_bulk(record, since, control, resource):
+        undo_bulk.run(stack, region, since, control, resource, how)
+    else:
+        undo_command.one(stack, region, record, resource, how)
 
 
 @app.command()
@@ -150,11 +143,10 @@ def approve(  # noqa: PLR0913, PLR0917 - a command's options
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Have a planned change made. It is refused where the resource changed since, and to whoever caused it."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
+    """Approve a planned change. Refused if the resource changed since, or if you caused the finding."""
+    from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
 
-        approvals.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
+    approvals.approve(stack, region, record, resource, yes=yes, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -166,89 +158,91 @@ def reject(  # noqa: PLR0913, PLR0917 - a command's options
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Decide against a planned change; the resource is left alone for 30 days."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
+    """Reject a planned change; the resource is left unchanged for 30 days."""
+    from evenkeel_cli.changes import approvals  # noqa: PLC0415 - as above
 
-        approvals.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
+    approvals.reject(stack, region, record, resource, because, as_json=output is Output.JSON)
 
 
 @app.command()
 def release(  # noqa: PLR0913, PLR0917 - a command's options
-    control: Annotated[str, typer.Argument(metavar="[CONTROL_ID]", help="The control that holds something.")] = "",
+    control: Annotated[str, typer.Argument(metavar="[CONTROL_ID]", help="The control whose holds to release.")] = "",
     stack: StackName = "",
     resource: Resource = "",
     undone_since: Annotated[
         str,
-        typer.Option(metavar="TIME", help="What was undone since then (1h, a date in UTC), of all controls or one."),
+        typer.Option(
+            metavar="TIME", help="Release what was undone since then (1h, a UTC date), by one control or all."
+        ),
     ] = "",
-    drop: Annotated[bool, typer.Option("--drop", help="Give it up instead; needs --resource and --because.")] = False,
-    because: Annotated[str, typer.Option(help="With --drop: why.")] = "",
+    drop: Annotated[bool, typer.Option("--drop", help="Drop the held change; needs --resource, --because.")] = False,
+    because: Annotated[str, typer.Option(help="With --drop: the reason.")] = "",
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Have what a control holds (blast radius, freeze, tug of war) looked at again: one resource, or all."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import approvals, release_bulk  # noqa: PLC0415 - as above
+    """Release what a control holds (blast radius, freeze, tug of war), one resource or all: it is checked again."""
+    from evenkeel_cli.changes import approvals, release_bulk  # noqa: PLC0415 - as above
 
-        as_json = output is Output.JSON
-        release_bulk.check(control, resource, undone_since)
-        if undone_since:
-            release_bulk.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
-        elif drop:
-            approvals.drop(stack, region, control, resource, because, as_json=as_json)
-        else:
-            approvals.release(stack, region, control, resource, yes=yes, as_json=as_json)
+    as_json = output is Output.JSON
+    release_bulk.check(control, resource, undone_since)
+    if undone_since:
+        release_bulk.run(stack, region, control, undone_since, yes=yes, as_json=as_json)
+    elif drop:
+        approvals.drop(stack, region, control, resource, because, as_json=as_json)
+    else:
+        approvals.release(stack, region, control, resource, yes=yes, as_json=as_json)
 
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - a command's options
-    control: Annotated[str, typer.Argument(metavar="CONTROL_ID", help="The control to bring resources in line with.")],
+    control: Annotated[str, typer.Argument(metavar="CONTROL_ID", help="The control to apply.")],
     stack: StackName = "",
-    resource: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A resource; may be repeated.")] = None,
+    resource: Annotated[
+        list[str] | None, typer.Option(metavar="ARN", help="ARN of a resource; can be repeated.")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All resources of the control's type.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Change them; without it nothing is changed.")] = False,
-    at_most: Annotated[int | None, typer.Option(min=1, metavar="N", help="Change at most so many resources.")] = None,
-    after: Annotated[str, typer.Option(metavar="ARN", help="Go on where an interrupted run came to.")] = "",
-    all_outcomes: Annotated[bool, typer.Option("--all-outcomes", help="List what is in line, too.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Make the changes; without it, nothing is changed.")] = False,
+    at_most: Annotated[int | None, typer.Option(min=1, metavar="N", help="Change at most N resources.")] = None,
+    after: Annotated[str, typer.Option(metavar="ARN", help="Continue an interrupted run after this resource.")] = "",
+    all_outcomes: Annotated[bool, typer.Option("--all-outcomes", help="Also list compliant resources.")] = False,
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Bring existing resources in line by hand; a dry run, unless --apply is given. Obeys mode, scope, blast radius."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.changes import run_command, run_rounds  # noqa: PLC0415 - as above
+    """Check existing resources with a control and, with --apply, repair them. Obeys mode, scope and blast radius."""
+    from evenkeel_cli.changes import run_command, run_rounds  # noqa: PLC0415 - as above
 
-        wish = run_rounds.Wish(control, tuple(resource or ()), after, at_most or 0)
-        wish.check(everything=all_)
-        run_command.run(
-            stack, region, wish, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
-        )
+    wanted = run_rounds.RunRequest(control, tuple(resource or ()), after, at_most or 0)
+    wanted.check(everything=all_)
+    run_command.run(
+        stack, region, wanted, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
+    )
 
 
 @app.command()
 def selftest(  # noqa: PLR0913, PLR0917 - a command's options
     stack: StackName = "",
-    control: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this control; may be repeated.")] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Make resources; without it nothing is made.")] = False,
+    control: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this control; can be repeated.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Create test resources; without it, none are created.")
+    ] = False,
     clean: Annotated[
-        list[str] | None, typer.Option(metavar="RUN", help="Only remove what this run left; may be repeated.")
+        list[str] | None, typer.Option(metavar="RUN", help="Only remove what this run left behind; can be repeated.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1, max=400, help="Seconds that each thing is waited for.")] = 300,
+    timeout: Annotated[float, typer.Option(min=1, max=400, help="Seconds to wait for each step.")] = 300,
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Prove on resources of its own that each control works here: repair, record, alert, undo. Dry run by default."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
+    """Test each control on resources that the test creates: repair, record, alert, undo. Dry run unless --apply."""
+    from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
 
-        how = command.How(apply, yes, output is Output.JSON, timeout)
-        if clean:
-            command.clean(stack, region, clean, how)
-        else:
-            command.run(stack, region, tuple(control or ()), how)
+    how = command.How(apply, yes, output is Output.JSON, timeout)
+    if clean:
+        command.clean(stack, region, clean, how)
+    else:
+        command.run(stack, region, tuple(control or ()), how)
 
 
 @app.command()
@@ -257,8 +251,7 @@ def exemptions(
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """List what is exempt: until when, why, by whose word, and which findings of the last month it hides."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.settings import exemptions as listing  # noqa: PLC0415 - as above
+    """List the exemptions: expiry, reason, approver, and the findings of the last month that each hides."""
+    from evenkeel_cli.settings import exemptions as listing  # noqa: PLC0415 - as above
 
-        listing.show(stack, region, as_json=output is Output.JSON)
+    listing.show(stack, region, as_json=output is Output.JSON)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner
 
@@ -20,3 +20,8 @@ def evenkeel(*arguments: str, env: Mapping[str, str | None] | None = None) -> Re
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+def refuses(kind: str, message: str) -> dict[str, Any]:
+    """Return what a function answers when it refuses."""
+    return {"error": {"kind": kind, "message": message}}

@@ -8,7 +8,7 @@ import pytest
 from botocore import exceptions as raised
 
 from evenkeel_cli.aws.session import Cloud, explained
-from evenkeel_cli.ui.failure import CommandError, Exit, told
+from evenkeel_cli.ui.failure import CommandError, Exit, reported
 from tests.cli.fake_cloud import refusal
 
 ERRORS: list[tuple[Any, str, Exit]] = [
@@ -36,7 +36,7 @@ def test_each_error_says_what_happened_and_what_to_do(error: Any, words: str, co
 
 def test_an_error_leaves_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     """A person would have to read Python to learn that their sign-in has expired."""
-    with pytest.raises(SystemExit) as ended, told():
+    with pytest.raises(SystemExit) as ended, reported(as_json=False):
         raise CommandError("the stack is gone", "Deploy it.", Exit.USAGE)
     assert ended.value.code == 2
     shown = capsys.readouterr()

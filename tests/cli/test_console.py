@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,3 +69,15 @@ def test_at_a_terminal_sentences_are_broken_between_words_below_their_column() -
     assert [line[:4].strip() for line in lines] == ["id", "a", ""]
     assert " ".join(line[4:].strip() for line in lines[1:]) == SENTENCE
     assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize(("width", "lines"), [(None, 1), (80, 3)])
+def test_json_is_one_line_for_programs_and_indented_for_people(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None, lines: int
+) -> None:
+    """If this fails, a program that reads a line at a time gets half a document, or a person a line without end."""
+    out, _ = _on(width)
+    monkeypatch.setattr(console, "results", lambda: out)
+    console.show({"stack": "prod"}, lambda _: None, as_json=True)
+    written = capsys.readouterr().out
+    assert (json.loads(written), len(written.splitlines())) == ({"stack": "prod"}, lines)

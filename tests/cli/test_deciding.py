@@ -15,7 +15,7 @@ from evenkeel_cli.aws import functions, proved, stacks
 from evenkeel_cli.aws.stacks import Stack
 from evenkeel_cli.changes import approvals
 from evenkeel_cli.ui.failure import CommandError
-from tests.cli.running import evenkeel
+from tests.cli.running import evenkeel, refuses
 
 ARN, RECORD = "arn:aws:kms:eu-west-1:123456789012:key/1", "01a1f8a02e04-ff902f20115493f0"
 CONTROL = "kms-key-rotation"
@@ -136,7 +136,7 @@ def test_what_is_sent_to_its_queue_is_told_as_released(monkeypatch: pytest.Monke
 def test_release_of_a_freeze_says_that_it_is_held_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, a person releases what a freeze holds, and believes that it is repaired."""
     frozen = _round(None)
-    frozen["results"][0]["reason"] = "released: frozen until 2026-11-21 23:00 UTC"
+    frozen["results"][0]["held_by"] = {"kind": "freeze"}
     _answers(monkeypatch, frozen)
     assert "held again while the freeze lasts" in evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes").stdout
 
@@ -162,7 +162,7 @@ def test_release_into_an_approval_is_done_and_says_who_goes_on(monkeypatch: pyte
 @pytest.mark.parametrize("about", [(), ("--resource", ARN)])
 def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about: tuple[str, ...]) -> None:
     """If this fails, a script cannot tell that there was nothing to release, or who undid is not told of --resource."""
-    refused = functions.RefusedError("ApprovalRefusedError", f"cannot: {ARN}: {CONTROL} holds nothing there", "")
+    refused = functions.RefusedError("NothingHeldError", f"cannot: {ARN}: {CONTROL} holds nothing there", "")
     said = []
     for output in ("table", "json"):
         _answers(monkeypatch, refused if about else {"results": []})
@@ -213,7 +213,7 @@ def test_each_refusal_says_what_to_do_about_it(
     """If this fails, somebody whose clock is wrong is sent to read audit records."""
 
     def invoke(**_: Any) -> dict[str, Any]:
-        return {"Payload": io.BytesIO(json.dumps({"error": f"{kind}: {message}"}).encode())}
+        return {"Payload": io.BytesIO(json.dumps(refuses(kind, message)).encode())}
 
     clients: Any = lambda _: SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://sts", region_name="eu-west-1"))  # noqa: E731 - as above
     clients.session, clients.client = None, lambda *_, **__: SimpleNamespace(invoke=invoke)
@@ -235,7 +235,7 @@ def test_what_does_not_wait_is_told_before_anybody_is_asked(
     verb, *options = arguments
     result = evenkeel(verb, RECORD, "--stack", "evenkeel", *options)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"cannot {verb} record {RECORD} of {ARN}: it is REMEDIATED and does not wait" in result.stderr
+    assert f"cannot {verb} record {RECORD} of {ARN}: it is REMEDIATED, not waiting for approval" in result.stderr
     assert "evenkeel audit list --stack evenkeel --region eu-west-1 --outcome AWAITING" in result.stderr
 
 

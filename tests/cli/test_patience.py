@@ -15,7 +15,7 @@ from evenkeel.runtime.dynamodb import wire
 from evenkeel_cli.aws import functions, proved, stacks
 from evenkeel_cli.aws.stacks import Stack
 from evenkeel_cli.changes import undo_command
-from tests.cli.running import evenkeel
+from tests.cli.running import evenkeel, refuses
 from tests.tables import AUDIT, STATE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ OUTPUTS = {
 LOST = raised.ReadTimeoutError(endpoint_url="https://lambda")
 CUT = raised.ConnectionClosedError(endpoint_url="https://lambda")
 AWAY = raised.EndpointConnectionError(endpoint_url="https://lambda")
-TAKEN = {"error": f"UndoRefusedError: {KEY}: record was undone already"}
+TAKEN = refuses("UndoRefusedError", f"{KEY}: record was undone already")
 
 
 def lambda_says(name: str, status: int) -> ClientError:
@@ -147,7 +147,8 @@ def done(number: int) -> dict[str, Any]:
 
 ALL_DONE = {
     "dry_run": False, "next": None,
-    "results": [{"resource": KEY, "outcome": "REMEDIATED", "reason": "", "calls": [], "record_id": name_of(1)}],
+    "results": [{"resource": KEY, "outcome": "REMEDIATED", "reason": "", "calls": [], "record_id": name_of(1),
+                 "held_by": None}],
 }  # fmt: skip
 OPENED = {"run": name_of(7), "expires_at": "2026-11-20T21:00:00.000+00:00"}
 ENDED = {"run": name_of(7), "ended": True}
@@ -240,7 +241,7 @@ def test_what_nobody_knows_is_told_as_unknown(
     """If this fails, a change is told as taken back, or as refused, though only its own answer could have said so."""
     monkeypatch.setattr(undo_command.Reader, "all_of", lambda *_: [repair(2), *somebody])
     account.records = [repair(2)]
-    result = account.wave(LOST, {"error": f"UndoRefusedError: {KEY}: it changed since"}, output="json")
+    result = account.wave(LOST, refuses("UndoRefusedError", f"{KEY}: it changed since"), output="json")
     report = json.loads(result.stdout)
     assert (result.exit_code, report["done"], report["refused"], report["unknown"]) == (1, 0, 0, 1)
     assert report["results"][0]["outcome"] == "UNKNOWN"
@@ -257,7 +258,7 @@ def test_an_answer_that_is_always_lost_is_unknown_and_the_wave_goes_on(account: 
 
 def test_a_first_try_that_is_still_at_it_is_waited_for(account: Account) -> None:
     """If this fails, an undo whose answer was lost is given up while it is being done."""
-    busy = {"error": f"LeaseHeldError: {KEY}: another worker is at it"}
+    busy = refuses("LeaseHeldError", f"{KEY}: another worker is at it")
     account.records = [repair(2)]
     result = account.wave(LOST, busy, busy, done(2))
     assert (result.exit_code, account.waited) == (0, [1.0, 3.0, 9.0])

@@ -57,7 +57,7 @@ def test_many_are_read_in_few_calls_and_what_has_no_tags_is_known_to_have_none()
     found = _read(tagging, *keys, *keys)
     assert tagging.asked == [100, 100, 50]
     assert (found.of(keys[120]).tags, found.of(keys[0]).tags) == ({"Team": "a"}, {})
-    assert found.told == ""
+    assert found.warning == ""
 
 
 def test_nothing_is_asked_where_no_rule_needs_it() -> None:
@@ -73,7 +73,7 @@ def test_what_is_elsewhere_is_not_asked_for_and_said() -> None:
     found = _read(Tagging({}), here, global_, *away)
     assert set(found.known) == {here.arn, global_.arn}
     assert [found.of(each).tags for each in away] == [None, None]
-    assert found.told == (
+    assert found.warning == (
         "The tags of 2 resources could not be read: it is in another account or region than the stack."
     )
 
@@ -83,5 +83,5 @@ def test_a_refused_batch_is_said_and_the_others_are_read() -> None:
     keys = [_key(number) for number in range(150)]
     found = _read(Tagging({}, refuses=(1,)), *keys)
     assert (len(found.unread), len(found.known)) == (100, 50)
-    assert "ThrottledException" in found.told
-    assert found.told.startswith("The tags of 100 resources could not be read: cannot read tags: ")
+    assert "ThrottledException" in found.warning
+    assert found.warning.startswith("The tags of 100 resources could not be read: cannot read tags: ")

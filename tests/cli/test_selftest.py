@@ -37,9 +37,9 @@ EXEMPT = """{"schema_version": 1, "exemptions": [
     {"controls": ["*"], "accounts": ["123456789012"], "reason": "r", "approver": "a", "expires": "2026-12-01"}]}"""
 
 
-def _desk(document: str = '{"schema_version": 1}', scope: str = "*") -> planning.Desk:
+def _decisions(document: str = '{"schema_version": 1}', scope: str = "*") -> planning.Decisions:
     stack = Stack("evenkeel", cast("Any", None), {"LogKeyArn": "arn:aws:kms:eu-west-1:1:key/1"}, {"Scope": scope})
-    return planning.Desk(stack, parser.parse(document))
+    return planning.Decisions(stack, parser.parse(document))
 
 
 def _with_mode(mode: str) -> str:
@@ -60,13 +60,13 @@ def _with_mode(mode: str) -> str:
 )
 def test_what_is_expected_follows_the_settings(document: str, scope: str, expected: type) -> None:
     """A control that only announces would be called broken, or a broken one would be called well."""
-    assert isinstance(_desk(document, scope).decision(ROTATION, KEY, None, NOW), expected)
+    assert isinstance(_decisions(document, scope).decision(ROTATION, KEY, None, NOW), expected)
 
 
 def test_what_only_people_can_fix_is_expected_to_be_announced() -> None:
     """Of a resource for which no tag's value is known, a repair would be waited for in vain."""
-    assert isinstance(_desk().decision(ROTATION, KEY, NonCompliant("no value is known"), NOW), Announce)
-    assert isinstance(_desk().decision(ROTATION, KEY, Compliant(), NOW), Apply)
+    assert isinstance(_decisions().decision(ROTATION, KEY, NonCompliant("no value is known"), NOW), Announce)
+    assert isinstance(_decisions().decision(ROTATION, KEY, Compliant(), NOW), Apply)
 
 
 def test_a_run_names_its_time() -> None:
@@ -234,7 +234,7 @@ def test_a_run_begins_nothing_that_it_might_not_end_within_the_hour(minutes: int
     maker = MAKERS[ROTATION.id]
     trial = planning.Trial(ROTATION, maker, maker.target(SITE, run, ROTATION.id, NOW.date()), "enforce", "repaired")
     worker = hands.Hands(lambda _: SimpleNamespace(create_key=create_key), hands.Stop(), 0)
-    plan = planning.Plan(cast("Any", None), SITE, run, _desk(), (trial,))
+    plan = planning.Plan(cast("Any", None), SITE, run, _decisions(), (trial,))
     row = Trying(trial, Means(plan, worker, None, "", 1, lambda _: None)).run()
     assert [(step.name, step.verdict) for step in row.steps] == [(StepName.MAKE, Verdict.FAILED)]
     assert detail in row.steps[0].detail
@@ -280,7 +280,9 @@ def test_the_newest_of_two_changes_is_undone(monkeypatch: pytest.MonkeyPatch, sh
     target = maker.target(SITE, "6b01f0e6270e", ROTATION.id, NOW.date())
     trial = planning.Trial(ROTATION, maker, target, "enforce", "repaired")
     worker = hands.Hands(cast("Any", None), hands.Stop(), 0)
-    row = Trying(trial, Means(planning.Plan(stack, SITE, target.run, _desk(), (trial,)), worker, None, "", 1, print))
+    row = Trying(
+        trial, Means(planning.Plan(stack, SITE, target.run, _decisions(), (trial,)), worker, None, "", 1, print)
+    )
     row._undo(first)
     assert [(step.name, step.verdict, step.detail) for step in row.row.steps] == [(StepName.UNDO, Verdict.OK, "")]
 

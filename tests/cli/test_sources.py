@@ -106,8 +106,8 @@ def test_a_mapping_on_its_way_to_the_other_state_is_turned_back() -> None:
     ("names", "ended"),
     [
         (["prod"], "prod"),
-        (["prod", "dev"], "which stack? eu-west-1 has 2 of Evenkeel's: dev, prod"),
-        ([], "no stack is named, and eu-west-1 has none of Evenkeel's"),
+        (["prod", "dev"], "which stack? eu-west-1 has 2 Evenkeel stacks: dev, prod"),
+        ([], "no stack is named, and there is no Evenkeel stack in eu-west-1"),
     ],
 )
 def test_the_only_stack_of_a_region_is_the_default(names: list[str], ended: str) -> None:

@@ -15,6 +15,7 @@ from evenkeel_cli.aws.stacks import Stack
 from evenkeel_cli.changes import undo_command
 from evenkeel_cli.changes.undo_command import Undoing
 from evenkeel_cli.ui.failure import CommandError, Exit
+from tests.cli.running import refuses
 
 ARN, RECORD = "arn:aws:kms:eu-west-1:123456789012:key/1", "01a1f8a02e04-ff902f20115493f0"
 
@@ -60,7 +61,7 @@ def test_a_stack_without_the_function_says_how_to_get_it() -> None:
 
 def test_whoever_is_busy_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """One event in the middle of a wave would leave a change behind."""
-    busy = {"error": "LeaseHeldError: another worker is at it"}
+    busy = refuses("LeaseHeldError", "another worker is at it")
     assert undoing(Function(busy, busy, {"outcome": "UNDONE"}), monkeypatch).run(ARN, RECORD, force=False) == {
         "outcome": "UNDONE"
     }
@@ -68,7 +69,7 @@ def test_whoever_is_busy_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_whoever_stays_busy_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wave would hang at one resource."""
-    function = Function(*[{"error": "StaleStateError: it changed"}] * 9)
+    function = Function(*[refuses("StaleStateError", "it changed")] * 9)
     with pytest.raises(RefusedError, match="it changed"):
         undoing(function, monkeypatch).run(ARN, RECORD, force=False)
     assert len(function.answers) == 9 - len(functions.PAUSES) - 1
@@ -79,13 +80,14 @@ def test_whoever_stays_busy_is_not_waited_for_for_ever(monkeypatch: pytest.Monke
     [
         ("BrokenChainError", f"evenkeel audit verify --stack evenkeel --region eu-west-1 --resource {ARN}"),
         ("UnprovedCallerError", "clock"),
+        ("GroupNotEnabledError", f"evenkeel audit show {RECORD} --stack evenkeel --region eu-west-1 --resource {ARN}"),
         ("UndoRefusedError", f"evenkeel audit list --stack evenkeel --region eu-west-1 --resource {ARN}"),
     ],
 )
 def test_a_refusal_is_final_and_says_what_to_do(kind: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal would be repeated in vain, or leave nobody wiser."""
     with pytest.raises(RefusedError, match="key/1: no") as refused:
-        undoing(Function({"error": f"{kind}: key/1: no"}), monkeypatch).run(ARN, RECORD, force=False)
+        undoing(Function(refuses(kind, "key/1: no")), monkeypatch).run(ARN, RECORD, force=False)
     assert advice in refused.value.next_step
     assert kind not in refused.value.message
 
@@ -96,3 +98,10 @@ def test_a_crash_is_told_with_where_to_look(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(CommandError, match="timed out after 60") as refused:
         undoing(Function(answer), monkeypatch).look(ARN, RECORD)
     assert "evenkeel audit list" in refused.value.next_step
+
+
+def test_a_refusal_by_an_older_function_says_to_deploy_the_stack_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, a command that is newer than its stack ends with a traceback, or hides why it was refused."""
+    with pytest.raises(RefusedError, match="UndoRefusedError: key/1: no") as refused:
+        undoing(Function({"error": "UndoRefusedError: key/1: no"}), monkeypatch).look(ARN, RECORD)
+    assert refused.value.next_step == functions.OLDER

@@ -44,11 +44,11 @@ def test_approval_is_another_persons_and_counts_once(place: Place) -> None:
     arn = str(place.sandbox.client("kms", place.alice).create_key()["KeyMetadata"]["Arn"])
     name = place.awaited(arn, "AWAITING")["record_id"]
     refused = place.decide(place.alice, approve=name, resource=arn)
-    assert "user/alice caused it; somebody else has to decide" in refused["error"]
+    assert "user/alice caused it; somebody else has to decide" in refused["error"]["message"]
     assert not place.rotates(arn)
     (done,) = place.decide(place.bob, approve=name, resource=arn)["results"]
     assert (done["outcome"], place.rotates(arn)) == ("REMEDIATED", True)
-    assert "was decided" in place.decide(place.bob, approve=name, resource=arn)["error"]
+    assert "was decided" in place.decide(place.bob, approve=name, resource=arn)["error"]["message"]
     assert place.records(arn)[-1]["approver"].endswith(":user/bob")
     assert place.chain_is_unbroken(arn)
 

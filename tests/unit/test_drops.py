@@ -131,7 +131,7 @@ def test_time_that_runs_out_leaves_the_rest(world: World, sts: str) -> None:
         ({"because": None}, "because: write a text"),
         ({"because": "x" * 1025}, "because: write a text of at most 1024 characters"),
         ({"all": True}, "drop: send"),
-        ({"caller": None}, "UnprovedCallerError"),
+        ({"caller": None}, "send the headers that `evenkeel undo` signs"),
         ({"because": "another reason"}, "signed for another stack or request"),
         ({"drop": ["m-2"]}, "signed for another stack or request"),
     ],
@@ -140,7 +140,7 @@ def test_an_unproved_or_wrong_wish_drops_nothing(world: World, sts: str, wrong: 
     """If this fails, anybody who may invoke the clerk can make events vanish, in another's name."""
     letter = _letter()
     payload = {**signed(sts, {"drop": [letter], "because": BECAUSE}), **wrong}
-    assert told in clerk.handler(payload, Context())["error"]
+    assert told in clerk.handler(payload, Context())["error"]["message"]
     assert (world.records(), _left(world)) == ([], [letter])
 
 
@@ -149,5 +149,5 @@ def test_a_proof_serves_once(world: World, sts: str) -> None:
     letter = _letter()
     payload = signed(sts, {"drop": [letter], "because": BECAUSE})
     assert clerk.handler(payload, Context())["dropped"] == [letter]
-    assert "used before" in clerk.handler(payload, Context())["error"]
+    assert "used before" in clerk.handler(payload, Context())["error"]["message"]
     assert len(world.records()) == 1

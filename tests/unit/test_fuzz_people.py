@@ -53,7 +53,7 @@ def _answered(handler: Callable[[Any, Any], Any], payload: Any) -> str:
     answer = handler(payload, Context())
     assert json.dumps(answer)
     assert isinstance(answer, dict)
-    kind = str(answer.get("error", "")).partition(":")[0]
+    kind = str(answer.get("error", {}).get("kind", ""))
     assert kind in {"", *OURS}
     return kind
 

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from evenkeel.events import actor
-from evenkeel.model import Actor
+from evenkeel.model import IDENTITY_CENTER, Actor
+
+ROLES = "arn:aws:iam::123456789012:role/"
+SSO_PATH = f"{ROLES}aws-reserved/sso.amazonaws.com/eu-west-1/"
 
 
-def _role(name: str, session: str = "", **context: Any) -> dict[str, Any]:
+def _role(name: str, session: str = "", path: str = ROLES, **context: Any) -> dict[str, Any]:
     return {
         "type": "AssumedRole",
         "principalId": f"AROAEXAMPLE:{session}" if session else "AROAEXAMPLE",
         "arn": f"arn:aws:sts::123456789012:assumed-role/{name}/{session or 'from-arn'}",
-        "sessionContext": {"sessionIssuer": {"type": "Role", "userName": name}, **context},
+        "sessionContext": {"sessionIssuer": {"type": "Role", "userName": name, "arn": path + name}, **context},
     }
 
 
@@ -42,9 +45,12 @@ SSO = "AWSReservedSSO_Admin_0123456789abcdef"
         (_role("deployer"), "deployer/from-arn"),
         ({**_role("deployer"), "arn": None}, "deployer"),
         ({**_role("", "build-7")}, "build-7"),
-        (_role(SSO, "bob@example.com"), "bob@example.com"),
+        (_role(SSO, "bob@example.com", SSO_PATH), "bob@example.com"),
+        (_role(SSO, "bob@example.com", SSO_PATH.replace("aws", "aws-cn", 1)), "bob@example.com"),
+        (_role(SSO, "bob@example.com"), f"{SSO}/bob@example.com"),  # anybody can name a role so
+        (_role(SSO, "bob@example.com", f"{ROLES}team/aws-reserved/sso.amazonaws.com/"), f"{SSO}/bob@example.com"),
         (_role("deployer", "build-7", sourceIdentity="carol"), "carol"),
-        (_role(SSO, "bob@example.com", sourceIdentity="carol"), "carol"),
+        (_role(SSO, "bob@example.com", SSO_PATH, sourceIdentity="carol"), "carol"),
         ({"type": "Root", "sessionContext": {"sourceIdentity": "carol"}}, "carol"),
         ({"type": "WebIdentityUser", "userName": "dave"}, "dave"),
         (_federated("123456789012:erin"), "erin"),
@@ -81,6 +87,10 @@ def test_owner(who: dict[str, Any], owner: str) -> None:
                 "sourceIPAddress": "203.0.113.10",
             },
             Actor("a", "IAMUser", "alice", "u" * 256, "b", "203.0.113.10"),
+        ),
+        (
+            {"userIdentity": _role(SSO, "bob", SSO_PATH)},
+            Actor(f"arn:aws:sts::123456789012:assumed-role/{SSO}/bob", IDENTITY_CENTER, "bob"),
         ),
     ],
 )

@@ -23,7 +23,7 @@ KMS = groups()["kms"]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 
 
-def _parse(payload: Any, group: str = "kms") -> on_demand.Wish:
+def _parse(payload: Any, group: str = "kms") -> on_demand.OnDemandRequest:
     return on_demand.parse(payload, groups()[group], PLACE, "invocation-1", NOW)
 
 
@@ -115,6 +115,7 @@ def test_answer_describes_each_result() -> None:
                 "reason": "off",
                 "calls": ["aws kms enable-key-rotation --key-id 1 --region eu-west-1"],
                 "record_id": "r",
+                "held_by": None,
             }
         ],
         "next": None,
@@ -153,6 +154,7 @@ def test_trouble_with_one_resource_does_not_stop_the_others() -> None:
     answer = _serve({"resources": ["1", "2"]}, [60_000] * 2, run)
     assert answer["results"][0] == {
         "resource": KEY, "control": "kms-key-rotation", "outcome": "ERROR", "reason": "bad settings",
+        "calls": [], "record_id": "", "held_by": None,
     }  # fmt: skip
     assert answer["results"][1]["outcome"] == "COMPLIANT"
 

@@ -102,16 +102,16 @@ def test_what_is_not_there_or_not_reached_in_time_is_said_and_stays(world: World
 def test_what_cannot_be_meant_sends_and_records_nothing(world: World, sts: str, groups: Any, told: str) -> None:
     """If this fails, a slip sends an event to a queue of other controls."""
     letter("one")
-    assert told in redrive(sts, groups)["error"]
+    assert told in redrive(sts, groups)["error"]["message"]
     assert (world.records(), bodies(world, QUEUE_URL)) == ([], [])
 
 
 def test_who_is_not_proved_sends_nothing(world: World, sts: str) -> None:
     """If this fails, anybody who may invoke the clerk has events acted on again, in another's name."""
     first = letter("one")
-    assert "UnprovedCallerError" in redrive(sts, {"kms": [first]}, caller=None)["error"]
-    assert "signed for another" in redrive(sts, {"kms": ["other"]}, redrive={"kms": [first]})["error"]
+    assert redrive(sts, {"kms": [first]}, caller=None)["error"]["kind"] == "UnprovedCallerError"
+    assert "signed for another" in redrive(sts, {"kms": ["other"]}, redrive={"kms": [first]})["error"]["message"]
     payload = signed(sts, {"redrive": {"kms": [first]}})
     assert clerk.handler(payload, Context())["sent"] == [first]
-    assert "used before" in clerk.handler(payload, Context())["error"]
+    assert "used before" in clerk.handler(payload, Context())["error"]["message"]
     assert world.outcomes() == ["REDRIVEN"]

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import ApprovalRefusedError
+from evenkeel.errors import ApprovalRefusedError, NothingHeldError
 from evenkeel.model import Cause
+from evenkeel.operators.on_demand import described
 from evenkeel.remediation.undo import Undoer
 from tests.unit.deciding import ALICE, APPROVE, BOB, CAROL, CONTROL, FROZEN, rotates, wish
 from tests.world import QUEUE_URL, client, request
 
 if TYPE_CHECKING:
+    from evenkeel.model import HeldBy
     from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("people", "unbroken")
@@ -136,3 +138,35 @@ def test_hold_of_an_undo_ends_when_a_person_releases_it(world: World) -> None:
     [result] = world.decide({"release": CONTROL, "resource": arn}, CAROL)
     assert (result.outcome, rotates(arn)) == ("REMEDIATED", True)
     assert world.run(CONTROL, wish(arn)).outcome == "COMPLIANT"
+
+
+def _again(world: World, arn: str, document: Any = None) -> HeldBy:
+    """Return what holds a resource, as a person is answered who asks for it once more."""
+    by = request(CONTROL, arn, cause=Cause("manual"))
+    result = world.run(CONTROL, by, document=document or {"schema_version": 1})
+    assert (result.outcome, result.held_by is None) == ("SKIPPED", False)
+    return result.held_by
+
+
+def test_what_holds_a_resource_is_answered_as_data(world: World) -> None:
+    """If this fails, a program has to read our sentences to know who holds a resource, and until when."""
+    frozen = {"schema_version": 1, "freezes": FROZEN["freezes"]}
+    by_freeze = _again(world, _held(world), frozen)
+    record = world.records()[-1]
+    assert (by_freeze.kind, by_freeze.record) == ("freeze", record["record_id"])
+    assert by_freeze.until > world.now
+    assert _again(world, _undone(world)).kind == "person"
+
+
+def test_release_of_a_freeze_names_the_freeze_as_data(world: World) -> None:
+    """If this fails, whoever releases what a freeze holds is not told that it will be held again."""
+    _held(world)
+    [result] = world.decide({"release": CONTROL, "resource": "all"}, BOB)
+    assert described(result)["held_by"]["kind"] == "freeze"
+
+
+def test_release_of_what_nothing_holds_is_refused_by_a_kind_of_its_own(world: World) -> None:
+    """If this fails, a program cannot tell "there is nothing to release" from a refusal."""
+    arn = client("kms").create_key()["KeyMetadata"]["Arn"]
+    with pytest.raises(NothingHeldError):
+        world.decide({"release": CONTROL, "resource": arn}, BOB)

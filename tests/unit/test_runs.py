@@ -96,7 +96,8 @@ def test_its_beginning_and_end_are_audited_in_one_chain_and_wake_nobody(world: W
 def test_without_a_run_a_payload_can_only_look(world: World, ask: Ask, key: str) -> None:
     """If this fails, whoever may invoke a function changes resources without saying who they are."""
     answer = ask({"control": CONTROL, "resources": [key], "dry_run": False})
-    assert answer["error"].startswith("RunRefusedError: changing resources needs an open run")
+    assert answer["error"]["kind"] == "RunRefusedError"
+    assert answer["error"]["message"].startswith("changing resources needs an open run")
     looked = ask({"control": CONTROL, "resources": [key]})
     assert [each["outcome"] for each in looked["results"]] == ["WOULD_APPLY"]
     assert (world.records(), rotates(key)) == ([], False)
@@ -105,7 +106,7 @@ def test_without_a_run_a_payload_can_only_look(world: World, ask: Ask, key: str)
 @pytest.mark.parametrize("invented", ["0" * 12 + "-" + "0" * 16, "none", "../", "a#b", "x" * 1024])
 def test_an_invented_run_changes_nothing(world: World, ask: Ask, key: str, invented: str) -> None:
     """If this fails, any text in place of a run's id is as good as a proof."""
-    assert "there is no run" in act(ask, key, invented)["error"]
+    assert "there is no run" in act(ask, key, invented)["error"]["message"]
     assert (world.records(), rotates(key)) == ([], False)
 
 
@@ -113,7 +114,7 @@ def test_an_invented_run_changes_nothing(world: World, ask: Ask, key: str, inven
 def test_a_text_that_is_no_id_is_not_asked_of_the_table(world: World, ask: Ask, key: str, text: str) -> None:
     """If this fails, a long text ends in a crash: DynamoDB takes no key of more than 2,048 bytes."""
     world.wire.calls.clear()
-    assert "there is no run" in act(ask, key, text)["error"]
+    assert "there is no run" in act(ask, key, text)["error"]["message"]
     assert world.wire.names() == []
 
 
@@ -122,7 +123,7 @@ def test_an_ended_run_changes_nothing_and_ends_once(world: World, ask: Ask, key:
     run = opened(ask, CONTROL)
     for _ in range(2):
         assert ask({"end_run": run}) == {"run": run, "ended": True}
-    assert f"run {run} was ended by {CALLER}" in act(ask, key, run)["error"]
+    assert f"run {run} was ended by {CALLER}" in act(ask, key, run)["error"]["message"]
     assert (world.outcomes(), rotates(key)) == (["OPENED", "ENDED"], False)
 
 
@@ -152,7 +153,7 @@ def test_a_run_ends_by_itself(
     later(monkeypatch, timedelta(minutes=minutes))
     answer = act(ask, key, run)
     assert rotates(key) == good
-    assert good or "its time was over" in answer["error"]
+    assert good or "its time was over" in answer["error"]["message"]
 
 
 def test_another_stacks_run_changes_nothing(
@@ -160,7 +161,7 @@ def test_another_stacks_run_changes_nothing(
 ) -> None:
     """If this fails, a proof or a run that was made for a test stack changes resources in production."""
     answer = ask(signed(sts, {"open_run": GOOD}, stack=OTHER_STACK))
-    assert "signed for another stack or request" in answer["error"]
+    assert "signed for another stack or request" in answer["error"]["message"]
     run = opened(ask, CONTROL)
     client("dynamodb").create_table(
         TableName=names.state_table(OTHER_STACK), BillingMode="PAY_PER_REQUEST",
@@ -170,7 +171,7 @@ def test_another_stacks_run_changes_nothing(
     variables.setenv("EVENKEEL_STACK", OTHER_STACK)
     other = remediator("kms")
     answer = act(lambda payload: other(payload, Context()), key, run)
-    assert f"there is no run {run} of stack {OTHER_STACK}" in answer["error"]
+    assert f"there is no run {run} of stack {OTHER_STACK}" in answer["error"]["message"]
     assert (world.outcomes(), rotates(key)) == (["OPENED"], False)
 
 
@@ -185,7 +186,7 @@ def test_a_run_whose_record_was_changed_changes_nothing(world: World, ask: Ask, 
         forged = {**record, **change}
         for planted in (forged, {**forged, "hash": records.record_hash(forged)}):
             client("dynamodb").put_item(TableName=AUDIT, Item=wire(planted))
-            assert "is not what was written; verify the audit" in act(ask, key, run)["error"]
+            assert "is not what was written; verify the audit" in act(ask, key, run)["error"]["message"]
     assert not rotates(key)
 
 
@@ -193,12 +194,12 @@ def test_a_run_covers_what_it_names_and_nothing_else(world: World, ask: Ask, key
     """If this fails, a person agrees to change one resource and others are changed in their name."""
     other = factories.key()
     named = opened(ask, CONTROL, [key])
-    assert f"run {named} does not cover {other}" in act(ask, other, named)["error"]
-    assert f"run {named} does not cover all resources" in act(ask, None, named)["error"]
+    assert f"run {named} does not cover {other}" in act(ask, other, named)["error"]["message"]
+    assert f"run {named} does not cover all resources" in act(ask, None, named)["error"]["message"]
     elsewhere = opened(ask, "kms-other")
-    assert f"run {elsewhere} does not cover {CONTROL}" in act(ask, key, elsewhere)["error"]
+    assert f"run {elsewhere} does not cover {CONTROL}" in act(ask, key, elsewhere)["error"]["message"]
     looks = opened(ask, CONTROL, dry_run=True)
-    assert f"run {looks} is a dry run" in act(ask, key, looks)["error"]
+    assert f"run {looks} is a dry run" in act(ask, key, looks)["error"]["message"]
     assert [rotates(key), rotates(other)] == [False, False]
     assert act(ask, key, named)["results"][0]["outcome"] == "REMEDIATED"
     assert set(world.outcomes()) == {"OPENED", "PLANNED", "REMEDIATED"}
@@ -255,8 +256,8 @@ GOOD = {"controls": [CONTROL], "resources": "all", "dry_run": False}
 def test_terms_that_cannot_be_meant_open_nothing(world: World, ask: Ask, terms: Any, told: str) -> None:
     """If this fails, a slip opens a run that is wider or longer than anybody meant."""
     answer = ask({"open_run": terms})
-    assert answer["error"].startswith("MalformedPayloadError: ")
-    assert told in answer["error"]
+    assert answer["error"]["kind"] == "MalformedPayloadError"
+    assert told in answer["error"]["message"]
     assert world.records() == []
 
 
@@ -266,8 +267,8 @@ def test_who_is_not_proved_neither_opens_nor_ends(world: World, ask: Ask, sts: s
     run = opened(ask, CONTROL)
     wish = {"open_run": GOOD} if verb == "open_run" else {"end_run": run}
     proof = signed(sts, wish)["caller"]
-    assert "UnprovedCallerError" in ask({**wish, "caller": None})["error"]
-    assert "MalformedPayloadError" in ask({**wish, "caller": proof, "more": 1})["error"]
+    assert ask({**wish, "caller": None})["error"]["kind"] == "UnprovedCallerError"
+    assert ask({**wish, "caller": proof, "more": 1})["error"]["kind"] == "MalformedPayloadError"
     changed = {"open_run": {**GOOD, "hours": 3}} if verb == "open_run" else {"end_run": f"{'0' * 12}-{'0' * 16}"}
-    assert "signed for another stack or request" in ask({**changed, "caller": proof})["error"]
+    assert "signed for another stack or request" in ask({**changed, "caller": proof})["error"]["message"]
     assert world.outcomes() == ["OPENED"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clerk import handler as clerk
+from evenkeel import clock
 from notifier import alert
 from notifier.next_steps import Home
 from tests.switches import FUNCTIONS, deployed, switched
@@ -50,7 +51,7 @@ def told(world: World) -> list[str]:
 
 def later(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
     """Turn the clerk's clock on."""
-    monkeypatch.setattr(clerk, "_now", lambda: datetime.now(UTC) + timedelta(minutes=minutes))
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(minutes=minutes))
 
 
 def test_a_pause_names_who_with_which_client_and_what_it_means(world: World) -> None:

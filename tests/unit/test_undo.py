@@ -21,7 +21,7 @@ from tests.tables import AUDIT, STATE
 from tests.unit.deciding import APPROVE, BOB, approve
 from tests.wire import Crash
 from tests.world import Context, client, request
-from undo.handler import handler
+from undo.handler import _as_group, _own, handler
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -249,13 +249,14 @@ def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, st
 )
 def test_mistakes_are_told(world: World, wish: Any, told: str) -> None:
     """If this fails, a typo in an undo is a stack trace, or undoes something."""
-    assert handler(wish, Context())["error"].startswith(told)
+    error = handler(wish, Context())["error"]
+    assert f"{error['kind']}: {error['message']}".startswith(told)
 
 
 def test_undo_without_proof_is_refused(world: World, repaired: tuple[str, str]) -> None:
     """If this fails, whoever may invoke the function undoes under nobody's name."""
     wish = {"resource": repaired[0], "record": repaired[1], "dry_run": False}
-    assert handler(wish, Context())["error"].startswith("UnprovedCallerError: ")
+    assert handler(wish, Context())["error"]["kind"] == "UnprovedCallerError"
     assert _rotates(repaired[0])
 
 
@@ -271,12 +272,32 @@ def test_denied_read_of_a_held_resource_is_silent_and_does_not_use_up_the_days_a
     assert world.records()[-1]["announce"]
 
 
+def test_undo_for_a_group_that_is_not_enabled_says_what_to_do(
+    world: World, sts: str, repaired: tuple[str, str]
+) -> None:
+    """If this fails, whoever removed a group from the stack reads AWS's raw refusal to assume a role."""
+    Sts.assumable = False
+    for each in (_own, _as_group):
+        each.cache_clear()
+    for dry_run in (True, False):
+        payload = {"resource": repaired[0], "record": repaired[1], "dry_run": dry_run}
+        error = handler(signed(sts, payload), Context())["error"]
+        assert error["kind"] == "GroupNotEnabledError"
+        assert error["message"].endswith("add kms to EnabledGroups and deploy, or undo it by hand")
+    for each in (_own, _as_group):
+        each.cache_clear()
+    assert _rotates(repaired[0])
+
+
 def test_resource_out_of_scope_is_not_undone(
     world: World, repaired: tuple[str, str], variables: pytest.MonkeyPatch
 ) -> None:
     """If this fails, undo changes what the stack may not change."""
     variables.setenv("EVENKEEL_SCOPE", "arn:aws:logs:*")
-    assert "out of the stack's scope" in handler({"resource": repaired[0], "record": repaired[1]}, Context())["error"]
+    assert (
+        "out of the stack's scope"
+        in handler({"resource": repaired[0], "record": repaired[1]}, Context())["error"]["message"]
+    )
 
 
 def test_refused_undo_call_fails_and_leaves_no_hold(world: World, repaired: tuple[str, str]) -> None:

@@ -69,6 +69,7 @@ def test_undo_that_stops_half_way_is_held_and_says_how_far_it_came(
     item, ended = world.state(INGRESS.id, arn), world.records()[-1]
     assert bool(item.held(world.now))
     assert (item.plan, item.lease_owner, item.hold_record) == ("", "", ended["record_id"])
+    assert item.hold_kind == "undo"
     assert "1 of 2 calls went through; then ec2:authorize_security_group_ingress failed: " in ended["detail"]
     assert "RulesPerSecurityGroupLimitExceeded" in ended["detail"]
     assert "the resource is held: undo again with force, or release it" in ended["detail"]

@@ -9,7 +9,7 @@ import pytest
 
 from evenkeel.events.message import encode
 from evenkeel.lambda_handler import remediator
-from evenkeel.model import Actor
+from evenkeel.model import IDENTITY_CENTER, Actor
 from tests.contract.registry import MATCHES
 from tests.world import ACCOUNT, PLACE, Context, client, cloudtrail, request, sqs_event
 
@@ -55,6 +55,27 @@ def test_another_session_of_the_same_role_is_not_another_person(world: World) ->
     world.now += timedelta(seconds=1)
     with pytest.raises(ApprovalRefusedError):
         world.decide({"approve": waits.record_id, "resource": key}, role + "two", document=document)
+
+
+@pytest.mark.usefixtures("people")
+def test_a_role_that_is_only_named_like_identity_centers_is_one_person(world: World) -> None:
+    """If this fails, whoever may assume a role with such a name approves what they caused, as another session."""
+    from evenkeel.errors import ApprovalRefusedError  # noqa: PLC0415 - one user
+
+    role = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/"
+    document = {"schema_version": 1, "controls": {CONTROL: {"mode": "approve"}}}
+    waits = []
+    for kind in ("AssumedRole", IDENTITY_CENTER):
+        causer = Actor(role + "alice", kind)
+        waits.append(world.run(CONTROL, request(CONTROL, _key(), actor=causer), document=document))
+        world.now += timedelta(seconds=1)
+    named_so, real_one = ({"approve": each.record_id, "resource": each.request.resource.arn} for each in waits)
+    with pytest.raises(ApprovalRefusedError):
+        world.decide(named_so, role + "bob", document=document)
+    [result] = world.decide(real_one, role + "bob", document=document)
+    assert result.outcome == "REMEDIATED"
+    with pytest.raises(ApprovalRefusedError):
+        world.decide(real_one, role + "alice", document=document)
 
 
 def test_what_a_role_under_our_path_did_is_mended_by_configs_verdict(world: World) -> None:

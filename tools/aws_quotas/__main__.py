@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from evenkeel.control.registry import groups
+from evenkeel_cli.ui import closed_pipe
 from tools.aws_quotas.measure import Measure, measured, worst
 from tools.aws_quotas.thirty_groups import thirty_groups
 from tools.generate import ROOT, built
@@ -42,4 +43,5 @@ def _cell(measure: Measure) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with closed_pipe.quiet():
+        sys.exit(main())

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 for _folder in ("functions/controls", "functions/system", "layers/engine"):
     sys.path.insert(0, str(ROOT / _folder))
 
+from evenkeel_cli.ui import closed_pipe  # noqa: E402 - needs the path above
 from tools.cost import counts  # noqa: E402 - needs the path above
 from tools.cost.bill import EVENTS, Item, prices, total  # noqa: E402 - needs the path above
 from tools.cost.parts import Parts  # noqa: E402 - needs the path above
@@ -69,4 +70,5 @@ def as_json(bills: dict[str, list[Item]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with closed_pipe.quiet():
+        sys.exit(main())

@@ -66,7 +66,7 @@ class Link:
 
     @property
     def intact(self) -> bool:
-        """Say whether it is what its hash says."""
+        """Return whether it is what its hash says."""
         return self.stored == self.computed
 
 
@@ -272,7 +272,7 @@ class Chain:
         return _number((self.state or {}).get("head_expires_at"))
 
     def _past(self, moment: int) -> bool:
-        """Say whether a time to live, in seconds since 1970, is over; 0 is none."""
+        """Return whether a time to live, in seconds since 1970, is over; 0 is none."""
         return 0 < moment <= self.now.timestamp()
 
     def _finding(self, fault: Fault, record_id: str, message: str) -> Finding:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from evenkeel import clock
 from evenkeel.versions import Document
 from evenkeel_cli.audit.chains import Finding
 from evenkeel_cli.audit.verifier import Progress
@@ -83,7 +84,7 @@ class Checkpoint:
 
     def keep_now_and_then(self, progress: Progress) -> None:
         """Write how far it came, if that was not done for a while."""
-        now = datetime.now(UTC)
+        now = clock.now()
         if now - self._kept_at >= KEEP_EVERY:
             self._kept_at = now
             self.keep(progress)

@@ -47,13 +47,13 @@ class Wanted:
     """Part of a name: of whoever caused it, or decided about it."""
 
     def admits(self, record: Record) -> bool:
-        """Say whether a record is asked for."""
+        """Return whether a record is asked for."""
         if self.control and record.get("control") != self.control:
             return False
         return not self.outcomes or kind(record) in self.outcomes
 
     def concerns(self, record: Record) -> bool:
-        """Say whether the actor asked for has to do with a whole record."""
+        """Return whether the actor asked for has to do with a whole record."""
         actor = record.get("actor") or {}
         names = (actor.get("principal"), actor.get("owner"), record.get("approver"))
         return any(self.actor.lower() in (name or "").lower() for name in names)
@@ -94,7 +94,7 @@ class Reader:
                     yield record
 
     def holds(self, record: Record, now: datetime) -> bool:
-        """Say whether a resource is still held by a record: the one of an approval's wait, of an undo, and so on."""
+        """Return whether a resource is still held by a record: the one of an approval's wait, of an undo, and so on."""
         arn, control = str(record["resource"]), str(record.get("control", ""))
         item = self.heads(arn, [control]).get((control, arn), {})
         return bool(item.get("hold_record") == record["record_id"] and item["hold_until"] > now.timestamp())

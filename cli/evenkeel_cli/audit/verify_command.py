@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.audit.digests import RESOURCE
+from evenkeel.plurals import plural
 from evenkeel_cli.audit.checkpoint import Checkpoint
 from evenkeel_cli.audit.verifier import Progress, Verifier
 from evenkeel_cli.aws import stacks
@@ -43,7 +42,7 @@ def verify(stack: str, region: str | None, resource: str, *, resume: bool, as_js
     if resource and resume:
         message = "--resume and --resource are given: one resource is soon read"
         raise CommandError(message, "Leave one of them out.", Exit.USAGE)
-    now = datetime.now(UTC)
+    now = clock.now()
     there = stacks.find(stack, region, f"verify the audit of {named(stack)}")
     verifier = Verifier(there, now)
     if resource:
@@ -72,7 +71,7 @@ def _whole(verifier: Verifier, stack: Stack, checkpoint: Checkpoint, *, resume: 
             raise
         checkpoint.keep(progress)
         why = f"; {error.message}" if isinstance(error, CommandError) else ""
-        message = f"the verification stopped after {_count(progress.records, 'record')}{why}"
+        message = f"the verification stopped after {plural(progress.records, 'record')}{why}"
         raise CommandError(message, f"To go on: {stack.line('audit', 'verify', resume=True)}") from error
     checkpoint.forget()
     return progress
@@ -81,7 +80,7 @@ def _whole(verifier: Verifier, stack: Stack, checkpoint: Checkpoint, *, resume: 
 def _conclude(stack: str, digests: Digests, findings: list[Finding]) -> None:
     if findings:
         raise CommandError(
-            f"the audit of {stack} is not what was written: {_count(len(findings), 'finding')}",
+            f"the audit of {stack} is not what was written: {plural(len(findings), 'finding')}",
             "Treat it as an incident: CloudTrail's data events of the audit table name the caller, and its"
             " point-in-time recovery holds what it was (docs/operations/verify-audit.md).",
         )
@@ -111,19 +110,19 @@ def _progress(about: int, *, show: bool) -> Iterator[Callable[[int], None]]:
 
 
 def _tell(stack: str, progress: Progress, digests: Digests, findings: list[Finding], *, as_json: bool) -> None:
-    if as_json:
-        body = {
-            "stack": stack, "ok": not findings and not digests.unchecked, "records": progress.records,
-            "chains": progress.chains, "begin_late": progress.begin_late,
-            "digests": {
-                "first": digests.days[0] if digests.days else None, "last": digests.days[-1] if digests.days else None,
-                "days": len(digests.days), "missed": list(digests.missed), "unchecked": digests.unchecked or None,
-            },
-            "findings": [each.described() for each in findings],
-        }  # fmt: skip
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
-    out = console.results()
+    body = {
+        "stack": stack, "ok": not findings and not digests.unchecked, "records": progress.records,
+        "chains": progress.chains, "begin_late": progress.begin_late,
+        "digests": {
+            "first": digests.days[0] if digests.days else None, "last": digests.days[-1] if digests.days else None,
+            "days": len(digests.days), "missed": list(digests.missed), "unchecked": digests.unchecked or None,
+        },
+        "findings": [each.described() for each in findings],
+    }  # fmt: skip
+    console.show(body, lambda out: _report(out, progress, digests, findings), as_json=as_json)
+
+
+def _report(out: Console, progress: Progress, digests: Digests, findings: list[Finding]) -> None:
     for each in findings:
         at = f"record {each.record_id}" if each.record_id else ""
         out.print(Text.assemble((str(each.fault).upper(), "bold red"), f"  {at}".rstrip()), soft_wrap=True)
@@ -132,11 +131,11 @@ def _tell(stack: str, progress: Progress, digests: Digests, findings: list[Findi
         )
         out.print(f"  {where}", soft_wrap=True)
         out.print(f"  {each.message}", soft_wrap=True)
-    said = f"{_count(progress.records, 'record')} in {_count(progress.chains, 'chain')} read"
+    said = f"{plural(progress.records, 'record')} in {plural(progress.chains, 'chain')} read"
     good = "" if findings or digests.unchecked else "; every one is what was written"
     out.print(Text(f"{said}{good}.", style="bold"))
     if progress.begin_late:
-        late = _count(progress.begin_late, "chain")
+        late = plural(progress.begin_late, "chain")
         out.print(f"{late} begin late: their oldest records outlived the retention time.")
     _tell_digests(out, digests)
 
@@ -152,7 +151,3 @@ def _tell_digests(out: Console, digests: Digests) -> None:
     if digests.missed:
         shown = ", ".join(digests.missed[:_MISSED_SHOWN]) + (", …" if len(digests.missed) > _MISSED_SHOWN else "")
         out.print(f"No digest was made on {shown}; the one after it made up for it.")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.audit.records import calls_of, chained, undone
 from evenkeel.audit.system_records import PARTS
 from evenkeel.cli_lines import back, cli_line, companions, done
@@ -24,6 +23,7 @@ from evenkeel_cli.ui import arns, console, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -66,15 +66,12 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
         CommandError: ``asked.resource`` is no ARN, and names none or several.
     """
     reader = Reader(stacks.find(stack, region, f"list the audit records of {named(stack)}"))
-    now = datetime.now(UTC)
+    now = clock.now()
     if asked.resource and not asked.resource.startswith("arn:"):
         asked = replace(asked, resource=reader.named(asked.resource, asked.since, now))
     found = list(islice(reader.chosen(asked, now), limit + 1))
     more, found = len(found) > limit, found[:limit]
-    if as_json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    else:
-        _table(console.results(), found)
+    console.show(found, lambda out: _table(out, found), as_json=as_json)
     if more:
         console.errors().print(f"There are more: these are the newest {limit}; --limit takes a larger number.")
     elif not found and not as_json:
@@ -124,10 +121,7 @@ def show(stack: str, region: str | None, record_id: str, resource: str, *, as_js
     reader = Reader(there)
     record = reader.record(record_id, resource)
     place = _place(reader, record)
-    if as_json:
-        sys.stdout.write(json.dumps({**record, "chain": place}, indent=2) + "\n")
-    else:
-        _whole(console.results(), record, place, there)
+    console.show({**record, "chain": place}, lambda out: _whole(out, record, place, there), as_json=as_json)
 
 
 def _place(reader: Reader, record: Record) -> dict[str, Any]:
@@ -136,7 +130,7 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
     found = [each for each in reader.all_of(arn) if each.get("control") == control]
     head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
     try:
-        order, trouble = chained(found, head, arn, datetime.now(UTC)), ""
+        order, trouble = chained(found, head, arn, clock.now()), ""
     except BrokenChainError as error:
         order, trouble = found, str(error)
     except KeyError as error:

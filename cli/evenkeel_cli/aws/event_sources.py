@@ -118,9 +118,9 @@ def only(cloud: Cloud) -> str:
         return names[0]
     region = cloud("cloudformation").meta.region_name
     if not names:
-        message = f"no stack is named, and {region} has none of Evenkeel's"
+        message = f"no stack is named, and there is no Evenkeel stack in {region}"
         raise CommandError(message, "Give --region, or --stack.", Exit.USAGE)
-    message = f"which stack? {region} has {len(names)} of Evenkeel's: {', '.join(names)}"
+    message = f"which stack? {region} has {len(names)} Evenkeel stacks: {', '.join(names)}"
     raise CommandError(message, f"Give one: --stack {names[0]}", Exit.USAGE)
 
 
@@ -132,14 +132,14 @@ def _names(cloud: Cloud) -> list[str]:
 
 
 def suggestion(cloud: Cloud) -> str:
-    """Name the stacks that could be meant."""
+    """Return a sentence that names the stacks that could be meant."""
     try:
         names = _names(cloud)
     except ClientError:
         # A hint only: who may not list stacks is still told what is wrong.
         names = []
     if names:
-        return f"Evenkeel's stacks here: {', '.join(names)}."
+        return f"Evenkeel stacks here: {', '.join(names)}."
     return "Check the stack's name, the account and the region (--region, AWS_REGION, AWS_PROFILE)."
 
 

@@ -24,6 +24,8 @@ INVOKE_SECONDS = 75
 """How long a function may take; its own limit is a minute."""
 PAUSES = (1.0, 3.0, 9.0, 20.0)
 """Seconds to wait before what was in vain is tried again; so often, then it is given up."""
+OLDER = "The stack is older than this command: deploy it again."
+"""What to do about an answer that this command does not know."""
 _MEND = "Fix what it names; if that is right, the stack is older than this command: deploy it again."
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException"})
 _UNREACHED = (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError)
@@ -117,16 +119,22 @@ def _once(stack: Stack, function: str, payload: dict[str, Any], what: str, next_
         ended = f"{said.get('errorType', 'an error')}: {said.get('errorMessage', 'no message')}"
         raise CrashedError(f"cannot {what}: function {function} ended with {ended}", next_step)
     if "error" in said:
-        kind, _, message = str(said["error"]).partition(": ")
-        told = f"cannot {what}: {message or kind}"
-        if kind == MalformedPayloadError.__name__:
-            raise RefusedError(kind, told, _MEND, Exit.USAGE)
-        raise RefusedError(kind, told, next_step)
+        raise _refused(said["error"], what, next_step)
     return said
 
 
+def _refused(error: Any, what: str, next_step: str) -> RefusedError:
+    """Return the error for a function's refusal: ``{"kind", "message"}``, or one text from release 0.1."""
+    if isinstance(error, str):
+        return RefusedError("", f"cannot {what}: {error}", OLDER)
+    message = f"cannot {what}: {error['message']}"
+    if error["kind"] == MalformedPayloadError.__name__:
+        return RefusedError(error["kind"], message, _MEND, Exit.USAGE)
+    return RefusedError(error["kind"], message, next_step)
+
+
 def _failed(function: str, what: str, next_step: str, error: ClientError | BotoCoreError) -> CommandError:
-    """Say what an error of AWS's means for the invocation.
+    """Return the error for an invocation that AWS refused or did not answer.
 
     HTTP 429 is an invocation that was not taken (Lambda API reference, "Invoke"); 500 and above, or a connection that
     is cut, leave open whether it was.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel.plurals import plural
 from evenkeel.runtime.tags import TAGGING
 from evenkeel_cli.aws.session import explained
 
@@ -33,13 +34,12 @@ class Tags:
         return replace(subject, tags=self.known.get(subject.arn))
 
     @property
-    def told(self) -> str:
-        """What a person has to know of what is missing; empty where nothing is."""
+    def warning(self) -> str:
+        """A sentence on the tags that could not be read; empty if all were."""
         if not self.unread:
             return ""
         reasons = "; ".join(dict.fromkeys(self.unread.values()))
-        number = len(self.unread)
-        return f"The tags of {number:,} resource{'' if number == 1 else 's'} could not be read: {reasons}."
+        return f"The tags of {plural(len(self.unread), 'resource')} could not be read: {reasons}."
 
 
 def read(stack: Stack, subjects: Iterable[Subject]) -> Tags:

@@ -1,4 +1,4 @@
-"""What a deployed stack says of itself: its outputs and parameters."""
+"""A deployed stack: its outputs and parameters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stack:
 
     @property
     def region(self) -> str:
-        """The region it stands in."""
+        """The region of the stack."""
         return str(self.cloud("cloudformation").meta.region_name)
 
     @property
@@ -65,7 +65,7 @@ def find(name: str, region: str | None, what: str) -> Stack:
     Without a name it is the only one of Evenkeel's in the region.
 
     Raises:
-        CommandError: there is no such stack, it is none of Evenkeel's, there are several, or AWS refused.
+        CommandError: there is no such stack, it is not an Evenkeel stack, there are several, or AWS refused.
     """
     with reaching(what):
         cloud = Cloud(region)
@@ -79,6 +79,6 @@ def find(name: str, region: str | None, what: str) -> Stack:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described.get("Parameters", [])}
     if "AuditTableName" not in outputs:
-        message = f"stack {name} is none of Evenkeel's: it has no audit table ({described['StackStatus']})"
+        message = f"stack {name} is not an Evenkeel stack: it has no audit table ({described['StackStatus']})"
         raise CommandError(message, event_sources.suggestion(cloud), Exit.USAGE)
     return Stack(name, cloud, outputs, parameters)

@@ -1,18 +1,17 @@
-"""``evenkeel approve``, ``reject`` and ``release``: what people decide about changes that are kept."""
+"""``evenkeel approve``, ``reject`` and ``release``: decisions about changes that wait or are held."""
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from evenkeel.audit.records import calls_of
+from evenkeel.audit.state_item import HoldKind
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
+from evenkeel.errors import NothingHeldError
 from evenkeel.model import Outcome
-from evenkeel.remediation.holds import FROZEN
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, kind
 from evenkeel_cli.aws import functions, proved, stacks
@@ -21,6 +20,8 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
     from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
@@ -32,7 +33,7 @@ _DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLIC
 def approve(  # noqa: PLR0913 - a command's options
     stack: str, region: str | None, record_id: str, resource: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Have a planned change made, after a look at it.
+    """Show a planned change, ask, and have it made.
 
     Raises:
         CommandError: it cannot be approved so, or not by this person, or they said no.
@@ -59,7 +60,7 @@ def reject(  # noqa: PLR0913 - a command's options
 def release(  # noqa: PLR0913 - a command's options
     stack: str, region: str | None, control: str, resource: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Have what a control holds looked at again: one resource, or all, with a new allowance for the control."""
+    """Have what a control holds checked again: one resource, or all, with the control's blast radius counted anew."""
     arns.check_one_of("control", control, list(all_controls()))
     if resource:
         arns.check(resource)
@@ -92,7 +93,7 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
     record = Reader(there).record(record_id, resource)
     if kind(record) != Outcome.AWAITING:
         raise CommandError(
-            f"cannot {verb} record {record_id} of {record['resource']}: it is {kind(record)} and does not wait",
+            f"cannot {verb} record {record_id} of {record['resource']}: it is {kind(record)}, not waiting for approval",
             f"What waits for approval: {there.line('audit', 'list', outcome=Outcome.AWAITING.value)}",
             Exit.USAGE,
         )
@@ -100,7 +101,7 @@ def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: s
 
 
 def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -> None:
-    """Invoke the control's function in the person's own name, round after round, and say what became of it."""
+    """Invoke the control's function in the person's name, round after round, and print the outcomes."""
     verb = next(iter(payload))
     what = f"{verb} {payload[verb]}"
     about = {"control": control} if payload["resource"] == "all" else {"resource": payload["resource"]}
@@ -108,7 +109,7 @@ def _ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) 
     results: list[dict[str, Any]] = []
     sent = payload["resource"] == "all"  # one resource is looked at here, or not at all
     try:
-        for found in _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json)):
+        for found in _rounds(stack, control, payload, what, next_step, say=console.progress(show=not as_json)):
             results += found
     except (KeyboardInterrupt, CommandError) as stop:
         if not results and not (verb == "release" and _nothing_held(stop)):
@@ -133,13 +134,13 @@ def ask(stack: Stack, control: str, payload: dict[str, Any], *, as_json: bool) -
     """
     next_step = f"See the records: {stack.line('audit', 'list', since='30d', resource=payload['resource'])}"
     what = f"release {payload['release']} on {payload['resource']}"
-    rounds = _rounds(stack, control, payload, what, next_step, say=console.teller(show=not as_json))
+    rounds = _rounds(stack, control, payload, what, next_step, say=console.progress(show=not as_json))
     return [each for found in rounds for each in found]
 
 
 def _nothing_held(stop: BaseException) -> bool:
-    """Say whether the function refused to release one resource for there is no hold, as decisions.py words it."""
-    return isinstance(stop, functions.RefusedError) and stop.message.endswith("holds nothing there")
+    """Return whether the function refused to release one resource because nothing holds it."""
+    return isinstance(stop, functions.RefusedError) and stop.kind == NothingHeldError.__name__
 
 
 def _rounds(  # noqa: PLR0913 - as functions.invoke
@@ -158,15 +159,11 @@ def _rounds(  # noqa: PLR0913 - as functions.invoke
 
 
 def _show(stack: Stack, results: list[dict[str, Any]], *, sent: bool, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(results) + "\n")
-    else:
-        show(stack, results, sent=sent)
+    console.show(results, lambda out: show(out, stack, results, sent=sent), as_json=as_json)
 
 
-def show(stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
+def show(out: Console, stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
     """Print the outcomes; ``sent`` where what is returned went to the queue by the person's own request."""
-    out = console.results()
     for result in results:
         released = sent and result["outcome"] == "RETURNED"
         outcome = "RELEASED" if released else result["outcome"]
@@ -175,7 +172,8 @@ def show(stack: Stack, results: list[dict[str, Any]], *, sent: bool) -> None:
         if outcome in _CHANGED:
             reason = f"found before: {reason}"
         if released:
-            again = ", and held again while the freeze lasts" if FROZEN in reason else ""
+            frozen = (result.get("held_by") or {}).get("kind") == HoldKind.FREEZE
+            again = ", and held again while the freeze lasts" if frozen else ""
             reason = f"{reason}; it is read again within seconds{again}"
         out.print(f"  {reason}", style="dim", soft_wrap=True)
         if outcome == "AWAITING":

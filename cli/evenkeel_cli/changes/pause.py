@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from evenkeel.cli_lines import own_line
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import event_sources
 from evenkeel_cli.aws.session import Cloud, named, reaching
 from evenkeel_cli.ui import console
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
     from evenkeel_cli.aws.event_sources import Source
 
 WAIT_SECONDS = 120.0
@@ -35,16 +39,16 @@ def pause(stack: str, region: str | None, *, as_json: bool) -> None:
     done = _switch(cloud, found, enabled=False, as_json=as_json)
     seconds = time.monotonic() - began
     counted = [event_sources.count(cloud, each) for each in done]
-    _tell("pause", stack, counted, as_json=as_json)
-    _check("paused", stack, counted)
-    if not as_json:
-        already = all(each.before == "Disabled" for each in found)
-        words = f"{stack} was paused already." if already else f"{stack} is paused, after {seconds:.1f} s."
-        days = min((each.keeps_days for each in counted if each.keeps_days is not None), default=_KEEPS_DAYS)
-        out = console.results()
-        out.print(Text.assemble((words, "bold"), " Nothing is changed any more; what was already running finishes."))
+    already = all(each.before == "Disabled" for each in found)
+    headline = f"{stack} was paused already." if already else f"{stack} is paused, after {seconds:.1f} s."
+    days = min((each.keeps_days for each in counted if each.keeps_days is not None), default=_KEEPS_DAYS)
+
+    def words(out: Console) -> None:
+        out.print(Text.assemble((headline, "bold"), " Nothing is changed any more; what was already running finishes."))
         out.print(f"Events keep arriving; each waits in its queue for up to {days} days.")
         out.print(f"next:  {own_line(stack, _region(cloud), 'resume')}", style="dim", soft_wrap=True)
+
+    _conclude("pause", stack, counted, words, as_json=as_json)
 
 
 def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
@@ -59,14 +63,11 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
     if waiting and not yes and not as_json and sys.stdin.isatty():
         _ask(cloud, stack, waiting)
     done = _switch(cloud, found, enabled=True, as_json=as_json)
-    _tell("resume", stack, done, as_json=as_json)
-    _check("resumed", stack, done)
-    if not as_json:
-        out = console.results()
-        already = all(each.before == "Enabled" for each in found)
-        words = f"{stack} was not paused." if already else f"{stack} acts again."
-        waited = f" {_messages(waiting)} waited; all are served now." if waiting else ""
-        out.print(Text.assemble((words, "bold"), waited))
+    already = all(each.before == "Enabled" for each in found)
+    headline = f"{stack} was not paused." if already else f"{stack} acts again."
+    waited = f" {plural(waiting, 'message')} waited; all are served now." if waiting else ""
+    words = Text.assemble((headline, "bold"), waited)
+    _conclude("resume", stack, done, lambda out: out.print(words), as_json=as_json)
 
 
 def _reached(action: str, stack: str, region: str | None) -> tuple[Cloud, str]:
@@ -83,13 +84,9 @@ def _region(cloud: Cloud) -> str:
 def _ask(cloud: Cloud, stack: str, waiting: int) -> None:
     import typer  # noqa: PLC0415 - only where a person is asked
 
-    if not typer.confirm(f"{_messages(waiting)} waited: {stack} will act on them at once. Resume?"):
+    if not typer.confirm(f"{plural(waiting, 'message')} waited: {stack} will act on them at once. Resume?"):
         again = own_line(stack, _region(cloud), "resume", yes=True)
         raise CommandError(f"{stack} is left as it is", f"Without a question: {again}", Exit.FAILED)
-
-
-def _messages(number: int) -> str:
-    return "1 message" if number == 1 else f"{number:,} messages"
 
 
 def _switch(cloud: Cloud, found: list[Source], *, enabled: bool, as_json: bool) -> list[Source]:
@@ -105,12 +102,26 @@ def _switch(cloud: Cloud, found: list[Source], *, enabled: bool, as_json: bool) 
         return event_sources.switch(cloud, found, enabled=enabled, seconds=WAIT_SECONDS, tick=tick)
 
 
-def _tell(action: str, stack: str, done: list[Source], *, as_json: bool) -> None:
-    if as_json:
-        body = {"stack": stack, "action": action, "ok": not any(each.trouble for each in done),
-                "sources": [_described(each) for each in done]}  # fmt: skip
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
+def _conclude(action: str, stack: str, done: list[Source], words: Callable[[Console], None], *, as_json: bool) -> None:
+    """Print each source and, if all were switched, the closing words.
+
+    Raises:
+        CommandError: a source could not be switched.
+    """
+    failed = [each for each in done if each.trouble]
+    body = {"stack": stack, "action": action, "ok": not failed, "sources": [_described(each) for each in done]}
+
+    def people(out: Console) -> None:
+        _table(out, done)
+        if not failed:
+            words(out)
+
+    console.show(body, people, as_json=as_json)
+    if failed:
+        raise _not_switched(action, stack, failed, len(done))
+
+
+def _table(out: Console, done: list[Source]) -> None:
     rows = [
         (
             each.function,
@@ -120,7 +131,7 @@ def _tell(action: str, stack: str, done: list[Source], *, as_json: bool) -> None
         )
         for each in done
     ]
-    console.table(console.results(), ("function", "was", "waiting", "is"), rows)
+    console.table(out, ("function", "was", "waiting", "is"), rows)
 
 
 def _described(source: Source) -> dict[str, Any]:
@@ -135,13 +146,10 @@ def _described(source: Source) -> dict[str, Any]:
     }
 
 
-def _check(done: str, stack: str, found: list[Source]) -> None:
-    failed = [each for each in found if each.trouble]
-    if failed:
-        names = "; ".join(f"{each.function} ({each.trouble})" for each in failed)
-        uuid = failed[0].uuid
-        flag = "--no-enabled" if done == "paused" else "--enabled"
-        raise CommandError(
-            f"{len(failed)} of {len(found)} remediators of {stack} not {done}: {names}",
-            f"Run the command again, or: aws lambda update-event-source-mapping {flag} --uuid {uuid}",
-        )
+def _not_switched(action: str, stack: str, failed: list[Source], total: int) -> CommandError:
+    names = "; ".join(f"{each.function} ({each.trouble})" for each in failed)
+    done, flag = ("paused", "--no-enabled") if action == "pause" else ("resumed", "--enabled")
+    return CommandError(
+        f"{len(failed)} of {total} remediators of {stack} not {done}: {names}",
+        f"Run the command again, or: aws lambda update-event-source-mapping {flag} --uuid {failed[0].uuid}",
+    )

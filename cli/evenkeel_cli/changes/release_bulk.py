@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import clock
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader
 from evenkeel_cli.aws import stacks
@@ -43,7 +42,7 @@ def run(  # noqa: PLR0913 - the command's own options
     Raises:
         CommandError: one of them could not be released; the others are.
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     asked = view.wanted("", control, ("UNDONE",), since, now)
     there = stacks.find(stack, region, "release what was undone")
     reader = Reader(there)
@@ -54,10 +53,9 @@ def run(  # noqa: PLR0913 - the command's own options
     troubles: list[str] = []
     for record in held:
         _one(there, record, results, troubles, as_json=as_json)
-    if as_json:
-        sys.stdout.write(json.dumps(results) + "\n")
-    elif not held:
-        console.results().print("Nothing that was undone since then is still held.")
+    if as_json or not held:
+        nothing = "Nothing that was undone since then is still held."
+        console.show(results, lambda out: out.print(nothing), as_json=as_json)
     if troubles:
         message = f"{len(troubles)} of {len(held)} were not released: {'; '.join(troubles)}"
         raise CommandError(message, "Run the command again: what was released is left out.")
@@ -73,11 +71,11 @@ def _one(stack: Stack, record: Record, results: list[dict[str, Any]], troubles: 
         return
     results += found
     if not as_json:
-        approvals.show(stack, found, sent=False)
+        approvals.show(console.results(), stack, found, sent=False)
 
 
 def _question(stack: str, held: Sequence[Record]) -> str:
     counts = Counter(str(record["control"]) for record in held)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    resources = "1 resource" if len(held) == 1 else f"{len(held):,} resources"
+    resources = plural(len(held), "resource")
     return f"Have {resources} that were undone looked at again in {stack}, and repaired ({told})?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import functions, stacks
 from evenkeel_cli.changes import run_record, run_view
 from evenkeel_cli.changes.run_rounds import Rounds
@@ -13,7 +14,7 @@ from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
-    from evenkeel_cli.changes.run_rounds import Wish
+    from evenkeel_cli.changes.run_rounds import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,19 @@ class How:
     """Also list the resources that are in line."""
 
 
-def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
-    """Look at the resources of a wish and, with ``apply``, have them changed.
+def run(stack: str, region: str | None, wanted: RunRequest, how: How) -> None:
+    """Check the resources that a request names and, with ``apply``, have them changed.
 
     Raises:
         CommandError: a resource is not in line in the end, the run was interrupted, or the person said no.
     """
     if how.apply:
         prompts.must_be_answerable("nothing was changed", yes=how.yes)
-    there = stacks.find(stack, region, f"run {wish.control}")
-    functions.of(there, wish.control)  # a group that is not there is told before anything is asked
-    about = len(wish.resources)
+    there = stacks.find(stack, region, f"run {wanted.control}")
+    functions.of(there, wanted.control)  # a group that is not there is told before anything is asked
+    about = len(wanted.resources)
     if how.apply and not how.yes:
-        look = Rounds(there, wish, dry_run=True, ahead=True)
+        look = Rounds(there, wanted, dry_run=True, ahead=True)
         _look(look, how)
         if not _to_do(look):
             _tell(look, how)
@@ -50,9 +51,9 @@ def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
         run_view.preview(look)
         prompts.confirm(_question(there, look), "nothing was changed", yes=False)
         about = len(look.results)
-    rounds = Rounds(there, wish, dry_run=not how.apply)
+    rounds = Rounds(there, wanted, dry_run=not how.apply)
     if how.apply:
-        with run_record.opened(there, wish, console.teller(show=not how.as_json)) as rounds.run:
+        with run_record.opened(there, wanted, console.progress(show=not how.as_json)) as rounds.run:
             _go(rounds, how, about)
     else:
         _go(rounds, how, about)
@@ -62,7 +63,7 @@ def run(stack: str, region: str | None, wish: Wish, how: How) -> None:
 
 def _look(look: Rounds, how: How) -> None:
     try:
-        with run_view.progress("looking at resources", len(look.wish.resources), show=not how.as_json) as (tick, say):
+        with run_view.progress("looking at resources", len(look.wanted.resources), show=not how.as_json) as (tick, say):
             look.go(tick, say)
     except KeyboardInterrupt:
         raise CommandError("stopped while looking; nothing was changed", "Run the command again.") from None
@@ -85,8 +86,8 @@ def _go(rounds: Rounds, how: How, about: int) -> None:
 def _interrupted(rounds: Rounds, error: BaseException) -> CommandError:
     why = f"; {error.message}. {error.next_step}" if isinstance(error, CommandError) else ""
     goes_on = "" if rounds.dry_run else "; what the function was at may go on for a minute"
-    again = rounds.wish.command(rounds.stack, apply=not rounds.dry_run, after=rounds.after or rounds.wish.after)
-    came = f"after {run_view.resources(len(rounds.results))}" if rounds.results else "before the first answer"
+    again = rounds.wanted.command(rounds.stack, apply=not rounds.dry_run, after=rounds.after or rounds.wanted.after)
+    came = f"after {plural(len(rounds.results), 'resource')}" if rounds.results else "before the first answer"
     message = f"stopped {came}{goes_on}{why}"
     return CommandError(message, f"To go on: {again}")
 
@@ -99,16 +100,17 @@ def _question(stack: Stack, look: Rounds) -> str:
     changes, kept = (look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
     where = f"in {stack.name}"
     if not changes:
-        return f"Tell people of {run_view.resources(kept)} {where}? Nothing is changed."
+        return f"Tell people of {plural(kept, 'resource')} {where}? Nothing is changed."
     told = f", and tell people of {kept:,} that it leaves unchanged" if kept else ""
-    return f"Have {look.wish.control} change {run_view.resources(changes)} {where}{told}?"
+    return f"Have {look.wanted.control} change {plural(changes, 'resource')} {where}{told}?"
 
 
 def _tell(rounds: Rounds, how: How) -> None:
-    if how.as_json:
-        run_view.as_json(rounds)
-    else:
-        run_view.as_table(rounds, all_outcomes=how.all_outcomes)
+    console.show(
+        run_view.described(rounds),
+        lambda out: run_view.table(out, rounds, all_outcomes=how.all_outcomes),
+        as_json=how.as_json,
+    )
 
 
 def _conclude(rounds: Rounds) -> None:
@@ -116,17 +118,17 @@ def _conclude(rounds: Rounds) -> None:
         return
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in rounds.bad.items())
     not_done = "could not be judged" if rounds.dry_run and "HELD" not in rounds.bad else "not brought in line"
-    message = f"{run_view.resources(sum(rounds.bad.values()))} {not_done}: {counted}"
+    message = f"{plural(sum(rounds.bad.values()), 'resource')} {not_done}: {counted}"
     raise CommandError(message, _next_step(rounds))
 
 
 def _next_step(rounds: Rounds) -> str:
-    """Say what to do about the first of what is not in line: what is held, what comes again by itself, what failed."""
+    """Return what to do next about what is not in line: first what is held, then what is retried, then what failed."""
     if "HELD" in rounds.bad:
         return (
             "What is held is kept, and read again when its hold is over. A freeze ends by itself or in the settings."
             " Any other hold ends sooner by a release, once you know why there is so much of it:"
-            f" {rounds.stack.line('release', rounds.wish.control)}"
+            f" {rounds.stack.line('release', rounds.wanted.control)}"
         )
     if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
         return "It waits in its queue and is read again by itself, within minutes."

@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from evenkeel_cli.aws.stacks import Stack
-    from evenkeel_cli.changes.run_rounds import Wish
+    from evenkeel_cli.changes.run_rounds import RunRequest
 
 
 @contextmanager
-def opened(stack: Stack, wish: Wish, say: Callable[[str], None]) -> Iterator[str]:
-    """Open a run that covers a wish, yield its id, and end it, however the work on it ended.
+def opened(stack: Stack, wanted: RunRequest, say: Callable[[str], None]) -> Iterator[str]:
+    """Open a run that covers a request, yield its id, and end it, however the work on it ended.
 
     Raises:
         CommandError: the function refused to open it, or AWS did; nothing was changed.
     """
-    function = functions.of(stack, wish.control)
+    function = functions.of(stack, wanted.control)
     terms = {
-        "controls": [wish.control], "resources": list(wish.resources) or "all", "dry_run": False,
-        "allowance": wish.at_most,
+        "controls": [wanted.control], "resources": list(wanted.resources) or "all", "dry_run": False,
+        "allowance": wanted.at_most,
     }  # fmt: skip
     next_step = f"The log group of function {function} says more."
     asked = {"open_run": terms}
-    run = proved.ask(stack, function, asked, f"open a run of {wish.control}", next_step, say=say, harmless=True)
+    run = proved.ask(stack, function, asked, f"open a run of {wanted.control}", next_step, say=say, harmless=True)
     try:
         yield str(run["run"])
     finally:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evenkeel.audit.state_item import HoldKind
 from evenkeel.control.registry import all_controls
 from evenkeel.model import Outcome
 from evenkeel_cli.aws import functions
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 DONE = frozenset(each.value for each in Outcome if not each.meaning.out_of_line)
-"""Outcomes that leave nothing to mend; any other is a resource that is not in line."""
-_BY_PEOPLE = r"rejected by |dropped by |waits for approval until |\S+ had record \S+ (?:undone|taken back)$"
-"""How the engine words the holds that people placed, or are to end: of undo.py, decisions.py and policy.py."""
-_HELD = re.compile(rf"held until [\d-]+ [\d:]+ UTC: (?!{_BY_PEOPLE})")
+"""Outcomes that leave nothing to fix; any other is a resource that is not in line."""
+_DECIDED = frozenset({HoldKind.PERSON, HoldKind.APPROVAL})
+"""Holds that people placed, or are to end; an undo that failed on the way is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person wants brought in line. ``resources`` is empty for all of the control's type."""
+class RunRequest:
+    """A person's request to bring resources in line. ``resources`` is empty for all of the control's type."""
 
     control: str
     resources: tuple[str, ...] = ()
@@ -37,7 +36,7 @@ class Wish:
     """How many resources may be changed; 0 for no limit but the blast radius."""
 
     def check(self, *, everything: bool) -> None:
-        """Refuse what cannot be meant, before AWS is asked.
+        """Refuse a request that makes no sense, before AWS is asked.
 
         Raises:
             CommandError: an unknown control, no ARN, or not exactly one of resources and ``everything``.
@@ -73,7 +72,7 @@ class Rounds:
     """One run, and how far it came."""
 
     stack: Stack
-    wish: Wish
+    wanted: RunRequest
     dry_run: bool
     ahead: bool = False
     """A dry run before the resources are changed: what is held counts as it will then."""
@@ -103,14 +102,14 @@ class Rounds:
         Raises:
             CommandError: AWS or the function refused; what is done until then is kept.
         """
-        function = functions.of(self.stack, self.wish.control)
-        what, next_step = f"run {self.wish.control}", f"The log group of function {function} says more."
+        function = functions.of(self.stack, self.wanted.control)
+        what, next_step = f"run {self.wanted.control}", f"The log group of function {function} says more."
         payload = {
-            "control": self.wish.control, "resources": list(self.wish.resources) or "all", "dry_run": self.dry_run,
+            "control": self.wanted.control, "resources": list(self.wanted.resources) or "all", "dry_run": self.dry_run,
             **({"run": self.run} if self.run else {}),
         }  # fmt: skip
         while self.after is not None:
-            asked = {**payload, "after": self.after or self.wish.after}
+            asked = {**payload, "after": self.after or self.wanted.after}
             said = functions.invoke(self.stack, function, asked, what, next_step, say=say, harmless=True)
             self.results += [_held(each) for each in said["results"]]
             if said["next"] is not None and not said["results"]:
@@ -118,9 +117,13 @@ class Rounds:
                 raise CommandError(message, "Listing takes too long: give resources by --resource.")
             self.after = said["next"]
             tick(len(self.results))
+            if any("held_by" not in each for each in said["results"]):  # whether they are held is not known
+                raise CommandError(f"function {function} does not say what holds a resource", functions.OLDER)
 
 
 def _held(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result; what is passed over for a hold that no person placed is as ``HELD`` as when it was placed."""
-    passed_over = result["outcome"] == "SKIPPED" and _HELD.match(result["reason"])
-    return {**result, "outcome": "HELD"} if passed_over else result
+    """Return a result; one that was skipped for a hold is ``HELD``, unless a person decided to leave it as it is."""
+    held_by = result.get("held_by")
+    if result["outcome"] != "SKIPPED" or held_by is None:
+        return result
+    return result if held_by["kind"] in _DECIDED else {**result, "outcome": "HELD"}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from evenkeel.model import Outcome
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.changes.run_rounds import DONE
 from evenkeel_cli.ui import arns, console
@@ -33,7 +32,7 @@ def progress(verb: str, about: int, *, show: bool) -> Iterator[tuple[Callable[[i
     ``about`` is how many there are, 0 if unknown.
     """
     if not show or not console.errors().is_terminal:
-        yield lambda _: None, console.teller(show=show)
+        yield lambda _: None, console.progress(show=show)
         return
     of = f" of {about:,}" if about else ""
     with console.errors().status(f"{verb}{of or ' …'}") as status:
@@ -47,19 +46,17 @@ def preview(run: Rounds) -> None:
     _calls(err, run)
 
 
-def as_json(run: Rounds) -> None:
-    """Write a run as one line of JSON; ``next`` is the ARN to go on after, null when all is done."""
-    body = {
-        "stack": run.stack.name, "control": run.wish.control, "dry_run": run.dry_run,
+def described(run: Rounds) -> dict[str, Any]:
+    """Return a run as JSON has it; ``next`` is the ARN to go on after, null when all is done."""
+    return {
+        "stack": run.stack.name, "control": run.wanted.control, "dry_run": run.dry_run,
         "ok": run.after is None and not run.bad, "counts": run.counts, "results": run.results, "next": run.after,
         "run": run.run or None,
     }  # fmt: skip
-    sys.stdout.write(json.dumps(body) + "\n")
 
 
-def as_table(run: Rounds, *, all_outcomes: bool) -> None:
+def table(out: Console, run: Rounds, *, all_outcomes: bool) -> None:
     """Print a run for people: a line for each resource, without those in line unless ``all_outcomes``."""
-    out = console.results()
     shown = [each for each in run.results if all_outcomes or each["outcome"] not in _ONLY_COUNTED]
     if shown:
         rows = [
@@ -74,13 +71,13 @@ def as_table(run: Rounds, *, all_outcomes: bool) -> None:
     _calls(out, run)
     out.print(_summary(run))
     if run.dry_run and run.after is None and "WOULD_APPLY" in run.counts:
-        out.print(f"next:  {run.wish.command(run.stack, apply=True)}", style="dim", soft_wrap=True)
+        out.print(f"next:  {run.wanted.command(run.stack, apply=True)}", style="dim", soft_wrap=True)
 
 
 def _summary(run: Rounds) -> Text:
     total = len(run.results)
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in run.counts.items())
-    return Text(f"{resources(total)} looked at{f': {counted}' if counted else ''}.", style="bold")
+    return Text(f"{plural(total, 'resource')} looked at{f': {counted}' if counted else ''}.", style="bold")
 
 
 def _calls(out: Console, run: Rounds) -> None:
@@ -91,8 +88,3 @@ def _calls(out: Console, run: Rounds) -> None:
     view.commands(out, "would call" if run.dry_run else "called", lines)
     if len(calling) > _CALLS_OF:
         out.print(f"    … and the like for {len(calling) - _CALLS_OF:,} more", style="dim")
-
-
-def resources(number: int) -> str:
-    """Return a number of resources in words."""
-    return "1 resource" if number == 1 else f"{number:,} resources"

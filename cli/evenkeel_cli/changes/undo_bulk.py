@@ -1,18 +1,17 @@
-"""``evenkeel undo --since``: take a wave of changes back, newest first; what was taken back already is skipped."""
+"""``evenkeel undo --since``: undo many changes, the newest first; what was undone already is skipped."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.audit.records import calls_of, undone
 from evenkeel.cli_lines import cli_line
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, Wanted, kind
 from evenkeel_cli.audit.view import UNDOABLE
@@ -24,6 +23,7 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -36,7 +36,7 @@ _PREVIEWED = 10  # changes that are shown before the question
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of one change of a wave."""
+    """How one change of a bulk undo ended."""
 
     record: Record
     outcome: str
@@ -54,15 +54,15 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class BulkUndo:
     """The repairs that a person asked for."""
 
     left: list[Record]
-    """Whole records still to be taken back, the newest first."""
+    """Whole records still to be undone, the newest first."""
     already: int
-    """How many were taken back already."""
+    """How many were undone already."""
     overtaken: list[Record]
-    """Those that the same control repaired again later: taking the later one back is enough."""
+    """Those that the same control repaired again later: undoing the later one is enough."""
 
     @property
     def skipped(self) -> str:
@@ -74,8 +74,8 @@ class Wave:
         return ", ".join(filter(None, parts))
 
 
-def is_wave(record: str, since: str, control: str, resource: str) -> bool:
-    """Say which of the command's two forms was typed.
+def is_bulk(record: str, since: str, control: str, resource: str) -> bool:
+    """Return whether changes since a time are to be undone, not a single record.
 
     Raises:
         CommandError: both, or neither.
@@ -90,25 +90,25 @@ def is_wave(record: str, since: str, control: str, resource: str) -> bool:
 
 
 def run(stack: str, region: str | None, since: str, control: str, resource: str, how: How) -> None:  # noqa: PLR0913, PLR0917 - the command's own options
-    """Take all changes since a time back.
+    """Undo all changes since a time.
 
     Raises:
-        CommandError: one of them was refused or failed; the others were taken back.
+        CommandError: one of them was refused or failed; the others were undone.
     """
     if resource:
         arns.check(resource)
-    now = datetime.now(UTC)
+    now = clock.now()
     asked = view.wanted(resource, control, (), since, now)
     there = stacks.find(stack, region, f"undo changes of {named(stack)}")
-    undoing = Undoing(there, console.teller(show=not how.as_json))
-    wave = _wave(Reader(there), asked, now, force=how.force)
-    left = wave.left
+    undoing = Undoing(there, console.progress(show=not how.as_json))
+    bulk = _find(Reader(there), asked, now, force=how.force)
+    left = bulk.left
     out, err = console.results(), console.errors()
     if not left:
-        _tell(there, [], wave, how)
+        _tell(there, [], bulk, how)
         return
     if not how.as_json:
-        _preview(err, wave)
+        _preview(err, bulk)
     if not how.dry_run:
         prompts.confirm(_question(there.name, left), "nothing was undone", yes=how.yes)
     ended: list[Ended] = []
@@ -121,14 +121,14 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
         if isinstance(stop, CommandError) and not ended:
             raise
         if ended:
-            _tell(there, ended, wave, how)
+            _tell(there, ended, bulk, how)
         raise _stopped(there, asked, len(ended), len(left), stop) from None
-    _tell(there, ended, wave, how)
+    _tell(there, ended, bulk, how)
     _conclude(ended, dry_run=how.dry_run)
 
 
 def _stopped(stack: Stack, asked: Wanted, ended: int, number: int, stop: BaseException) -> CommandError:
-    """Return the error for a wave that was interrupted, by a person or by AWS."""
+    """Return the error for a bulk undo that was interrupted, by a person or by AWS."""
     why = f": {stop.message}. {stop.next_step}" if isinstance(stop, CommandError) else ""
     since = f"{asked.since:%Y-%m-%dT%H:%M:%SZ}"
     again = stack.line("undo", since=since, control=asked.control, resource=asked.resource)
@@ -153,10 +153,10 @@ def _conclude(ended: Sequence[Ended], *, dry_run: bool) -> None:
         )
 
 
-def _wave(reader: Reader, asked: Wanted, now: datetime, *, force: bool) -> Wave:
-    """Find what is to be taken back: of each control and resource the newest repair, by ``force`` each.
+def _find(reader: Reader, asked: Wanted, now: datetime, *, force: bool) -> BulkUndo:
+    """Find what is to be undone: of each control and resource the newest repair, by ``force`` each.
 
-    Once the newest is taken back, an older one's resource is not as that one left it: it would be refused. By force the
+    Once the newest is undone, an older one's resource is not as that one left it: it would be refused. By force the
     older one may bring back what the newest never had, such as another rule of a security group.
     """
     wanted = Wanted(asked.since, asked.control, (*UNDOABLE, "UNDONE"), asked.resource)
@@ -168,7 +168,7 @@ def _wave(reader: Reader, asked: Wanted, now: datetime, *, force: bool) -> Wave:
     newest = {(each["control"], each["resource"]): each["record_id"] for each in reversed(candidates)}
     left = [each for each in open_ if force or newest[each["control"], each["resource"]] == each["record_id"]]
     overtaken = [each for each in open_ if each not in left]
-    return Wave(left, len(candidates) - len(open_), overtaken)
+    return BulkUndo(left, len(candidates) - len(open_), overtaken)
 
 
 def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> Ended:
@@ -191,8 +191,8 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
     return Ended(record, str(done["outcome"]), str(done["record_id"]), failed)
 
 
-def _preview(err: Console, wave: Wave) -> None:
-    left = wave.left
+def _preview(err: Console, bulk: BulkUndo) -> None:
+    left = bulk.left
     for record in left[:_PREVIEWED]:
         calls = [cli_line(call, record.get("region", "")) for call in calls_of(record.get("undo", []))]
         err.print(Text.assemble((record["control"], "bold"), f"  {arns.short(record['resource'])}"), soft_wrap=True)
@@ -200,17 +200,15 @@ def _preview(err: Console, wave: Wave) -> None:
             err.print(f"  {call}", style="dim", soft_wrap=True)
     if len(left) > _PREVIEWED:
         err.print(f"… and {len(left) - _PREVIEWED:,} more")
-    if wave.skipped:
-        err.print(f"{wave.skipped}: skipped")
+    if bulk.skipped:
+        err.print(f"{bulk.skipped}: skipped")
 
 
 def _question(stack: str, left: Sequence[Record]) -> str:
     counts = Counter(str(record["control"]) for record in left)
     resources = len({record["resource"] for record in left})
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    changes = "1 change" if len(left) == 1 else f"{len(left):,} changes"
-    on = "1 resource" if resources == 1 else f"{resources:,} resources"
-    return f"Undo {changes} on {on} in {stack} ({told})?"
+    return f"Undo {plural(len(left), 'change')} on {plural(resources, 'resource')} in {stack} ({told})?"
 
 
 def _line(out: Console, ended: Ended, number: int, total: int) -> None:
@@ -224,23 +222,23 @@ def _line(out: Console, ended: Ended, number: int, total: int) -> None:
         out.print(Text(f"    {ended.trouble}", style="red"), soft_wrap=True)
 
 
-def _tell(stack: Stack, ended: Sequence[Ended], wave: Wave, how: How) -> None:
+def _tell(stack: Stack, ended: Sequence[Ended], bulk: BulkUndo, how: How) -> None:
     bad, unknown = sum(bool(each.trouble) for each in ended), sum(each.outcome == "UNKNOWN" for each in ended)
     good = len(ended) - bad
     done, would = (0, good) if how.dry_run else (good, 0)
-    if how.as_json:
-        counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
-                  "already": wave.already, "overtaken": len(wave.overtaken)}  # fmt: skip
-        results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in wave.overtaken))]
-        body = {"stack": stack.name, "dry_run": how.dry_run, **counts, "results": results}
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
-    if not ended:
-        console.results().print(f"Nothing to undo{f': {wave.skipped}' if wave.skipped else ''}.")
-        return
+    counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
+              "already": bulk.already, "overtaken": len(bulk.overtaken)}  # fmt: skip
+    results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in bulk.overtaken))]
+    body = {"stack": stack.name, "dry_run": how.dry_run, **counts, "results": results}
+    console.show(body, lambda out: out.print(_summary(counts, bulk, how, nothing=not ended)), as_json=how.as_json)
+
+
+def _summary(counts: dict[str, int], bulk: BulkUndo, how: How, *, nothing: bool) -> Text:
+    if nothing:
+        return Text(f"Nothing to undo{f': {bulk.skipped}' if bulk.skipped else ''}.")
     verb, refused = ("would be undone", "would be refused") if how.dry_run else ("undone", "refused")
-    doubt = f"{unknown:,} not known, " if unknown else ""
-    overtaken = f" ({len(wave.overtaken):,} overtaken by a newer repair)" if wave.overtaken else ""
-    skipped = f"{wave.already + len(wave.overtaken):,} skipped{overtaken}"
-    told = f"{good:,} {verb}, {bad - unknown:,} {refused}, {doubt}{skipped}."
-    console.results().print(Text(told, style="bold red" if bad else "bold"))
+    doubt = f"{counts['unknown']:,} not known, " if counts["unknown"] else ""
+    overtaken = f" ({counts['overtaken']:,} overtaken by a newer repair)" if counts["overtaken"] else ""
+    skipped = f"{counts['already'] + counts['overtaken']:,} skipped{overtaken}"
+    summary = f"{counts['done'] + counts['would']:,} {verb}, {counts['refused']:,} {refused}, {doubt}{skipped}."
+    return Text(summary, style="bold red" if counts["refused"] + counts["unknown"] else "bold")

@@ -1,17 +1,16 @@
-"""``evenkeel undo``: undo one change, or a whole wave, the newest first."""
+"""``evenkeel undo RECORD``: undo one change."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from evenkeel.cli_lines import cli_line
+from evenkeel.errors import BrokenChainError, GroupNotEnabledError, LeaseHeldError, StaleStateError
 from evenkeel.model import Call
-from evenkeel.operators.caller_proof import sign
+from evenkeel.operators.caller_proof import UnprovedCallerError, sign
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, kind
 from evenkeel_cli.aws import functions, proved, stacks
@@ -22,9 +21,11 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from evenkeel_cli.aws.stacks import Stack
 
-_BUSY = ("LeaseHeldError", "StaleStateError")
+_BUSY = (LeaseHeldError.__name__, StaleStateError.__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,9 @@ class Undoing:
         return self._ask({"resource": resource, "record": record, "dry_run": True}, f"read record {record}")
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
-        """Take a record's change back; whoever is busy with the resource is waited for, for half a minute.
+        """Undo a record's change; wait up to half a minute for another worker that is busy with the resource.
 
-        Where an answer was lost, the function is asked again. It takes nothing back twice, so what it then refuses may
+        Where an answer was lost, the function is asked again. It undoes nothing twice, so what it then refuses may
         be done already: the audit says whether, and by whom.
 
         Raises:
@@ -129,33 +130,35 @@ class Undoing:
 
     def _next_step(self, kind: str, payload: dict[str, Any]) -> str:
         arn = payload["resource"]
-        if kind == "BrokenChainError":
+        if not kind:
+            return functions.OLDER
+        if kind == GroupNotEnabledError.__name__:
+            return f"By hand, with these calls: {self.stack.line('audit', 'show', payload['record'], resource=arn)}"
+        if kind == BrokenChainError.__name__:
             return f"Find out which record was altered: {self.stack.line('audit', 'verify', resource=arn)}"
         if kind in _BUSY:
             return "Run the command again in a minute."
-        if kind == "UnprovedCallerError":
+        if kind == UnprovedCallerError.__name__:
             return proved.WHO
         return f"See its records: {self.stack.line('audit', 'list', resource=arn, since='30d')}"
 
 
 def one(stack: str, region: str | None, record_id: str, resource: str, how: How) -> None:
-    """Take one change back: look, ask, run.
+    """Undo one change: show what would be called, ask, run.
 
     Raises:
-        CommandError: it cannot be taken back, the resource changed since, or the person said no.
+        CommandError: it cannot be undone, the resource changed since, or the person said no.
     """
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"undo record {record_id}")
-    undoing = Undoing(there, console.teller(show=not how.as_json), record_id)
+    undoing = Undoing(there, console.progress(show=not how.as_json), record_id)
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
-    if not how.as_json:
-        _show(plan)
+    if how.dry_run or not how.as_json:
+        console.show(plan, lambda out: _preview(out, plan), as_json=how.as_json)
     if how.dry_run:
-        if how.as_json:
-            sys.stdout.write(json.dumps(plan) + "\n")
         return
     if plan["drifted"] and not how.force:
         raise CommandError(
@@ -164,15 +167,16 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
         )
     prompts.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was undone", yes=how.yes)
     done = undoing.run(arn, record_id, force=how.force)
-    if how.as_json:
-        sys.stdout.write(json.dumps(done) + "\n")
-    elif done["outcome"] == "UNDONE":
-        out = console.results()
-        out.print(Text.assemble(("UNDONE", "bold green"), f"  {plan['control']} on {arn}"), soft_wrap=True)
-        out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
-        again = there.line("release", plan["control"], resource=arn)
-        out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
+    console.show(done, lambda out: _undone(out, done, there), as_json=how.as_json)
     _check(done, there)
+
+
+def _undone(out: Console, done: dict[str, Any], stack: Stack) -> None:
+    if done["outcome"] == "UNDONE":
+        out.print(Text.assemble(("UNDONE", "bold green"), f"  {done['control']} on {done['resource']}"), soft_wrap=True)
+        out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
+        again = stack.line("release", done["control"], resource=done["resource"])
+        out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
 
 
 def _check(done: dict[str, Any], stack: Stack) -> None:
@@ -187,8 +191,7 @@ def _calls(number: int) -> str:
     return "this call" if number == 1 else f"these {number} calls"
 
 
-def _show(plan: dict[str, Any]) -> None:
-    out = console.results()
+def _preview(out: Console, plan: dict[str, Any]) -> None:
     out.print(Text.assemble((plan["control"], "bold"), f" on {plan['resource']}"), soft_wrap=True)
     view.commands(out, "will call", plan["calls"])
     if plan["residue"]:

@@ -3,62 +3,63 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from evenkeel import clock
 from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
 from evenkeel.model import Place
-from evenkeel.operators.dead_letters import Box
+from evenkeel.operators.dead_letters import DeadLetterQueue
 from evenkeel_cli.aws.session import reaching
 from evenkeel_cli.dead_letters import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
-    from evenkeel.operators.dead_letters import Letter
+    from evenkeel.operators.dead_letters import DeadLetter
     from evenkeel_cli.aws.stacks import Stack
 
 HIDDEN_SECONDS = 120
 """How long a message that was received is hidden from others; in the end it is shown again at once."""
 
 
-def queue_of(letter: Letter, stack: Stack) -> str:
-    """Return the name of the queue that a letter says it came from; empty where it says nothing or another stack's."""
+def queue_of(message: DeadLetter, stack: Stack) -> str:
+    """Return the name of the queue that a message says it came from; empty where it says nothing or another stack's."""
     names = {url.rpartition("/")[2] for url in stack.queues.values()}
-    told = letter.attributes
-    for said, separator in ((told.get("origin", ""), "/"), (letter.source, ":"), (told.get("TARGET_ARN", ""), ":")):
+    told = message.attributes
+    for said, separator in ((told.get("origin", ""), "/"), (message.source, ":"), (told.get("TARGET_ARN", ""), ":")):
         name = said.rpartition(separator)[2]
         if name in names:
             return name
     return ""
 
 
-def described(letter: Letter, stack: Stack, now: datetime) -> dict[str, Any]:
-    """Return a letter for machines, with its whole body."""
+def described(message: DeadLetter, stack: Stack, now: datetime) -> dict[str, Any]:
+    """Return a message for machines, with its whole body."""
     return {
-        "id": letter.id, "reason": letter.reason, "origin": queue_of(letter, stack) or None,
-        "groups": meant(letter, stack), "age_seconds": int(now.timestamp() - letter.sent_at), "body": letter.body,
-        "attributes": dict(letter.attributes),
+        "id": message.id, "reason": message.reason, "origin": queue_of(message, stack) or None,
+        "groups": meant(message, stack), "age_seconds": int(now.timestamp() - message.sent_at), "body": message.body,
+        "attributes": dict(message.attributes),
     }  # fmt: skip
 
 
-def meant(letter: Letter, stack: Stack) -> list[str]:
-    """Return the enabled groups that could serve a letter: that of its queue, else those whose controls it triggers.
+def meant(message: DeadLetter, stack: Stack) -> list[str]:
+    """Return the enabled groups that could serve a message: that of its queue, else those whose controls it triggers.
 
-    A letter of the notifier's is for the notifier.
+    A message of the notifier's is for the notifier.
     """
-    if stream.batch_of(letter, stack):
+    if stream.batch_of(message, stack):
         return [stream.GROUP]
-    queue = queue_of(letter, stack)
+    queue = queue_of(message, stack)
     enabled = stack.queues
     if queue:
         return [group for group, url in enabled.items() if url.rpartition("/")[2] == queue]
     _, partition, _, region, account, _ = stack.output("AuditTableArn").split(":", 5)
     place = Place(account, region, partition)
     try:
-        payload = json.loads(letter.body)
+        payload = json.loads(message.body)
     except (ValueError, RecursionError):
         return []
     return [
@@ -79,12 +80,12 @@ class DeadLetters:
     """The dead-letter queue of a stack. Use it in a ``with`` block: in the end what was received is shown again."""
 
     def __init__(self, stack: Stack) -> None:
-        """Take letters that are there by now; those that come later are left for the next command."""
+        """Take messages that are there by now; those that come later are left for the next command."""
         self._stack = stack
         self._sqs = stack.cloud("sqs")
         self._url = stack.output("DeadLetterQueueUrl")
-        self._box = Box(self._sqs, self._url, HIDDEN_SECONDS)
-        self._began = datetime.now(UTC).timestamp()
+        self._queue = DeadLetterQueue(self._sqs, self._url, HIDDEN_SECONDS)
+        self._began = clock.now().timestamp()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -93,28 +94,28 @@ class DeadLetters:
     def __exit__(self, *_: object) -> None:
         """Show every message again that was received and not deleted."""
         with reaching("give the dead letters back"):
-            self._box.give_back()
+            self._queue.give_back()
 
-    def letters(self) -> Iterator[Letter]:
-        """Yield each letter once, until the queue shows no other; a redrive's own new dead letters are left out."""
+    def messages(self) -> Iterator[DeadLetter]:
+        """Yield each message once, until the queue shows no other; a redrive's own new dead letters are left out."""
         with reaching(f"read the dead letters of stack {self._stack.name}"):
-            yield from (each for each in self._box.letters() if each.sent_at <= self._began)
+            yield from (each for each in self._queue.messages() if each.sent_at <= self._began)
 
     def others(self) -> int:
         """Return about how many messages somebody else has received and not given back."""
         name = "ApproximateNumberOfMessagesNotVisible"
         with reaching("count the dead letters"):
             answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
-        return max(int(answer["Attributes"][name]) - self._box.held, 0)
+        return max(int(answer["Attributes"][name]) - self._queue.held, 0)
 
-    def announce(self, letter: Letter) -> None:
-        """Have announced what a letter of the notifier's names, then delete it.
+    def announce(self, message: DeadLetter) -> None:
+        """Have announced what a message of the notifier's names, then delete it.
 
         Raises:
-            CommandError: it could not be; the letter is kept.
+            CommandError: it could not be; the message is kept.
         """
-        batch = stream.batch_of(letter, self._stack)
+        batch = stream.batch_of(message, self._stack)
         if batch:
             stream.announce(self._stack, batch)
-            with reaching(f"delete dead letter {letter.id}"):
-                self._box.delete(letter)
+            with reaching(f"delete dead letter {message.id}"):
+                self._queue.delete(message)

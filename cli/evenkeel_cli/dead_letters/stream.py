@@ -22,11 +22,11 @@ from evenkeel_cli.ui.failure import CommandError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.operators.dead_letters import Letter
+    from evenkeel.operators.dead_letters import DeadLetter
     from evenkeel_cli.aws.stacks import Stack
 
 GROUP = "notifier"
-"""Where such a letter goes, in place of a group's name."""
+"""Where such a message goes, in place of a group's name."""
 _GONE = ("TrimmedDataAccessException", "ResourceNotFoundException")
 
 
@@ -40,10 +40,10 @@ class Batch:
     """Sequence numbers: texts of digits that grow."""
 
 
-def batch_of(letter: Letter, stack: Stack) -> Batch | None:
-    """Return the batch that a letter names; None where it is no letter of this stack's notifier."""
+def batch_of(message: DeadLetter, stack: Stack) -> Batch | None:
+    """Return the batch that a message names; None where it is no message of this stack's notifier."""
     try:
-        body = json.loads(letter.body)
+        body = json.loads(message.body)
     except (ValueError, RecursionError):
         return None
     info = body.get("DDBStreamBatchInfo") if isinstance(body, dict) else None
@@ -58,7 +58,7 @@ def announce(stack: Stack, batch: Batch) -> int:
     """Have the notifier announce a batch's records; return how many there were.
 
     Raises:
-        CommandError: the stream does not have them any more, or the notifier failed again; the letter is to be kept.
+        CommandError: the stream does not have them any more, or the notifier failed again; the message is to be kept.
     """
     with reaching("read the audit table's stream"):
         records = list(_records(stack, batch))
@@ -90,8 +90,8 @@ def _records(stack: Stack, batch: Batch) -> Iterator[dict[str, Any]]:
         if code(error) not in _GONE:
             raise
         raise CommandError(
-            "the audit table's stream keeps records for a day, and these are gone from it",
-            f"Drop the letter. What was done since then: {stack.line('audit', 'list', since='7d')}",
+            "the audit table's stream keeps records for a day, and these have expired",
+            f"Drop the dead letter. What was done since then: {stack.line('audit', 'list', since='7d')}",
         ) from error
     while iterator:
         page = client.get_records(ShardIterator=iterator)

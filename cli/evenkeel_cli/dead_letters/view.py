@@ -1,16 +1,15 @@
-"""``evenkeel dlq``: see the dead letters, send them back to where they came from, or drop them."""
+"""``evenkeel dlq``: list the dead letters, send them back to their queues, or drop them."""
 
 from __future__ import annotations
 
-import json
-import sys
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.operators import dead_letters
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import proved, stacks
 from evenkeel_cli.aws.session import named
 from evenkeel_cli.dead_letters.messages import DeadLetters, described, meant, queue_of
@@ -20,10 +19,11 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
-    from evenkeel.operators.dead_letters import Letter
+    from evenkeel.operators.dead_letters import DeadLetter
     from evenkeel_cli.aws.stacks import Stack
 
 BODY_START = 160
@@ -33,15 +33,13 @@ _BUSY = "somebody else is reading it, or there was no time left: run the command
 def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
     """List the dead letters; each stays where it is."""
     there = stacks.find(stack, region, f"list the dead letters of {named(stack)}")
-    now = datetime.now(UTC)
+    now = clock.now()
     with DeadLetters(there) as queue:
-        found = list(islice(queue.letters(), limit + 1))
+        found = list(islice(queue.messages(), limit + 1))
         others = queue.others()
     more, found = len(found) > limit, sorted(found[:limit], key=lambda each: each.sent_at)
-    if as_json:
-        sys.stdout.write(json.dumps([described(each, there, now) for each in found], indent=2) + "\n")
-    else:
-        _table(console.results(), found, there, now)
+    listed = [described(each, there, now) for each in found]
+    console.show(listed, lambda out: _table(out, found, there, now), as_json=as_json)
     err = console.errors()
     if more:
         err.print(f"There are more; --limit takes a number above {limit}.")
@@ -51,21 +49,21 @@ def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
         err.print(f"next:  fix the cause, then: {there.line('dlq', 'redrive', all=True)}", style="dim", soft_wrap=True)
 
 
-def _table(out: Console, found: Sequence[Letter], stack: Stack, now: datetime) -> None:
+def _table(out: Console, found: Sequence[DeadLetter], stack: Stack, now: datetime) -> None:
     if not found:
         out.print("No dead letters.")
         return
     rows = []
-    for letter in found:
-        start = letter.body[:BODY_START] + ("…" if len(letter.body) > BODY_START else "")
-        what = Text.assemble((letter.reason, "bold"), f"\n{start}\n", (f"message {letter.id}", "dim"), no_wrap=True)
-        rows.append((times.age(now.timestamp() - letter.sent_at), _origin(letter, stack), what))
+    for message in found:
+        start = message.body[:BODY_START] + ("…" if len(message.body) > BODY_START else "")
+        what = Text.assemble((message.reason, "bold"), f"\n{start}\n", (f"message {message.id}", "dim"), no_wrap=True)
+        rows.append((times.age(now.timestamp() - message.sent_at), _origin(message, stack), what))
     console.table(out, ("age", "from", "what"), rows)
 
 
-def _origin(letter: Letter, stack: Stack) -> str:
-    possible = meant(letter, stack)
-    if queue_of(letter, stack) or possible == [STREAM]:
+def _origin(message: DeadLetter, stack: Stack) -> str:
+    possible = meant(message, stack)
+    if queue_of(message, stack) or possible == [STREAM]:
         return possible[0]
     return " or ".join(possible) + "?"
 
@@ -79,10 +77,7 @@ def redrive(  # noqa: PLR0913 - the command's own options
         CommandError: one could not be sent, or it is not known where to; it stays where it is.
     """
     there = stacks.find(stack, region, f"send the dead letters of {named(stack)} back")
-    if to and to not in there.queues:
-        raise CommandError(
-            f"--to {to}: no such group here", f"Known are {', '.join(sorted(there.queues))}.", Exit.USAGE
-        )
+    _check_group(to, there)
     if not wanted and not yes:
         if _is_empty(there):
             _sum(there.name, [], [], [], as_json=as_json)
@@ -93,63 +88,68 @@ def redrive(  # noqa: PLR0913 - the command's own options
     kept: list[dict[str, str]] = []
     groups: dict[str, str] = {}
 
-    def ended(letter: str, group: str, trouble: str) -> None:
-        (kept if trouble else sent).append({"id": letter, **({"trouble": trouble} if trouble else {"group": group})})
-        _line(letter, "KEPT" if trouble else "SENT", trouble or f"to {group}", as_json=as_json)
+    def ended(message: str, group: str, trouble: str) -> None:
+        (kept if trouble else sent).append({"id": message, **({"trouble": trouble} if trouble else {"group": group})})
+        _line(message, "KEPT" if trouble else "SENT", trouble or f"to {group}", as_json=as_json)
 
     with DeadLetters(there) as queue:
-        for letter in _chosen(queue, wanted):
-            group, trouble = _group_of(queue, letter, there, to, ask=not yes and not as_json)
+        for message in _chosen(queue, wanted):
+            group, trouble = _group_of(queue, message, there, to, ask=not yes and not as_json)
             if trouble or group == STREAM:
-                ended(letter.id, group, trouble)
+                ended(message.id, group, trouble)
             else:
-                groups[letter.id] = group
-    for each in _have_sent(there, groups, console.teller(show=not as_json)):
+                groups[message.id] = group
+    for each in _have_sent(there, groups, console.progress(show=not as_json)):
         ended(*each)
-    missing = [each for each in wanted if each not in {letter["id"] for letter in (*sent, *kept)}]
+    missing = [each for each in wanted if each not in {message["id"] for message in (*sent, *kept)}]
     _sum(there.name, sent, kept, missing, as_json=as_json)
     _check_missing(missing, there)
     if kept:
         raise CommandError(
-            f"{_messages(len(kept))} kept, for the reasons above",
+            f"{plural(len(kept), 'message')} kept, for the reasons above",
             f"Give each by id with --to GROUP ({', '.join(sorted(there.queues))}), or drop it.",
         )
 
 
+def _check_group(to: str, stack: Stack) -> None:
+    if to and to not in stack.queues:
+        known = ", ".join(sorted(stack.queues))
+        raise CommandError(f"--to {to}: no such group here", f"Known are {known}.", Exit.USAGE)
+
+
 def _is_empty(stack: Stack) -> bool:
-    """Say whether there is no dead letter; what was looked at is given back."""
+    """Return whether there is no dead letter; what was looked at is given back."""
     with DeadLetters(stack) as queue:
-        return next(queue.letters(), None) is None
+        return next(queue.messages(), None) is None
 
 
 def _sum(
     stack: str, sent: Sequence[dict[str, str]], kept: Sequence[dict[str, str]], missing: Sequence[str], *, as_json: bool
 ) -> None:
-    """Say what a redrive did."""
-    if as_json:
-        sys.stdout.write(json.dumps({"stack": stack, "sent": sent, "kept": kept, "missing": missing}) + "\n")
-    elif not (sent or kept or missing):
-        console.results().print("No dead letters.")
-    else:
-        console.results().print(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
+    """Print what a redrive did."""
+    words = Text(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
+    if not (sent or kept or missing):
+        words = Text("No dead letters.")
+    body = {"stack": stack, "sent": sent, "kept": kept, "missing": missing}
+    console.show(body, lambda out: out.print(words), as_json=as_json)
 
 
-def _group_of(queue: DeadLetters, letter: Letter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
-    """Return the group a letter goes to, and why it is kept where it is; one of the notifier's is announced at once."""
-    possible = meant(letter, stack)
-    group = STREAM if possible == [STREAM] else to or _group(letter, possible, ask=ask)
+def _group_of(queue: DeadLetters, message: DeadLetter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
+    """Return the group for a message, and why it is kept instead; a message of the notifier's is announced at once."""
+    possible = meant(message, stack)
+    group = STREAM if possible == [STREAM] else to or _group(message, possible, ask=ask)
     if not group:
         return "", _unknown(possible)
     if group == STREAM:
         try:
-            queue.announce(letter)
+            queue.announce(message)
         except CommandError as error:
             return group, f"{error}. {error.next_step}"  # what the notifier cannot announce must not keep the others
     return group, ""
 
 
 def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None]) -> Iterator[tuple[str, str, str]]:
-    """Have the clerk send letters to their groups, in the person's name; yield id, group and why one was not sent."""
+    """Have the clerk send messages to their groups, in the person's name; yield id, group and why one was not sent."""
     ids = list(groups)
     for start in range(0, len(ids), dead_letters.MOST):
         wanted: dict[str, list[str]] = {}
@@ -164,15 +164,15 @@ def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None])
         yield from ((each, groups[each], _BUSY) for each in said["missing"])
 
 
-def _group(letter: Letter, possible: Sequence[str], *, ask: bool) -> str:
-    """Return the group whose queue a letter goes to; where several could be meant, a person is asked."""
+def _group(message: DeadLetter, possible: Sequence[str], *, ask: bool) -> str:
+    """Return the group whose queue a message goes to; where several could be meant, a person is asked."""
     if len(possible) == 1:
         return possible[0]
     if not possible or not ask or not prompts.at_terminal():
         return ""
     import typer  # noqa: PLC0415 - only where a person is asked
 
-    console.errors().print(f"{letter.id}: {letter.body[:BODY_START]}", soft_wrap=True)
+    console.errors().print(f"{message.id}: {message.body[:BODY_START]}", soft_wrap=True)
     answer = str(typer.prompt(f"Which group ({', '.join(possible)}; empty keeps it)", default="", err=True))
     return answer if answer in possible else ""
 
@@ -180,7 +180,7 @@ def _group(letter: Letter, possible: Sequence[str], *, ask: bool) -> str:
 def _unknown(possible: Sequence[str]) -> str:
     if possible:
         return f"it could be for {' or '.join(possible)}: give its id and --to"
-    return "no group's controls know what to do with it: look at it, then drop it"
+    return "no group has a control that this event triggers: check it, then drop it"
 
 
 def drop(  # noqa: PLR0913 - the command's own options
@@ -192,27 +192,27 @@ def drop(  # noqa: PLR0913 - the command's own options
         CommandError: one is not there, no reason is given, the person said no, or the clerk refused.
     """
     if not because.strip():
-        raise CommandError("--because: say why", 'Write a reason: --because "the table is gone".', Exit.USAGE)
+        raise CommandError("--because: say why", 'Write a reason: --because "the table was deleted".', Exit.USAGE)
     there = stacks.find(stack, region, f"drop dead letters of {named(stack)}")
-    now = datetime.now(UTC)
+    now = clock.now()
     with DeadLetters(there) as queue:
         found = list(_chosen(queue, wanted))
-    _check_missing([each for each in wanted if each not in {letter.id for letter in found}], there)
+    _check_missing([each for each in wanted if each not in {message.id for message in found}], there)
     if not as_json:
         _table(console.errors(), found, there, now)
-    prompts.confirm(f"Delete {_messages(len(found))} for good?", "nothing was dropped", yes=yes)
+    prompts.confirm(f"Delete {plural(len(found), 'message')} for good?", "nothing was dropped", yes=yes)
     left: list[str] = []
     for start in range(0, len(found), dead_letters.MOST):
-        some = {letter.id: letter for letter in found[start : start + dead_letters.MOST]}
-        said = _have_dropped(there, list(some), because, console.teller(show=not as_json))
+        some = {message.id: message for message in found[start : start + dead_letters.MOST]}
+        said = _have_dropped(there, list(some), because, console.progress(show=not as_json))
         left += said["missing"]
         for each in said["dropped"]:
-            sys.stdout.write(json.dumps({**described(some[each], there, now), "dropped_because": because}) + "\n")
+            console.write_json({**described(some[each], there, now), "dropped_because": because})
     if not as_json:
         console.errors().print(f"{len(found) - len(left)} dropped, printed whole on stdout.", style="bold")
     if left:
         raise CommandError(
-            f"{_messages(len(left))} could not be dropped: {', '.join(left)}",
+            f"{plural(len(left), 'message')} could not be dropped: {', '.join(left)}",
             "Somebody else was reading them, or there was no time left: run the command again in a few minutes.",
         )
 
@@ -226,15 +226,15 @@ def _have_dropped(stack: Stack, messages: list[str], because: str, say: Callable
     return said
 
 
-def _chosen(queue: DeadLetters, wanted: Sequence[str]) -> Iterator[Letter]:
-    """Yield the letters wanted, or all; stop reading when each was found."""
+def _chosen(queue: DeadLetters, wanted: Sequence[str]) -> Iterator[DeadLetter]:
+    """Yield the messages wanted, or all; stop reading when each was found."""
     missing = set(wanted)
-    for letter in queue.letters():
+    for message in queue.messages():
         if not wanted:
-            yield letter
-        elif letter.id in missing:
-            missing.remove(letter.id)
-            yield letter
+            yield message
+        elif message.id in missing:
+            missing.remove(message.id)
+            yield message
         if wanted and not missing:
             return
 
@@ -249,11 +249,7 @@ def _check_missing(missing: Sequence[str], stack: Stack) -> None:
         )
 
 
-def _line(letter: str, word: str, what: str, *, as_json: bool) -> None:
+def _line(message: str, word: str, what: str, *, as_json: bool) -> None:
     if not as_json:
         style = "green" if word == "SENT" else "yellow"
-        console.results().print(Text.assemble((word, style), f"  {letter}  {what}"), soft_wrap=True)
-
-
-def _messages(number: int) -> str:
-    return "1 message" if number == 1 else f"{number:,} messages"
+        console.results().print(Text.assemble((word, style), f"  {message}  {what}"), soft_wrap=True)

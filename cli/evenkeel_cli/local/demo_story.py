@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evenkeel import clock
 from evenkeel_cli.local import demo_checks as checks
 from evenkeel_cli.local import local_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from evenkeel_cli.local.demo_world import World
 
@@ -44,13 +45,9 @@ class Deed:
     """Controls that must look at the resource and not touch it, each with a read that proves it."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _key(world: World) -> Deed:
     made = world("kms", "alice").create_key(Description="shop: card numbers")["KeyMetadata"]
-    at = _now()
+    at = clock.now()
     world.made["key"] = made["Arn"]
     repaired = ((KMS, checks.rotates), (TAGS, checks.tagged("alice")))
     return Deed("alice", f"key {made['KeyId'][:8]}", made["Arn"], "CreateKey", at, repaired)
@@ -63,7 +60,7 @@ def _table(world: World) -> Deed:
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )["TableDescription"]
-    at = _now()
+    at = clock.now()
     world.made["table"] = made["TableArn"]
     repaired = ((PITR, checks.recoverable), (TAGS, checks.tagged("alice")))
     return Deed("alice", "table shop-orders", made["TableArn"], "CreateTable", at, repaired)
@@ -71,7 +68,7 @@ def _table(world: World) -> Deed:
 
 def _log_group(world: World) -> Deed:
     world("logs", "alice").create_log_group(logGroupName="/shop")
-    at = _now()
+    at = clock.now()
     arn = f"arn:aws:logs:{world.sandbox.region}:{world.sandbox.account}:log-group:/shop"
     world.made["group"] = arn
     repaired = ((ENCRYPTION, checks.encrypted), (RETENTION, checks.retained), (TAGS, checks.tagged("alice")))
@@ -84,7 +81,7 @@ def _bucket(world: World) -> Deed:
     }  # fmt: skip
     owner = local_stack.OWNER if world.sandbox.region == "us-east-1" else "alice"  # there, the event proves no maker
     world("s3", "alice").create_bucket(Bucket="shop-bills", **place)
-    return Deed("alice", "bucket shop-bills", "arn:aws:s3:::shop-bills", "CreateBucket", _now(),
+    return Deed("alice", "bucket shop-bills", "arn:aws:s3:::shop-bills", "CreateBucket", clock.now(),
                 ((TAGS, checks.tagged(owner)),))  # fmt: skip
 
 
@@ -94,12 +91,12 @@ def _trail(world: World) -> Deed:
     arn = client.create_trail(Name="shop-trail", S3BucketName="shop-bills")["TrailARN"]
     client.start_logging(Name=arn)
     world.made["trail"] = arn
-    return Deed("alice", "trail shop-trail", arn, "CreateTrail", _now())
+    return Deed("alice", "trail shop-trail", arn, "CreateTrail", clock.now())
 
 
 def _queue(world: World) -> Deed:
     world("sqs", "alice").create_queue(QueueName="shop-mail")
-    at = _now()
+    at = clock.now()
     arn = f"arn:aws:sqs:{world.sandbox.region}:{world.sandbox.account}:shop-mail"
     world.made["queue"] = arn
     return Deed("alice", "queue shop-mail", arn, "CreateQueue", at, ((TAGS, checks.tagged(local_stack.OWNER)),))
@@ -107,7 +104,9 @@ def _queue(world: World) -> Deed:
 
 def _topic(world: World) -> Deed:
     arn = world("sns", "alice").create_topic(Name="shop-news")["TopicArn"]
-    return Deed("alice", "topic shop-news", arn, "CreateTopic", _now(), ((TAGS, checks.tagged(local_stack.OWNER)),))
+    return Deed(
+        "alice", "topic shop-news", arn, "CreateTopic", clock.now(), ((TAGS, checks.tagged(local_stack.OWNER)),)
+    )
 
 
 def _function(world: World) -> Deed:
@@ -121,7 +120,7 @@ def _function(world: World) -> Deed:
         Handler="app.handler",
         Code={"ZipFile": target.getvalue()},
     )["FunctionArn"]
-    at = _now()
+    at = clock.now()
     return Deed("alice", "function shop-pdf", arn, "CreateFunction20150331", at, ((TAGS, checks.tagged("alice")),))
 
 
@@ -134,7 +133,7 @@ def _asymmetric_key(world: World) -> Deed:
         Description="shop: signs receipts",
         Tags=[{"TagKey": key, "TagValue": value} for key, value in tags.items()],
     )["KeyMetadata"]
-    at = _now()
+    at = clock.now()
     left = ((KMS, checks.does_not_rotate), (TAGS, checks.tagged("alice")))
     return Deed("alice", f"key {made['KeyId'][:8]}", made["Arn"], "CreateKey", at, (), left)
 
@@ -143,7 +142,7 @@ def _tagged_queue(world: World) -> Deed:
     """Make another: a queue whose maker set every tag, to values of her own."""
     own = {"Owner": "payments", "Environment": "prod", "Project": "shop", "CostCenter": "1042"}
     world("sqs", "alice").create_queue(QueueName="shop-paid", tags=own)
-    at = _now()
+    at = clock.now()
     arn = f"arn:aws:sqs:{world.sandbox.region}:{world.sandbox.account}:shop-paid"
     left = ((TAGS, checks.tagged("payments", Environment="prod", Project="shop", CostCenter="1042")),)
     return Deed("alice", "queue shop-paid", arn, "CreateQueue", at, (), left)
@@ -153,7 +152,7 @@ def _rotation_off(world: World) -> Deed:
     arn = world.made["key"]
     world("kms", "bob").disable_key_rotation(KeyId=arn)
     name = f"key {arn.rpartition('/')[2][:8]}"
-    return Deed("bob", name, arn, "DisableKeyRotation", _now(), ((KMS, checks.rotates),))
+    return Deed("bob", name, arn, "DisableKeyRotation", clock.now(), ((KMS, checks.rotates),))
 
 
 def _recovery_off(world: World) -> Deed:
@@ -161,25 +160,25 @@ def _recovery_off(world: World) -> Deed:
         TableName="shop-orders", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
     )
     arn = world.made["table"]
-    return Deed("bob", "table shop-orders", arn, "UpdateContinuousBackups", _now(), ((PITR, checks.recoverable),))
+    return Deed("bob", "table shop-orders", arn, "UpdateContinuousBackups", clock.now(), ((PITR, checks.recoverable),))
 
 
 def _key_off(world: World) -> Deed:
     world("logs", "bob").disassociate_kms_key(logGroupName="/shop")
     arn = world.made["group"]
-    return Deed("bob", "log group /shop", arn, "DisassociateKmsKey", _now(), ((ENCRYPTION, checks.encrypted),))
+    return Deed("bob", "log group /shop", arn, "DisassociateKmsKey", clock.now(), ((ENCRYPTION, checks.encrypted),))
 
 
 def _retention_short(world: World) -> Deed:
     world("logs", "bob").put_retention_policy(logGroupName="/shop", retentionInDays=7)
     arn = world.made["group"]
-    return Deed("bob", "log group /shop", arn, "PutRetentionPolicy", _now(), ((RETENTION, checks.retained),))
+    return Deed("bob", "log group /shop", arn, "PutRetentionPolicy", clock.now(), ((RETENTION, checks.retained),))
 
 
 def _tag_off(world: World) -> Deed:
     client = world("sqs", "bob")
     client.untag_queue(QueueUrl=client.get_queue_url(QueueName="shop-mail")["QueueUrl"], TagKeys=["CostCenter"])
-    at = _now()
+    at = clock.now()
     return Deed(
         "bob", "queue shop-mail", world.made["queue"], TAG_CHANGE, at, ((TAGS, checks.tagged(local_stack.OWNER)),)
     )
@@ -188,13 +187,13 @@ def _tag_off(world: World) -> Deed:
 def _blind(world: World) -> Deed:
     arn = world.made["trail"]
     world("cloudtrail", "bob").stop_logging(Name=arn)
-    return Deed("bob", "trail shop-trail", arn, "StopLogging", _now(), ((LOGGING, checks.logs),))
+    return Deed("bob", "trail shop-trail", arn, "StopLogging", clock.now(), ((LOGGING, checks.logs),))
 
 
 def _block_off(world: World) -> Deed:
     world("s3", "bob").delete_public_access_block(Bucket="shop-bills")
     arn, event = "arn:aws:s3:::shop-bills", "DeleteBucketPublicAccessBlock"
-    return Deed("bob", "bucket shop-bills", arn, event, _now(), ((BLOCK, checks.blocked),))
+    return Deed("bob", "bucket shop-bills", arn, event, clock.now(), ((BLOCK, checks.blocked),))
 
 
 CREATE: tuple[Callable[[World], Deed], ...] = (

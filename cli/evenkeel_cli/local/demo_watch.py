@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import clock
 from evenkeel.runtime.dynamodb import unwire
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _untouched(world: World, case: Case, records: list[dict[str, Any]], lines: l
 
 def _late(world: World, case: Case, seconds: float) -> Case:
     """Close a case whose time is over, with what the function said last."""
-    if (datetime.now(UTC) - case.deed.at).total_seconds() < seconds:
+    if (clock.now() - case.deed.at).total_seconds() < seconds:
         return case
     lines = _of(case, log(world, world.function(case.control)))
     last = f"last said {lines[-1]['message']}: {lines[-1].get('reason', '')}" if lines else "never heard of it"

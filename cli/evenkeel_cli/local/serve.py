@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import socket
@@ -85,7 +84,7 @@ def _see_that_it_lives(running: Local) -> None:
 
 def announce(line: dict[str, object]) -> None:
     """Print the ready line on stdout, and on stderr what to type in another terminal."""
-    sys.stdout.write(json.dumps(line) + "\n")
+    console.write_json(line)
     sys.stdout.flush()
     err = console.errors()
     err.print(f"\n{line['stack']} is ready. In another terminal:\n", style="bold")

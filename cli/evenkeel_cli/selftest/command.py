@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evenkeel import clock
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import stacks
 from evenkeel_cli.aws.session import named
 from evenkeel_cli.selftest import leftovers, marks, planning, view
@@ -52,7 +53,7 @@ def run(stack: str, region: str | None, controls: Sequence[str], how: How) -> No
     if how.apply:
         prompts.must_be_answerable("nothing was made", yes=how.yes)
     there = stacks.find(stack, region, f"test {named(stack)}")
-    now = datetime.now(UTC)
+    now = clock.now()
     plan = planning.plan(there, controls, marks.new_run(now), now)
     found = leftovers.find(there.cloud, plan.site)
     hands = Hands(there.cloud, Stop())
@@ -63,7 +64,7 @@ def run(stack: str, region: str | None, controls: Sequence[str], how: How) -> No
     if not how.yes:
         view.preview(plan, found, now)
         prompts.confirm(view.question(plan, found, now), "nothing was made", yes=False)
-    say = console.teller(show=not how.as_json)
+    say = console.progress(show=not how.as_json)
     say(f"run {plan.run}; what it makes is named {marks.PREFIX}{plan.run}-…")
     removals = _remove(hands, found, lambda each: each.is_due(now), say)
     rows, closed = _try_all(plan, hands, inbox, how, say)
@@ -90,8 +91,8 @@ def clean(stack: str, region: str | None, runs: Sequence[str], how: How) -> None
     if how.apply and removals:
         if not how.as_json:
             view.removed(removals, on=console.errors())
-        prompts.confirm(f"Remove {view.resources(len(removals))}?", "nothing was removed", yes=how.yes)
-        say = console.teller(show=not how.as_json)
+        prompts.confirm(f"Remove {plural(len(removals), 'resource')}?", "nothing was removed", yes=how.yes)
+        say = console.progress(show=not how.as_json)
         removals = _remove(Hands(there.cloud, Stop()), found, lambda _: True, say)
     view.cleaned(there, runs, removals, found.troubles, applied=how.apply, as_json=how.as_json)
     if found.troubles or any(each.verdict is Verdict.FAILED for each in removals):
@@ -180,7 +181,7 @@ def _conclude(
     failed = [row.trial.control.id for row in rows if row.verdict is Verdict.FAILED]
     if failed:
         next_step = f"To remove what it left: {again}" if left else _look(plan.stack)
-        raise CommandError(f"{view.controls(len(failed))} failed: {', '.join(failed)}", next_step)
+        raise CommandError(f"{plural(len(failed), 'control')} failed: {', '.join(failed)}", next_step)
     if troubles or any(each.verdict is Verdict.FAILED for each in removals):
         raise CommandError("the controls are well, but not all could be cleaned up", "The lines above say why.")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evenkeel import clock
 from evenkeel.control import Context
 from evenkeel.control.registry import groups
 from evenkeel.errors import SettingsError
@@ -22,6 +22,7 @@ from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from evenkeel.control import Control
     from evenkeel.model import Judgement
@@ -41,7 +42,7 @@ EXPECTED: dict[type, tuple[str, frozenset[str]]] = {
 _WRONG = NonCompliant("broken by a self-test", Change((), ()))
 
 
-class Desk:
+class Decisions:
     """Decides about a self-test's resources with the engine's own code, under the stack's live settings."""
 
     def __init__(self, stack: Stack, settings: Settings) -> None:
@@ -109,7 +110,7 @@ class Plan:
     stack: Stack
     site: Site
     run: str
-    desk: Desk
+    decisions: Decisions
     trials: tuple[Trial, ...]
 
     @property
@@ -135,15 +136,15 @@ def plan(stack: Stack, wanted: Sequence[str], run: str, now: datetime | None = N
     Raises:
         CommandError: a control is not known or not deployed, or the settings cannot be read.
     """
-    now = now or datetime.now(UTC)
+    now = now or clock.now()
     known = {each.id: each for group, members in groups().items() if group in stack.groups for each in members}
     for name in wanted:
         functions.of(stack, name)
         arns.check_one_of("--control", name, sorted(known))
-    desk = Desk(stack, _settings(stack))
+    decisions = Decisions(stack, _settings(stack))
     site = site_of(stack)
     chosen = [known[name] for name in sorted(set(wanted) or known)]
-    return Plan(stack, site, run, desk, tuple(_trial(desk, site, run, control, now) for control in chosen))
+    return Plan(stack, site, run, decisions, tuple(_trial(decisions, site, run, control, now) for control in chosen))
 
 
 def _settings(stack: Stack) -> Settings:
@@ -162,16 +163,16 @@ def _settings(stack: Stack) -> Settings:
     return settings
 
 
-def _trial(desk: Desk, site: Site, run: str, control: Control, now: datetime) -> Trial:
+def _trial(decisions: Decisions, site: Site, run: str, control: Control, now: datetime) -> Trial:
     maker = MAKERS.get(control.id)
     if maker is None:
         return Trial(control, why_not=f"not made: {NOT_MADE[control.id]}")
     target = maker.target(site, run, control.id, now.date())
     subject = subject_of(maker, target)
     try:
-        mode = desk.mode(control, subject)
-        decision = desk.decision(control, subject, None, now)
-        obstacle = maker.obstacle(desk.context(control, subject, now).parameters, now.date())
+        mode = decisions.mode(control, subject)
+        decision = decisions.decision(control, subject, None, now)
+        obstacle = maker.obstacle(decisions.context(control, subject, now).parameters, now.date())
     except SettingsError as error:
         return Trial(control, why_not=f"the settings cannot be applied: {error}")
     if isinstance(decision, Skip):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel import clock
 from evenkeel.audit.records import has_ended
 from evenkeel.errors import AwsError, ResourceMissingError, SettingsError
 from evenkeel.model import Compliant, NonCompliant, Outcome
@@ -122,7 +122,7 @@ class Trying:
         self.row.steps.append(Step(name, Verdict.SKIPPED, detail=why))
 
     def _make(self) -> None:
-        if datetime.now(UTC) - marks.started(self._target.run) > marks.BEGUN_WITHIN:
+        if clock.now() - marks.started(self._target.run) > marks.BEGUN_WITHIN:
             raise CommandError("not begun: the run takes longer than half an hour; try fewer with --control")
         self._means.say(f"{self._control.id}: making {self._maker.what}")
         target = self._target
@@ -140,13 +140,13 @@ class Trying:
 
     def _expect(self) -> None:
         """Decide with the engine's own code what Evenkeel is to do about the resource as it is now."""
-        now = datetime.now(UTC)
+        now = clock.now()
         subject = subject_of(self._maker, self._target)
         try:
             judged: Judgement | None = self._judged()
         except AwsError:
             judged = None  # AWS does not show it everywhere yet: then as for what a change repairs
-        decision = self._means.plan.desk.decision(self._control, subject, judged, now)
+        decision = self._means.plan.decisions.decision(self._control, subject, judged, now)
         kind = Announce if self._control.only_announces else type(decision)
         if kind not in EXPECTED:
             raise CommandError(f"Evenkeel will not act on it: {getattr(decision, 'reason', '')}")
@@ -158,7 +158,7 @@ class Trying:
 
     def _context(self) -> Context:
         subject = subject_of(self._maker, self._target)
-        return self._means.plan.desk.context(self._control, subject, datetime.now(UTC))
+        return self._means.plan.decisions.context(self._control, subject, clock.now())
 
     def _audited(self) -> EndedRecord:
         """Wait for the outcome of this control on the resource, and return its record."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from evenkeel.cli_lines import cli_line
+from evenkeel.plurals import plural
 from evenkeel_cli.audit import view
 from evenkeel_cli.selftest.report import Row, StepName, Verdict
 from evenkeel_cli.ui import console
@@ -32,20 +31,23 @@ _TIMED = (StepName.AUDIT, StepName.STATE, StepName.ALERT, StepName.UNDO, StepNam
 def planned(plan: Plan, found: Found, receiving: Sequence[Call], now: datetime, *, as_json: bool) -> None:
     """Print a dry run; ``receiving`` are the calls that set up the queue of alerts."""
     alerts = [cli_line(call, plan.site.region) for call in receiving] if plan.tried else []
-    if as_json:
-        rows = [Row(trial).described() | {"calls": _lines(trial, plan.site.region)} for trial in plan.trials]
-        old = [{"resource": each.arn, "run": each.target.run, "due": each.is_due(now)} for each in found.resources]
-        _write(plan, {"applied": False, "ok": not found.troubles, "results": rows, "leftovers": old,
-                      "troubles": found.troubles, "alerts": {"calls": alerts}})  # fmt: skip
-        return
-    out = console.results()
-    _show(out, plan, found, now)
-    for trial in plan.tried:
-        view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
-    if alerts:
-        view.commands(out, "to receive the alerts it would call", alerts)
-    out.print(f"\n{_price(plan)} Nothing was made.")
-    out.print(f"next:  {plan.stack.line('selftest', apply=True)}", style="dim", soft_wrap=True)
+    rows = [Row(trial).described() | {"calls": _lines(trial, plan.site.region)} for trial in plan.trials]
+    old = [{"resource": each.arn, "run": each.target.run, "due": each.is_due(now)} for each in found.resources]
+    body = _report(plan, {
+        "applied": False, "ok": not found.troubles, "results": rows, "leftovers": old, "troubles": found.troubles,
+        "alerts": {"calls": alerts},
+    })  # fmt: skip
+
+    def words(out: Console) -> None:
+        _show(out, plan, found, now)
+        for trial in plan.tried:
+            view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
+        if alerts:
+            view.commands(out, "to receive the alerts it would call", alerts)
+        out.print(f"\n{_price(plan)} Nothing was made.")
+        out.print(f"next:  {plan.stack.line('selftest', apply=True)}", style="dim", soft_wrap=True)
+
+    console.show(body, words, as_json=as_json)
 
 
 def preview(plan: Plan, found: Found, now: datetime) -> None:
@@ -56,11 +58,10 @@ def preview(plan: Plan, found: Found, now: datetime) -> None:
 def question(plan: Plan, found: Found, now: datetime) -> str:
     """Return what a person is asked before anything is made."""
     due = sum(each.is_due(now) for each in found.resources)
-    removes = f", and remove {resources(due)} that earlier runs left" if due else ""
+    removes = f", and remove {plural(due, 'resource')} that earlier runs left" if due else ""
     where = f"account {plan.site.account}, {plan.site.region}"
-    return (
-        f"Try {controls(len(plan.tried))} in {where}{removes}? {_price(plan)} The stack's alerts go to their readers."
-    )
+    tried = plural(len(plan.tried), "control")
+    return f"Try {tried} in {where}{removes}? {_price(plan)} The stack's alerts go to their readers."
 
 
 def _show(out: Console, plan: Plan, found: Found, now: datetime) -> None:
@@ -107,12 +108,15 @@ def tried(
     plan: Plan, rows: Sequence[Row], removals: Sequence[Removal], troubles: Sequence[str], *, as_json: bool
 ) -> None:
     """Print what came of a self-test."""
-    if as_json:
-        bad = Verdict.FAILED in {*(row.verdict for row in rows), *(each.verdict for each in removals)}
-        _write(plan, {"applied": True, "ok": not bad and not troubles, "results": [row.described() for row in rows],
-                      "leftovers": [each.described() for each in removals], "troubles": list(troubles)})  # fmt: skip
-        return
-    out = console.results()
+    bad = Verdict.FAILED in {*(row.verdict for row in rows), *(each.verdict for each in removals)}
+    body = _report(plan, {
+        "applied": True, "ok": not bad and not troubles, "results": [row.described() for row in rows],
+        "leftovers": [each.described() for each in removals], "troubles": list(troubles),
+    })  # fmt: skip
+    console.show(body, lambda out: _tried(out, plan, rows, removals, troubles), as_json=as_json)
+
+
+def _tried(out: Console, plan: Plan, rows: Sequence[Row], removals: Sequence[Removal], troubles: Sequence[str]) -> None:
     heads = ("control", "mode", "result", "outcome", *(str(name) for name in _TIMED), "why")
     console.table(out, heads, [_row(row) for row in rows])
     removed(removals, on=out)
@@ -161,33 +165,22 @@ def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
     as_json: bool,
 ) -> None:
     """Print what came of a clean-up."""
-    if as_json:
-        ok = not troubles and all(each.verdict is not Verdict.FAILED for each in removals)
-        body = {"stack": stack.name, "region": stack.region, "runs": list(runs), "applied": applied, "ok": ok,
-                "leftovers": [each.described() for each in removals], "troubles": list(troubles)}  # fmt: skip
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
-    out = console.results()
-    removed(removals, on=out)
-    for trouble in troubles:
-        out.print(Text(trouble, style="yellow"), soft_wrap=True)
-    out.print(f"{resources(len(removals))} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}.")
-    if removals and not applied:
-        line = stack.line("selftest", clean=tuple(runs), apply=True)
-        out.print(f"next:  {line}", style="dim", soft_wrap=True)
+    ok = not troubles and all(each.verdict is not Verdict.FAILED for each in removals)
+    body = {"stack": stack.name, "region": stack.region, "runs": list(runs), "applied": applied, "ok": ok,
+            "leftovers": [each.described() for each in removals], "troubles": list(troubles)}  # fmt: skip
+
+    def words(out: Console) -> None:
+        removed(removals, on=out)
+        for trouble in troubles:
+            out.print(Text(trouble, style="yellow"), soft_wrap=True)
+        out.print(f"{plural(len(removals), 'resource')} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}.")
+        if removals and not applied:
+            line = stack.line("selftest", clean=tuple(runs), apply=True)
+            out.print(f"next:  {line}", style="dim", soft_wrap=True)
+
+    console.show(body, words, as_json=as_json)
 
 
-def _write(plan: Plan, more: dict[str, Any]) -> None:
-    body = {"stack": plan.stack.name, "region": plan.site.region, "account": plan.site.account, "run": plan.run,
+def _report(plan: Plan, more: dict[str, Any]) -> dict[str, Any]:
+    return {"stack": plan.stack.name, "region": plan.site.region, "account": plan.site.account, "run": plan.run,
             "cents_at_most": round(plan.cents_at_most, 1), **more}  # fmt: skip
-    sys.stdout.write(json.dumps(body) + "\n")
-
-
-def resources(number: int) -> str:
-    """Return a number of resources in words."""
-    return "1 resource" if number == 1 else f"{number:,} resources"
-
-
-def controls(number: int) -> str:
-    """Return a number of controls in words."""
-    return "1 control" if number == 1 else f"{number:,} controls"

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from evenkeel_cli.ui.failure import told
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName, Yes
 
 app = typer.Typer(help="The settings: check, show, compare, push.", no_args_is_help=True)
@@ -19,10 +18,9 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The settings, YAML o
 @app.command()
 def validate(file: File, output: OutputFormat = Output.TABLE) -> None:
     """Check a file as the functions would, and report every problem with its line. Needs no AWS account."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
+    from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
 
-        views.validate(file, as_json=output is Output.JSON)
+    views.validate(file, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -32,10 +30,9 @@ def show(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Print the live settings as YAML."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.settings import views  # noqa: PLC0415 - as above
+    from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
 
-        views.show(stack, region, as_json=output is Output.JSON)
+    views.show(stack, region, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -46,10 +43,9 @@ def diff(
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Compare a file with the live settings, and list the last month's findings whose decision would change."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.settings import views  # noqa: PLC0415 - as above
+    from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
 
-        views.diff(stack, region, file, as_json=output is Output.JSON)
+    views.diff(stack, region, file, as_json=output is Output.JSON)
 
 
 @app.command()
@@ -64,16 +60,14 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputFormat = Output.TABLE,
 ) -> None:
     """Deploy a file in steps; it is rolled back if a function refuses it. Shows the difference and asks first."""
-    with told(as_json=output is Output.JSON):
-        from evenkeel_cli.settings import views  # noqa: PLC0415 - as above
+    from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
 
-        views.push(stack, region, file, at_once=at_once, yes=yes, as_json=output is Output.JSON)
+    views.push(stack, region, file, at_once=at_once, yes=yes, as_json=output is Output.JSON)
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the file, for editors that complete and check it."""
-    with told():
-        from evenkeel_cli.settings import json_schema  # noqa: PLC0415 - as above
+    from evenkeel_cli.settings import json_schema  # noqa: PLC0415 - as above
 
-        sys.stdout.write(json_schema.text())
+    sys.stdout.write(json_schema.text())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
+from evenkeel import clock
 from evenkeel.errors import SettingsError
 from evenkeel.settings import parser
 from evenkeel.settings.rules import SOON, TagsUnknownError
@@ -22,6 +20,9 @@ from evenkeel_cli.ui.failure import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    from rich.console import Console
 
     from evenkeel.settings.problems import DocumentPath
     from evenkeel.settings.rules import Exemption
@@ -55,18 +56,15 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
             f"the live settings of {there.name} (version {live.version}) are not valid: {error}",
             f"Push settings that are: {there.line('settings', 'push', 'settings.yaml')}",
         ) from error
-    now = datetime.now(UTC)
+    now = clock.now()
     hidden, tags = _hidden(there, [each for each in found if each.in_force(now)], now)
     nothing = Hidden([], [])
     rows = [
         _described(each, hidden.get(each.where, nothing), now) for each in sorted(found, key=lambda each: each.expires)
     ]
-    if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-    else:
-        _table(rows)
-        if tags.told:
-            console.errors().print(tags.told, style="yellow", soft_wrap=True)
+    console.show(rows, lambda out: _table(out, rows), as_json=as_json)
+    if tags.warning and not as_json:
+        console.errors().print(tags.warning, style="yellow", soft_wrap=True)
 
 
 def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[DocumentPath, Hidden], Tags]:
@@ -102,8 +100,7 @@ def _described(exemption: Exemption, hidden: Hidden, now: datetime) -> dict[str,
     }
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> None:
-    out = console.results()
+def _table(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         out.print("No exemptions.")
         return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
+from evenkeel import clock
 from evenkeel.control.registry import all_controls
 from evenkeel.settings import parser
 from evenkeel.settings.problems import InvalidSettingsError
@@ -18,7 +18,7 @@ from evenkeel_cli.settings.yaml_loader import DuplicateKeysError
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
     from pathlib import Path
 
     from evenkeel.settings.parser import Settings
@@ -129,7 +129,7 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
         CommandError: every problem as ``file:line: message``.
     """
     try:
-        return engine_check(found.text, start_mode, (now or datetime.now(UTC)).date())
+        return engine_check(found.text, start_mode, (now or clock.now()).date())
     except InvalidSettingsError as error:
         raise refused(found.path, [_located(found, problem) for problem in error.problems]) from error
 

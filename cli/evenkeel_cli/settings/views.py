@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel import clock
+from evenkeel.plurals import plural
 from evenkeel_cli.aws import stacks
 from evenkeel_cli.aws.resource_tags import Tags
 from evenkeel_cli.aws.session import named
@@ -41,15 +41,10 @@ def validate(path: Path, *, as_json: bool) -> None:
         CommandError: with each problem and its line.
     """
     checked = source_file.check(source_file.read(path))
-    if as_json:
-        sys.stdout.write(json.dumps({"file": str(path), "ok": True, "settings_version": checked.version}) + "\n")
-    else:
-        named = {"control": checked.controls, "exemption": checked.exemptions, "freeze": checked.freezes}
-        counts = ", ".join(
-            f"{number} {what}{'' if number == 1 else 's'}"
-            for what, number in ((what, len(part)) for what, part in named.items())
-        )
-        console.results().print(f"{path} is valid: {counts}.", soft_wrap=True)
+    named = {"control": checked.controls, "exemption": checked.exemptions, "freeze": checked.freezes}
+    counts = ", ".join(plural(len(part), what) for what, part in named.items())
+    body = {"file": str(path), "ok": True, "settings_version": checked.version}
+    console.show(body, lambda out: out.print(f"{path} is valid: {counts}.", soft_wrap=True), as_json=as_json)
 
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
@@ -62,10 +57,11 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
     live, coming = Live(there).look()
     if live.missing:
         raise missing(there, coming)
-    if as_json:
-        body = {"stack": there.name, **_described(live), "coming": _described(coming) if coming else None}
-        sys.stdout.write(json.dumps(body, indent=2) + "\n")
-        return
+    body = {"stack": there.name, **_described(live), "coming": _described(coming) if coming else None}
+    console.show(body, lambda _: _yaml(there, live, coming), as_json=as_json)
+
+
+def _yaml(there: Stack, live: Deployed, coming: Deployed | None) -> None:
     called = f"version {live.version}" if live.version else _unpushed(there)
     console.errors().print(f"# {there.name}: {called}, in records {_version(live)}", style="dim")
     if coming:
@@ -112,21 +108,21 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     compared = comparison.Compared((), 0, Tags())
     if old and changes:
         with _waiting("looking through the last month's findings", show=not as_json):
-            compared = comparison.decisions(there, old, new, datetime.now(UTC))
-    if as_json:
-        body = {"stack": there.name, "live": live.version or live.state, "diff": changes, "findings": compared.findings,
-                "decided_otherwise": [each.described() for each in compared.changed],
-                "tags_unread": compared.tags.unread}  # fmt: skip
-        sys.stdout.write(json.dumps(body, indent=2) + "\n")
-        return
-    out = console.results()
-    _print_diff(out, changes)
-    if changes and old:
-        _print_decisions(out, compared)
-    elif live.missing:
-        out.print("No settings are in force, so nothing is changed now: decisions cannot be compared.")
-    elif changes:
-        out.print("The live settings are not valid for this version of the command, so decisions cannot be compared.")
+            compared = comparison.decisions(there, old, new, clock.now())
+    body = {"stack": there.name, "live": live.version or live.state, "diff": changes, "findings": compared.findings,
+            "decided_otherwise": [each.described() for each in compared.changed],
+            "tags_unread": compared.tags.unread}  # fmt: skip
+
+    def words(out: Console) -> None:
+        _print_diff(out, changes)
+        if changes and old:
+            _print_decisions(out, compared)
+        elif live.missing:
+            out.print("No settings are in force, so nothing is changed now: decisions cannot be compared.")
+        elif changes:
+            out.print("The live settings are not valid for this version of the command: decisions cannot be compared.")
+
+    console.show(body, words, as_json=as_json)
 
 
 def _print_diff(out: Console, changes: list[str]) -> None:
@@ -146,8 +142,8 @@ def _print_decisions(out: Console, compared: Compared) -> None:
         out.print(what, soft_wrap=True)
     if len(changed) > _LISTED:
         out.print(f"… and {len(changed) - _LISTED:,} more: --output json has all.")
-    if compared.tags.told:
-        out.print(compared.tags.told, style="yellow", soft_wrap=True)
+    if compared.tags.warning:
+        out.print(compared.tags.warning, style="yellow", soft_wrap=True)
 
 
 def push(  # noqa: PLR0913 - the command's own options
@@ -199,7 +195,7 @@ def _waiting_findings(
         return {}, ""
     try:
         with _waiting("counting the announced findings that wait", show=not as_json):
-            return waiting.waiting(there, old, new, datetime.now(UTC)), ""
+            return waiting.waiting(there, old, new, clock.now()), ""
     except CommandError as error:
         return {}, waiting.uncounted(error)
 
@@ -237,11 +233,8 @@ def _in_force(appconfig: Live) -> str:
 def _print_result(  # noqa: PLR0913 - the parts of a result
     stack: str, number: int, state: str, *, as_json: bool, words: str, parts: Mapping[str, Any] | None = None
 ) -> None:
-    if as_json:
-        body = {"stack": stack, "deployment": number, "state": state, **(parts or {})}
-        sys.stdout.write(json.dumps(body) + "\n")
-    else:
-        console.results().print(words, soft_wrap=True)
+    body = {"stack": stack, "deployment": number, "state": state, **(parts or {})}
+    console.show(body, lambda out: out.print(words, soft_wrap=True), as_json=as_json)
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import SettingsError
 from evenkeel.model import Mode, Outcome
+from evenkeel.plurals import plural
 from evenkeel.settings.rules import Subject
 from evenkeel_cli.audit.reader import Reader, Wanted
 from evenkeel_cli.aws import resource_tags
-from evenkeel_cli.changes.run_rounds import Wish
+from evenkeel_cli.changes.run_rounds import RunRequest
 from evenkeel_cli.settings import source_file
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ def raised(old: Settings, new: Settings, control_id: str, subject: Subject, now:
 def sentences(stack: Stack, counts: Mapping[str, int]) -> list[str]:
     """Return for each control how many findings wait, and the command that looks at them."""
     return [
-        f"{count:,} announced finding{'' if count == 1 else 's'} of {control} of the last {DAYS} days "
+        f"{plural(count, 'announced finding')} of {control} of the last {DAYS} days "
         f"wait{'s' if count == 1 else ''} for an event. To look at all now (a dry run; --apply changes them):\n"
-        f"  {Wish(control).command(stack, apply=False)}"
+        f"  {RunRequest(control).command(stack, apply=False)}"
         for control, count in counts.items()
     ]
 

@@ -5,7 +5,9 @@ What people copy stays in one piece: no word is ever broken or cut, and only tab
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -52,9 +54,22 @@ def errors() -> Console:
     return _console(stderr=True)
 
 
-def teller(*, show: bool) -> Callable[[str], None]:
-    """Return what tells of progress on stderr, a line each; silent without ``show``, where stderr is for machines."""
+def progress(*, show: bool) -> Callable[[str], None]:
+    """Return a function that prints progress on stderr, a line a call; without ``show`` it prints nothing."""
     return (lambda words: errors().print(words, style="yellow", soft_wrap=True)) if show else (lambda _: None)
+
+
+def show(result: Any, words: Callable[[Console], None], *, as_json: bool) -> None:
+    """Print a command's result on stdout: as JSON (one line; at a terminal indented), or as ``words`` prints it."""
+    if as_json:
+        write_json(result, indent=2 if results().is_terminal else None)
+    else:
+        words(results())
+
+
+def write_json(result: Any, indent: int | None = None) -> None:
+    """Write one JSON document to stdout, on one line unless ``indent`` says otherwise."""
+    sys.stdout.write(json.dumps(result, indent=indent) + "\n")
 
 
 def table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[Text | str]]) -> None:

@@ -1,4 +1,4 @@
-"""What a person is told when a command cannot go on: what happened, to what, and what to do next."""
+"""How a command ends with an error: what failed, on what, and what to do next; in words or as JSON."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CommandError(Exception):
 
 
 @contextmanager
-def told(*, as_json: bool = False) -> Iterator[None]:
-    """End the process on a :class:`CommandError` with its words on stderr and its code, never with a traceback.
+def reported(*, as_json: bool) -> Iterator[None]:
+    """Report a :class:`CommandError` on stderr and end the process with its code; all commands run inside this one.
 
     ``as_json`` writes ``{"error": {"message", "next"}}`` in place of words, with ``problems`` where there are any.
     """

@@ -18,9 +18,12 @@ class Output(StrEnum):
 StackName = Annotated[
     str,
     typer.Option(
-        "--stack", "-s", envvar="EVENKEEL_STACK", help="The CloudFormation stack; else the only one in the region."
+        "--stack",
+        "-s",
+        envvar="EVENKEEL_STACK",
+        help="CloudFormation stack; default: the only Evenkeel stack in the region.",
     ),
 ]
-Region = Annotated[str | None, typer.Option(help="AWS region; else the one of your AWS configuration.")]
+Region = Annotated[str | None, typer.Option(help="AWS region; default: that of your AWS configuration.")]
 OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="table for people, json for machines.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

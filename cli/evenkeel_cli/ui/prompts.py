@@ -8,7 +8,7 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 
 def at_terminal() -> bool:
-    """Say whether somebody is there to answer."""
+    """Return whether somebody is there to answer."""
     return sys.stdin.isatty()
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from evenkeel_cli.ui.failure import CommandError, Exit, told
+from evenkeel_cli.ui import closed_pipe
+from evenkeel_cli.ui.failure import CommandError, Exit, reported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ _OUTPUT = re.compile(r"--output|-[a-z]*o")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Say whether a command line, right or wrong, asks for JSON."""
+    """Return whether a command line, right or wrong, asks for JSON."""
     in_two = (word == "json" and _OUTPUT.fullmatch(option) for option, word in pairwise(arguments))
     return any(in_two) or any(_JSON_IN_ONE.fullmatch(word) for word in arguments)
 
@@ -67,11 +68,12 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **how: Any) -> Any:
-        """Run the command line, as Typer does; without ``args`` the process's own."""
+        """Run the command line as Typer does, without ``args`` the process's own; report what goes wrong."""
         show_on_any_terminal()
-        if not wants_json(sys.argv[1:] if args is None else args):
-            return super().main(args, *rest, **how)
-        with told(as_json=True):
+        as_json = wants_json(sys.argv[1:] if args is None else args)
+        with closed_pipe.quiet(), reported(as_json=as_json):
+            if not as_json:
+                return super().main(args, *rest, **how)
             try:
                 ended = super().main(args, *rest, **{**how, "standalone_mode": False})
             except TyperException as error:

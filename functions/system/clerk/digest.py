@@ -7,11 +7,12 @@ a time limit or a missed day needs nothing but the next round. Two clerks at onc
 from __future__ import annotations
 
 import hmac
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from evenkeel import clock
 from evenkeel.audit import digests
 from evenkeel.audit.digests import Head, Part
 from evenkeel.errors import LeaseHeldError, code
@@ -31,10 +32,6 @@ STOP_AT_MILLISECONDS = 20_000
 """Time that must be left to read another page of the state table (1 MB) and put what it holds."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Digests:
     """Makes one stack's digests; ``key`` is the ARN of the key for their MACs."""
 
@@ -44,7 +41,7 @@ class Digests:
         environment: Environment,
         key: str,
         remaining_milliseconds: Callable[[], int],
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = clock.now,
     ) -> None:
         """Keep the parts."""
         self._aws = aws

@@ -1,7 +1,7 @@
 """Dead letters that a person has dropped: each is audited, then deleted.
 
-The clerk reads the letters from the queue itself; of the payload it takes ids only, so that what is audited is what is
-deleted. A crash between the two leaves the letter, and a repeat finds its record and deletes it.
+The clerk reads the messages from the queue itself; of the payload it takes ids only, so that what is audited is what is
+deleted. A crash between the two leaves the message, and a repeat finds its record and deletes it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evenkeel.audit import system_records
 from evenkeel.audit.system_records import DEAD_LETTER, Note
 from evenkeel.model import Actor, Cause, Outcome, Request, Resource
-from evenkeel.operators.dead_letters import Box
+from evenkeel.operators.dead_letters import DeadLetterQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from evenkeel.audit.ledger import Ledger
     from evenkeel.model import Place
-    from evenkeel.operators.dead_letters import Drop, Letter
+    from evenkeel.operators.dead_letters import DeadLetter, DropRequest
     from evenkeel.runtime.aws import Aws
     from evenkeel.runtime.environment import Environment
 
@@ -36,42 +36,42 @@ class Dropper:
         self, aws: Aws, ledger: Ledger, environment: Environment, *, place: Place, caller: str, now: datetime
     ) -> None:
         """Keep the parts."""
-        self._box = Box(aws.client("sqs"), environment.dlq_url, HIDDEN_SECONDS)
+        self._queue = DeadLetterQueue(aws.client("sqs"), environment.dlq_url, HIDDEN_SECONDS)
         self._ledger = ledger
         self._environment = environment
         self._place = place
         self._caller = caller
         self._now = now
 
-    def run(self, asked: Drop, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
+    def run(self, request: DropRequest, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
         """Drop what is asked for; return ``{"dropped": [message ids], "missing": [message ids]}``.
 
         Raises:
             ClientError, LeaseHeldError: AWS refused; what is not audited was not deleted.
         """
-        missing = set(asked.messages)
+        missing = set(request.messages)
         try:
-            for letter in self._box.letters():
-                if letter.id in missing:
-                    self._drop(letter, asked.because)
-                    missing.remove(letter.id)
+            for message in self._queue.messages():
+                if message.id in missing:
+                    self._drop(message, request.because)
+                    missing.remove(message.id)
                 if not missing or remaining_milliseconds() < STOP_AT_MILLISECONDS:
                     break
         finally:
-            self._box.give_back()
-        dropped = [each for each in asked.messages if each not in missing]
-        return {"dropped": dropped, "missing": [each for each in asked.messages if each in missing]}
+            self._queue.give_back()
+        dropped = [each for each in request.messages if each not in missing]
+        return {"dropped": dropped, "missing": [each for each in request.messages if each in missing]}
 
-    def _drop(self, letter: Letter, because: str) -> None:
+    def _drop(self, message: DeadLetter, because: str) -> None:
         system_records.write_once(
-            self._ledger, self._note(letter, because), self._environment.retention_days, self._now
+            self._ledger, self._note(message, because), self._environment.retention_days, self._now
         )
-        self._box.delete(letter)
+        self._queue.delete(message)
 
-    def _note(self, letter: Letter, because: str) -> Note:
+    def _note(self, message: DeadLetter, because: str) -> Note:
         queue = self._environment.dlq_url.rpartition("/")[2]
         place = self._place
-        arn = f"arn:{place.partition}:sqs:{place.region}:{place.account}:{queue}/{letter.id}"
+        arn = f"arn:{place.partition}:sqs:{place.region}:{place.account}:{queue}/{message.id}"
         request = Request(
             DEAD_LETTER.id,
             Resource(arn, place.account, place.region),
@@ -79,4 +79,4 @@ class Dropper:
             Actor(principal=self._caller),
         )
         detail = f"dropped by {self._caller}: {because}"
-        return Note(DEAD_LETTER, request, Outcome.DROPPED, letter.reason, detail, letter.evidence())
+        return Note(DEAD_LETTER, request, Outcome.DROPPED, message.reason, detail, message.evidence())

@@ -8,7 +8,6 @@ who they are.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,10 @@ from clerk.drops import Dropper
 from clerk.redrives import Redriver
 from clerk.requeue import Waker
 from clerk.stack_calls import RULE, StackCalls, is_one
+from evenkeel import clock
 from evenkeel.audit.digests import LATE_AFTER
 from evenkeel.audit.ledger import Ledger
-from evenkeel.errors import EvenkeelError
+from evenkeel.errors import EvenkeelError, refusal
 from evenkeel.model import Place
 from evenkeel.operators import dead_letters
 from evenkeel.operators.caller_proof import prove
@@ -49,15 +49,11 @@ def _aws() -> Aws:
 
 @lru_cache(maxsize=1)
 def _settings() -> SettingsStore:
-    return SettingsStore(_aws(), Environment.read(), _now)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return SettingsStore(_aws(), Environment.read(), clock.now)
 
 
 def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
-    return Ledger(_aws(), environment.audit_table, environment.state_table, context.aws_request_id, _now)
+    return Ledger(_aws(), environment.audit_table, environment.state_table, context.aws_request_id, clock.now)
 
 
 def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -66,21 +62,21 @@ def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises:
         EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
     """
-    asked = dead_letters.parse(payload)
+    request = dead_letters.parse_drop(payload)
     environment, place, ledger, caller = _asked(payload, context)
-    done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=_now()).run(
-        asked, context.get_remaining_time_in_millis
+    done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=clock.now()).run(
+        request, context.get_remaining_time_in_millis
     )
-    logger.info("dropped", caller=caller, because=asked.because, **done)
+    logger.info("dropped", caller=caller, because=request.because, **done)
     return done
 
 
 def redrive(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve a person's request to send dead letters back; raises as :func:`drop`."""
-    asked = dead_letters.parse_redrive(payload)
+    request = dead_letters.parse_redrive(payload)
     environment, place, ledger, caller = _asked(payload, context)
-    redriver = Redriver(_aws(), ledger, environment, environment.queues, place=place, caller=caller, now=_now())
-    done = redriver.run(asked, context.get_remaining_time_in_millis)
+    redriver = Redriver(_aws(), ledger, environment, environment.queues, place=place, caller=caller, now=clock.now())
+    done = redriver.run(request, context.get_remaining_time_in_millis)
     logger.info("redriven", caller=caller, **done)
     return done
 
@@ -94,7 +90,7 @@ def _asked(payload: dict[str, Any], context: LambdaContext) -> tuple[Environment
     environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
     ledger = _ledger(environment, context)
     endpoint = _aws().client("sts").meta.endpoint_url
-    return environment, place, ledger, prove(payload, endpoint, environment.stack, place.account, ledger, _now)
+    return environment, place, ledger, prove(payload, endpoint, environment.stack, place.account, ledger, clock.now)
 
 
 def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -104,7 +100,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Exception: it could not be written; Lambda brings the event again, then makes it a dead letter.
     """
     environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
-    calls = StackCalls(_ledger(environment, context), environment, place, environment.groups, _now())
+    calls = StackCalls(_ledger(environment, context), environment, place, environment.groups, clock.now())
     record = calls.audit(event)
     if record:
         logger.info(record["outcome"], resource=record["resource"], record_id=record["record_id"])
@@ -122,7 +118,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return redrive(event, context) if isinstance(event, dict) and "redrive" in event else drop(event, context)
         except EvenkeelError as error:
             logger.warning("refused", error=str(error), kind=type(error).__name__)
-            return {"error": f"{type(error).__name__}: {error}"}
+            return refusal(error)
     logger.debug("woken", by=event.get("source"))
     return Round(context).go()
 
@@ -160,7 +156,7 @@ class Round:
 
     def _vitals(self) -> None:
         watched = vitals.vitals(self._environment.stack, self._environment.groups, self._rules)
-        self._all_told = vitals.Rounds(_aws(), self._environment, watched, _now()).look()
+        self._all_told = vitals.Rounds(_aws(), self._environment, watched, clock.now()).look()
 
     def _watch(self) -> None:
         """Count what is off. A zero says that all could be read, the vitals too; its absence sets the alarm off."""
@@ -176,7 +172,7 @@ class Round:
 
     def _notices(self) -> None:
         ledger = _ledger(self._environment, self._context)
-        for notice in notices.announce(_settings(), ledger, self._environment, self._place, _now()):
+        for notice in notices.announce(_settings(), ledger, self._environment, self._place, clock.now()):
             logger.info("announced", record_id=notice["record_id"], reason=notice["reason"])
 
     def _digest(self) -> None:
@@ -194,7 +190,7 @@ class Round:
             self._environment,
             self._environment.queues,
             account=self._place.account,
-            now=_now(),
+            now=clock.now(),
             remaining_milliseconds=self._context.get_remaining_time_in_millis,
         )
         self._woken.append(waker.wake(kind, stop_at_milliseconds))

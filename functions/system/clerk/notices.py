@@ -9,6 +9,7 @@ from evenkeel.audit import system_records
 from evenkeel.audit.system_records import EXEMPTION, Note
 from evenkeel.errors import SettingsError
 from evenkeel.model import Cause, Outcome, Request, Resource
+from evenkeel.plurals import plural
 from evenkeel.runtime.telemetry import telemetry
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _note(exemption: Exemption, version: str, settings_name: str, place: Place, 
     cause = Cause("clerk", event_name="exemption", event_time=now.isoformat())
     resource = Resource(arn(exemption, settings_name, place), place.account, place.region)
     days = (exemption.expires - now.date()).days
-    left = "today" if not days else f"in {days} day{'' if days == 1 else 's'}"
+    left = "today" if not days else f"in {plural(days, 'day')}"
     return Note(
         EXEMPTION,
         Request(EXEMPTION.id, resource, cause),

@@ -1,7 +1,7 @@
-"""Dead letters that a person sends back to their groups' queues: one record of the request first, then each letter.
+"""Dead letters that a person sends back to their groups' queues: one record of the request first, then each message.
 
-The clerk reads the letters from the queue itself; of the payload it takes ids and groups only. A crash on the way
-leaves the letters that were not sent; one may be sent twice, which is harmless.
+The clerk reads the messages from the queue itself; of the payload it takes ids and groups only. A crash on the way
+leaves the messages that were not sent; one may be sent twice, which is harmless.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from evenkeel.audit import system_records
 from evenkeel.audit.system_records import REDRIVE, Note
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.model import Actor, Cause, Outcome, Request, Resource
-from evenkeel.operators.dead_letters import Box
+from evenkeel.operators.dead_letters import DeadLetterQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from evenkeel.audit.ledger import Ledger
     from evenkeel.model import Place
-    from evenkeel.operators.dead_letters import Redrive
+    from evenkeel.operators.dead_letters import RedriveRequest
     from evenkeel.runtime.aws import Aws
     from evenkeel.runtime.environment import Environment
 
@@ -42,7 +42,7 @@ class Redriver:
     ) -> None:
         """Keep the parts."""
         self._sqs = aws.client("sqs")
-        self._box = Box(self._sqs, environment.dlq_url, HIDDEN_SECONDS)
+        self._queue = DeadLetterQueue(self._sqs, environment.dlq_url, HIDDEN_SECONDS)
         self._ledger = ledger
         self._environment = environment
         self._queues = queues
@@ -50,31 +50,31 @@ class Redriver:
         self._caller = caller
         self._now = now
 
-    def run(self, asked: Redrive, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
+    def run(self, wanted: RedriveRequest, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
         """Send what is asked for; return ``{"sent": [message ids], "missing": [message ids]}``.
 
         Raises:
             MalformedPayloadError: a group is not enabled; nothing was sent.
             ClientError, LeaseHeldError: AWS refused; what was sent by then is in its queue.
         """
-        for group in asked.groups:
+        for group in wanted.groups:
             if group not in self._queues:
                 raise MalformedPayloadError(f"redrive: no group {group!r}; there are {', '.join(sorted(self._queues))}")
-        system_records.write_once(self._ledger, self._note(asked), self._environment.retention_days, self._now)
-        missing = dict(asked.messages)
+        system_records.write_once(self._ledger, self._note(wanted), self._environment.retention_days, self._now)
+        missing = dict(wanted.messages)
         try:
-            for letter in self._box.letters():
-                if letter.id in missing:
-                    url = self._queues[missing.pop(letter.id)]
-                    self._sqs.send_message(QueueUrl=url, MessageBody=letter.body)
-                    self._box.delete(letter)
+            for message in self._queue.messages():
+                if message.id in missing:
+                    url = self._queues[missing.pop(message.id)]
+                    self._sqs.send_message(QueueUrl=url, MessageBody=message.body)
+                    self._queue.delete(message)
                 if not missing or remaining_milliseconds() < STOP_AT_MILLISECONDS:
                     break
         finally:
-            self._box.give_back()
-        return {"sent": [each for each in asked.messages if each not in missing], "missing": list(missing)}
+            self._queue.give_back()
+        return {"sent": [each for each in wanted.messages if each not in missing], "missing": list(missing)}
 
-    def _note(self, asked: Redrive) -> Note:
+    def _note(self, wanted: RedriveRequest) -> Note:
         place, queue = self._place, self._environment.dlq_url.rpartition("/")[2]
         arn = f"arn:{place.partition}:sqs:{place.region}:{place.account}:{queue}/redrive/{self._ledger.owner}"
         request = Request(
@@ -83,6 +83,6 @@ class Redriver:
             Cause("manual", event_name="Redrive", event_time=self._now.isoformat()),
             Actor(principal=self._caller),
         )
-        counted = ", ".join(f"{len(ids)} to {group}" for group, ids in asked.groups.items())
+        counted = ", ".join(f"{len(ids)} to {group}" for group, ids in wanted.groups.items())
         reason = f"dead letters sent back to their queues: {counted}; Evenkeel acts on them at once"
-        return Note(REDRIVE, request, Outcome.REDRIVEN, reason, f"sent back by {self._caller}", asked.evidence())
+        return Note(REDRIVE, request, Outcome.REDRIVEN, reason, f"sent back by {self._caller}", wanted.evidence())

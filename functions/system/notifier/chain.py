@@ -7,10 +7,10 @@ the head is that record, or one that leads back to it.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from evenkeel import names
+from evenkeel import clock, names
 from evenkeel.audit.ledger import Ledger
 from evenkeel.audit.records import record_hash
 from evenkeel.canonical import digest
@@ -60,7 +60,7 @@ def is_chained(aws: Aws, record: Item) -> bool:
     """
     stack = os.environ["EVENKEEL_STACK"]
     audit, state = names.audit_table(stack), names.state_table(stack)
-    ledger = Ledger(aws, audit, state, "notifier", lambda: datetime.now(UTC))
+    ledger = Ledger(aws, audit, state, "notifier", clock.now)
     wanted = ledger.state(record["control"], record["resource"]).head
     if wanted in {"", record["hash"]}:
         return bool(wanted)

@@ -52,7 +52,11 @@ FIELDS = {
     "calls": Field(list, "the API calls: `service`, `operation` (boto3's names) and `params`"),
     "undo": Field(list, "the API calls that undo them, in the same form"),
     "residue": Field(str, "what undo cannot restore; may be empty"),
-    "actor": Field(dict, "who caused it: `principal`, `kind`, `owner`, `user_agent`, `invoked_by`, `source_ip`"),
+    "actor": Field(
+        dict,
+        "who caused it: `principal`, `kind` (CloudTrail's `userIdentity.type`, or `IdentityCenter` for a session that"
+        " IAM Identity Center made), `owner`, `user_agent`, `invoked_by`, `source_ip`",
+    ),
     "cause": Field(dict, "`origin`, `event_id`, `event_name`, `event_time`, `finding_id`, `product_arn`"),
     "at": Field(str, "when it ended: ISO 8601, UTC"),
     "settings_version": Field(str, "the settings that were in force; may be empty"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evenkeel import clock
 from evenkeel.audit.records import undone
 from evenkeel.cli_lines import exemption, own_line
 from evenkeel.model import Mode, Outcome
@@ -75,7 +76,7 @@ def _moment(at: Any) -> datetime:
     try:
         return datetime.fromisoformat(at)
     except ValueError:  # a planted record's; the exemption's day is only a suggestion
-        return datetime.now(UTC)
+        return clock.now()
 
 
 def _announced(record: EndedRecord, home: Home) -> list[str]:

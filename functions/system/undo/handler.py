@@ -5,17 +5,24 @@ A dry run says what would be called. Everything else needs a proved caller; see 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel import names
+from evenkeel import clock, names
 from evenkeel.audit.ledger import Ledger
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, UndoRefusedError
+from evenkeel.errors import (
+    DENIED_CODES,
+    EvenkeelError,
+    GroupNotEnabledError,
+    MalformedPayloadError,
+    UndoRefusedError,
+    code,
+    refusal,
+)
 from evenkeel.model import Call, Place
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation.decide import in_scope
@@ -46,7 +53,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     environment = Environment.read()
     own = _own(environment.region)
     place = Place.of_function(context.invoked_function_arn)
-    ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, _now)
+    ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, clock.now)
     record = ledger.record(wish["resource"], wish["record"])
     control = all_controls().get(record["control"]) if record else None
     if record is None or control is None:
@@ -54,14 +61,22 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     caller = "nobody"
     if not wish["dry_run"]:
         endpoint = own.client("sts").meta.endpoint_url
-        caller = prove(payload, endpoint, environment.stack, place.account, ledger, _now)
+        caller = prove(payload, endpoint, environment.stack, place.account, ledger, clock.now)
     if not in_scope(wish["resource"], environment.scope):
         raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
     role = names.role_arn(place, names.undo_role(environment.stack, place.region, control.group))
-    undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, _now)
-    if wish["dry_run"]:
-        return _described(undoer.look(control, wish["resource"], wish["record"]))
-    done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
+    undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, clock.now)
+    try:
+        if wish["dry_run"]:
+            return _described(undoer.look(control, wish["resource"], wish["record"]))
+        done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
+    except ClientError as error:
+        if error.operation_name == "AssumeRole" and code(error) in DENIED_CODES:  # so STS answers for a missing role
+            raise GroupNotEnabledError(
+                f"{wish['resource']}: the stack has no role that may undo changes of the group {control.group};"
+                f" add {control.group} to EnabledGroups and deploy, or undo it by hand"
+            ) from error
+        raise
     logger.info(done.outcome, control=control.id, resource=wish["resource"], caller=caller, record_id=done.record_id)
     return _described(done)
 
@@ -91,10 +106,6 @@ def _described(undo: Undo) -> dict[str, Any]:
     }
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve one person's wish; errors are answers, for whoever invoked is waiting."""
@@ -102,4 +113,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return take_back(event, context)
     except (EvenkeelError, ClientError, BotoCoreError) as error:
         logger.warning("refused", error=str(error), kind=type(error).__name__)
-        return {"error": f"{type(error).__name__}: {error}"}
+        return refusal(error)

@@ -15,6 +15,11 @@ class EvenkeelError(Exception):
     """The root of all errors that Evenkeel raises on purpose."""
 
 
+def refusal(error: Exception) -> dict[str, dict[str, str]]:
+    """Return what a function answers to a payload that it refuses: ``kind`` is the error's name, for programs."""
+    return {"error": {"kind": type(error).__name__, "message": str(error)}}
+
+
 class MalformedPayloadError(EvenkeelError):
     """A payload has not the shape of anything Evenkeel accepts; trying again cannot help."""
 
@@ -39,8 +44,16 @@ class UndoRefusedError(EvenkeelError):
     """A change cannot be taken back as things are; the message says why and what to do."""
 
 
+class GroupNotEnabledError(UndoRefusedError):
+    """The stack has no undo role for the control's group, so it cannot make the calls that undo the change."""
+
+
 class ApprovalRefusedError(EvenkeelError):
     """A kept change cannot be approved, rejected or released so; the message says why and what to do."""
+
+
+class NothingHeldError(ApprovalRefusedError):
+    """There is no hold to release or drop."""
 
 
 class RunRefusedError(EvenkeelError):

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
+from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError, refusal
 from evenkeel.events import parsing
 from evenkeel.events.message import encode
 from evenkeel.model import Outcome, Request, Result
@@ -172,7 +172,7 @@ class Remediator(Worker):
         """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
         decision = approvals.parse(payload)
         owner = context.aws_request_id
-        desk = approvals.Desk(
+        people = approvals.Approvals(
             self.controls,
             self.ledger(owner),
             self.queue,
@@ -183,13 +183,13 @@ class Remediator(Worker):
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
         run, loaded = self.visits(owner, context).run, self.settings.load()
-        decided = desk.decide(
+        decided = people.decide(
             decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
         )
         for result in decided.results:
             self._tell(result)
-        onward = str(decided.onward) if decided.onward else None
-        return {"results": [on_demand.described(result) for result in decided.results], "next": onward}
+        cursor = str(decided.cursor) if decided.cursor else None
+        return {"results": [on_demand.described(result) for result in decided.results], "next": cursor}
 
     def opened(self, context: LambdaContext) -> runs.Runs:
         """Return the stack's runs, for one invocation."""
@@ -199,22 +199,22 @@ class Remediator(Worker):
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
         opened = self.opened(context)
-        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, self.now())
-        wish = wish.covered(opened)
+        wanted = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, self.now())
+        wanted = wanted.covered(opened)
         run = self.visits(context.aws_request_id, context).run
         loaded = self.settings.load()
 
         def one(request: Request) -> Result:
-            if wish.run:
-                opened.must_be_open(wish.run)  # asked again for each: whoever ends a run stops it within seconds
-            result = run(wish.control, request, loaded)
+            if wanted.run:
+                opened.must_be_open(wanted.run)  # asked again for each: whoever ends a run stops it within seconds
+            result = run(wanted.control, request, loaded)
             if request.dry_run:
                 self._tell(result)
             else:
                 self._told([result])
             return result
 
-        return on_demand.serve(wish, one, self.control_aws, context.get_remaining_time_in_millis)
+        return on_demand.serve(wanted, one, self.control_aws, context.get_remaining_time_in_millis)
 
 
 def _by_resource(requests: Iterable[Request]) -> list[list[Request]]:
@@ -258,6 +258,6 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
             if isinstance(error, SettingsError):
                 worker.settings.count(error)
             worker.logger.warning("refused", error=str(error), kind=type(error).__name__)
-            return {"error": f"{type(error).__name__}: {error}"}
+            return refusal(error)
 
     return handler

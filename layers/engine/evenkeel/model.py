@@ -16,6 +16,9 @@ from evenkeel.outcome import Outcome as Outcome  # noqa: PLC0414, TC001 - handed
 RUN_EVENT = "Run"
 """The event name of a cause that is a person's run over existing resources."""
 
+IDENTITY_CENTER = "IdentityCenter"
+"""The kind of an actor whose session IAM Identity Center made; it is named after the person, who cannot choose it."""
+
 State: TypeAlias = dict[str, Any]
 """What a control read: a small JSON-able dict, kept in the audit record as evidence."""
 
@@ -160,7 +163,7 @@ class Actor:
     principal: str = ""
     """ARN of the caller."""
     kind: str = ""
-    """``userIdentity.type``: Root, IAMUser, AssumedRole, AWSService, …"""
+    """``userIdentity.type``: Root, IAMUser, AssumedRole, AWSService, …; or :data:`IDENTITY_CENTER`."""
     owner: str = ""
     """The person or role behind the call, inferred in the order of :func:`evenkeel.events.actor.owner`."""
     user_agent: str = ""
@@ -233,6 +236,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBy:
+    """The hold for which a resource was left as it is."""
+
+    kind: str
+    """Who or what placed it: a :class:`evenkeel.audit.state_item.HoldKind`."""
+    until: datetime
+    record: str
+    """Id of the record that placed it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What became of one request."""
 
@@ -243,3 +257,5 @@ class Result:
     record_id: str = ""
     delay_seconds: int = 0
     """For RETURNED: how long to wait before looking again."""
+    held_by: HeldBy | None = None
+    """The hold that is the reason; for a release, the one that it ended."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from evenkeel import system_parts
+from evenkeel import clock, system_parts
 from evenkeel.audit.ledger import Ledger
 from evenkeel.control.registry import controls_of
 from evenkeel.events.queue import Queue
@@ -18,6 +17,8 @@ from evenkeel.runtime.telemetry import telemetry
 from evenkeel.settings.store import SettingsStore
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
@@ -60,7 +61,7 @@ class Worker:
 
     def now(self) -> datetime:
         """Return the time in UTC."""
-        return datetime.now(UTC)
+        return clock.now()
 
     def place(self, context: LambdaContext) -> Place:
         """Return where this function may act, from its own ARN."""

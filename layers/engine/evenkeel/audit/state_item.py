@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from evenkeel.errors import UnreadableVersionError
+from evenkeel.model import HeldBy
 from evenkeel.runtime.dynamodb import unwire
 from evenkeel.versions import STATE
 
@@ -20,10 +21,16 @@ class HoldKind(StrEnum):
 
     PERSON = "person"
     """Somebody undid, rejected or dropped a change: nothing of the resource is changed until the hold ends."""
+    UNDO = "undo"
+    """An undo that has not come to its end, or failed on the way; it holds as a person's decision does."""
     APPROVAL = "approval"
     FREEZE = "freeze"
     TUG_OF_WAR = "tug of war"
     BLAST_RADIUS = "blast radius"
+
+
+BY_PEOPLE = frozenset({HoldKind.PERSON, HoldKind.UNDO})
+"""The kinds that people place: nothing of the resource is changed, whatever is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,13 @@ class StateItem:
         if self.hold_until <= now.timestamp():
             return ""
         return f"held until {datetime.fromtimestamp(self.hold_until, UTC):%Y-%m-%d %H:%M} UTC: {self.hold_reason}"
+
+    def held_by(self, now: datetime) -> HeldBy | None:
+        """Return the hold that is in force, as data; None where there is none."""
+        if self.hold_until <= now.timestamp():
+            return None
+        until = datetime.fromtimestamp(self.hold_until, UTC)
+        return HeldBy(self.hold_kind, until, self.hold_record)
 
     def leased_to_other(self, owner: str, now: datetime) -> bool:
         """Say whether somebody else is at work on it."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from evenkeel.model import Actor
+from evenkeel.model import IDENTITY_CENTER, Actor
 
 OWN_ROLE_PATH = "role/evenkeel/"
 """All of Evenkeel's roles stand under this IAM path, in every stack; what they do is never an event to act on."""
+
+_IDENTITY_CENTER_PATH = "role/aws-reserved/sso.amazonaws.com"
+"""The path of IAM Identity Center's roles (IAM Identity Center user guide, "Referencing permission sets in resource
+policies"). Nobody else can make a role below it; a role *named* like one of them can stand under any other path."""
 
 _INFRASTRUCTURE_AS_CODE = ("cloudformation", "terraform", "pulumi", "opentofu", "aws-cdk")
 
@@ -45,7 +49,7 @@ def actor(detail: dict[str, Any]) -> Actor:
     identity = identity if isinstance(identity, dict) else {}
     return Actor(
         principal=_text(identity.get("arn")),
-        kind=_text(identity.get("type")),
+        kind=IDENTITY_CENTER if _by_identity_center(identity) else _text(identity.get("type")),
         owner=owner(identity),
         user_agent=_text(detail.get("userAgent"))[:256],
         invoked_by=_text(identity.get("invokedBy")),
@@ -67,7 +71,7 @@ def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented orde
     if kind == "AssumedRole":
         role = _text(_issuer(identity).get("userName"))
         session = _text(identity.get("principalId")).partition(":")[2] or _text(identity.get("arn")).rpartition("/")[2]
-        if role.startswith("AWSReservedSSO_"):
+        if _by_identity_center(identity):
             return session
         return "/".join(part for part in (role, session) if part)
     if kind == "FederatedUser":  # of GetFederationToken: "account:name", and the issuer is the IAM user who asked
@@ -81,6 +85,12 @@ def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented orde
         return _text(on_behalf["userId"])
     service = _text(identity.get("invokedBy"))
     return f"aws:{service}" if service else ""
+
+
+def _by_identity_center(identity: dict[str, Any]) -> bool:
+    """Return whether the session's role is one of IAM Identity Center's, by the path that CloudTrail gives with it."""
+    parts = _text(_issuer(identity).get("arn")).split(":", 5)
+    return parts[2:4] == ["iam", ""] and parts[-1].startswith(_IDENTITY_CENTER_PATH)
 
 
 def _session(identity: dict[str, Any]) -> dict[str, Any]:

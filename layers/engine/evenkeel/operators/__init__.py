@@ -1,1 +1,1 @@
-"""What people ask for, in their proved name: runs, approvals, releases, dead letters."""
+"""Requests of people whose identity is proved: runs, approvals, releases, dead letters."""

@@ -1,4 +1,6 @@
-"""What people decide about kept changes: approve, reject, release, drop. Each proves who they are; see caller.py.
+"""People's decisions about changes that wait or are held: approve, reject, release, drop.
+
+Each payload proves who sends it; see :mod:`evenkeel.operators.caller_proof`.
 
 Payloads of a remediator's function: ``{"approve": record, "resource": ARN, "caller": {…}}``, ``{"reject": record,
 "resource": ARN, "because": …, "caller": {…}}``, ``{"release": control, "resource": ARN or "all", "caller": {…}}`` and
@@ -17,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 from evenkeel.audit import records
 from evenkeel.audit.due_index import Entry
 from evenkeel.audit.state_item import HoldKind, Placed
-from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
+from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError, NothingHeldError
 from evenkeel.events.message import decode
-from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
+from evenkeel.model import IDENTITY_CENTER, Cause, Outcome, Place, Request, Resource, Result
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation import decide
 from evenkeel.remediation.evaluation import Approval
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 _AFTER_RELEASE_SECONDS = 3
 _STOP_AT_MILLISECONDS = 15_000
 """Time that must be left to release another resource, and to answer."""
-_SSO = "/AWSReservedSSO_"  # Identity Center's roles: the session's name is the person's and cannot be chosen
 VERBS = ("approve", "reject", "release", "drop")
 _KEYS = {
     "approve": {"approve", "resource", "caller"},
@@ -45,11 +46,11 @@ _KEYS = {
     "release": {"release", "resource", "caller"},
     "drop": {"drop", "resource", "because", "caller"},
 }
-_ONWARD = re.compile(r"([0-9a-f]{12}-[0-9a-f]{16})/(\d\d)/(\d{1,12})/(.{1,2048})")
+_CURSOR = re.compile(r"([0-9a-f]{12}-[0-9a-f]{16})/(\d\d)/(\d{1,12})/(.{1,2048})")
 
 
 @dataclass(frozen=True, slots=True)
-class Onward:
+class Cursor:
     """Where a release of all goes on; as text it is an answer's ``next``."""
 
     since: str
@@ -68,18 +69,18 @@ class Onward:
         Raises:
             MalformedPayloadError: it is none of ours.
         """
-        parts = _ONWARD.fullmatch(text) if isinstance(text, str) else None
+        parts = _CURSOR.fullmatch(text) if isinstance(text, str) else None
         if not parts or int(parts[2]) >= records.SHARDS:
             raise MalformedPayloadError('after: write the "next" of the answer before')
         return cls(parts[1], Entry("held", int(parts[2]), int(parts[3]), parts[4]))
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What became of a decision; ``onward`` says where to go on if its time was over before it was done."""
+class Answer:
+    """The results of a decision; ``cursor`` says where the next call continues if the time was over."""
 
     results: list[Result]
-    onward: Onward | None = None
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Decision:
     because: str
     payload: Mapping[str, Any]
     """As it came, with the caller's proof of it."""
-    after: Onward | None = None
+    after: Cursor | None = None
     """Where a release of all goes on."""
 
 
@@ -110,20 +111,26 @@ def parse(payload: dict[str, Any]) -> Decision:
     for key, value in texts.items():
         if not isinstance(value, str) or (key in payload and not 0 < len(value.strip()) <= records.MAX_WORDS):
             raise MalformedPayloadError(f"{key}: write a text of at most {records.MAX_WORDS} characters")
-    after = Onward.of(payload["after"]) if goes_on else None
+    after = Cursor.of(payload["after"]) if goes_on else None
     return Decision(verb, texts[verb], texts["resource"], texts["because"], payload, after)
 
 
-def same_person(one: str, other: str) -> bool:
-    """Say whether two ARNs may be one person: whoever assumes a role names the session, except in Identity Center."""
-    if one == other:
+def same_person(caller: str, causer: Mapping[str, Any]) -> bool:
+    """Return whether a proved caller may be the person who caused a finding, a record's ``actor``.
+
+    All sessions of a role count as one person, since whoever assumes it chooses the session's name. IAM Identity Center
+    is the exception. An ARN of a session lacks the role's path, so the record has to say that the role is Identity
+    Center's; it is the caller's, too, since a role's name is unique in its account (IAM API reference, "CreateRole").
+    """
+    principal = str(causer["principal"])
+    if caller == principal:
         return True
-    role, _, session = one.rpartition("/")
-    return bool(session) and ":assumed-role/" in one and role == other.rpartition("/")[0] and _SSO not in role
+    same_role = ":assumed-role/" in caller and caller.rpartition("/")[0] == principal.rpartition("/")[0]
+    return same_role and causer["kind"] != IDENTITY_CENTER
 
 
-class Desk:
-    """Takes people's decisions for one remediator."""
+class Approvals:
+    """Carries out people's decisions for one remediator."""
 
     def __init__(  # noqa: PLR0913 - the parts of a remediator it needs
         self,
@@ -147,7 +154,7 @@ class Desk:
         self._clock = clock
         self._remaining = remaining_milliseconds
 
-    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> Decided:
+    def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> Answer:
         """Carry a decision out; ``run`` takes an approved or released request through the pipeline.
 
         Raises:
@@ -158,11 +165,11 @@ class Desk:
         caller = prove(payload, self._sts_endpoint, self._stack, account, self._ledger, self._clock)
         if decision.verb in {"approve", "reject"}:
             record, item, control = self._kept(decision)
-            if same_person(caller, record["actor"]["principal"]):
+            if same_person(caller, record["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
-                return Decided([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
-            return Decided([run(control, self._request(item, record), Approval(record, caller))])
+                return Answer([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
+            return Answer([run(control, self._request(item, record), Approval(record, caller))])
         control = self._control(decision.name)
         if decision.resource == "all":
             return self._release_all(control, decision.after)
@@ -171,10 +178,10 @@ class Desk:
         if decision.verb == "drop":
             if not item.held_request or not records.has_ended(holder):
                 raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
-            if same_person(caller, holder["actor"]["principal"]):
+            if same_person(caller, holder["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
-            return Decided([self._set_aside(item, holder, f"dropped by {caller}: {decision.because}")])
-        return Decided([run(control, self._request(item, holder), Approval(holder, caller, releases=True))])
+            return Answer([self._set_aside(item, holder, f"dropped by {caller}: {decision.because}")])
+        return Answer([run(control, self._request(item, holder), Approval(holder, caller, releases=True))])
 
     def _control(self, name: str) -> Control:
         if name not in self._controls:
@@ -202,13 +209,13 @@ class Desk:
     def _held(self, control: Control, item: StateItem, arn: str) -> Record:
         record = self._ledger.record(arn, item.hold_record) if item.hold_record else None
         if record is None or not item.held(self._clock()):
-            raise ApprovalRefusedError(f"{arn}: {control.id} holds nothing there")
+            raise NothingHeldError(f"{arn}: {control.id} holds nothing there")
         if records.has_ended(record, Outcome.AWAITING):
             raise ApprovalRefusedError(f"{arn}: it waits for approval; approve or reject record {item.hold_record}")
         return record
 
     def _request(self, item: StateItem, record: Record) -> Request:
-        """Return the request that is kept, or where none is (after an undo or a rejection) the person's own wish."""
+        """Return the request that is kept; after an undo or a rejection there is none, so return a new one."""
         if not item.held_request:
             cause = Cause("manual", event_name="Release", event_time=records.timestamp(self._clock()))
             return Request(
@@ -224,7 +231,7 @@ class Desk:
         sealed = self._ledger.hold(ended, item, Placed(HoldKind.PERSON, now + decide.REJECTED_TIME), request)
         return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
-    def _release_all(self, control: Control, after: Onward | None) -> Decided:
+    def _release_all(self, control: Control, after: Cursor | None) -> Answer:
         """Send what the control holds to the queue, to be looked at again, as far as the time reaches.
 
         At its beginning, and only then, the control's allowance begins anew.
@@ -237,8 +244,8 @@ class Desk:
             result = self._release(control, entry.arn, since)
             results += [result] if result else []
             if self._remaining() < _STOP_AT_MILLISECONDS:
-                return Decided(results, Onward(since, entry))
-        return Decided(results)
+                return Answer(results, Cursor(since, entry))
+        return Answer(results)
 
     def _release(self, control: Control, arn: str, since: str) -> Result | None:
         """Release one of all; None where nothing is held there, or something else: an approval's wait, a newer hold."""
@@ -253,4 +260,4 @@ class Desk:
             self._ledger.unhold(control.id, arn, item)
         except LeaseHeldError as error:
             return Result(request, Outcome.SKIPPED, f"not released: {error}; see whether it is still held")
-        return Result(request, Outcome.RETURNED, f"released: {item.hold_reason}")
+        return Result(request, Outcome.RETURNED, f"released: {item.hold_reason}", held_by=item.held_by(self._clock()))

@@ -1,7 +1,7 @@
-"""The dead-letter queue and its letters, and a person's wish to drop some or to send them back.
+"""The dead-letter queue and its messages, and a person's request to drop some or to send them back.
 
-The wish is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}`` or ``{"redrive":
-{group: [message ids]}, "caller": {…}}``. See :mod:`evenkeel.operators.caller_proof`.
+The request is a payload of the clerk's function: ``{"drop": [message ids], "because": …, "caller": {…}}`` or
+``{"redrive": {group: [message ids]}, "caller": {…}}``. See :mod:`evenkeel.operators.caller_proof`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MOST = 100
-"""Messages that one wish may name: what a minute is enough for."""
+"""Messages that one request may name: what a minute is enough for."""
 _ID = 100  # characters; SQS's message ids have 36
 _BATCH = 10  # messages that one call takes (SQS API reference, ReceiveMessage)
 _EVENT = ("eventID", "eventName", "eventSource", "eventTime")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One dead letter."""
 
     id: str
@@ -97,7 +97,7 @@ class Letter:
         return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-class Box:
+class DeadLetterQueue:
     """The dead-letter queue, read without losing any. In the end, :meth:`give_back`."""
 
     def __init__(self, sqs: Any, url: str, hidden_seconds: int) -> None:
@@ -109,11 +109,11 @@ class Box:
 
     @property
     def held(self) -> int:
-        """How many letters were read and neither deleted nor given back."""
+        """How many messages were read and neither deleted nor given back."""
         return len(self._held)
 
-    def letters(self) -> Iterator[Letter]:
-        """Yield each letter once, until the queue shows no other."""
+    def messages(self) -> Iterator[DeadLetter]:
+        """Yield each message once, until the queue shows no other."""
         while True:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
@@ -123,20 +123,20 @@ class Box:
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-            found = [Letter.of(each) for each in answer.get("Messages", [])]
+            found = [DeadLetter.of(each) for each in answer.get("Messages", [])]
             fresh = [each for each in found if each.id not in self._held]
             self._held |= {each.id: each.handle for each in found}
             if not fresh:
                 return
             yield from fresh
 
-    def delete(self, letter: Letter) -> None:
-        """Delete a letter that was read."""
-        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
-        self._held.pop(letter.id, None)
+    def delete(self, message: DeadLetter) -> None:
+        """Delete a message that was read."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
+        self._held.pop(message.id, None)
 
     def give_back(self) -> None:
-        """Show every letter again at once that was read and not deleted."""
+        """Show every message again at once that was read and not deleted."""
         handles = list(self._held.values())
         for start in range(0, len(handles), _BATCH):
             entries = [
@@ -160,16 +160,16 @@ def _requests(payload: Any) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
-    """A checked wish."""
+class DropRequest:
+    """A checked request."""
 
     messages: tuple[str, ...]
     because: str
 
 
 @dataclass(frozen=True, slots=True)
-class Redrive:
-    """A checked wish to send letters back: the group of each message."""
+class RedriveRequest:
+    """A checked request to send messages back: the group of each message."""
 
     messages: Mapping[str, str]
 
@@ -184,7 +184,7 @@ class Redrive:
         return {"messages": self.groups}
 
 
-def parse_redrive(payload: Any) -> Redrive:
+def parse_redrive(payload: Any) -> RedriveRequest:
     """Check a person's payload.
 
     Raises:
@@ -198,14 +198,14 @@ def parse_redrive(payload: Any) -> Redrive:
     messages = {each: str(group) for group, ids in wanted.items() for each in ids}
     if not 0 < len(messages) <= MOST or len(messages) != sum(map(len, wanted.values())):
         raise MalformedPayloadError(f"redrive: write 1 to {MOST} messages at a time, each once")
-    return Redrive(messages)
+    return RedriveRequest(messages)
 
 
 def _ids(raw: Any) -> bool:
     return isinstance(raw, list) and bool(raw) and all(isinstance(each, str) and 0 < len(each) <= _ID for each in raw)
 
 
-def parse(payload: Any) -> Drop:
+def parse_drop(payload: Any) -> DropRequest:
     """Check a person's payload.
 
     Raises:
@@ -220,4 +220,4 @@ def parse(payload: Any) -> Drop:
         raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MOST} at a time")
     if not isinstance(because, str) or not 0 < len(because.strip()) <= records.MAX_WORDS:
         raise MalformedPayloadError(f"because: write a text of at most {records.MAX_WORDS} characters")
-    return Drop(tuple(dict.fromkeys(messages)), because)
+    return DropRequest(tuple(dict.fromkeys(messages)), because)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.control import Control
-    from evenkeel.model import Place, Result
+    from evenkeel.model import HeldBy, Place, Result
     from evenkeel.operators.runs import Run, Runs
     from evenkeel.runtime.aws import Aws
 
@@ -32,8 +32,8 @@ _KEYS = frozenset({"control", "resources", "dry_run", "after", "run"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person asked for. ``arns`` is None for all resources of the control's type."""
+class OnDemandRequest:
+    """A person's request to check resources with one control. ``arns`` is None for all of the control's type."""
 
     control: Control
     arns: tuple[str, ...] | None
@@ -61,11 +61,11 @@ class Wish:
             allowance=self.run.terms.allowance,
         )
 
-    def covered(self, runs: Runs) -> Wish:
-        """Return the wish with the run that it names.
+    def covered(self, runs: Runs) -> OnDemandRequest:
+        """Return the request with the run that it names.
 
         Raises:
-            RunRefusedError: that run is not open, or does not cover the wish; or none is named and one is needed.
+            RunRefusedError: that run is not open, or does not cover the request; or none is named and one is needed.
         """
         if not self.named:
             if self.dry_run:
@@ -84,7 +84,7 @@ class Wish:
         return replace(self, run=run)
 
 
-def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: str, now: datetime) -> Wish:
+def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: str, now: datetime) -> OnDemandRequest:
     """Check a person's payload.
 
     Raises:
@@ -109,7 +109,9 @@ def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: s
     if not isinstance(named, str) or len(named) > records.MAX_WORDS:
         raise MalformedPayloadError('run: write the id that "open_run" answered')
     arns = _arns(payload.get("resources"), control, place)
-    return Wish(control, arns, dry_run, after, Cause("manual", invocation, RUN_EVENT, now.isoformat()), place, named)
+    return OnDemandRequest(
+        control, arns, dry_run, after, Cause("manual", invocation, RUN_EVENT, now.isoformat()), place, named
+    )
 
 
 def _arns(resources: Any, control: Control, place: Place) -> tuple[str, ...] | None:
@@ -130,39 +132,40 @@ def _arns(resources: Any, control: Control, place: Place) -> tuple[str, ...] | N
 
 
 def serve(
-    wish: Wish, run: Callable[[Request], Result], aws: Aws, remaining_milliseconds: Callable[[], int]
+    wanted: OnDemandRequest, run: Callable[[Request], Result], aws: Aws, remaining_milliseconds: Callable[[], int]
 ) -> dict[str, Any]:
-    """Run a wish as far as the time reaches.
+    """Run a request as far as the time reaches.
 
     Returns ``{"results": […], "next": ARN or null}``; send ``next`` back as ``after`` to go on.
     """
     results: list[dict[str, Any]] = []
-    last = wish.after
-    for arn in _pending(wish, aws):
+    last = wanted.after
+    for arn in _pending(wanted, aws):
         if remaining_milliseconds() < _STOP_AT_MILLISECONDS:
-            return {"dry_run": wish.dry_run, "results": results, "next": last}
+            return {"dry_run": wanted.dry_run, "results": results, "next": last}
         try:
-            results.append(described(run(wish.request(arn))))
+            results.append(described(run(wanted.request(arn))))
         except (ClientError, BotoCoreError, EvenkeelError) as error:
             # One resource's trouble must not keep the others from being looked at; it is in the answer.
-            results.append({"resource": arn, "control": wish.control.id, "outcome": "ERROR", "reason": str(error)})
+            failed = {"resource": arn, "control": wanted.control.id, "outcome": "ERROR", "reason": str(error)}
+            results.append({**failed, "calls": [], "record_id": "", "held_by": None})
         last = arn
-    return {"dry_run": wish.dry_run, "results": results, "next": None}
+    return {"dry_run": wanted.dry_run, "results": results, "next": None}
 
 
-def _pending(wish: Wish, aws: Aws) -> Iterator[str]:
+def _pending(wanted: OnDemandRequest, aws: Aws) -> Iterator[str]:
     """Yield the ARNs still to do; a listing is taken in the ARNs' order, so that ``after`` means the same twice."""
-    arns = wish.arns if wish.arns is not None else tuple(sorted(wish.control.discover(aws, wish.place)))
-    if not wish.after:
+    arns = wanted.arns if wanted.arns is not None else tuple(sorted(wanted.control.discover(aws, wanted.place)))
+    if not wanted.after:
         yield from arns
-    elif wish.arns is None:
-        yield from (arn for arn in arns if arn > wish.after)
+    elif wanted.arns is None:
+        yield from (arn for arn in arns if arn > wanted.after)
     else:
-        yield from arns[arns.index(wish.after) + 1 :] if wish.after in arns else arns
+        yield from arns[arns.index(wanted.after) + 1 :] if wanted.after in arns else arns
 
 
 def described(result: Result) -> dict[str, Any]:
-    """Return a result as JSON for the person who asked."""
+    """Return a result in the JSON form of an answer."""
     return {
         "resource": result.request.resource.arn,
         "control": result.request.control,
@@ -170,4 +173,9 @@ def described(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "calls": [cli_line(call, result.request.resource.region) for call in result.calls],
         "record_id": result.record_id,
+        "held_by": _hold(result.held_by) if result.held_by else None,
     }
+
+
+def _hold(held_by: HeldBy) -> dict[str, str]:
+    return {"kind": held_by.kind, "until": records.timestamp(held_by.until), "record": held_by.record}

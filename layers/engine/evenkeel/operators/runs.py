@@ -40,7 +40,7 @@ _CONTROL = re.compile(r"[a-z0-9-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a run may do. ``resources`` is None for all of the controls' types; an ``allowance`` of 0 sets no limit."""
+    """The limits of a run. ``resources`` is None for all of the controls' types; an ``allowance`` of 0 is no limit."""
 
     controls: tuple[str, ...]
     resources: tuple[str, ...] | None
@@ -230,7 +230,7 @@ def _checked(run_id: Any) -> str:
 
 
 def _texts(raw: Any) -> bool:
-    """Say whether it is a list of texts, one at least, none longer than people may send."""
+    """Return whether it is a list of texts, one at least, none longer than people may send."""
     if not isinstance(raw, list) or not raw:
         return False
     return all(isinstance(each, str) and 0 < len(each) <= records.MAX_WORDS for each in raw)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from evenkeel.audit.records import calls_of
-from evenkeel.audit.state_item import HoldKind
+from evenkeel.audit.state_item import BY_PEOPLE, HoldKind
 from evenkeel.control import Radius
 from evenkeel.errors import ErrorKind, LeaseHeldError, StaleStateError
-from evenkeel.model import NonCompliant, Outcome, Result, Severity
+from evenkeel.model import HeldBy, NonCompliant, Outcome, Result, Severity
 from evenkeel.remediation import decide, holds
 from evenkeel.remediation.evaluation import delayed
 from evenkeel.remediation.fingerprint import announced_lately
@@ -69,7 +69,7 @@ class Announcer:
         if item.announced_at > looked_at.timestamp():
             return result  # somebody saw it later, and not compliant
         critical = item.hold_critical or evaluation.control.severity is Severity.CRITICAL
-        hold_too = bool(item.hold_findings) and (item.hold_kind == HoldKind.PERSON or critical)
+        hold_too = bool(item.hold_findings) and (item.hold_kind in BY_PEOPLE or critical)
         if item.announced or hold_too:
             self._ledger.forget(evaluation.control.id, evaluation.arn, item, hold_too=hold_too)
         return result
@@ -77,7 +77,7 @@ class Announcer:
     def left(self, evaluation: Evaluation, record: FindingRecord, item: StateItem, decision: decide.Decision) -> Result:
         """Leave the resource as it is, and say so as decided."""
         if isinstance(decision, decide.Skip):
-            return Result(evaluation.request, Outcome.SKIPPED, decision.reason)
+            return Result(evaluation.request, Outcome.SKIPPED, decision.reason, held_by=decision.held_by)
         if isinstance(decision, decide.AwaitApproval | decide.Hold):
             return self.hold(evaluation, record, item, decision)
         return self.announce(evaluation, record, item, decision)
@@ -130,7 +130,8 @@ class Announcer:
         kind = HoldKind.APPROVAL if isinstance(decision, decide.AwaitApproval) else decision.kind
         placed = holds.renewed(item, kind, decision.until, self._clock(), critical=critical)
         sealed = self._ledger.hold(ended, item, placed, replace(evaluation.request, attempt=1, first_seen=""))
-        return evaluation.ended(outcome, decision.reason, sealed)
+        held_by = HeldBy(kind, decision.until, sealed["record_id"])
+        return replace(evaluation.ended(outcome, decision.reason, sealed), held_by=held_by)
 
     def rules_unknown(self, evaluation: Evaluation, error: Exception) -> Result:
         """Return the result where rules depend on a name or tags that cannot be read: nothing is done, people know.
@@ -172,7 +173,7 @@ class Announcer:
         item = self._ledger.state(evaluation.control.id, evaluation.arn)
         held = item.held(now)
         if held:
-            return Result(evaluation.request, Outcome.SKIPPED, held)
+            return Result(evaluation.request, Outcome.SKIPPED, held, held_by=item.held_by(now))
         if not item.plan and announced_lately(item, record, evaluation.request, now, has_ids=False):
             if evaluation.request.cause.origin == "manual":
                 return self.leave(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evenkeel.control import Control
-    from evenkeel.model import Actor, Request
+    from evenkeel.model import Actor, HeldBy, Request
 
 MAX_DELAY_SECONDS = 900
 """SQS delays a message by at most 15 minutes (SQS developer guide, "message timers")."""
@@ -56,6 +56,7 @@ class Skip:
     """Leave it alone."""
 
     reason: str
+    held_by: HeldBy | None = None
 
 
 @dataclass(frozen=True, slots=True)

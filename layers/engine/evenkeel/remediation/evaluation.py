@@ -187,7 +187,7 @@ class Evaluation:
             bearing = holds.bearing(item, record, self.control, self.request, now)
         held = item.held(now)
         if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, Apply)):
-            return Skip(held)
+            return Skip(held, item.held_by(now))
         if bearing is Bearing.OTHER and self.own and isinstance(decision, Announce):
             return replace(decision, held=True)
         if bearing is Bearing.OTHER:

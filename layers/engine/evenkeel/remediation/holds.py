@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from evenkeel.audit.state_item import HoldKind, Placed
+from evenkeel.audit.state_item import BY_PEOPLE, HoldKind, Placed
 from evenkeel.model import Severity
 from evenkeel.remediation.fingerprint import made_again
 
@@ -56,7 +56,7 @@ def bearing(item: StateItem, record: FindingRecord, control: Control, request: R
     # A new resource of the name is not the one that was held; one that comes and goes all day is no alert each time.
     new = request.creates and record["severity"] == Severity.CRITICAL
     anew = (request.weakens or new) and made_again(item, record, request, now, has_ids=control.state_has_ids)
-    if item.hold_kind == HoldKind.PERSON:
+    if item.hold_kind in BY_PEOPLE:
         return Bearing.HELD if same and not anew else Bearing.OTHER
     if not same or (new and anew):
         return Bearing.NONE

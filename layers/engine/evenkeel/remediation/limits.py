@@ -9,6 +9,7 @@ from evenkeel.audit.state_item import HoldKind
 from evenkeel.cli_lines import own_line
 from evenkeel.errors import EvenkeelError
 from evenkeel.model import RUN_EVENT
+from evenkeel.plurals import plural
 from evenkeel.remediation import decide
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Limits:
         """
         run, allowance = evaluation.request.run, evaluation.request.allowance
         if allowance and not self._counters.take(f"run#{run}", allowance, self._clock() + ALLOWANCE_KEPT):
-            changes = f"{allowance:,} change{'' if allowance == 1 else 's'}"
+            changes = plural(allowance, "change")
             raise AllowanceSpentError(f"run {run} has begun {changes}, as many as it may")
 
     def give_back_allowance(self, evaluation: Evaluation) -> None:
@@ -100,7 +101,7 @@ class Limits:
         """Return which limit was reached, when and by how many changes, what is held until when, and what ends it."""
         control, resource, reached = evaluation.control.id, evaluation.request.resource, ""
         if counted.at:
-            changes = f"{counted.changes} change{'' if counted.changes == 1 else 's'} in {counted.window_seconds} s"
+            changes = f"{plural(counted.changes, 'change')} in {counted.window_seconds} s"
             reached = f" at {counted.at:%Y-%m-%d %H:%M} UTC: {changes}, limit {counted.limit}"
         command = own_line(self._stack, resource.region, "release", control)
         return (

@@ -125,7 +125,7 @@ class Undoer:
         if undo.drifted and not force:
             raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
         item = self._free(control, arn)
-        placed = Placed(HoldKind.PERSON, self._clock() + HOLD)
+        placed = Placed(HoldKind.UNDO, self._clock() + HOLD)
         plan = self._ledger.plan(self._planned(control, undo), item, placed=placed)
         stop = self._call(control, undo)
         if stop:
@@ -202,7 +202,8 @@ class Undoer:
         if hold:
             resource = Resource(plan["resource"], plan["account"], plan["region"])
             later = Request(plan["control"], resource, Cause("verify", event_name="Undo", event_time=plan["at"]))
-            sealed = self._ledger.close(plan["hash"], ended, hold=(Placed(HoldKind.PERSON, now + HOLD), later))
+            kind = HoldKind.PERSON if outcome is Outcome.UNDONE else HoldKind.UNDO
+            sealed = self._ledger.close(plan["hash"], ended, hold=(Placed(kind, now + HOLD), later))
         else:
             sealed = self._ledger.close(plan["hash"], ended, unhold=True)
         return Undo(undo.record, undo.calls, undo.drifted, str(outcome), sealed["record_id"])

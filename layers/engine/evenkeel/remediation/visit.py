@@ -258,8 +258,9 @@ class Visits:
         if request.dry_run:
             item = self._ledger.state(evaluation.control.id, evaluation.arn)
             decision = evaluation.under_hold(record, item, decision, self._clock())
-            skipped = isinstance(decision, decide.Skip)
-            return Result(request, Outcome.SKIPPED, decision.reason) if skipped else evaluation.would(finding, decision)
+            if isinstance(decision, decide.Skip):
+                return Result(request, Outcome.SKIPPED, decision.reason, held_by=decision.held_by)
+            return evaluation.would(finding, decision)
         if item is None:
             item = self._ledger.state(evaluation.control.id, evaluation.arn)
             if item.rounds and item.rounds[-1]["at"] >= int(found.looked_at.timestamp() * 1000):

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from evenkeel.operators.dead_letters import Letter
+from evenkeel.operators.dead_letters import DeadLetter
 from evenkeel_cli.aws.stacks import Stack
 from evenkeel_cli.dead_letters import stream
 from evenkeel_cli.dead_letters.stream import Batch
@@ -74,14 +74,14 @@ def _stack(cloud: Cloud) -> Stack:
     return Stack("evenkeel", cast("Any", cloud), {"AuditStreamArn": STREAM, "NotifierFunctionName": "notifier"}, {})
 
 
-def _letter(body: Any) -> Letter:
-    return Letter("m-1", body if isinstance(body, str) else json.dumps(body), "handle", 0.0, {})
+def _letter(body: Any) -> DeadLetter:
+    return DeadLetter("m-1", body if isinstance(body, str) else json.dumps(body), "handle", 0.0, {})
 
 
 def test_the_batch_of_a_letter_is_read_from_what_lambda_wrote() -> None:
     """If this fails, alerts that failed cannot be told from events that failed."""
-    letter = _letter({"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": INFO})
-    assert stream.batch_of(letter, _stack(Cloud())) == Batch("shardId-1", "900", "1100")
+    message = _letter({"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": INFO})
+    assert stream.batch_of(message, _stack(Cloud())) == Batch("shardId-1", "900", "1100")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_batch_of_a_letter_is_read_from_what_lambda_wrote() -> None:
     ],
 )
 def test_any_other_letter_names_none(body: Any) -> None:
-    """If this fails, a planted letter makes the notifier announce another stack's stream, or ends in a traceback."""
+    """If this fails, a planted message makes the notifier announce another stack's stream, or ends in a traceback."""
     assert stream.batch_of(_letter(body), _stack(Cloud())) is None
 
 
@@ -116,14 +116,14 @@ def test_exactly_the_batch_is_announced_in_the_form_that_lambda_uses() -> None:
 @pytest.mark.parametrize(
     ("cloud", "told"),
     [
-        (Cloud(refuses="TrimmedDataAccessException"), "keeps records for a day, and these are gone"),
+        (Cloud(refuses="TrimmedDataAccessException"), "keeps records for a day, and these have expired"),
         (Cloud(refuses="AccessDeniedException"), "access denied by AWS at GetShardIterator"),
         (Cloud(900, 1100, answer={"batchItemFailures": [{"itemIdentifier": "900"}]}), "could not announce all of them"),
         (Cloud(900, 1100, answer={"errorMessage": "out of memory"}), "failed again: out of memory"),
     ],
 )
 def test_what_cannot_be_announced_is_said(cloud: Cloud, told: str) -> None:
-    """If this fails, the letter is deleted and nobody is ever told of what it names."""
+    """If this fails, the message is deleted and nobody is ever told of what it names."""
     with pytest.raises(CommandError, match=told) as refused:
         stream.announce(_stack(cloud), Batch("shardId-1", "900", "1100"))
     assert refused.value.next_step

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evenkeel_cli.changes import undo_command
-from tests.cli.running import evenkeel
+from tests.cli.running import evenkeel, refuses
 from tests.cli.test_patience import KEY, ME, Account, done, name_of, repair, undone
 
 
@@ -62,7 +62,7 @@ def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
     ("answer", "told"),
     [
         ({"drifted": True, "calls": []}, "it changed since; --force undoes it all the same"),
-        ({"error": f"UndoRefusedError: {KEY}: record is too large"}, "record is too large"),
+        (refuses("UndoRefusedError", f"{KEY}: record is too large"), "record is too large"),
     ],
 )
 def test_a_dry_run_that_finds_a_refusal_is_done(account: Account, answer: dict[str, Any], told: str) -> None:
