@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from awslambda import function
 from awslambda.runtimes import READ_ON, RUNTIMES
 from evenkeel.control import (
+    Aws,
     Compliant,
     Context,
     Frameworks,
@@ -21,8 +22,6 @@ from evenkeel.control import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 _EARLIEST = 3650  # ten years of warning
 

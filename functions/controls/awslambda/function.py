@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import CloudTrail, Config, Control, Grant, Stage
+from evenkeel.control import Aws, CloudTrail, Config, Context, Control, Grant, Place, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place, State
-    from evenkeel.runtime.aws import Aws
 
 # requestParameters may hold a part of an ARN instead of a name, so only the answer names the function for sure.
 _AT = "responseElements.functionArn"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from awslambda import function
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     Compliant,
@@ -21,9 +22,6 @@ from evenkeel.control import (
     Stage,
     State,
 )
-
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
 
 # Lambda developer guide, "Lambda function states"
 _LEAVE_ALONE = {

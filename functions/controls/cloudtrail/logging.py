@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -15,6 +16,7 @@ from evenkeel.control import (
     Config,
     Context,
     Control,
+    ErrorKind,
     Frameworks,
     Grant,
     Judgement,
@@ -22,16 +24,16 @@ from evenkeel.control import (
     NonCompliant,
     NotApplicable,
     Place,
+    ResourceMissingError,
     Severity,
     Stage,
     State,
+    classify,
+    code,
 )
-from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.runtime.aws import Aws
 
 _SOURCE = "cloudtrail.amazonaws.com"
 _UPDATE = "UpdateTrail"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamodb import table
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     Compliant,
@@ -24,8 +25,6 @@ from evenkeel.control import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.runtime.aws import Aws
 
 
 class DeletionProtection(Control):

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from dynamodb import table
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     Compliant,
@@ -22,13 +23,11 @@ from evenkeel.control import (
     Severity,
     Stage,
     State,
+    code,
 )
-from evenkeel.errors import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 _LONGEST = 35  # days; DynamoDB API reference, PointInTimeRecoverySpecification
 _DOLLARS_PER_GIB_MONTH = 0.20  # AWS's price list, us-east-1

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import CloudTrail, Config, Grant, NotApplicable, NotReady, Stage
+from evenkeel.control import Aws, CloudTrail, Config, Context, Grant, NotApplicable, NotReady, Place, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place
-    from evenkeel.runtime.aws import Aws
 
 ARN = "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
 RESOURCE_TYPE = "AWS::DynamoDB::Table"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -25,8 +26,6 @@ from evenkeel.control import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.runtime.aws import Aws
 
 _ENABLED = "EbsEncryptionByDefault"
 _ON = Call("ec2", "enable_ebs_encryption_by_default")

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -29,8 +30,6 @@ from evenkeel.control import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Network, IPv6Network
-
-    from evenkeel.runtime.aws import Aws
 
 _RULE = "arn:{partition}:ec2:{region}:{account}:security-group-rule/*"
 _ALL = "all"

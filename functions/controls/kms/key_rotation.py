@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -25,13 +26,11 @@ from evenkeel.control import (
     Severity,
     Stage,
     State,
+    code,
 )
-from evenkeel.errors import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 _AT = "resources[?type=='AWS::KMS::Key'].ARN || requestParameters.keyId"
 _PASSING = frozenset({"Creating", "Updating", "Unavailable", "PendingImport"})

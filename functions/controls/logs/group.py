@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Grant, Stage
-from evenkeel.errors import ResourceMissingError
+from evenkeel.control import Aws, Context, Grant, Place, ResourceMissingError, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place, State
-    from evenkeel.runtime.aws import Aws
 
 ARN = "arn:{partition}:logs:{region}:{account}:log-group:{id}"
 RESOURCE_TYPE = "AWS::Logs::LogGroup"

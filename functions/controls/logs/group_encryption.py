@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -29,8 +30,6 @@ from logs import group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 _KEY_ARN = re.compile(r"arn:[a-z0-9-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -27,8 +28,6 @@ from logs import group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 # CloudWatch Logs API reference, PutRetentionPolicy, retentionInDays
 _ACCEPTED = (

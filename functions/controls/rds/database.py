@@ -12,14 +12,26 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evenkeel.control import Call, CloudTrail, Config, Control, Grant, NotApplicable, NotReady, Stage, fits
-from evenkeel.errors import ResourceMissingError
+from evenkeel.control import (
+    Aws,
+    Call,
+    CloudTrail,
+    Config,
+    Context,
+    Control,
+    Grant,
+    NotApplicable,
+    NotReady,
+    Place,
+    Resource,
+    ResourceMissingError,
+    Stage,
+    State,
+    fits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place, Resource, State
-    from evenkeel.runtime.aws import Aws
 
 INSTANCE = "arn:{partition}:rds:{region}:{account}:db:{id}"
 CLUSTER = "arn:{partition}:rds:{region}:{account}:cluster:{id}"

@@ -13,14 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from evenkeel.control import CloudTrail, Control, Grant, Stage
-from evenkeel.errors import ResourceMissingError, code
+from evenkeel.control import Aws, CloudTrail, Context, Control, Grant, Place, ResourceMissingError, Stage, code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place
-    from evenkeel.runtime.aws import Aws
 
 SOURCE = "s3.amazonaws.com"
 """Directory buckets tell of themselves as ``s3express.amazonaws.com``, table buckets as ``s3tables.amazonaws.com``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -21,9 +22,6 @@ from evenkeel.control import (
     State,
 )
 from s3 import bucket
-
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
 
 _IGNORE = "IgnorePublicAcls"
 _OF_ACLS = ("BlockPublicAcls", _IGNORE)

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from evenkeel.arns import like
+from evenkeel.control import like
 
 MAX_BYTES = 20 * 1024
 """S3 user guide, "Bucket policies for Amazon S3": a bucket policy is limited to 20 KB."""

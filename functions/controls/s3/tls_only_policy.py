@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -22,9 +23,6 @@ from evenkeel.control import (
     State,
 )
 from s3 import bucket, policy
-
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
 
 
 class TlsOnlyPolicy(bucket.BucketControl):

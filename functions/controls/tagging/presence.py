@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import jmespath
 
-from evenkeel.control import Place
-from evenkeel.errors import ResourceMissingError
-from evenkeel.events.parsing import resource_arn
+from evenkeel.control import Aws, Place, Resource, ResourceMissingError, resource_arn
 
 if TYPE_CHECKING:
-    from evenkeel.control import Resource
-    from evenkeel.runtime.aws import Aws
     from tagging.types import Taggable
 
 _SUFFIXED = re.compile(r".+-[A-Za-z0-9]{6}")

@@ -9,6 +9,8 @@ import jmespath
 from botocore.exceptions import ClientError
 
 from evenkeel.control import (
+    TAGGING,
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -25,22 +27,20 @@ from evenkeel.control import (
     NotReady,
     Place,
     Radius,
+    Resource,
     Severity,
     Stage,
     State,
     TagChange,
     fits,
+    read_tags,
+    resource_arn,
 )
-from evenkeel.events.parsing import resource_arn
-from evenkeel.runtime.tags import TAGGING, read_tags
 from tagging.presence import obstacle, own_name
 from tagging.types import TYPES, Listing, Taggable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.control import Resource
-    from evenkeel.runtime.aws import Aws
 
 _OWNER = "Owner"
 # AWS Batch user guide, "Tag restrictions", and so for every service: these characters, 50 tags, keys to 128 characters

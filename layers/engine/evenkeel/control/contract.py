@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from evenkeel.control.arn_templates import fits
 from evenkeel.control.triggers import SecurityHub
 from evenkeel.errors import ErrorKind, classify, code
 from evenkeel.model import Actor, Judgement, Mode, Place, Resource, Severity, State
@@ -235,21 +236,3 @@ class Control(ABC):
     def only_announces(self) -> bool:
         """Say whether the control never changes anything: it asks for no permission to."""
         return not any(grant.stage is Stage.APPLY for grant in self.permissions)
-
-
-def fits(template: str, arn: str) -> bool:
-    """Say whether an ARN is of a template: same service, and same prefix before the id or same name without.
-
-    It is exact, so that no resource has two ARNs here and what is said of one, an exemption, holds for it. Region and
-    account are there where the template has them. An id holds no colon, as of none of the types it does: Lambda and
-    DynamoDB take parts of an ARN, a whole ARN and a qualifier for a name, too.
-    """
-    wanted, given = template.split(":", 5), arn.split(":", 5)
-    if len(given) < len(wanted) or given[0] != "arn" or wanted[2] != given[2]:
-        return False
-    if [bool(part) for part in wanted[3:5]] != [bool(part) for part in given[3:5]]:
-        return False
-    prefix, an_id, _ = wanted[5].partition("{id}")
-    if not an_id:
-        return given[5] == prefix
-    return given[5].startswith(prefix) and len(given[5]) > len(prefix) and ":" not in given[5][len(prefix) :]
