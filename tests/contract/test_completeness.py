@@ -29,7 +29,7 @@ def test_control_has_its_page(control: Control) -> None:
     """If this fails, people find nothing about a control that may change their resources."""
     page = (ROOT / "docs" / "controls" / f"{control.id}.md").read_text()
     assert control.title in page
-    assert f"| Mode by default | {control.default_mode} |" in page
+    assert f"| Default mode | {control.default_mode} |" in page
 
 
 @EACH

@@ -21,9 +21,7 @@ TAGS = CONTROLS["tagging-required-tags"]
 RUNTIME = CONTROLS["lambda-deprecated-runtime"]
 NO_ALIAS = "write the ARN of a symmetric key (no alias)"
 MODES = "use one of off, notify, approve, enforce"
-KEY_RULE = (
-    "write 1 to 128 letters, digits, spaces or _ . : / = + - @, beginning with nothing like aws:, which is AWS's own"
-)
+KEY_RULE = "write 1 to 128 letters, digits, spaces or _ . : / = + - @, not beginning with aws:, which is reserved"
 ENV = {"EVENKEEL_LOG_KEY_ARN": LOG_KEY}
 
 
@@ -135,17 +133,17 @@ def _parsed(**document: Any) -> parser.Settings:
         (
             TAGS,
             {"parameters": {"required": ["Owner", "aws:team"]}},
-            f"controls.tagging-required-tags.parameters.required: 'aws:team' is no tag key; {KEY_RULE}",
+            f"controls.tagging-required-tags.parameters.required: 'aws:team' is not a tag key; {KEY_RULE}",
         ),
         (
             TAGS,
             {"parameters": {"required": ["Owner", 5]}},
-            f"controls.tagging-required-tags.parameters.required: 5 is no tag key; {KEY_RULE}",
+            f"controls.tagging-required-tags.parameters.required: 5 is not a tag key; {KEY_RULE}",
         ),
         (
             TAGS,
             {"parameters": {"required": [""]}},
-            f"controls.tagging-required-tags.parameters.required: '' is no tag key; {KEY_RULE}",
+            f"controls.tagging-required-tags.parameters.required: '' is not a tag key; {KEY_RULE}",
         ),
         (
             TAGS,
@@ -175,7 +173,7 @@ def _parsed(**document: Any) -> parser.Settings:
             (
                 TAGS,
                 {"parameters": {"required": [key]}},
-                f"controls.tagging-required-tags.parameters.required: {key!r} is no tag key; {KEY_RULE}",
+                f"controls.tagging-required-tags.parameters.required: {key!r} is not a tag key; {KEY_RULE}",
             )
             for key in ("AWS:team", "aWs:", "a;b", " ", "x" * 129)
         ),
@@ -192,7 +190,7 @@ def _parsed(**document: Any) -> parser.Settings:
         (
             TAGS,
             {"parameters": {"values": {"Aws:x": "y"}}},
-            f"controls.tagging-required-tags.parameters.values: 'Aws:x' is no tag key; {KEY_RULE}",
+            f"controls.tagging-required-tags.parameters.values: 'Aws:x' is not a tag key; {KEY_RULE}",
         ),
         (
             TAGS,
