@@ -59,7 +59,7 @@ def test_each_kind_of_waiting_is_on_a_page() -> None:
     assert "- Tag change, `kms` (after the settle time)" in text["tagging-required-tags"]
     assert "`settle_seconds` in the [settings](../settings.md)" in text["kms-key-rotation"]
     assert "`CancelKeyDeletion` (after the settle time if infrastructure as code made it)" in text["kms-key-rotation"]
-    assert "for a change at most 90 s" in text["kms-key-rotation"]
+    assert "after a change it is at most 90 s" in text["kms-key-rotation"]
     assert "settle" not in text["ec2-security-group-open-ingress"]
 
 
