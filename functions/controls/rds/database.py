@@ -20,6 +20,7 @@ from evenkeel.control import (
     Context,
     Control,
     Grant,
+    Merge,
     NotApplicable,
     NotReady,
     Place,
@@ -175,8 +176,8 @@ class DatabaseControl(Control):
     # A call changes only the settings it names (API reference, ModifyDBInstance and ModifyDBCluster).
     merges = MappingProxyType(
         {
-            "modify_db_instance": "DBInstanceIdentifier",
-            "modify_db_cluster": "DBClusterIdentifier",
+            "modify_db_instance": Merge(keys=("DBInstanceIdentifier",)),
+            "modify_db_cluster": Merge(keys=("DBClusterIdentifier",)),
         }
     )
 
@@ -273,7 +274,7 @@ def modify(context: Context, setting: str, *, value: bool) -> Call:
     well, which may restart the database (RDS user guide, "Using the schedule modifications setting").
     """
     operation = f"modify_db_{'cluster' if is_cluster(context.resource.arn) else 'instance'}"
-    identifier = DatabaseControl.merges[operation]
+    [identifier] = DatabaseControl.merges[operation].keys
     return Call("rds", operation, {identifier: _name(context.resource.arn), setting: value})
 
 

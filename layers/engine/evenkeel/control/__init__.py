@@ -9,6 +9,7 @@ from evenkeel.control.contract import (
     Env,
     Frameworks,
     Grant,
+    Merge,
     Radius,
     Stage,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Frameworks",
     "Grant",
     "Judgement",
+    "Merge",
     "Mode",
     "NonCompliant",
     "NotApplicable",

@@ -77,6 +77,22 @@ class Radius:
     window_seconds: int = 3600
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Which calls of an operation AWS accepts as one.
+
+    Two calls are sent as one if ``keys`` are the same in both, no other parameter except ``lists`` is in both, and at
+    most one has a parameter of ``one_at_a_time``. All others are sent one after the other.
+    """
+
+    keys: tuple[str, ...]
+    """Parameters that name the resource."""
+    lists: tuple[str, ...] = ()
+    """List parameters that can be concatenated, such as API Gateway's ``patchOperations``."""
+    one_at_a_time: tuple[str, ...] = ()
+    """Parameters of which AWS accepts one per call, such as the kinds of change of DynamoDB's UpdateTable."""
+
+
 class Env(str):
     """The name of an environment variable in which the stack provides a parameter's default."""
 
@@ -148,11 +164,8 @@ class Control(ABC):
     """AWS error codes that mean "no such resource" for this control's calls, besides the common ones."""
     done_codes: ClassVar[frozenset[str]] = frozenset()
     """AWS error codes that mean "already done" for this control's undo calls."""
-    merges: ClassVar[Mapping[str, str]] = {}
-    """Operations that change only the settings they name, each with the parameter that names the resource.
-
-    Changes that several controls want on one resource at the same time are sent as one such call.
-    """
+    merges: ClassVar[Mapping[str, Merge]] = {}
+    """Operations that change only the settings they name, so that changes of several controls go out as one call."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""
