@@ -32,8 +32,8 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
     policies = [path.relative_to(ROOT) for path in ROOT.glob("docs/deploy-policy*.json")]
     (tmp_path / generate.GROUP_NAMES).parent.mkdir(parents=True)
-    alone = (generate.SCHEMA, generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST)
-    for path in (*alone, *policies, generate.GROUP_NAMES):
+    documents = (generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST, generate.ARCHITECTURE)
+    for path in (*documents, *policies, generate.SCHEMA, generate.GROUP_NAMES):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
