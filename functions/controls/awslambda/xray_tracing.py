@@ -43,7 +43,7 @@ class XrayTracing(function.FunctionControl):
     Undo: tracing is turned off again; traces recorded meanwhile are kept until they expire.
     Mode: notify, since traces are billed by traffic and every execution environment starts again.
     Runbook: `aws lambda get-function-configuration --function-name FUNCTION --query TracingConfig` shows the mode. If
-        the change failed, attach AWSXRayDaemonWriteAccess to the function's role, then run the call in the alert.
+        the change failed, attach AWSXRayDaemonWriteAccess to the function's role, then run the command in the alert.
         Exempt functions that run at the edge, and busy functions whose traces would cost more than they are worth.
     """
 

@@ -40,8 +40,8 @@ class DeletionProtection(Control):
     Mode: notify, since teardowns fail under protection, and turning it off is the first step of every intended
         deletion, which `enforce` would revert. Exempt short-lived tables before you set it to enforce.
     Runbook: ask the table's owner whether the table is about to be deleted; if so, nothing is left to do. Otherwise run
-        the call in the alert. `aws dynamodb describe-table --table-name TABLE --query Table.DeletionProtectionEnabled`
-        shows the setting. Exempt tables that tests or pipelines create and delete.
+        the command in the alert. `aws dynamodb describe-table --table-name TABLE --query
+        Table.DeletionProtectionEnabled` shows the setting. Exempt tables that tests or pipelines create and delete.
     """
 
     severity = Severity.MEDIUM

@@ -37,13 +37,14 @@ _GIB = 1024**3
 class PointInTimeRecovery(Control):
     """DynamoDB tables have point-in-time recovery.
 
-    Why: after a bad deployment or a wrong deletion, the table can be restored to any second of the last days.
+    Why: after a bad deployment or a wrong deletion, the table can be restored to any second of the last 35 days, or of
+        the table's own shorter period.
     Blast radius: none for reads and writes.
-    Cost: about 0.20 dollars per GiB of table size and month; above max_table_gib it is announced, not turned on.
+    Cost: about 0.20 dollars a month per GiB of table size; tables above `max_table_gib` are only announced.
     Undo: recovery is turned off again; the history kept so far is lost.
-    Mode: enforce, since it disturbs nobody and max_table_gib limits what it costs.
-    Runbook: if the alert says that the table is above max_table_gib, ask its owner whether the backups are worth the
-        cost, then run the call in the alert. If DynamoDB did not report the size yet, run `evenkeel run
+    Mode: enforce, since it disturbs nobody and `max_table_gib` limits what it costs.
+    Runbook: if the alert says that the table is above `max_table_gib`, ask its owner whether the backups are worth the
+        cost, then run the command in the alert. If DynamoDB did not report the size yet, run `evenkeel run
         dynamodb-point-in-time-recovery --resource ARN --apply` after six hours. `aws dynamodb
         describe-continuous-backups --table-name TABLE` shows the state. Exempt tables whose data can be rebuilt, such
         as caches.

@@ -43,7 +43,7 @@ class EbsDefaultEncryption(Control):
     Cost: none for the setting; KMS requests whenever an encrypted volume is attached.
     Undo: the setting is turned off again; volumes and snapshots created meanwhile stay encrypted.
     Mode: notify, since a launch may fail.
-    Runbook: `aws ec2 get-ebs-encryption-by-default` shows the setting. Before you turn it on with the call in the
+    Runbook: `aws ec2 get-ebs-encryption-by-default` shows the setting. Before you turn it on with the command in the
         alert, check that no launch needs an instance type without encryption, and that no shared image relies on the
         key aws/ebs. Exempt the account and region only until those workloads have moved.
     """

@@ -61,8 +61,8 @@ class SecurityGroupOpenIngress(Control):
     Mode: notify, since anybody who works or serves through a rule is cut off with it.
     Runbook: ask the principal in the alert who needs the port, and from which addresses. `aws ec2
         describe-security-group-rules --filters Name=group-id,Values=GROUP` lists the rules. Add a rule for those
-        addresses only, then revoke the open one with the call in the alert. If a port is public on purpose, list it in
-        the parameter `allowed` rather than exempting the whole group.
+        addresses only, then revoke the open one with the command in the alert. If a port is public on purpose, list it
+        in the parameter `allowed` rather than exempting the whole group.
     """
 
     severity = Severity.HIGH

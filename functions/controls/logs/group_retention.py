@@ -39,9 +39,10 @@ _ACCEPTED = (
 class GroupRetention(Control):
     """CloudWatch log groups keep their events for at least the number of days in the settings, and not forever.
 
-    Why: audits need the past year, and unlimited retention costs more every month and keeps data longer than allowed.
-    Blast radius: setting a retention on a group whose events never expire permanently deletes its older events, so that
-        is announced, and only done on groups created within the last day. A retention that somebody makes too short is
+    Why: audits need the past year, and unlimited retention costs more every month and may keep data longer than your
+        rules allow.
+    Blast radius: setting a retention on a group whose events never expire permanently deletes its older events, so it
+        is only announced, except on groups created within the last day. A retention that somebody makes too short is
         raised, however old the group is; if AWS Config or Security Hub merely reports it on an older group, it is
         announced, since it adds storage costs.
     Cost: less storage for groups whose events never expired, more for those whose retention is raised.
@@ -49,7 +50,7 @@ class GroupRetention(Control):
     Mode: enforce, since it acts only if nothing is deleted, and never changes an older group that nobody touched.
     Runbook: `aws logs describe-log-groups --log-group-name-prefix NAME` shows the retention. If the alert says that
         older events would be deleted, ask the group's owner whether they are still needed, and export them to S3 if so.
-        Then run the call in the alert. Exempt groups whose events must be kept forever.
+        Then run the command in the alert. Exempt groups whose events must be kept forever.
     """
 
     severity = Severity.MEDIUM

@@ -34,7 +34,7 @@ class DeletionProtection(database.DatabaseControl):
     Mode: notify, since teardowns fail under protection, and turning it off is the first step of every intended
         deletion, which `enforce` would revert. Exempt short-lived databases before you set it to enforce.
     Runbook: ask the database's owner whether the database is about to be deleted; if so, nothing is left to do.
-        Otherwise run the call in the alert, or turn protection on by hand for RDS Custom. `aws rds
+        Otherwise run the command in the alert, or turn protection on by hand for RDS Custom. `aws rds
         describe-db-instances --db-instance-identifier NAME` or `aws rds describe-db-clusters --db-cluster-identifier
         NAME` shows the setting. Exempt databases that tests or pipelines create and delete.
     """

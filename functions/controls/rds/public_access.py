@@ -24,9 +24,9 @@ _SETTING = "PubliclyAccessible"
 class PublicAccess(database.DatabaseControl):
     """RDS instances are not publicly accessible.
 
-    Why: one wrong security group exposes a database that has a public address to everybody. Not seen: the green
-        databases of a blue/green deployment while they are being created, since no event names them; they are checked
-        when the deployment is switched over.
+    Why: a database with a public address is one wrong security group away from being open to everybody. Not seen: the
+        green databases of a blue/green deployment while they are being created, since no event names them; they are
+        checked when the deployment is switched over.
     Blast radius: clients outside the VPC lose the database at once; those inside do not notice, and nothing restarts. A
         Multi-AZ DB cluster is only announced: its public access can be set only at creation.
     Cost: none.
@@ -34,8 +34,8 @@ class PublicAccess(database.DatabaseControl):
     Mode: notify, since Evenkeel cannot see which clients would be cut off.
     Runbook: check first who can reach the database: `aws rds describe-db-instances --db-instance-identifier NAME` shows
         its security groups. Ask its owner which clients connect from outside the VPC, and move them to a VPN or a
-        peered VPC. Then run the call in the alert. Exempt only an instance that must be public, with a security group
-        that admits known addresses alone.
+        peered VPC. Then run the command in the alert. Exempt only an instance that must be public, with a security
+        group that admits known addresses alone.
     """
 
     severity = Severity.CRITICAL

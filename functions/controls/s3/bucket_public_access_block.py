@@ -39,7 +39,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         lists of single objects (PutObjectAcl is a data event), so a bucket with access control lists in effect is never
         assumed to be private.
     Blast radius: a bucket with a public policy, or with access control lists in effect, may be public on purpose; while
-        spare_public is true it is announced, not changed. Public policies of access points are not checked.
+        `spare_public` is true it is announced, not changed. Public policies of access points are not checked.
     Cost: none.
     Undo: the former block is set again, or removed if there was none.
     Mode: enforce, since it acts only if nobody loses access, unless the settings say otherwise. A policy or access
@@ -48,7 +48,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         that shows the purpose comes last; if the block were restored before it, S3 would refuse the policy.
     Runbook: ask the bucket's owner whether it is public on purpose. `aws s3api get-public-access-block --bucket BUCKET`
         and `aws s3api get-bucket-policy-status --bucket BUCKET` show what is open. If it is not on purpose, run the
-        call in the alert, and look for access by strangers in the logs. If it is, serve the content through CloudFront,
+        command in the alert, and look for anonymous access in the logs. If it is, serve the content through CloudFront,
         or exempt the bucket.
     """
 

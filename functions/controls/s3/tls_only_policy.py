@@ -41,7 +41,7 @@ class TlsOnlyPolicy(bucket.BucketControl):
     Mode: notify, since callers who sign their requests but use plain HTTP would be cut off, and Evenkeel cannot see
         them.
     Runbook: `aws s3api get-bucket-policy --bucket BUCKET` shows the policy. Ask the bucket's owner for clients that use
-        plain HTTP; server access logs show a "-" as TLS version for them. Then run the call in the alert. Exempt
+        plain HTTP; server access logs show a "-" as TLS version for them. Then run the command in the alert. Exempt
         buckets that serve a website endpoint, which does not support HTTPS.
     """
 

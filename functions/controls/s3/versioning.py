@@ -39,8 +39,9 @@ class Versioning(bucket.BucketControl):
     Undo: versioning is suspended; the versions kept so far stay.
     Mode: notify, since the cost depends on how the bucket is used, and a bucket never becomes unversioned again.
     Runbook: `aws s3api get-bucket-versioning --bucket BUCKET` shows the state. Ask the bucket's owner how often objects
-        are overwritten; if often, add a lifecycle rule that expires previous versions. Then run the call in the alert;
-        under MFA delete, the root user has to do it. Exempt buckets whose objects can be rebuilt, such as build caches.
+        are overwritten; if often, add a lifecycle rule that expires previous versions. Then run the command in the
+        alert; under MFA delete, the root user has to do it. Exempt buckets whose objects can be rebuilt, such as build
+        caches.
     """
 
     severity = Severity.LOW
