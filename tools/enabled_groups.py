@@ -36,7 +36,7 @@ def parameters(groups: Sequence[str]) -> dict[str, Any]:
             "Default": "all",
             "AllowedPattern": f"^(all|{name}(,{name})*)$",
             "ConstraintDescription": f'"all", or a comma list without spaces of {", ".join(groups)}',
-            "Description": 'Which groups of controls to deploy - "all" or a comma list.',
+            "Description": 'The groups of controls to deploy - "all", or names separated by commas.',
         },
     }
 

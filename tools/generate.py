@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path("template.yaml")
 PAGES = Path("docs/controls")
 README = Path("README.md")
-OPERATIONS = Path("docs/operations.md")
+DEPLOY = Path("docs/operations/deploy.md")
 ALERTS = Path("docs/alerts.md")
 COST = Path("docs/cost.md")
 COMMANDS = Path("docs/cli.md")
@@ -70,7 +70,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
     return {
         TEMPLATE: template,
         **{where: group_template.text(body) for where, body in nested.items()},
-        OPERATIONS: with_parameters((root / OPERATIONS).read_text(encoding="utf-8"), template),
+        DEPLOY: with_parameters((root / DEPLOY).read_text(encoding="utf-8"), template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
         COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
         ARCHITECTURE: architecture.with_modules((root / ARCHITECTURE).read_text(encoding="utf-8")),

@@ -111,7 +111,7 @@ def listed(readme: str, controls: Sequence[Control]) -> str:
 
 
 def with_parameters(text: str, template: str) -> str:
-    """Return docs/operations.md with a table of the template's parameters, in the template's own words."""
+    """Return docs/operations/deploy.md with a table of the template's parameters, in the template's own words."""
     found = _PARAMETERS.search(template)
     if not found:
         raise ValueError("template.yaml has no Parameters")
@@ -122,7 +122,7 @@ def with_parameters(text: str, template: str) -> str:
         )
         for name, each in parameters.items()
     ]
-    return between(text, "parameters", ["", "| parameter | default | what it is |", "| --- | --- | --- |", *rows, ""])
+    return between(text, "parameters", ["", "| parameter | default | description |", "| --- | --- | --- |", *rows, ""])
 
 
 def between(text: str, name: str, lines: Sequence[str]) -> str:

@@ -75,7 +75,7 @@ def deployer(place: Sandbox) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """Return somebody who deployed with `sam deploy --guided`, as docs/operations.md says."""
+    """Return somebody who deployed with `sam deploy --guided`, as docs/operations/deploy.md says."""
     clone = tmp_path_factory.mktemp("clone")
     for name in ("template.yaml", "samconfig.toml", ".gitignore"):
         shutil.copy(REPOSITORY / name, clone)

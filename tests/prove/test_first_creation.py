@@ -79,7 +79,7 @@ def test_a_creation_that_fails_leaves_nothing_and_can_be_repeated(place: Sandbox
 
 
 def test_a_protected_creation_that_fails_leaves_its_tables(place: Sandbox, failing: Path) -> None:
-    """If this fails, docs/operations.md asks for two steps, to create and to protect, for no reason any more."""
+    """If this fails, docs/operations/deploy.md asks for two steps, to create and to protect, for no reason any more."""
     with pytest.raises(DeployError, match="protected against deletion"):
         deploy(place, failing, parameters={"Protect": "true"})
     assert sorted(left(place)["tables"]) == TABLES

@@ -125,7 +125,7 @@ def test_repair_of_the_old_version_is_undone(there: Updated) -> None:
 
 
 def test_group_that_is_switched_off_keeps_what_is_in_the_tables(there: Updated) -> None:
-    """If this fails, operations.md is wrong about what EnabledGroups loses, and what comes back with the group."""
+    """If this fails, docs/operations/update.md is wrong about what EnabledGroups loses, and what a group gets back."""
     there.source("dynamodb", on=False)
     there.table("lost")
     eventually(lambda: there.waiting("dynamodb") == 1, "the event in the queue of a group that is to go")

@@ -30,7 +30,7 @@ def test_every_subset_of_groups_stands_alone(group_names: list[str]) -> None:
             variables = stack.resources["ClerkFunction"]["Properties"]["Environment"]["Variables"]
             assert set(variables["EVENKEEL_GROUPS"].split(",")) == set(chosen)
             assert variables["EVENKEEL_GROUPS"] == stack.outputs["Groups"]
-            (send,) = [it for name, it in roles(stack) if name == "ClerkRole" and it["Sid"] == "SendItBack"]
+            (send,) = [it for name, it in roles(stack) if name == "ClerkRole" and it["Sid"] == "RequeueDueWork"]
             assert {f"<{stem(group)}Queue.Arn>" for group in chosen} <= set(listed(send["Resource"]))
 
 

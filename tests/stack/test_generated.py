@@ -32,7 +32,8 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "functions", tmp_path / "functions")
     policies = [path.relative_to(ROOT) for path in ROOT.glob("docs/deploy-policy*.json")]
     (tmp_path / generate.GROUP_NAMES).parent.mkdir(parents=True)
-    documents = (generate.OPERATIONS, generate.ALERTS, generate.COMMANDS, generate.COST, generate.ARCHITECTURE)
+    (tmp_path / generate.DEPLOY).parent.mkdir(parents=True)
+    documents = (generate.DEPLOY, generate.ALERTS, generate.COMMANDS, generate.COST, generate.ARCHITECTURE)
     for path in (*documents, *policies, generate.SCHEMA, generate.GROUP_NAMES):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)

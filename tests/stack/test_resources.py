@@ -96,7 +96,7 @@ def test_only_the_log_key_outlives_the_stack(stack: Stack) -> None:
     creation_may_fail = "RetainExceptOnCreate"
     assert {name: policy for name, policy in kept.items() if policy != "Delete"} == {"LogKey": creation_may_fail}
     assert stack.resources["LogKey"]["UpdateReplacePolicy"] == "Retain"
-    assert "stays when this stack is deleted" in stack.outputs["LogKeyIsRetained"]
+    assert "remains when this stack is deleted" in stack.outputs["LogKeyIsRetained"]
 
 
 def test_deletion_policies_come_in_pairs_of_literals() -> None:

@@ -62,7 +62,7 @@ def _accounts(parts: Parts) -> list[str]:
         )
         for accounts, repairs, theirs in ACCOUNTS
     ]
-    head = ("accounts", "repairs a month", "$ idle", "$ repairs", "$ together", "$ Automated Security Response")
+    head = ("accounts", "repairs a month", "$ idle", "$ repairs", "$ total", "$ Automated Security Response")
     return _table(head, rows)
 
 
@@ -79,7 +79,7 @@ def _prices() -> list[str]:
         if isinstance(body, dict)
     ]
     dated = f"{prices()['region']}, {prices()['date']}"
-    return _table(("price", f"$ ({dated})", "for one", "page", "verified"), rows)
+    return _table(("price", f"$ ({dated})", "unit", "page", "verified"), rows)
 
 
 def _side_by_side(left: Sequence[Item], right: Sequence[Item], *, ordered: bool = True) -> list[tuple[str, ...]]:
@@ -90,7 +90,7 @@ def _side_by_side(left: Sequence[Item], right: Sequence[Item], *, ordered: bool 
 
 
 def _sum(left: Iterable[Item], right: Iterable[Item]) -> tuple[str, ...]:
-    return ("**together**", f"**{total(left):.2f}**", f"**{total(right):.2f}**")
+    return ("**total**", f"**{total(left):.2f}**", f"**{total(right):.2f}**")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

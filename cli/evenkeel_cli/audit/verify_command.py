@@ -83,7 +83,7 @@ def _conclude(stack: str, digests: Digests, findings: list[Finding]) -> None:
         raise CommandError(
             f"the audit of {stack} is not what was written: {_count(len(findings), 'finding')}",
             "Treat it as an incident: CloudTrail's data events of the audit table name the caller, and its"
-            " point-in-time recovery holds what it was (docs/operations.md).",
+            " point-in-time recovery holds what it was (docs/operations/verify-audit.md).",
         )
     if digests.unchecked:
         message = f"the digests are not verified, so whole chains may have been rewritten unseen: {digests.unchecked}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from copy import copy, deepcopy
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.config import Config as BotoConfig
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     Connect: TypeAlias = Callable[[str], Any]
 
 Answers: TypeAlias = dict[tuple[str, str, str], Any]
-"""AWS's answers by service, operation and parameters, which several controls share. Refusals are not kept."""
+"""AWS's answers by service, operation and parameters, which several controls share; HTTP 404 is an answer, too."""
 
 ATTEMPTS = 3
 """Of a call of the engine's own, and of a read: a brief throttle is ridden out; a longer one is for the queue."""
@@ -74,8 +75,15 @@ class Aws:
             return self._patiently(service, operation, params)
         key = (service, operation, repr(sorted(params.items())))
         if key not in self.answers or key in self.asked:  # who asks again wants to know what changed meanwhile
-            self.answers[key] = self._patiently(service, operation, params)
+            try:
+                self.answers[key] = self._patiently(service, operation, params)
+            except ClientError as error:
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != HTTPStatus.NOT_FOUND:
+                    raise
+                self.answers[key] = error
         self.asked.add(key)
+        if isinstance(self.answers[key], ClientError):
+            raise self.answers[key]
         answer: dict[str, Any] = deepcopy(self.answers[key])
         return answer
 
