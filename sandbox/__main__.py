@@ -1,4 +1,4 @@
-"""Start the sandbox: ``python -m sandbox --port 0`` prints one line of JSON when it is ready."""
+"""A local AWS on 127.0.0.1: ``python -m sandbox --port 0`` prints one line of JSON when it is ready."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def _account(text: str) -> str:
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Read the command line."""
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=4566, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=4566, help="port on 127.0.0.1 (0: any free port)")
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--account", type=_account, default="123456789012")
-    help_on_seconds = "how long a new table stays CREATING, and a database creating or modifying"
+    help_on_seconds = "seconds that a new table stays CREATING, and a database creating or modifying"
     parser.add_argument("--table-seconds", type=float, default=1.5, help=help_on_seconds)
-    help_on_minutes = "how long a minute of AppConfig's deployments lasts; 0 completes them at once"
+    help_on_minutes = "seconds that a minute of an AppConfig deployment lasts (0: deployments complete at once)"
     parser.add_argument("--minute-seconds", type=float, default=0.0, help=help_on_minutes)
-    parser.add_argument("--log-level", default="WARNING", help="of the engine, on stderr")
+    parser.add_argument("--log-level", default="WARNING", help="log level of the engine, on stderr")
     parser.add_argument(
         "--record",
         action="append",
         default=[],
         metavar="SERVICE",
-        help="emit events for this service too (its boto3 name); may be repeated",
+        help="emit events for this service (boto3 name), too; may be repeated",
     )
-    help_on_quiet = "emit no events of what Evenkeel's own stacks deploy"
+    help_on_quiet = "emit no events for resources of Evenkeel's own stacks"
     parser.add_argument("--quiet-stacks", action="store_true", help=help_on_quiet)
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin closes")
     values = parser.parse_args(arguments)
@@ -59,7 +59,7 @@ def parse(arguments: Sequence[str]) -> Options:
 
 
 def main() -> int:
-    """Run until a signal arrives (or, if asked, until the parent goes away)."""
+    """Serve until a signal arrives (or, with ``--exit-with-parent``, until the parent ends); return the exit code."""
     return run(parse(sys.argv[1:]))
 
 

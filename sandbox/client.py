@@ -1,4 +1,4 @@
-"""Start a sandbox as a subprocess and use it: sessions, users, faults, and what it saw."""
+"""A sandbox in a subprocess: sessions, users, faults, and the log of calls and events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True)
 class Faults:
-    """The faults that a sandbox injects; see ``sandbox.server.faults.Fault`` for the fields."""
+    """The injected faults of a sandbox; ``sandbox.server.faults.Fault`` has the fields."""
 
     endpoint: str
 
@@ -44,7 +44,7 @@ class Faults:
         return str(ask(self.endpoint, "faults", body)["id"])
 
     def list(self) -> list[dict[str, Any]]:
-        """Return the active faults with how often each has struck (``hits``)."""
+        """Return the active faults, each with the number of calls that got it (``hits``)."""
         return list(ask(self.endpoint, "faults")["faults"])
 
     def clear(self, identifier: str | None = None) -> None:
@@ -53,7 +53,7 @@ class Faults:
 
 
 def ask(endpoint: str, path: str, body: object | None = None) -> dict[str, Any]:
-    """Call an administrative path of a sandbox: GET without a body, POST with one; raise SandboxError if refused."""
+    """Call an administrative path of a sandbox (GET, or POST with a body); raise SandboxError if it refuses."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{endpoint}/_evenkeel/{path}", data=data)  # noqa: S310 - our own loopback URL
     try:
@@ -84,17 +84,17 @@ class Sandbox:
     _clients: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the sandbox."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it."""
+        """Stop the sandbox."""
         self.stop()
 
     def start(self) -> Self:
-        """Start the server and wait for its ready line; raise SandboxError when it does not come."""
+        """Start the server and wait for its ready line; raise SandboxError if it does not come."""
         command = [sys.executable, "-m", "sandbox", "--exit-with-parent", "--port", str(self.port)]
         command += ["--region", self.region, "--account", self.account, "--log-level", self.log_level]
         command += ["--table-seconds", str(self.table_seconds), "--minute-seconds", str(self.minute_seconds)]
@@ -125,7 +125,7 @@ class Sandbox:
         return found
 
     def stop(self) -> None:
-        """Stop the server and everything that it started."""
+        """Stop the server and every process that it started."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -145,7 +145,7 @@ class Sandbox:
             self._stderr.close()
 
     def server_log(self) -> str:
-        """Return what the server has written to stderr, also after it has stopped."""
+        """Return the server's stderr, even after it has stopped."""
         if self._stderr is None or self._stderr.closed:
             return self._last_log
         self._stderr.seek(0)
@@ -160,13 +160,13 @@ class Sandbox:
         return self._process.pid
 
     def in_region(self, region: str) -> Sandbox:
-        """Return the same sandbox as it is in another region; it ends with this one."""
+        """Return the same sandbox in another region; it stops with this one."""
         other = replace(self, region=region)
         other.endpoint, other._process, other._stderr = self.endpoint, self._process, self._stderr
         return other
 
     def admin(self) -> boto3.Session:
-        """Return a session with the account's root credentials, which no IAM policy limits."""
+        """Return a session with the account's root credentials, which IAM policies do not limit."""
         return boto3.Session(self.account, ROOT_SECRET, region_name=self.region)
 
     def create_user(self, name: str, policy: dict[str, Any] | None = None) -> boto3.Session:
@@ -183,9 +183,9 @@ class Sandbox:
         return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=self.region)
 
     def client(self, service: str, session: boto3.Session | None = None, **options: Any) -> Any:
-        """Return a boto3 client of the sandbox, as root unless a session is given; options go into its Config.
+        """Return a boto3 client of the sandbox, for root unless a session is given; ``options`` go into its Config.
 
-        The same client is returned for the same arguments: making one costs as much as dozens of calls.
+        The same arguments return the same client: creating one takes as long as dozens of calls.
         """
         key = (self.endpoint, service, session, str(options))
         if key not in self._clients:
@@ -204,32 +204,32 @@ class Sandbox:
         return ask(self.endpoint, "calls")
 
     def events(self, since: int = 0, **equals: str) -> list[dict[str, Any]]:
-        """Return the EventBridge events emitted after number ``since``, whose detail has these fields.
+        """Return the EventBridge events after number ``since`` whose detail has these fields.
 
-        ``eventName="CreateKey"`` for instance; the key ``source`` is compared with the envelope's.
+        For instance ``eventName="CreateKey"``; ``source`` is compared with the envelope's.
         """
         query = urllib.parse.urlencode({"since": since, **equals})
         return list(ask(self.endpoint, f"events?{query}")["events"])
 
     def forget(self) -> None:
-        """Clear the log of calls and events; the state of the resources stays."""
+        """Clear the log of calls and events; resources stay as they are."""
         ask(self.endpoint, "forget", {})
 
     def recycle(self) -> None:
-        """End all workers of functions once they are idle, as Lambda does now and then: the next start cold.
+        """End all idle workers of functions, as Lambda does now and then; the next invocations start cold.
 
         Raises:
-            SandboxError: one is busy for longer than half a minute.
+            SandboxError: a worker is busy for longer than half a minute.
         """
         deadline = time.monotonic() + RECYCLE_SECONDS
         while busy := ask(self.endpoint, "recycle", {})["busy"]:
             if time.monotonic() > deadline:
-                message = f"{busy} workers are still busy after {RECYCLE_SECONDS:.0f} s; see what calls them"
+                message = f"{busy} workers are still busy after {RECYCLE_SECONDS:.0f} s; look for what invokes them"
                 raise SandboxError(message)
             time.sleep(RECYCLE_PAUSE_SECONDS)
 
     def logs(self, function: str) -> list[str]:
-        """Return the log lines of a function, oldest first; empty when it has not run."""
+        """Return the log lines of a function, oldest first; empty if it has not run."""
         client = self.client("logs")
         group = f"/aws/lambda/{function}"
         configuration = self.client("lambda").get_function_configuration(FunctionName=function)

@@ -1,4 +1,4 @@
-"""What the command line may choose of a sandbox."""
+"""The options of a sandbox's command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may choose."""
+    """The options of the command line, with their defaults."""
 
     port: int = 4566
     region: str = "eu-west-1"
@@ -17,5 +17,5 @@ class Options:
     log_level: str = "WARNING"
     record: tuple[str, ...] = ()
     quiet_stacks: bool = False
-    """Emit no events of what Evenkeel's own stacks deploy."""
+    """Emit no events for resources of Evenkeel's own stacks."""
     exit_with_parent: bool = False

@@ -18,6 +18,7 @@ from evenkeel.audit.ledger import Ledger
 from evenkeel.audit.state_item import StateItem
 from evenkeel.control.registry import all_controls
 from evenkeel.events import parsing
+from evenkeel.events.message import decode
 from evenkeel.events.queue import Queue
 from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.operators import approvals
@@ -202,7 +203,7 @@ class World:
 
     def kept(self, control: str, arn: str) -> Request:
         """Return the request that a hold keeps."""
-        return parsing.decode(json.loads(self.state(control, arn).held_request), tuple(all_controls().values()), PLACE)
+        return decode(json.loads(self.state(control, arn).held_request), tuple(all_controls().values()), PLACE)
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """Take all messages off a queue, those still delayed too."""

@@ -1,1 +1,1 @@
-"""Build, package and deploy a SAM template into the local AWS."""
+"""Building, packaging and deployment of a SAM template into the local AWS."""

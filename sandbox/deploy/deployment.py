@@ -1,4 +1,4 @@
-"""Deploy a SAM template into a running sandbox from the client's side, and wait until it stands."""
+"""Deployment of a SAM template into a running sandbox, from the client's side."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.05
 NESTED = "Group"
-"""How the logical ids of the groups' nested stacks end."""
+"""The suffix of the logical ids of the groups' nested stacks."""
 CACHE = REPOSITORY / "build" / "sandbox"
 
 
@@ -119,7 +119,7 @@ def _failures(client: Any, stack: str) -> str:
 
 
 def describe(sandbox: Sandbox, stack: str, session: boto3.Session | None = None) -> Stack:
-    """Return a stack that stands."""
+    """Return a stack that exists: its outputs, resources and processed template."""
     client = sandbox.client("cloudformation", session)
     found = client.describe_stacks(StackName=stack)["Stacks"][0]
     resources = _resources(client, stack)
@@ -144,7 +144,7 @@ def _resources(client: Any, stack: str) -> dict[str, str]:
 
 
 def delete(sandbox: Sandbox, stack: str, session: boto3.Session | None = None) -> None:
-    """Delete a stack and wait until it has gone; raise DeployError with what would not go."""
+    """Delete a stack and wait until it is deleted; raise DeployError with the resources that could not be."""
     client = sandbox.client("cloudformation", session)
     identifier = client.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
     client.delete_stack(StackName=stack)

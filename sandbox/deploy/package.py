@@ -1,6 +1,6 @@
-"""Build and package a stack as ``sam build`` and ``sam package`` would: zips and nested templates in a bucket.
+"""Building and packaging of a stack as ``sam build`` and ``sam package`` do it: zips and nested templates in a bucket.
 
-A function whose template says so is built by its folder's Makefile, as SAM does. All is cached by content.
+A function with ``BuildMethod: makefile`` is built by its folder's Makefile, as by SAM. Everything is cached by content.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Artifact:
 
 
 def function_zip(source: Path, name: str, cache: Path, version: str) -> Artifact:
-    """Build the function of a logical name by its folder's Makefile, and zip what came of it.
+    """Build a function, by its logical name, with its folder's Makefile, and zip the result.
 
-    What was built of the same ``version`` of the source, its digest, is not built again.
+    The same ``version`` (digest) of the source is not built again.
     """
     known = cache / f"{name}-built-{version}"
     if known.exists():
@@ -68,7 +68,7 @@ def layer_zip(source: Path, cache: Path) -> Artifact:
     """Zip a Python layer: its packages and what its requirements.txt pins, under ``python/``.
 
     Requirements are copied from the running environment, so they must be pinned (``name==version``) to what is
-    installed there. The file names everything: dependencies are not looked for.
+    installed there. The file must name everything: dependencies are not resolved.
     """
     files = dict(_tree(source, "python/"))
     files.pop("python/requirements.txt", None)
@@ -134,7 +134,7 @@ def _digest(contents: dict[str, bytes]) -> str:
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> Artifact:
-    """Return the cached file, made first where it is missing; several processes may do so at once."""
+    """Return the cached file, and write it first if it is missing; several processes may do so at once."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, delete=False) as half:
@@ -156,17 +156,17 @@ def _zip(contents: dict[str, bytes]) -> bytes:
 
 @dataclass
 class Packager:
-    """Rewrites templates: local paths become places in a bucket, and ``artifacts`` is what to upload there."""
+    """A rewriter of templates: local paths become URLs in a bucket; ``artifacts`` holds the files to upload there."""
 
     cache: Path
     bucket: str
     url: str
-    """Of the bucket, for nested templates: CloudFormation takes no ``s3://`` for them."""
+    """The bucket's URL, for nested templates: CloudFormation does not accept ``s3://`` for them."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     _versions: dict[Path, str] = field(default_factory=dict)
 
     def rewrite(self, template: Template, root: Path) -> Template:
-        """Return a template whose local paths, relative to ``root``, are places in the bucket."""
+        """Return a template whose local paths, relative to ``root``, are replaced by URLs in the bucket."""
         code = template.get("Globals", {}).get("Function", {}).get("CodeUri")
         resources = {name: self._resource(name, each, root, code) for name, each in template["Resources"].items()}
         return {**template, "Resources": resources}
@@ -196,7 +196,7 @@ class Packager:
         return {**resource, "Properties": {**properties, **changed}}
 
     def _version(self, source: Path) -> str:
-        """Return the digest of a folder, which many functions share: it is read once."""
+        """Return the digest of a folder, which is read only once because many functions share it."""
         if source not in self._versions:
             self._versions[source] = _digest(_contents(dict(_tree(source, ""))))
         return self._versions[source]

@@ -1,7 +1,4 @@
-"""Push a settings document to a deployed stack, as people do on AWS: a hosted version, then a deployment of it.
-
-Or revert what was pushed, until nothing is deployed.
-"""
+"""Settings of a deployed stack, pushed as on AWS (a hosted version, then its deployment), or reverted."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ UNDER_WAY = {"DEPLOYING", "BAKING", "VALIDATING"}
 
 
 def push(sandbox: Sandbox, stack: Stack, document: dict[str, Any] | str, session: boto3.Session | None = None) -> int:
-    """Deploy a document with the stack's strategy, which takes no time here; return the document's version number.
+    """Deploy a document with the stack's strategy, which takes no time here, and return the document's version number.
 
-    Functions see it within a minute.
+    Functions read it within a minute.
 
     Raises:
         ClientError: BadRequestException when the stack's validator refuses it; nothing is deployed then.
@@ -55,7 +52,7 @@ def push(sandbox: Sandbox, stack: Stack, document: dict[str, Any] | str, session
 
 
 def revert(sandbox: Sandbox, stack: Stack) -> None:
-    """Revert all that was pushed, as somebody in AppConfig's console might: no document is left in force."""
+    """Revert every deployment, as can be done in AppConfig's console, so that no document is deployed."""
     client, outputs = sandbox.client("appconfig"), stack.outputs
     place = {"ApplicationId": outputs["SettingsApplicationId"], "EnvironmentId": outputs["SettingsEnvironmentId"]}
     for each in client.list_deployments(**place)["Items"]:

@@ -1,4 +1,4 @@
-"""Read a CloudFormation template from YAML with its short tags, as plain data."""
+"""CloudFormation templates in YAML, read as plain data with their short tags in the long form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Template = dict[str, Any]
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The quicker of the two, where PyYAML was built with it."""
+"""libyaml's loader, which is faster, if PyYAML was built with it."""
 
 
 class TemplateLoader(_Loader):  # type: ignore[misc]
@@ -33,7 +33,7 @@ def _tag(loader: TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]
 
 
 TemplateLoader.add_multi_constructor("!", _tag)
-# A date in a template (a policy's Version) is text.
+# Dates in a template, such as a policy's Version, stay text.
 TemplateLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in _Loader.yaml_implicit_resolvers.items()

@@ -1,1 +1,1 @@
-"""The events that AWS would put on the default bus: CloudTrail's and tag changes."""
+"""Events as AWS puts them on the default bus: CloudTrail's and tag changes."""

@@ -1,4 +1,4 @@
-"""Put an event on the engine's default bus, as AWS services do."""
+"""The engine's default event bus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def put(event: dict[str, Any]) -> None:
-    """Dispatch a whole envelope to the rules of the current request's account and region; keep its id and time."""
+    """Dispatch an event to the rules of its own account and region, as AWS services do."""
     from ministack.core.responses import request_scope  # noqa: PLC0415 - the engine is imported by the shim only
     from ministack.services import eventbridge  # noqa: PLC0415 - as above
 

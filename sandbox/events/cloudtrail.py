@@ -1,4 +1,4 @@
-"""Turn a call and its answer into the event that AWS would put on the default bus."""
+"""CloudTrail's event of a call and its answer, as AWS puts it on the default bus."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.parsers import ResponseParserError, create_parser
 
-from sandbox.events import quirks, resources
-from sandbox.protocol.calls import protocol_of
+from sandbox.events import cloudtrail_fields, resources
 
 if TYPE_CHECKING:
     from sandbox.protocol.asgi import Response
@@ -20,13 +19,13 @@ EVENT_VERSION = "1.11"
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 FAILED_STATUS = 400
 CONSOLES = ("Mozilla/", "console.amazonaws.com", "[S3Console")
-"""How the clients of people in the console begin."""
+"""Prefixes of the user agents of people in the console."""
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An answer, parsed: its members (empty on failure) or its error."""
+    """A parsed answer: its members (empty on failure) or its error."""
 
     members: dict[str, Any]
     error: str = ""
@@ -35,7 +34,7 @@ class Outcome:
 
 
 def outcome_of(call: Call, response: Response) -> Outcome:
-    """Parse an answer with the service's model; a read's, or an unmodelled call's, has no members."""
+    """Return an answer, parsed with the service's model; reads and calls without a model have no members."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     request_id = headers.get("x-amzn-requestid", "")
     if response.status < FAILED_STATUS and not response.kept:
@@ -43,12 +42,12 @@ def outcome_of(call: Call, response: Response) -> Outcome:
     if call.model is None:
         error = headers.get("x-amzn-errortype", "").partition(":")[0] or f"HTTP {response.status}"
         return Outcome({}, error if response.status >= FAILED_STATUS else "", request_id=request_id)
-    parser = create_parser(protocol_of(call))
+    parser = create_parser(call.protocol)
     answer = {"headers": headers, "status_code": response.status, "body": response.body}
     try:
         members = parser.parse(answer, call.model.output_shape)  # type: ignore[arg-type]  # None is allowed
     except ResponseParserError:
-        # The engine answered in another shape than the model's (an HTML error page, say): its status tells enough.
+        # The engine answered in another form than the model's, such as an HTML error page: the status suffices.
         return Outcome({}, f"HTTP {response.status}" if response.status >= FAILED_STATUS else "", request_id=request_id)
     if response.status < FAILED_STATUS:
         members.pop("ResponseMetadata", None)
@@ -60,7 +59,7 @@ def outcome_of(call: Call, response: Response) -> Outcome:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who called, as the event shows it."""
+    """The caller as the event shows them."""
 
     account: str
     identity: dict[str, Any]
@@ -69,15 +68,15 @@ class Caller:
 
 
 def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
-    """Return the whole EventBridge event for a call that AWS would deliver."""
-    source = quirks.source_of(call)
+    """Return the EventBridge event of a call."""
+    source = cloudtrail_fields.source_of(call)
     failed = bool(outcome.error)
     detail: dict[str, Any] = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": caller.identity,
         "eventTime": now(),
         "eventSource": f"{source}.amazonaws.com",
-        "eventName": quirks.event_name(call),
+        "eventName": cloudtrail_fields.event_name(call),
         "awsRegion": call.region,
         "sourceIPAddress": caller.source_ip,
         "userAgent": caller.user_agent,
@@ -86,8 +85,8 @@ def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
         detail["errorCode"] = error_code(call, outcome.error)
         detail["errorMessage"] = outcome.message
     denied = outcome.error in DENIED and call.service != "ec2"
-    detail["requestParameters"] = None if denied else quirks.request_parameters(call)
-    detail["responseElements"] = None if failed else quirks.response_elements(call, dict(outcome.members))
+    detail["requestParameters"] = None if denied else cloudtrail_fields.request_parameters(call)
+    detail["responseElements"] = None if failed else cloudtrail_fields.response_elements(call, dict(outcome.members))
     detail |= {
         "requestID": outcome.request_id or str(uuid.uuid4()),
         "eventID": str(uuid.uuid4()),
@@ -103,12 +102,12 @@ def envelope(call: Call, outcome: Outcome, caller: Caller) -> dict[str, Any]:
 
 
 def now() -> str:
-    """Return the time in UTC to the second, as events carry it."""
+    """Return the current time in UTC to the second, as in events."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def wrap(source: str, kind: str, detail: dict[str, Any], *, account: str, region: str) -> dict[str, Any]:
-    """Return an EventBridge envelope of now, without resources, as CloudTrail's events have it."""
+    """Return an EventBridge envelope with the current time and without resources, like those of CloudTrail's events."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -139,7 +138,7 @@ def _resources(call: Call, account: str, outcome: Outcome) -> dict[str, list[dic
 
 
 def _connection(call: Call, source: str, caller: Caller) -> dict[str, Any]:
-    """Return what AWS says of a caller's connection; nothing where a service called.
+    """Return the fields about a caller's connection; none if an AWS service called.
 
     Source: CloudTrail user guide, "CloudTrail record contents" (``tlsDetails``, ``sessionCredentialFromConsole``).
     """

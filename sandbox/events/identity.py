@@ -1,4 +1,4 @@
-"""Describe a call's caller as CloudTrail's ``userIdentity`` does."""
+"""CloudTrail's ``userIdentity`` of a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STARTED = datetime.now(UTC)
 
 
 def user_identity(access_key: str, account: str) -> dict[str, Any]:
-    """Return the ``userIdentity`` of an access key: Root, IAMUser or AssumedRole; Unknown when nobody has it."""
+    """Return the ``userIdentity`` of an access key: Root, IAMUser, AssumedRole, or Unknown if there is no such key."""
     from ministack.core.iam_evaluator import (  # noqa: PLC0415 - the engine is imported by the shim only
         CredentialResolutionError,
         resolve_credential,
@@ -29,7 +29,7 @@ def user_identity(access_key: str, account: str) -> dict[str, Any]:
 
 
 def of_function(role_arn: str, function_arn: str, account: str) -> dict[str, Any]:
-    """Return the ``userIdentity`` of what Lambda does for a function with the function's role."""
+    """Return the ``userIdentity`` of calls that Lambda makes with a function's role."""
     role, name = role_arn.rpartition("/")[2], function_arn.split(":")[6]
     base = {"accountId": account, "accessKeyId": ""}
     shown = _assumed_role("", f"arn:aws:sts::{account}:assumed-role/{role}/{name}", base)
@@ -38,7 +38,7 @@ def of_function(role_arn: str, function_arn: str, account: str) -> dict[str, Any
 
 
 def started() -> str:
-    """Return when sessions began whose time the engine does not keep."""
+    """Return the start time of sessions for which the engine keeps none."""
     return STARTED.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -67,7 +67,7 @@ def _assumed_role(access_key: str, arn: str, base: dict[str, Any]) -> dict[str, 
 
 
 def _created(session: dict[str, Any]) -> str:
-    """Return when a session began; the engine keeps no time for its Lambda workers' sessions."""
+    """Return the start time of a session; the engine keeps none for its Lambda workers' sessions."""
     at = session.get("IssuedAt") or session.get("CreateTime")
     moment = datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else STARTED
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,11 +1,11 @@
-"""Name the resources that a call touches, as ARNs: for ``resources`` in events and for tag changes."""
+"""The ARNs of the resources of a call: for ``resources`` in events and for tag changes."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sandbox.events import tag_lists
+from sandbox.events import tag_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ Members = dict[str, Any]
 
 
 def touched(call: Call, account: str, parameters: Members, result: Members) -> list[str]:
-    """Return the ARNs a call names in its parameters or result (both with the model's member names)."""
+    """Return the ARNs of the resources in a call's parameters or result (both by the model's member names)."""
     finder = FINDERS.get(call.service)
     return finder(f"{call.region}:{account}", parameters, result) if finder else []
 
@@ -82,11 +82,11 @@ def _sqs(place: str, parameters: Members, _: Members) -> list[str]:
 
 
 def _ec2(place: str, parameters: Members, result: Members) -> list[str]:
-    """Return what is tagged of what a call makes or tags: instances, volumes and NAT gateways."""
+    """Return the instances, volumes and NAT gateways that a call creates or tags."""
     made = [result.get("VolumeId"), result.get("NatGateway", {}).get("NatGatewayId")]
     made += [instance.get("InstanceId") for instance in result.get("Instances", [])]
     ids = [str(each) for each in (*made, *parameters.get("Resources", [])) if each]
-    kinds = tag_lists.ID_PREFIXES.items()
+    kinds = tag_store.ID_PREFIXES.items()
     return [f"arn:aws:ec2:{place}:{kind}/{each}" for each in ids for start, kind in kinds if each.startswith(start)]
 
 
@@ -96,7 +96,7 @@ def _rds(_place: str, parameters: Members, result: Members) -> list[str]:
 
 
 def _named(*paths: str) -> Callable[[str, Members, Members], list[str]]:
-    """Return a finder of services whose calls tell the ARN, in the parameters or the result (``repository.arn``)."""
+    """Return a finder for services with the ARN in their parameters or results, at paths like ``repository.arn``."""
 
     def find(_place: str, parameters: Members, result: Members) -> list[str]:
         found = [value for members in (result, parameters) for path in paths if (value := _at(members, path))]

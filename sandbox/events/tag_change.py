@@ -1,4 +1,4 @@
-"""The ``Tag Change on Resource`` events that follow a change of tags through whichever API."""
+"""``Tag Change on Resource`` events, whichever API changed the tags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.events import cloudtrail, tags
+from sandbox.events import cloudtrail, tag_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,21 +16,21 @@ DETAIL_TYPE = "Tag Change on Resource"
 
 
 def snapshot(arns: Iterable[str]) -> dict[str, Tags]:
-    """Return the tags of those of the resources that exist."""
-    found = {arn: tags.read(arn) for arn in arns}
+    """Return the tags of the resources that exist, by ARN."""
+    found = {arn: tag_store.read(arn) for arn in arns}
     return {arn: each for arn, each in found.items() if each is not None}
 
 
 @dataclass
 class TagChanges:
-    """Counts the versions of each resource's tag set."""
+    """The version of each resource's tag set."""
 
     versions: Counter[str] = field(default_factory=Counter)
 
     def events(
         self, before: dict[str, Tags], after: dict[str, Tags], account: str, region: str
     ) -> list[dict[str, Any]]:
-        """Return one event for each resource whose tags differ; a resource that has gone tells nothing."""
+        """Return an event for each resource whose tags differ; none for deleted resources."""
         found = []
         for arn, now in after.items():
             was = before.get(arn, {})
@@ -46,7 +46,7 @@ class TagChanges:
             "changed-tag-keys": changed,
             "tags": now,
             "service": service,
-            "resource-type": tags.resource_type(arn),
+            "resource-type": tag_store.resource_type(arn),
             "version": self.versions[arn],
         }
         event = cloudtrail.wrap("aws.tag", DETAIL_TYPE, detail, account=account, region=region)

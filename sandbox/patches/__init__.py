@@ -1,4 +1,4 @@
-"""Corrections of the engine, one module per concern; ``apply`` puts them all in place."""
+"""Corrections of the engine, one module a concern; ``apply`` applies them all."""
 
 from sandbox.patches.registry import apply
 

@@ -1,12 +1,12 @@
 """AppConfig's data calls need permission and keep their interval; deployments ask their validators.
 
-The engine lets anybody read a configuration, as often as they like, and deploys whatever it is given. Its deployments
-grow, bake and are taken back by the environment's alarms as on AWS; how long their minutes last, the sandbox says.
-Where they last no time, a deployment is COMPLETE as soon as it has started, and no alarm can take it back.
+The engine lets anyone read a configuration at any rate, and deploys any document. Its deployments grow, bake and are
+rolled back by the environment's alarms as on AWS; the sandbox's options set how long their minutes last. If they take
+no time, a deployment is COMPLETE as soon as it has started, and no alarm can roll it back.
 
-What AppConfig answers where nothing is deployed is not documented. Here it says that a deployment is missing: that is a
-type of resource that its data calls can miss (AppConfig Data API model, ``ResourceNotFoundException``). The engine by
-itself serves an empty body.
+AppConfig's answer where nothing is deployed is not documented. Here the deployment is the missing resource: it is one
+of the types in the data calls' ``ResourceNotFoundException`` (AppConfig Data API model). The unpatched engine serves an
+empty body.
 
 Source: the AppConfig user guide ("Understanding validators"), the AppConfig Data API reference, and the service
 authorization reference of AppConfig.
@@ -31,11 +31,11 @@ PRINCIPAL = "appconfig.amazonaws.com"
 SESSIONS = {("POST", "/configurationsessions"): "StartConfigurationSession",
             ("GET", "/configuration"): "GetLatestConfiguration"}  # fmt: skip
 _not_before: dict[str, float] = {}
-"""The time from which each token may be used."""
+"""Token to the time from which it may be used."""
 
 
 class InvalidConfigurationError(ValueError):
-    """A validator refuses the document; the message is its own."""
+    """A validator refuses the document; the message is the validator's."""
 
 
 def apply(minute_seconds: float) -> None:
@@ -49,7 +49,7 @@ def apply(minute_seconds: float) -> None:
 
 
 async def _handle(original: Callable[..., Any], *request: Any) -> Any:
-    """Ask the validators before a deployment starts; ``request`` is method, path, headers, body, query."""
+    """Handle a request, after the validators if it starts a deployment; it is method, path, headers, body, query."""
     method, path, _, body, _ = request
     found = DEPLOYMENTS.fullmatch(path)
     if found and method == "POST":
@@ -59,8 +59,8 @@ async def _handle(original: Callable[..., Any], *request: Any) -> Any:
             await asyncio.to_thread(validate, found[1], profile, version)
         except InvalidConfigurationError as refusal:
             detail = {"Type": "LAMBDA", "Reason": str(refusal)}
-            told = f"The configuration is not valid: {refusal}"
-            return _refused(told, "InvalidConfiguration", {"InvalidConfiguration": [detail]})
+            message = f"The configuration is not valid: {refusal}"
+            return _refused(message, "InvalidConfiguration", {"InvalidConfiguration": [detail]})
     return await original(*request)
 
 
@@ -87,7 +87,7 @@ def validate(application: str, profile: str, version: str) -> None:
 
 
 def _ask(function_arn: str, event: dict[str, Any]) -> None:
-    """Invoke a validator as AppConfig; its error is the refusal."""
+    """Invoke a validator as AppConfig; raise its error as the refusal."""
     lambdas = module("services.lambda_svc")
     function, _ = lambdas._get_func_record_for_qualifier(function_arn.partition(":function:")[2], None)
     if function is None or not _allowed(function_arn):
@@ -116,11 +116,11 @@ def _allowed(function_arn: str) -> bool:
 
 
 def _latest(original: Callable[..., Any], token: str) -> Any:
-    """Refuse a poll before its interval has passed, or of what nothing was deployed to."""
+    """Return the configuration, or a refusal: the interval has not passed, or nothing is deployed."""
     if _not_before.get(token, 0.0) > time.time():
         problem = {"ConfigurationToken": {"Problem": "PollIntervalNotSatisfied"}}
-        told = "Request too early: the session's poll interval has not passed"
-        return _refused(told, "InvalidParameters", {"InvalidParameters": problem})
+        message = "Request too early: the session's poll interval has not passed"
+        return _refused(message, "InvalidParameters", {"InvalidParameters": problem})
     if _lacks_deployment(token):
         return _not_found("No deployment was found", "Deployment")
     status, headers, body = original(token)
@@ -132,7 +132,7 @@ def _latest(original: Callable[..., Any], token: str) -> Any:
 
 
 def _lacks_deployment(token: str) -> bool:
-    """Return whether a session's environment has no deployment that reaches it."""
+    """Return whether no deployment reaches a session's environment."""
     service = module("services.appconfig")
     session = service._sessions.get(token)
     if not session:
@@ -142,14 +142,14 @@ def _lacks_deployment(token: str) -> bool:
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the action of a data call; ``given`` is service, method, path, headers, body, query."""
+    """Return the action of a data call; ``given`` is service, method, path, headers, body, query."""
     service, method, path = given[:3]
     known = SESSIONS.get((method, path)) if service.startswith("appconfig") else None
     return f"appconfig:{known}" if known else original(*given)
 
 
 def _resource(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the configuration that a data call is about; ``given`` ends with region and account."""
+    """Return the ARN of a data call's configuration; ``given`` ends with region and account."""
     service, method, path, _, body, query, region, account = given
     if not service.startswith("appconfig") or (method, path) not in SESSIONS:
         return original(*given)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PARTIQL = {"SELECT": "PartiQLSelect", "INSERT": "PartiQLInsert", "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete"}
 STATEMENTS = {"ExecuteStatement": "", "BatchExecuteStatement": "Statements", "ExecuteTransaction": "TransactStatements"}
-"""The PartiQL operations and where their statements stand; empty where there is one, at the top."""
+"""The PartiQL operations and the parameter that lists their statements; empty where there is a single one."""
 TABLE_OF = re.compile(r"""(?:\bFROM|\bINTO|\bUPDATE)\s+["']?([A-Za-z0-9_.-]{3,255})""", re.IGNORECASE)
 
 MAPPING = re.compile(r"/event-source-mappings/[^/]+/?$")
@@ -29,7 +29,7 @@ LISTED = {
     "ecs:DescribeClusters": ("ecs", "cluster/*"),
     "elasticfilesystem:DescribeFileSystems": ("elasticfilesystem", "file-system/*"),
 }
-"""What AWS grants on the service's resources, and the engine asks for on everything."""
+"""Actions that AWS authorizes on the service's resources, and the engine on ``*``."""
 
 
 def apply() -> None:
@@ -53,7 +53,7 @@ def table_policy_for_arn(arn: str) -> tuple[str, str] | None:
 
 
 def _enforce(original: Callable[..., Any], key: str, action: str, service: str, region: str, **named: Any) -> Any:
-    """Let a table's Deny hold for root, too, whom the engine lets through before it looks at any policy."""
+    """Authorize a call, and apply a table's Deny to root, too, for which the engine reads no policies."""
     refused = original(key, action, service, region, **named)
     evaluator = module("core.iam_evaluator")
     arn = named.get("resource_arn", "")
@@ -73,7 +73,7 @@ def _enforce(original: Callable[..., Any], key: str, action: str, service: str, 
 
 
 def _condition_key(original: Callable[..., Any], key: str, context: Any) -> Any:
-    """Resolve ``aws:PrincipalArn`` of an assumed role to the role's ARN with its path, as the IAM user guide says."""
+    """Resolve ``aws:PrincipalArn`` of an assumed role to the role's ARN with its path (IAM user guide)."""
     found = original(key, context)
     if key.lower() != "aws:principalarn" or ":assumed-role/" not in str(found):
         return found
@@ -83,7 +83,7 @@ def _condition_key(original: Callable[..., Any], key: str, context: Any) -> Any:
 
 
 def _statement(given: tuple[Any, ...]) -> str:
-    """Return the statement of a PartiQL call, of several the first that writes; empty for any other call."""
+    """Return the statement of a PartiQL call (of several, the first that writes); empty for other calls."""
     service, _, _, headers, body = given[:5]
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
     if service != "dynamodb" or operation not in STATEMENTS:
@@ -97,7 +97,7 @@ def _statement(given: tuple[Any, ...]) -> str:
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the action of a PartiQL statement, a batch, or a look at one event source mapping.
+    """Return the action of a PartiQL statement, a batch, or GetEventSourceMapping.
 
     ``given`` is service, method, path, headers, body, query.
     """
@@ -111,7 +111,7 @@ def _action(original: Callable[..., Any], *given: Any) -> Any:
 
 
 def _resource(original: Callable[..., Any], *given: Any) -> Any:
-    """Name a PartiQL statement's table, or all that is listed; ``given`` ends with region and account."""
+    """Return the ARN of a PartiQL statement's table, or of all that is listed; ``given`` ends with region, account."""
     *_, region, account = given
     found = TABLE_OF.search(_statement(given))
     if found:
@@ -122,5 +122,5 @@ def _resource(original: Callable[..., Any], *given: Any) -> Any:
 
 
 def _origin(original: Callable[..., Any], source_ip: str, _secure: bool) -> Any:
-    """Take the loopback for a secure transport, so that policies which demand TLS behave as they do on AWS."""
+    """Treat the loopback as a secure transport, so that policies which require TLS behave as on AWS."""
     return original(source_ip, True)

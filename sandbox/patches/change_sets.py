@@ -1,7 +1,11 @@
-"""Change sets of nested stacks (``IncludeNestedStacks``), which the engine lacks.
+"""Change sets with conditions, and of nested stacks (``IncludeNestedStacks``).
 
-A nested stack that exists gets a change set of its own, named in the root's change. One that would be added has none
-here, and a parameter that refers to a resource about to be replaced keeps that resource's present id.
+The engine lists every resource of a template. On AWS a change set shows what would be created or changed, and a
+resource whose condition is false is not created (API reference, CreateChangeSet; template reference, "Condition
+attribute").
+
+A nested stack that exists gets a change set of its own, named in the root's change. A nested stack that would be added
+gets none here, and a parameter that refers to a resource about to be replaced keeps that resource's present id.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from copy import deepcopy
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches.hooks import Answer, module
+from sandbox.patches.hooks import Answer, module, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +26,8 @@ NESTED = "AWS::CloudFormation::Stack"
 
 
 def apply() -> None:
-    """Patch the three actions."""
+    """Patch the comparison of templates, and the three actions that change for nested stacks."""
+    wrap(module("services.cloudformation.changesets"), "_resolve_props_for_diff", _admitted)
     handlers = module("services.cloudformation.handlers")._ACTION_HANDLERS
     for action, replacement in (
         ("CreateChangeSet", _create),
@@ -30,6 +35,16 @@ def apply() -> None:
         ("DeleteChangeSet", _delete),
     ):
         handlers[action] = replacement(handlers[action])
+
+
+def _admitted(original: Callable[..., Any], template: dict[str, Any], values: dict[str, Any], *stack: str) -> Any:
+    """Return a template for comparison, without the resources whose condition is false."""
+    found = original(template, values, *stack)
+    if not found:
+        return found
+    conditions = module("services.cloudformation.changesets")._evaluate_conditions(template, values)
+    resources = found["Resources"].items()
+    return {"Resources": {name: body for name, body in resources if conditions.get(body.get("Condition"), True)}}
 
 
 def _store() -> Any:
@@ -55,7 +70,7 @@ def _create(original: Handler) -> Handler:
 
 
 def _nested(original: Handler, parameters: Parameters, root: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Make the change sets of the nested stacks that exist, and yield them by the stack's logical id."""
+    """Create the change sets of the nested stacks that exist, and yield each with the stack's logical id."""
     engine = module("services.cloudformation.engine")
     stack = module("services.cloudformation")._stacks[root["StackName"]]
     template, values = root["_template"], root["_resolved_params"]
@@ -85,7 +100,7 @@ def _nested(original: Handler, parameters: Parameters, root: dict[str, Any]) -> 
 
 
 def _merge(root: dict[str, Any]) -> None:
-    """Name the nested change sets in the root's changes."""
+    """Add the nested change sets to the root's changes."""
     changed = {each["ResourceChange"]["LogicalResourceId"] for each in root["Changes"]}
     for name, found in root["_nested"].items():
         if found["Changes"] and name not in changed:

@@ -1,7 +1,7 @@
-"""DynamoDB's tables take a while to become ACTIVE, one change at a time, and keep recovery's period and protection.
+"""DynamoDB's tables, which take time to become ACTIVE, change once at a time, and keep recovery period and protection.
 
 Source: the DynamoDB API reference of CreateTable, UpdateTable, UpdateContinuousBackups and DescribeContinuousBackups;
-DynamoDB developer guide, "Using deletion protection": nobody deletes a protected table, CloudFormation included.
+DynamoDB developer guide, "Using deletion protection": no one deletes a protected table, CloudFormation included.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Place = tuple[str, str, str]
 _passing: dict[Place, tuple[str, float]] = {}
 """CREATING or UPDATING, and when the table becomes ACTIVE (monotonic seconds), by account, region and name."""
 _periods: dict[Place, int] = {}
-"""RecoveryPeriodInDays of the tables whose recovery is on."""
+"""RecoveryPeriodInDays of the tables with recovery enabled."""
 
 
 def apply(table_seconds: float) -> None:
-    """Patch the engine's DynamoDB; a table made or changed through its API takes ``table_seconds`` to be ACTIVE."""
+    """Patch the engine's DynamoDB; a table created or changed through its API is ACTIVE after ``table_seconds``."""
     dynamodb = module("services.dynamodb")
     wrap(dynamodb, "_describe_table", _describe)
     wrap(dynamodb, "_update_continuous_backups", _update_backups)
@@ -67,7 +67,7 @@ def _handle(table_seconds: float) -> Callable[..., Any]:
 
 
 def _pass(answer: Answer, status: str, table_seconds: float) -> Answer:
-    """Let a table pass through a status."""
+    """Put a table into a passing status, and return the answer with it."""
     found = body_of(answer)
     description = found["TableDescription"]
     _passing[place(description["TableName"])] = (status, time.monotonic() + table_seconds)
@@ -97,7 +97,7 @@ def place(name: str) -> Place:
 
 
 def passing(name: str) -> str:
-    """Return CREATING or UPDATING of a table that is not ACTIVE yet; empty for all others."""
+    """Return CREATING or UPDATING for a table that is not ACTIVE yet; empty for all others."""
     key = place(name)
     status, until = _passing.get(key, ("", 0.0))
     if until > time.monotonic():
@@ -139,7 +139,7 @@ def _update_backups(original: Handler, data: dict[str, Any]) -> Answer:
 def _describe_backups(original: Handler, data: dict[str, Any]) -> Answer:
     answer = original(data)
     if not succeeded(answer):
-        code = "TableNotFoundException"  # unlike most calls, this one has an error of its own for a missing table
+        code = "TableNotFoundException"  # this call has an error of its own for a missing table
         return error(code, f"Table not found: {data.get('TableName', '')}")
     return _with_period(answer, data.get("TableName", ""))
 

@@ -1,4 +1,4 @@
-"""EC2 as AWS answers it: one rule a source, each with an id of its own, none twice; EBS encryption by default.
+"""EC2's security group rules, one a source, each with its own id and none twice; EBS encryption by default.
 
 Source: the EC2 API reference of AuthorizeSecurityGroupIngress (two forms; "canonicalizes" blocks of addresses; a group
 of a default VPC may be named by its name), RevokeSecurityGroupIngress, SecurityGroupRule, its error codes, and
@@ -43,7 +43,7 @@ def apply() -> None:
 
 
 async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
-    """Keep the caller's key while the handler, which does not await anything, runs."""
+    """Store the caller's key for the handler, which runs without awaiting anything."""
     global _caller_key  # noqa: PLW0603 - the engine passes handlers nothing but the request's form
     _, _, headers, _, query = given
     _caller_key = module("core.router").extract_access_key_id(headers, query)
@@ -51,7 +51,7 @@ async def _remember_caller(original: Callable[..., Any], *given: Any) -> Any:
 
 
 def _split(original: Callable[[Form, str], list[Form]], form: Form, prefix: str) -> list[Form]:
-    """Return a rule for each source of each permission; the engine makes one of them all."""
+    """Return a rule for each source of each permission; the engine makes a single rule."""
     found = []
     for permission in original(form, prefix):
         bare = {**permission, **{kind: [] for kind in SOURCES}}
@@ -66,7 +66,7 @@ def _canonical(kind: str, source: dict[str, str]) -> dict[str, str]:
 
 
 def _as_permissions(original: Handler, form: Form) -> Answer:
-    """Take the call's old form and a group's name, which the engine does not know."""
+    """Handle the call's old form and a group's name, which the engine does not accept."""
     ec2 = module("services.ec2")
     form = dict(form)
     if ec2._p(form, "IpProtocol"):
@@ -78,7 +78,7 @@ def _as_permissions(original: Handler, form: Form) -> Answer:
 
 
 def _authorize(original: Handler, form: Form) -> Answer:
-    """Refuse the whole call where one of its rules is there already, or its tags are not the caller's to set."""
+    """Handle the call, or refuse all of it if one of its rules exists or the caller may not set its tags."""
     ec2 = module("services.ec2")
     if ec2._sg_rule_tag_specifications(form) and (denied := _denied("ec2:CreateTags", "security-group-rule/*")):
         return denied
@@ -91,24 +91,24 @@ def _authorize(original: Handler, form: Form) -> Answer:
 
 
 def _denied(action: str, resource: str) -> Answer | None:
-    """Return AWS's refusal where the caller may not do something to a resource."""
+    """Return AWS's refusal if the caller may not act on a resource; None if they may."""
     place = module("core.responses")
     arn = f"arn:aws:ec2:{place.get_region()}:{place.get_account_id()}:{resource}"
     found = module("core.iam_evaluator").enforce(_caller_key, action, "ec2", place.get_region(), resource_arn=arn)
     if found is None:
         return None
-    told = f"User: {found.principal_arn} is not authorized to perform: {action} on resource: {arn}"
-    message = f"{told} because no identity-based policy allows the {action} action"
+    refused = f"User: {found.principal_arn} is not authorized to perform: {action} on resource: {arn}"
+    message = f"{refused} because no identity-based policy allows the {action} action"
     refusal: Answer = module("services.ec2")._error("UnauthorizedOperation", message, 403)
     return refusal
 
 
 def _encryption(verb: str, wanted: bool | None, _: Form) -> Answer:
-    """Get, Enable or DisableEbsEncryptionByDefault."""
+    """Answer Get-, Enable- or DisableEbsEncryptionByDefault."""
     place = module("core.responses")
     here = (place.get_account_id(), place.get_region())
     if wanted is not None:
         (_encrypting.add if wanted else _encrypting.discard)(here)
-    told = f"<ebsEncryptionByDefault>{'true' if here in _encrypting else 'false'}</ebsEncryptionByDefault>"
-    answer: Answer = module("services.ec2")._xml(200, f"{verb}EbsEncryptionByDefaultResponse", told)
+    body = f"<ebsEncryptionByDefault>{'true' if here in _encrypting else 'false'}</ebsEncryptionByDefault>"
+    answer: Answer = module("services.ec2")._xml(200, f"{verb}EbsEncryptionByDefaultResponse", body)
     return answer

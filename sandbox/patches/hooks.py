@@ -1,4 +1,4 @@
-"""Helpers to replace a function of the engine by one that may call it, and to answer in its own terms."""
+"""Helpers that wrap functions of the engine and build its answers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class MissingHookError(RuntimeError):
-    """The engine has no function of that name: it is not the version the patch was written for."""
+    """The engine has no such function: it is not the version that the patch was written for."""
 
 
 def module(name: str) -> Any:
-    """Import a module of the engine by its path below ``ministack``."""
+    """Return a module of the engine by its path below ``ministack``."""
     return importlib.import_module(f"ministack.{name}")
 
 
 def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-    """Replace ``owner.name`` by a callable that gets the original first, then the call's own arguments."""
+    """Replace ``owner.name`` by a callable that gets the original, then the call's arguments."""
     original = getattr(owner, name, None)
     if original is None:
-        message = f"{getattr(owner, '__name__', owner)} has no {name}; look through the patch that wraps it"
+        message = f"{getattr(owner, '__name__', owner)} has no {name}; review the patch that wraps it"
         raise MissingHookError(message)
 
     def replaced(*arguments: Any, **named: Any) -> Any:
@@ -37,7 +37,7 @@ def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def add_operation(owner: Any, operation: str, handler: Callable[[dict[str, Any]], Answer]) -> None:
-    """Give a json-protocol service an operation that it lacks, or replace one it has."""
+    """Add an operation to a json-protocol service, or replace it."""
     original = owner.handle_request
 
     async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:
@@ -60,11 +60,11 @@ def error(code: str, message: str, status: int = 400) -> Answer:
 
 
 def body_of(answer: Answer) -> dict[str, Any]:
-    """Parse a json-protocol answer's body."""
+    """Return a json-protocol answer's parsed body."""
     found: dict[str, Any] = json.loads(answer[2] or b"{}")
     return found
 
 
 def succeeded(answer: Answer) -> bool:
-    """Say whether an answer is not an error."""
-    return answer[0] == 200  # noqa: PLR2004 - the status code says it best
+    """Return whether an answer is not an error."""
+    return answer[0] == 200  # noqa: PLR2004 - the status code reads best

@@ -1,4 +1,4 @@
-"""KMS as AWS answers it: rotation only where it is possible, pages of keys, the owner's account in metadata.
+"""KMS's rotation for eligible keys only, pages of keys, and the account in a key's metadata.
 
 Source: the KMS API reference of EnableKeyRotation, GetKeyRotationStatus, ListKeys.
 """
@@ -27,7 +27,7 @@ def apply() -> None:
 
 
 def _ineligible(record: dict[str, Any]) -> Answer | None:
-    """Return the refusal of a key whose type can never rotate."""
+    """Return the refusal for a key whose type cannot rotate; None if it can."""
     if record["KeySpec"] != "SYMMETRIC_DEFAULT" or record["Origin"] != "AWS_KMS":
         return error("UnsupportedOperationException", f"{record['Arn']} does not support automatic rotation")
     return None

@@ -13,7 +13,7 @@ from sandbox.patches.hooks import Answer, add_operation, body_of, error, module,
 
 CONTEXT_KEY = "kms:encryptioncontext:aws:logs:arn"
 NEEDED = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey")
-"""What Logs does with a key under the group's encryption context: all of it must be allowed to the service."""
+"""Actions of Logs on a key, with the group as encryption context; a key's policy must allow them all."""
 
 Handler = Callable[[dict[str, Any]], Answer]
 
@@ -39,7 +39,7 @@ def _group(data: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
 
 
 def associate(data: dict[str, Any]) -> Answer:
-    """AssociateKmsKey: replaces the group's key; InvalidParameterException when the service may not use the key."""
+    """Answer AssociateKmsKey: replace the group's key, or InvalidParameterException if Logs may not use the key."""
     name, group = _group(data)
     if group is None:
         return error("ResourceNotFoundException", "The specified log group does not exist.")
@@ -52,7 +52,7 @@ def associate(data: dict[str, Any]) -> Answer:
 
 
 def disassociate(data: dict[str, Any]) -> Answer:
-    """DisassociateKmsKey: the group falls back to the service's own encryption."""
+    """Answer DisassociateKmsKey: the group has the service's own encryption again."""
     _, group = _group(data)
     if group is None:
         return error("ResourceNotFoundException", "The specified log group does not exist.")
@@ -61,7 +61,7 @@ def disassociate(data: dict[str, Any]) -> Answer:
 
 
 def key_refusal(key_arn: str, group_arn: str) -> str:
-    """Say why Logs may not encrypt a group with a key; empty when it may."""
+    """Return the reason why Logs may not encrypt a group with a key; empty if it may."""
     kms = module("services.kms")
     region = group_arn.split(":")[3]
     record = kms._resolve_key(key_arn) if key_arn.startswith("arn:") else None

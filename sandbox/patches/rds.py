@@ -1,4 +1,4 @@
-"""RDS's databases take a while to be made and changed, refuse changes meanwhile, and need no container to run in.
+"""RDS's databases, which take time to be created and changed, refuse changes meanwhile, and need no container.
 
 Source: the RDS API reference of CreateDBInstance, CreateDBCluster, ModifyDBInstance and ModifyDBCluster; the RDS user
 guide, "Viewing Amazon RDS DB instance status"; the Service Authorization Reference of RDS.
@@ -24,12 +24,12 @@ MAKES_INSTANCE = ("CreateDBInstance", "CreateDBInstanceReadReplica", "RestoreDBI
 LISTS = {"DescribeDBInstances": "db", "DescribeDBClusters": "cluster"}
 """Listings are authorized on every name of their type."""
 IDENTIFIERS = ("DBInstanceIdentifier", "NewDBInstanceIdentifier", "DBClusterIdentifier", "NewDBClusterIdentifier")
-"""Stored in lower case, and found whatever the case."""
+"""Identifiers that are stored in lower case and found in any case."""
 
 
 @dataclass(frozen=True)
 class _Passing:
-    """A database in a state that ends by itself at ``until`` (monotonic seconds)."""
+    """A database in a state that ends at ``until`` (monotonic seconds)."""
 
     record: dict[str, Any]
     field: str
@@ -42,7 +42,7 @@ _lock = threading.Lock()
 
 
 def apply(seconds: float) -> None:
-    """Patch the engine's RDS; databases are creating, and then modifying, for ``seconds`` each."""
+    """Patch the engine's RDS; databases are ``creating`` and ``modifying`` for ``seconds``."""
     rds = module("services.rds")
     wrap(rds, "_get_docker", lambda _: None)
     wrap(rds, "_handle_request_sync", _handle)
@@ -56,14 +56,14 @@ def apply(seconds: float) -> None:
 
 
 def _wrap_action(operation: str, wrapper: Callable[[Handler, dict[str, Any]], Answer]) -> None:
-    """Replace an operation where the engine looks it up."""
+    """Replace an operation in the engine's table of operations."""
     actions = module("services.rds")._ACTION_MAP
     original = actions[operation]
     actions[operation] = lambda params: wrapper(original, params)
 
 
 def _handle(original: Callable[..., Answer], *given: Any) -> Answer:
-    """End the states whose time is over before anything is asked."""
+    """Handle a request, after the end of all states whose time is over."""
     now = time.monotonic()
     with _lock:
         for each in [each for each in _passing if each.until <= now]:
@@ -88,14 +88,14 @@ def _given(params: dict[str, Any], name: str) -> str:
     return str((params.get(name) or [""])[0])
 
 
-def _public_unless_told(params: dict[str, Any]) -> bool:
-    """Return the default of public access where the engine is not Aurora."""
+def _is_public(params: dict[str, Any]) -> bool:
+    """Return a database's public access: as requested, or the default of engines other than Aurora."""
     asked = _given(params, "PubliclyAccessible")
     return asked == "true" if asked else _given(params, "DBSubnetGroupName") in {"", "default"}
 
 
 def _creating(answer: Answer, field: str, seconds: float) -> Answer:
-    """Return the answer of a creation with the state that the database is in."""
+    """Return a creation's answer with the database's state."""
     if seconds <= 0:
         return answer
     status, headers, body = answer
@@ -106,7 +106,7 @@ def _making_instance(seconds: float) -> Callable[[Handler, dict[str, Any]], Answ
     def make(original: Handler, given: dict[str, Any]) -> Answer:
         params, rds = _lower(given), module("services.rds")
         if not _given(params, "DBClusterIdentifier"):
-            params["PubliclyAccessible"] = ["true" if _public_unless_told(params) else "false"]
+            params["PubliclyAccessible"] = ["true" if _is_public(params) else "false"]
         answer = original(params)
         if succeeded(answer):
             _begin(rds._instances[_given(params, "DBInstanceIdentifier")], "DBInstanceStatus", "creating", seconds)
@@ -122,7 +122,7 @@ def _making_cluster(seconds: float) -> Callable[[Handler, dict[str, Any]], Answe
         if succeeded(answer):
             record = rds._clusters[_given(params, "DBClusterIdentifier")]
             if not record["Engine"].startswith("aurora"):
-                record["PubliclyAccessible"] = _public_unless_told(params)
+                record["PubliclyAccessible"] = _is_public(params)
             _begin(record, "Status", "creating", seconds)
         return _creating(answer, "Status", seconds)
 
@@ -172,14 +172,14 @@ def _modifying_cluster(seconds: float) -> Callable[[Handler, dict[str, Any]], An
 
 
 def _cluster_xml(original: Callable[[dict[str, Any]], str], record: dict[str, Any]) -> str:
-    """Tell a Multi-AZ DB cluster's public access, which the engine drops."""
+    """Return a cluster's XML with the public access of a Multi-AZ DB cluster, which the engine drops."""
     if "PubliclyAccessible" not in record:
         return original(record)
     return f"{original(record)}<PubliclyAccessible>{str(record['PubliclyAccessible']).lower()}</PubliclyAccessible>"
 
 
 def _resource(original: Callable[..., Any], *given: Any) -> Any:
-    """Name what a listing is authorized on."""
+    """Return the ARN that a listing is authorized on."""
     found = original(*given)
     if given[0] != "rds" or found != "*":
         return found

@@ -1,4 +1,4 @@
-"""Apply every patch, after checking that the engine is the version they were written for."""
+"""The list of all patches, and the engine's version that they were written for."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from sandbox.patches import (
     appconfig,
     authorization,
     change_sets,
-    cloudformation,
-    conditions,
+    cloudwatch,
     dynamodb,
+    dynamodb_streams,
     ec2,
+    event_sources,
     kms,
+    lambda_workers,
     logs,
-    metrics,
-    nesting,
+    nested_stacks,
     rds,
+    rule_targets,
     s3,
     security_hub,
-    sources,
-    streams,
+    stack_conditions,
+    stack_properties,
     tagging,
-    targets,
-    workers,
 )
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class EngineVersionError(RuntimeError):
 
 
 def apply(options: Options) -> None:
-    """Patch the imported engine; raise EngineVersionError when it is another version."""
+    """Patch the imported engine; raise EngineVersionError if it is another version."""
     found = version("ministack")
     if found != ENGINE_VERSION:
         message = (
-            f"the sandbox's patches are for ministack {ENGINE_VERSION}, but {found} is installed: pin it, or look "
-            "through sandbox/patches and its tests and raise ENGINE_VERSION"
+            f"the sandbox's patches are for ministack {ENGINE_VERSION}, but {found} is installed: pin it, or review "
+            "sandbox/patches and its tests and raise ENGINE_VERSION"
         )
         raise EngineVersionError(message)
     authorization.apply()
@@ -55,13 +55,13 @@ def apply(options: Options) -> None:
     rds.apply(options.table_seconds)
     s3.apply()
     tagging.apply()
-    cloudformation.apply()
-    conditions.apply()
-    nesting.apply()
+    stack_properties.apply()
+    stack_conditions.apply()
+    nested_stacks.apply()
     change_sets.apply()
-    workers.apply()
-    sources.apply()
-    streams.apply()
-    targets.apply()
+    lambda_workers.apply()
+    event_sources.apply()
+    dynamodb_streams.apply()
+    rule_targets.apply()
     security_hub.apply()
-    metrics.apply()
+    cloudwatch.apply()

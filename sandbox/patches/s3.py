@@ -1,4 +1,4 @@
-"""S3's bucket owner condition, and its verdict on a policy.
+"""S3's bucket owner condition and GetBucketPolicyStatus.
 
 Source: the S3 user guide, "Verifying bucket ownership with bucket owner condition" (403 where the expected account is
 not the owner's); the S3 API reference, GetBucketPolicyStatus.
@@ -28,7 +28,7 @@ def _dispatch(  # noqa: PLR0913, PLR0917 - the engine's own signature
     body: bytes,
     query: dict[str, Any],
 ) -> Answer:
-    """Refuse what is meant for another owner's bucket; by here the engine has taken on the account of the owner."""
+    """Handle a request, or refuse it if it expects another owner; the current account is the bucket owner's."""
     s3, owner = module("services.s3"), module("core.responses").get_account_id()
     if bucket and headers.get("x-amz-expected-bucket-owner", owner) != owner:
         refused: Answer = s3._error("AccessDenied", "Access Denied", 403, f"/{bucket}")
@@ -41,7 +41,7 @@ def _dispatch(  # noqa: PLR0913, PLR0917 - the engine's own signature
 def _policy_status(bucket: str) -> Answer:
     s3 = module("services.s3")
     answer: Answer = s3._get_bucket_policy(bucket)
-    if answer[0] != 200:  # noqa: PLR2004 - the status code says it best
+    if answer[0] != 200:  # noqa: PLR2004 - the status code reads best
         return answer
     public = str(s3._policy_is_public(answer[2].decode())).lower()
     body = f'<PolicyStatus xmlns="{s3.S3_NS}"><IsPublic>{public}</IsPublic></PolicyStatus>'

@@ -1,9 +1,9 @@
 """A stand-in for Security Hub CSPM, which the engine lacks: findings that can be imported, got and updated.
 
-It is what Evenkeel needs of it and no more: BatchImportFindings (a test imports in Security Hub's own name, which AWS
-lets nobody do), GetFindings (filters of a finding's own fields, as Id, that are equal) and BatchUpdateFindings (Note
-and Workflow). Each import and each update emits "Security Hub Findings - Imported", and no update changes
-``UpdatedAt``. IAM asks for the hub's ARN and knows the condition keys of the updated fields.
+It has only what Evenkeel needs: BatchImportFindings (a test imports in Security Hub's own name, which AWS allows no
+one), GetFindings (filters for equal fields of a finding, such as Id) and BatchUpdateFindings (Note and Workflow).
+Each import and each update emits "Security Hub Findings - Imported", and no update changes ``UpdatedAt``. IAM checks
+the hub's ARN and has the condition keys of the updated fields.
 
 Source: the Security Hub user guide, "BatchUpdateFindings"; its API reference; its service authorization reference.
 """
@@ -31,7 +31,7 @@ _findings: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 def apply() -> None:
-    """Give the engine the service."""
+    """Add the service to the engine."""
     app, router, actions = module("app"), module("core.router"), module("core.iam_actions")
     router.SERVICE_PATTERNS[SERVICE] = {"credential_scope": SERVICE}
     actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE
@@ -42,19 +42,19 @@ def apply() -> None:
 
 
 def _action(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the action; ``given`` is service, method, path, headers, body, query."""
+    """Return the action; ``given`` is service, method, path, headers, body, query."""
     service, method, path, *_ = given
     return f"{SERVICE}:{OPERATIONS.get((method, path), 'Unknown')}" if service == SERVICE else original(*given)
 
 
 def _resource(original: Callable[..., Any], *given: Any) -> Any:
-    """Name the account's hub; ``given`` ends with region and account."""
+    """Return the ARN of the account's hub; ``given`` ends with region and account."""
     *_, region, account = given
     return f"arn:aws:securityhub:{region}:{account}:hub/default" if given[0] == SERVICE else original(*given)
 
 
 def _context(original: Callable[..., Any], *given: Any) -> Any:
-    """Give IAM the path of each updated field; ``given`` is service, action, body, query."""
+    """Return a condition key for the path of each updated field; ``given`` is service, action, body, query."""
     service, action, body, _ = given
     if service != SERVICE or not action.endswith("BatchUpdateFindings"):
         return original(*given)

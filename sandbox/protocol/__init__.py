@@ -1,1 +1,1 @@
-"""AWS's protocols: which call an HTTP request is, and its parameters."""
+"""AWS's protocols: the call and parameters in an HTTP request, and errors on the wire."""

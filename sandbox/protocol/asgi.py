@@ -1,4 +1,4 @@
-"""The ASGI types and small helpers that the shim's parts share."""
+"""ASGI types and helpers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP answer; ``kept`` says whether its body is here, or was only passed on."""
+    """An HTTP answer; ``kept`` is false if its body was only passed on."""
 
     status: int
     headers: dict[str, str]
@@ -24,12 +24,12 @@ class Response:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Return the request's headers, names in lower case; the last of a repeated one wins."""
+    """Return the request's headers, names in lower case; of a repeated header, the last."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
 
 
 async def body_of(receive: Receive) -> bytes:
-    """Read the request's body to its end."""
+    """Return the request's whole body."""
     parts: list[bytes] = []
     while True:
         message = await receive()
@@ -42,7 +42,7 @@ async def body_of(receive: Receive) -> bytes:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a receive callable that gives a body already read, then whatever comes after it."""
+    """Return a receive callable that returns a body already read, then what follows it."""
     given = False
 
     async def again() -> Message:
@@ -56,7 +56,7 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def answer(send: Send, response: Response) -> None:
-    """Send a whole answer."""
+    """Send an answer."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
     headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -1,31 +1,20 @@
-"""Recognise the AWS call in an HTTP request: service, operation, region, caller and parameters."""
+"""The AWS call in an HTTP request: service, operation, region, caller and parameters."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from sandbox.protocol import models, query, rest
+from sandbox.protocol import models, requests
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel
+    from moto.core.model import OperationModel
+
+    from sandbox.protocol.requests import HttpRequest
 
 CREDENTIAL = re.compile(r"Credential=(?P<key>[^/,]+)/\d{8}/(?P<region>[^/]*)/(?P<service>[^/]+)/aws4_request")
-FORM = "application/x-www-form-urlencoded"
-
-
-@dataclass(frozen=True)
-class HttpRequest:
-    """A request as it came over the wire."""
-
-    method: str
-    path: str
-    query_string: str
-    headers: dict[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -41,44 +30,34 @@ class Call:
     labels: dict[str, str] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Parse the request's parameters; keys are the model's member names (S3 bodies keep their XML names)."""
-        if self.model is None:
-            return {}
-        shape, protocol = self.model.input_shape, protocol_of(self)
-        if protocol in ("query", "ec2"):
-            form = query.form_of(self.request.body, self.request.query_string)
-            return query.parse(form, shape, ec2=protocol == "ec2")
-        if protocol == "json":
-            return _json(self.request.body)
-        target = rest.Target(self.operation, self.labels or {})
-        return rest.parse(target, shape, self.request.query_string, self.request.headers, self.request.body)
+        """Return the request's parameters by the model's member names."""
+        return requests.parse(self.request, self.model, self.labels or {}) if self.model else {}
 
-
-def protocol_of(call: Call) -> str:
-    """Return the protocol of this very request: a service may speak two (SQS: json and query)."""
-    if "x-amz-target" in call.request.headers:
-        return "json"
-    if call.request.headers.get("content-type", "").startswith(FORM):
-        return "ec2" if call.service == "ec2" else "query"
-    return str(call.model.service_model.protocol) if call.model else ""
+    @property
+    def protocol(self) -> str:
+        """The protocol of this request; REST's for services without a model."""
+        rest = "rest-xml" if self.service == "s3" else "rest-json"
+        default = self.model.service_model.protocol if self.model else rest
+        return requests.protocol_of(self.request, self.service, default)
 
 
 def recognise(request: HttpRequest, recorded: frozenset[str]) -> Call | None:
-    """Return the AWS call in a request, or None when it is not signed as one."""
+    """Return the AWS call in a request; None if the request is not signed."""
     scope = _scope(request)
     if scope is None:
         return None
     access_key, region, signing_name = scope
-    names = [name for name in models.candidates(signing_name) if name in recorded]
+    names = models.candidates(signing_name)
     for name in names:
-        found = _modelled(name, request)
+        found = requests.match(name, request) if name in recorded else None
         if found is not None:
             model, labels = found
             return Call(name, model.name, region, access_key, request, model, labels)
-    return Call(models.candidates(signing_name)[-1], _plain_operation(request), region, access_key, request)
+    return Call(names[-1], _operation_name(request), region, access_key, request)
 
 
 def _scope(request: HttpRequest) -> tuple[str, str, str] | None:
+    """Return access key, region and signing name of a request's signature."""
     text = request.headers.get("authorization", "")
     if "Credential=" not in text:
         text = "Credential=" + dict(parse_qsl(request.query_string)).get("X-Amz-Credential", "")
@@ -86,36 +65,12 @@ def _scope(request: HttpRequest) -> tuple[str, str, str] | None:
     return (found["key"], found["region"], found["service"]) if found else None
 
 
-def _modelled(name: str, request: HttpRequest) -> tuple[OperationModel, dict[str, str] | None] | None:
-    target = request.headers.get("x-amz-target")
-    if target:
-        model = models.operation(name, target.rpartition(".")[2])
-        return (model, None) if model else None
-    protocol = models.service(name).protocol
-    if protocol in ("query", "ec2", "json"):
-        action = query.form_of(request.body, request.query_string).get("Action", "")
-        model = models.operation(name, action)
-        return (model, None) if model else None
-    found = rest.match(name, request.method, request.path, request.query_string, request.headers)
-    model = models.operation(name, found.operation) if found else None
-    return (model, found.labels) if found and model else None
-
-
-def _plain_operation(request: HttpRequest) -> str:
-    """Name the operation of an unmodelled service: its target, its Action, or method and path."""
-    target = request.headers.get("x-amz-target")
-    if target:
-        return target.rpartition(".")[2]
-    if request.headers.get("content-type", "").startswith(FORM):
-        return query.form_of(request.body, request.query_string).get("Action", "")
+def _operation_name(request: HttpRequest) -> str:
+    """Return the operation of a service without a model: its target, its Action, or method and path."""
+    if request.target():
+        return request.target()
+    if request.is_form:
+        return request.form().get("Action", "")
     if "/operation/" in request.path:
         return request.path.rpartition("/")[2]
     return f"{request.method} {request.path}"
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,1 +1,1 @@
-"""Read deployed resources back and compare them with their template."""
+"""Deployed resources, read back and compared with their template."""

@@ -1,4 +1,4 @@
-"""Read back what a template claims: a property that the engine dropped or changed fails the run."""
+"""The check that the engine has every property that a template declares, unchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.client import ask
 from sandbox.readback import readers
-from sandbox.readback.reading import World
+from sandbox.readback.services import World
 
 if TYPE_CHECKING:
     from sandbox.client import Sandbox
@@ -17,21 +17,21 @@ ABSENT = "(absent)"
 NESTED = "AWS::CloudFormation::Stack"
 
 UNREPRESENTED = {
-    (NESTED, "TemplateURL"): "no call names it; what the template claims is compared resource by resource",
-    ("AWS::KMS::Key", "PendingWindowInDays"): "it only says how long a deletion takes; no call reads it",
+    (NESTED, "TemplateURL"): "no call returns it; the nested template's resources are compared one by one",
+    ("AWS::KMS::Key", "PendingWindowInDays"): "it only sets how long a deletion takes; no call returns it",
     ("AWS::Lambda::LayerVersion", "Content"): "the engine keeps the zip but not where it came from",
     ("AWS::Lambda::Function", "Code"): "the engine keeps the zip but not where it came from",
 }
-"""Properties that no call of the engine can show, each with the reason."""
+"""Properties that no call of the engine returns, each with the reason."""
 
 
-class DroppedProperty(RuntimeError):  # noqa: N818 - it names what happened to the template, as its users say it
-    """The engine dropped or changed what the template claims; the message lists every such property."""
+class DroppedProperty(RuntimeError):  # noqa: N818 - it names what happened to the template
+    """The engine dropped or changed declared properties; the message lists each of them."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One property that is not as the template says."""
+    """A property whose value differs from the template's."""
 
     resource: str
     kind: str
@@ -40,7 +40,7 @@ class Difference:
     found: Any
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the difference as one line."""
         return f"{self.resource} ({self.kind}) {self.name}: claimed {_short(self.claimed)}, found {_short(self.found)}"
 
 
@@ -50,18 +50,19 @@ def _short(value: Any) -> str:
 
 
 def check(sandbox: Sandbox, stack: str) -> int:
-    """Compare every resource of a stack with what its service answers; return how many properties were compared.
+    """Compare every resource of a stack with its service's answer, and return how many properties were compared.
 
-    Raises DroppedProperty when any differs, is missing, or belongs to a type that nobody reads back.
+    Raises:
+        DroppedProperty: a property differs, is missing, or belongs to a type that has no reader.
     """
     found, compared = differences(sandbox, stack)
     if found:
-        raise DroppedProperty("\n".join(["the engine does not have what the template claims:", *map(str, found)]))
+        raise DroppedProperty("\n".join(["properties that the engine does not have:", *map(str, found)]))
     return compared
 
 
 def differences(sandbox: Sandbox, stack: str) -> tuple[list[Difference], int]:
-    """Return all the differences, and how many properties were compared."""
+    """Return all differences, and how many properties were compared."""
     resources: dict[str, dict[str, Any]] = ask(sandbox.endpoint, f"stack?name={stack}&region={sandbox.region}")[
         "resources"
     ]
@@ -87,7 +88,7 @@ def differences(sandbox: Sandbox, stack: str) -> tuple[list[Difference], int]:
 
 
 def covers(claimed: Any, found: Any) -> bool:
-    """Say whether what was found holds everything that is claimed; extra members found are defaults."""
+    """Return whether the found value contains everything that is claimed; extra members found are defaults."""
     claimed, found = _parsed(claimed), _parsed(found)
     if isinstance(claimed, dict):
         return isinstance(found, dict) and all(covers(value, found.get(key, ABSENT)) for key, value in claimed.items())
@@ -105,12 +106,12 @@ def covers(claimed: Any, found: Any) -> bool:
 
 
 def _are_tags(claimed: list[Any]) -> bool:
-    """Say whether a list is of tags, to which a stack adds its own."""
+    """Return whether a list holds tags, to which a stack adds its own."""
     return bool(claimed) and all(isinstance(each, dict) and set(each) == {"Key", "Value"} for each in claimed)
 
 
 def _parsed(value: Any) -> Any:
-    """Parse a JSON text, as policies and patterns are given either way."""
+    """Return a JSON text parsed: policies and patterns come as text or as data."""
     if isinstance(value, str) and value[:1] in "{[":
         try:
             return json.loads(value)

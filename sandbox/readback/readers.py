@@ -1,4 +1,4 @@
-"""Read resources back through their services, in the spelling of CloudFormation's properties; one reader a type."""
+"""Readers of resources through their services, in the spelling of CloudFormation's properties; one reader a type."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from sandbox.readback import appconfig
-from sandbox.readback.reading import as_list, own_tags
+from sandbox.readback import appconfig_readers
+from sandbox.readback.services import as_list, own_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.readback.reading import Properties, World
+    from sandbox.readback.services import Properties, World
 
 
 def _tags_like(claimed: Properties, tags: list[dict[str, str]]) -> Any:
@@ -85,7 +85,7 @@ def _managed_policy(world: World, arn: str, _: Properties) -> Properties:
 
 
 def _role(world: World, name: str, claimed: Properties) -> Properties:
-    """Return a role with the policies it claims; those that are resources of their own stand beside them."""
+    """Return a role with its declared policies, without those that are resources of their own."""
     client = world("iam")
     role = client.get_role(RoleName=name)["Role"]
     wanted = {each["PolicyName"] for each in claimed.get("Policies", [])}
@@ -103,7 +103,7 @@ def _role(world: World, name: str, claimed: Properties) -> Properties:
 
 
 def _attached_policy(world: World, _: str, claimed: Properties) -> Properties:
-    """Return a policy as the one role that it is attached to has it."""
+    """Return a policy as found on the one role that it is attached to."""
     (role,) = claimed["Roles"]
     found = world("iam").get_role_policy(RoleName=role, PolicyName=claimed["PolicyName"])
     return {**found, "PolicyDocument": _document(found["PolicyDocument"]), "Roles": [found["RoleName"]]}
@@ -124,7 +124,7 @@ def _alias(world: World, name: str, _: Properties) -> Properties:
 def _key(world: World, key: str, _: Properties) -> Properties:
     client = world("kms")
     found = client.describe_key(KeyId=key)["KeyMetadata"]
-    rotates = found["KeySpec"] == "SYMMETRIC_DEFAULT"  # of others AWS refuses to say
+    rotates = found["KeySpec"] == "SYMMETRIC_DEFAULT"  # AWS refuses the status of other keys
     status = client.get_key_rotation_status(KeyId=key) if rotates else {"KeyRotationEnabled": False}
     tags = client.list_resource_tags(KeyId=key)["Tags"]
     return {
@@ -232,7 +232,7 @@ def _nested(world: World, arn: str, _: Properties) -> Properties:
 
 
 READERS: dict[str, Callable[[World, str, Properties], Properties]] = {
-    **appconfig.READERS,
+    **appconfig_readers.READERS,
     "AWS::CloudFormation::Stack": _nested,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::Table": _table,

@@ -1,1 +1,1 @@
-"""The process that serves the local AWS: engine, shim, faults, recorder."""
+"""The server process of the local AWS: engine, shim, faults, log of calls."""

@@ -21,8 +21,8 @@ PREFIX = "/_evenkeel/"
 QUIET_SECONDS = 0.25
 
 
-def beside(shim: Shim) -> App:
-    """Return an ASGI app that answers the sandbox's own paths, and leaves all else to the shim."""
+def with_admin_paths(shim: Shim) -> App:
+    """Return an ASGI app that answers the sandbox's own paths and passes every other request to the shim."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
@@ -35,7 +35,7 @@ def beside(shim: Shim) -> App:
 
 
 async def _handle(shim: Shim, path: str, query_string: str, body: bytes) -> Response:
-    """Answer an administrative request; 404 for an unknown path, 400 for a wrong body."""
+    """Return the answer to an administrative request: 404 for an unknown path, 400 for an invalid body."""
     given: dict[str, Any] = json.loads(body) if body else {}
     given |= dict(parse_qsl(query_string))
     answer = PATHS.get(path.removeprefix(PREFIX))
@@ -74,13 +74,13 @@ def _forget(shim: Shim, _: dict[str, Any]) -> Response:
 
 
 def _recycle(_: Shim, __: dict[str, Any]) -> Response:
-    from sandbox.patches import workers  # noqa: PLC0415 - the engine is imported by the shim only
+    from sandbox.patches import lambda_workers  # noqa: PLC0415 - the engine is imported by the shim only
 
-    return _json(200, {"busy": workers.end_idle()})
+    return _json(200, {"busy": lambda_workers.end_idle()})
 
 
 def _stack(shim: Shim, query: dict[str, Any]) -> Response:
-    """Return a stack's resources with the properties that the engine resolved the template's intrinsics to."""
+    """Return a stack's resources, their properties with intrinsic functions resolved."""
     from ministack.core.responses import request_scope  # noqa: PLC0415 - the engine is imported by the shim only
     from ministack.services import cloudformation  # noqa: PLC0415 - as above
 
@@ -96,7 +96,7 @@ def _stack(shim: Shim, query: dict[str, Any]) -> Response:
 
 
 async def _quiet(shim: Shim) -> None:
-    """Wait a moment until the calls already answered have emitted their events."""
+    """Wait until the calls already answered have emitted their events, at most ``QUIET_SECONDS``."""
     deadline = asyncio.get_running_loop().time() + QUIET_SECONDS
     while shim.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - it ends in milliseconds
         await asyncio.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Give the sandbox process a clean environment, before the engine reads it at import.
+"""A clean environment for the sandbox process, set before the engine reads it at import.
 
 The engine's Lambda workers inherit the server's environment and run on its interpreter, so nothing of the caller's
 shell may remain: no AWS credentials, no profile, no PYTHONPATH.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
-"""Variables of the caller that survive; everything else is dropped."""
+"""Variables of the caller that are kept; all others are dropped."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -53,7 +53,7 @@ def variables(place: Place, inherited: dict[str, str]) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": place.log_level,
-        # A socket that does not exist keeps the engine from ever looking for a container daemon.
+        # A socket that does not exist keeps the engine from looking for a container daemon.
         "DOCKER_HOST": f"unix://{private}/no-docker.sock",
     }
 
@@ -63,5 +63,5 @@ def clean(place: Place) -> None:
     fresh = variables(place, dict(os.environ))
     os.environ.clear()
     os.environ.update(fresh)
-    tempfile.tempdir = None  # forget the folder it found in the environment before
+    tempfile.tempdir = None  # drop the cached folder of the former environment
     os.chdir(place.folder)

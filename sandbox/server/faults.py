@@ -1,19 +1,16 @@
-"""Inject errors and latency into chosen calls, in the wire shape of the protocol that each call speaks."""
+"""Injected faults: errors and latency for chosen calls."""
 
 from __future__ import annotations
 
-import json
 import random
-import struct
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape  # nosec B406 - writes, does not parse
 
-from sandbox.protocol.asgi import Response
-from sandbox.protocol.calls import protocol_of
+from sandbox.protocol import errors
 
 if TYPE_CHECKING:
+    from sandbox.protocol.asgi import Response
     from sandbox.protocol.calls import Call
 
 FIELDS = frozenset({
@@ -27,18 +24,18 @@ SERVER_STATUS, FORBIDDEN_STATUS, CLIENT_STATUS = 500, 403, 400
 
 
 class FaultError(ValueError):
-    """A fault is described wrongly."""
+    """A fault's description is invalid."""
 
 
 @dataclass
 class Fault:
-    """What to do to which calls.
+    """An error or a latency, and the calls that get it.
 
     ``service`` is a boto3 name, ``operation`` an API name or ``*``. ``latency`` is in seconds and comes first. ``code``
-    is the error to answer; without one the call goes through. ``times`` limits how often it strikes (None: always),
-    ``skip`` lets that many matching calls pass before. ``principal`` is a part of the caller's ARN. ``chance`` is how
-    likely it strikes, from 0 to 1. ``after`` lets the call take effect before the error is answered, as when an answer
-    is lost on the way.
+    is the error to answer; without one the call goes through. ``times`` limits how many calls get it (None: all),
+    ``skip`` lets that many matching calls pass first. ``principal`` is a part of the caller's ARN. ``chance`` is the
+    probability that a matching call gets it, from 0 to 1. With ``after``, the call takes effect before the error is
+    answered, as if the answer were lost.
     """
 
     service: str
@@ -56,7 +53,7 @@ class Fault:
     hits: int = 0
 
     def matches(self, call: Call, principal: str) -> bool:
-        """Say whether this fault is meant for the call, its count aside."""
+        """Return whether the fault matches a call, without regard to its count."""
         return (
             self.service in (call.service, "*")
             and self.operation in (call.operation, "*")
@@ -70,7 +67,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The active faults; the first that matches a call strikes."""
+    """The active faults; a call gets the first that matches."""
 
     active: list[Fault] = field(default_factory=list)
 
@@ -89,11 +86,11 @@ class Faults:
         self.active = [each for each in self.active if identifier is not None and each.identifier != identifier]
 
     def strike(self, call: Call, principal: str) -> Fault | None:
-        """Return the fault that strikes this call, counting it; None when none does."""
+        """Return the fault that a call gets, and count it; None if it gets none."""
         for fault in self.active:
             if not fault.matches(call, principal) or (fault.times is not None and fault.hits >= fault.times):
                 continue
-            if fault.chance < 1 and random.random() >= fault.chance:  # noqa: S311  # nosec B311 - a game of chance
+            if fault.chance < 1 and random.random() >= fault.chance:  # noqa: S311  # nosec B311 - chance, not security
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
@@ -104,47 +101,11 @@ class Faults:
 
 
 def response(fault: Fault, call: Call) -> Response:
-    """Return the error a fault answers with."""
-    return error_response(call, fault.code, fault.message, fault.status or _status(fault.code))
+    """Return the error that a fault answers."""
+    return errors.response(call, fault.code, fault.message, fault.status or _status(fault.code))
 
 
 def _status(code: str) -> int:
     if code in SERVER_ERRORS:
         return SERVER_STATUS
     return FORBIDDEN_STATUS if code in ("AccessDenied", "SlowDown") else CLIENT_STATUS
-
-
-def error_response(call: Call, code: str, message: str, status: int) -> Response:
-    """Return an AWS error in the wire shape of the call's protocol."""
-    identifier = str(uuid.uuid4())
-    headers = {"x-amzn-requestid": identifier, "x-amz-request-id": identifier}
-    if call.request.headers.get("smithy-protocol") == "rpc-v2-cbor":
-        headers |= {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
-        return Response(status, headers, _cbor({"__type": code, "message": message}))
-    protocol = protocol_of(call) or ("rest-xml" if call.service == "s3" else "rest-json")
-    if protocol in ("json", "rest-json"):
-        kind = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
-        headers |= {"content-type": kind, "x-amzn-errortype": code}
-        body = {"__type": code, "message": message, "Message": message}
-        return Response(status, headers, json.dumps(body).encode())
-    headers["content-type"] = "text/xml"
-    return Response(status, headers, _xml(protocol, code, message, identifier).encode())
-
-
-def _xml(protocol: str, code: str, message: str, identifier: str) -> str:
-    error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
-    if protocol == "ec2":
-        return f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{identifier}</RequestID></Response>"
-    if protocol == "query":
-        inner = f"<Error><Type>Sender</Type>{error}</Error>"
-        return f"<ErrorResponse>{inner}<RequestId>{identifier}</RequestId></ErrorResponse>"
-    return f"<Error>{error}<RequestId>{identifier}</RequestId></Error>"
-
-
-def _cbor(texts: dict[str, str]) -> bytes:
-    """Encode a small map of texts."""
-    parts = [bytes([0xA0 | len(texts)])]
-    for text in (part for pair in texts.items() for part in pair):
-        data = text.encode()
-        parts.append(b"\x79" + struct.pack(">H", len(data)) + data)
-    return b"".join(parts)

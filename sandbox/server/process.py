@@ -1,4 +1,4 @@
-"""Run the engine behind the shim on a loopback port until told to stop."""
+"""The server process: the engine behind the shim, on a loopback port."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def run(options: Options) -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    """Listen before the engine is imported, because it reads its own port from the environment then."""
+    """Listen on the port before the engine is imported, because the import reads the port from the environment."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((environment.LOOPBACK, port))
-        listener.listen()  # from here on a call waits: the ready line comes a moment before the server's own listen
+        listener.listen()  # connections queue from here on: the ready line is printed just before the server listens
     except OSError as error:
         listener.close()
         message = f"port {port} of {environment.LOOPBACK} cannot be used ({error.strerror}); choose another, or 0"
@@ -84,19 +84,19 @@ async def _serve(listener: socket.socket, options: Options, place: environment.P
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.graceful_timeout = SHUTDOWN_SECONDS
     config.loglevel = options.log_level
-    app = _announcing(admin.beside(shim.build(options, place)), place)
+    app = _announcing(admin.with_admin_paths(shim.build(options, place)), place)
     await serve(app, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Wait for the end of stdin, which comes when whoever started us has gone."""
+    """Stop the server at the end of stdin, which comes when the parent process ends."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
 
 
 def _announcing(app: App, place: environment.Place) -> App:
-    """Wrap the app so that the ready line is printed once the engine's start-up has finished."""
+    """Return the app, wrapped to print the ready line when the engine has started."""
     line = json.dumps(
         {"endpoint": place.endpoint, "region": place.region, "account": place.account, "pid": os.getpid()}
     )

@@ -1,4 +1,4 @@
-"""What the sandbox has seen: calls, counted, and the events it emitted."""
+"""The log of calls, counted, and of emitted events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEPT_EVENTS = 20_000
 
 @dataclass
 class Recorder:
-    """The log of calls and events. Events are numbered from 1 and the oldest are dropped beyond ``KEPT_EVENTS``."""
+    """The log of calls and events. Events are numbered from 1; only the last ``KEPT_EVENTS`` are kept."""
 
     calls: Counter[tuple[str, str, str, str, bool]] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
@@ -25,7 +25,7 @@ class Recorder:
             self.silent[call[0]] += 1
 
     def event(self, envelope: dict[str, Any]) -> None:
-        """Keep an event."""
+        """Add an event to the log."""
         self.events.append(envelope)
         if len(self.events) > KEPT_EVENTS:
             excess = len(self.events) - KEPT_EVENTS
@@ -33,14 +33,14 @@ class Recorder:
             self.dropped += excess
 
     def forget(self) -> None:
-        """Start anew."""
+        """Clear the log."""
         self.calls.clear()
         self.silent.clear()
         self.events.clear()
         self.dropped = 0
 
     def calls_view(self) -> dict[str, Any]:
-        """Return the counted calls and the silent services as JSON."""
+        """Return the counted calls, and the calls of services that emit no events, as JSON."""
         names = ("service", "operation", "principal", "error", "emitted")
         counted = [dict(zip(names, key, strict=True)) | {"count": count} for key, count in self.calls.items()]
         return {"calls": counted, "silent": dict(self.silent)}

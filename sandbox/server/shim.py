@@ -7,10 +7,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from sandbox.events import bus, classify, cloudtrail, identity, resources, tag_change
-from sandbox.patches import provisioning
+from sandbox.events import bus, cloudtrail, delivered, identity, resources, tag_change
+from sandbox.patches import stack_events
 from sandbox.protocol import asgi, calls
 from sandbox.protocol.models import RECORDED
+from sandbox.protocol.requests import HttpRequest
 from sandbox.server import faults
 from sandbox.server.recorder import Recorder
 
@@ -24,14 +25,14 @@ LOG = logging.getLogger("sandbox")
 
 
 def build(options: Options, place: Place) -> Shim:
-    """Import the engine, patch it, and return it behind the shim."""
+    """Return the engine, imported and patched, behind the shim."""
     from ministack.app import app  # noqa: PLC0415 - it reads the environment that the server has just cleaned
 
     from sandbox import patches  # noqa: PLC0415 - as above
 
     patches.apply(options)
     shim = Shim(cast("App", app), place.account, place.region, frozenset(RECORDED + options.record))
-    provisioning.apply(shim.emit, quiet_stacks=options.quiet_stacks)
+    stack_events.apply(shim.emit, quiet_stacks=options.quiet_stacks)
     return shim
 
 
@@ -63,12 +64,12 @@ class Shim:
     async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         account = account_of(call.access_key, self.account)
         principal = identity.user_identity(call.access_key, account)
-        emits = call.model is not None and classify.emits(call.service, call.operation, call.labels)
+        emits = call.model is not None and delivered.emits(call.service, call.operation, call.labels)
         self.pending += emits
         source_ip = (scope.get("client") or ("127.0.0.1",))[0]
         caller = cloudtrail.Caller(account, principal, call.request.headers.get("user-agent", ""), source_ip)
         if call.service == "cloudformation":
-            provisioning.ACTING.set(provisioning.acting_for(caller))
+            stack_events.ACTING.set(stack_events.acting_for(caller))
         try:
             before = self._tags(call, account) if emits else {}
             response = await self._answer(call, str(principal.get("arn", "")), scope, receive, Tap(send, whole=emits))
@@ -85,13 +86,13 @@ class Shim:
             self.pending -= emits
 
     async def _answer(self, call: Call, principal: str, scope: Scope, receive: Receive, tap: Tap) -> asgi.Response:
-        """Answer from a fault or from the engine, and return the answer."""
+        """Answer the call by a fault or by the engine, and return the answer."""
         fault = self.faults.strike(call, principal)
         if fault and fault.latency:
             await asyncio.sleep(fault.latency)
         if fault and fault.code:
             if fault.after:
-                await self.engine(scope, receive, _unheard)
+                await self.engine(scope, receive, _drop)
             await asgi.answer(tap, faults.response(fault, call))
         else:
             await self.engine(scope, receive, tap)
@@ -101,7 +102,7 @@ class Shim:
         return tag_change.snapshot(resources.touched(call, account, call.parameters(), members or {}))
 
     def emit(self, call: Call, outcome: cloudtrail.Outcome, caller: cloudtrail.Caller, before: dict[str, Any]) -> None:
-        """Put the call's events on the bus. An error here is logged: the caller has its answer already."""
+        """Put the call's events on the bus, or log the error: the caller has the answer already."""
         try:
             events = [cloudtrail.envelope(call, outcome, caller)]
             if not outcome.error:
@@ -110,17 +111,17 @@ class Shim:
             for event in events:
                 self.recorder.event(event)
                 bus.put(event)
-        except Exception:  # nothing is lost: the log shows the call that could not be told
+        except Exception:  # nothing is lost: the log names the call without an event
             LOG.exception("no event for %s %s", call.service, call.operation)
 
 
-async def _unheard(_message: asgi.Message) -> None:
-    """Take an answer that does not reach its caller."""
+async def _drop(_message: asgi.Message) -> None:
+    """Drop an answer that does not reach its caller."""
 
 
 @dataclass
 class Tap:
-    """A send callable that passes an answer on and keeps it: whole, or only if it is an error."""
+    """A send callable that passes an answer on and keeps a copy: always, or only of an error."""
 
     send: Send
     whole: bool
@@ -129,7 +130,7 @@ class Tap:
     parts: list[bytes] = field(default_factory=list)
 
     async def __call__(self, message: asgi.Message) -> None:
-        """Pass a message on."""
+        """Send a message on, and keep its part of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
@@ -138,13 +139,13 @@ class Tap:
         await self.send(message)
 
     def response(self) -> asgi.Response:
-        """Return the answer; a successful one that was not to be kept has no body."""
+        """Return the answer; without its body if that was not kept."""
         kept = self.whole or self.status >= cloudtrail.FAILED_STATUS
         return asgi.Response(self.status, self.headers, b"".join(self.parts), kept)
 
 
 def account_of(access_key: str, default: str) -> str:
-    """Return the account an access key belongs to, as the engine resolves it."""
+    """Return the account that the engine resolves an access key to."""
     from ministack.core.iam_evaluator import find_iam_access_key_account  # noqa: PLC0415 - see build()
     from ministack.core.responses import _account_from_sts_session  # noqa: PLC0415 - as above
 
@@ -154,8 +155,8 @@ def account_of(access_key: str, default: str) -> str:
     return str(found or default)
 
 
-def _request(scope: Scope, body: bytes) -> calls.HttpRequest:
+def _request(scope: Scope, body: bytes) -> HttpRequest:
     raw = scope.get("raw_path") or scope["path"].encode()
-    return calls.HttpRequest(
+    return HttpRequest(
         scope["method"], raw.decode("latin-1"), scope["query_string"].decode("latin-1"), asgi.headers_of(scope), body
     )

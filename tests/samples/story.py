@@ -15,7 +15,7 @@ from clerk.digest import Digests
 from evenkeel.audit import digests
 from evenkeel.audit.ledger import Ledger
 from evenkeel.control.registry import all_controls
-from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.model import Actor, Cause, Request, Resource
 from evenkeel.operators import runs
 from evenkeel.remediation.undo import Undoer
@@ -109,8 +109,8 @@ def documents(world: World) -> dict[str, Any]:
     other = replace(FULL_REQUEST, resource=Resource(arn("other"), ACCOUNT, REGION))
     return {
         "tables": {"at": world.now.isoformat(), "audit": audit, "state": state},
-        "request": parsing.encode(FULL_REQUEST),
-        "requests": parsing.encode(FULL_REQUEST, other),
+        "request": encode(FULL_REQUEST),
+        "requests": encode(FULL_REQUEST, other),
         "settings": SETTINGS,
         "event": json.loads(event.detail(repaired)),
         "checkpoint": _checkpoint(world),

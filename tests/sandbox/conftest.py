@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.client import Sandbox
 from sandbox.protocol import calls
+from sandbox.protocol.requests import HttpRequest
 from tests.sandbox import shared as stacks
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Stop(Exception):  # noqa: N818 - it only carries a request out of boto3
     """Ends a boto3 call once its request is known."""
 
 
-def _request(service: str, operation: str, **parameters: Any) -> calls.HttpRequest:
+def _request(service: str, operation: str, **parameters: Any) -> HttpRequest:
     """Return the request that boto3 sends for a call (``operation`` in snake case)."""
     caught: list[Any] = []
 
@@ -71,7 +72,7 @@ def _request(service: str, operation: str, **parameters: Any) -> calls.HttpReque
     body = sent.body or b""
     if hasattr(body, "read"):
         body = body.read()
-    return calls.HttpRequest(
+    return HttpRequest(
         sent.method, url.path, url.query, headers, body.encode() if isinstance(body, str) else bytes(body)
     )
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.options import Options
 from sandbox.patches import registry
-from sandbox.patches.workers import SharedZip
+from sandbox.patches.lambda_workers import SharedZip
 from tests.sandbox.tables import table
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ LOGS = PLACE.arn("arn:{partition}:s3:::{id}", "log-of-orders")
 class Emitted:
     """What the bus told while resources were made: events by ``source/name``, and the ARNs of what was made."""
 
-    parsing: dict[str, list[dict[str, Any]]]
+    events: dict[str, list[dict[str, Any]]]
     made: frozenset[str]
 
 

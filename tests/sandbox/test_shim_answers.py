@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.events import cloudtrail, quirks
+from sandbox.events import cloudtrail, cloudtrail_ec2, cloudtrail_fields
 from sandbox.protocol.asgi import Response
 
 CALLER = cloudtrail.Caller("123456789012", {"type": "Root"}, "test", "127.0.0.1")
@@ -20,7 +20,7 @@ def _answer(status: int, body: str | dict[str, Any], **headers: str) -> Response
 
 def _elements(call: Any, service: str, operation: str, body: str | dict[str, Any], **parameters: Any) -> Any:
     found = call(service, operation, **parameters)
-    return quirks.response_elements(found, dict(cloudtrail.outcome_of(found, _answer(200, body)).members))
+    return cloudtrail_fields.response_elements(found, dict(cloudtrail.outcome_of(found, _answer(200, body)).members))
 
 
 def test_json_answers_keep_acronyms_and_show_times_as_text(call: Any) -> None:
@@ -61,7 +61,7 @@ def test_newer_ec2_answers_are_wrapped(call: Any) -> None:
     body = "<DeleteFlowLogsResponse><requestId>r-1</requestId><unsuccessful/></DeleteFlowLogsResponse>"
     found = _elements(call, "ec2", "delete_flow_logs", body, FlowLogIds=["fl-1"])
     assert found["DeleteFlowLogsResponse"]["unsuccessful"] == ""
-    assert found["DeleteFlowLogsResponse"]["xmlns"] == quirks.EC2_NAMESPACE
+    assert found["DeleteFlowLogsResponse"]["xmlns"] == cloudtrail_ec2.EC2_NAMESPACE
 
 
 def test_an_answer_without_content_is_null(call: Any) -> None:

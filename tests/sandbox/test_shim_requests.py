@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.events import cloudtrail, quirks
+from sandbox.events import cloudtrail, cloudtrail_fields
 from sandbox.protocol import models
 
 ANYWHERE = {"cidrIp": "0.0.0.0/0"}
@@ -208,14 +208,14 @@ def test_parameters_are_spelled_as_cloudtrail_does(call: Any, case: tuple[Any, .
     """A pattern or a field path that works on the sandbox would not match on AWS."""
     service, operation, parameters, name, expected = case
     found = call(service, operation, **parameters)
-    assert quirks.event_name(found) == name
-    assert quirks.request_parameters(found) == expected
+    assert cloudtrail_fields.event_name(found) == name
+    assert cloudtrail_fields.request_parameters(found) == expected
 
 
 def test_run_instances_groups_what_each_instance_has(call: Any) -> None:
     """Controls on instances would look for image and groups where AWS does not put them."""
     found = call("ec2", "run_instances", ImageId="ami-1", MinCount=1, MaxCount=1, SecurityGroupIds=["sg-1"])
-    shown = quirks.request_parameters(found)
+    shown = cloudtrail_fields.request_parameters(found)
     assert shown is not None
     assert shown["instancesSet"] == {"items": [{"imageId": "ami-1", "minCount": 1, "maxCount": 1}]}
     assert shown["groupSet"] == {"items": [{"groupId": "sg-1"}]}
@@ -236,15 +236,15 @@ def test_secrets_do_not_appear_in_parameters(call: Any) -> None:
     """Passwords and a function's variables would travel in events, which AWS's never do."""
     database = call("rds", "modify_db_instance", DBInstanceIdentifier="db", MasterUserPassword="hunter2hunter2")
     function = call("lambda", "update_function_configuration", FunctionName="f", Environment={"Variables": {"K": "v"}})
-    assert quirks.request_parameters(database) == {
+    assert cloudtrail_fields.request_parameters(database) == {
         "dBInstanceIdentifier": "db",
         "masterUserPassword": "HIDDEN_DUE_TO_SECURITY_REASONS",
     }
-    assert quirks.request_parameters(function) == {"functionName": "f", "environment": {}}
+    assert cloudtrail_fields.request_parameters(function) == {"functionName": "f", "environment": {}}
     secret = _modelled(call)(
         "secretsmanager", "create_secret", Name="mail", SecretString="hush", ClientRequestToken="t" * 32
     )
-    assert quirks.request_parameters(secret) == {"name": "mail", "clientRequestToken": "t" * 32}
+    assert cloudtrail_fields.request_parameters(secret) == {"name": "mail", "clientRequestToken": "t" * 32}
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_answers_are_spelled_as_cloudtrail_does(
     call: Any, service: str, operation: str, given: dict[str, Any], answer: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     """A control would look for a secret's or a group's name where AWS does not put it."""
-    assert quirks.response_elements(_modelled(call)(service, operation, **given), answer) == expected
+    assert cloudtrail_fields.response_elements(_modelled(call)(service, operation, **given), answer) == expected
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from evenkeel.control import SECTIONS, Grant, Stage
 from evenkeel.control.registry import groups
 from evenkeel.model import Outcome
 from notifier.event import ATTRIBUTES, FIELDS
-from tools import alert_pages, generate, pages, statements, template_blocks
+from tools import generate, pages, statements, template_blocks
 from tools.cfn import Fn, Star, to_yaml
 from tools.names import stem
 from tools.rendering import ROOT
@@ -151,6 +151,6 @@ def test_the_table_of_outcomes_says_something_of_each() -> None:
     """Fails when a reader of an alert finds an outcome that the docs do not explain, or a filter that cannot match."""
     text = (ROOT / generate.ALERTS).read_text(encoding="utf-8")
     for outcome in Outcome:
-        assert f"| `{outcome}` | {alert_pages.meanings()[outcome.name]} |" in text
+        assert f"| `{outcome}` | {outcome.meaning.says} |" in text
     for name in (*ATTRIBUTES, *FIELDS):
         assert f"| `{name}` |" in text

@@ -263,7 +263,7 @@ def test_template_that_made_it_is_named(tags: dict[str, str], actor: dict[str, s
 def test_tags_that_cannot_be_read_are_told_as_such() -> None:
     """If this fails, an alert says by its silence that no template made the resource, though nobody looked."""
     lines = told({**RECORD, "actor": TERRAFORM}, {}, "AccessDeniedException").text.splitlines()
-    assert "Tags: cannot be read (AccessDeniedException); they could say whether a template made it." in lines
+    assert "Tags: cannot be read (AccessDeniedException); they could show whether a template made it." in lines
     assert f"Template: A template made it: {AGAIN}" in lines
 
 

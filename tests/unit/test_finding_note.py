@@ -11,7 +11,7 @@ from evenkeel.audit.records import seal
 from evenkeel.model import Outcome
 from evenkeel.runtime.aws import Aws
 from notifier import finding_note, handler
-from notifier.circuit_breaker import Aside, UnansweredError
+from notifier.circuit_breaker import CircuitBreaker, UnansweredError
 from tests.unit.test_notifier import FINE, RECORD, written
 from tests.unit.test_notifier import inbox as inbox  # noqa: PLC0414 - pytest finds fixtures by their name here
 from tests.world import Context, client, logged
@@ -279,11 +279,11 @@ def test_apis_that_do_not_answer_are_not_waited_for_again_and_again(
 def test_api_that_was_silent_is_asked_again_after_a_minute() -> None:
     """If this fails, one time-out means no notes and no tags until the worker ends."""
     now = [100.0]
-    aside = Aside(None, lambda: now[0])  # type: ignore[arg-type]
+    breaker = CircuitBreaker(None, lambda: now[0])  # type: ignore[arg-type]
     with pytest.raises(ConnectTimeoutError):
-        aside(_silence)  # type: ignore[arg-type]
+        breaker(_silence)  # type: ignore[arg-type]
     now[0] = 159.9
     with pytest.raises(UnansweredError):
-        aside(lambda _: "answer")
+        breaker(lambda _: "answer")
     now[0] = 160.0
-    assert aside(lambda _: "answer") == "answer"
+    assert breaker(lambda _: "answer") == "answer"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.lambda_handler import MAX_RECEIVES, remediator
 from evenkeel.model import Call
 from evenkeel.runtime.aws import Aws
@@ -67,7 +68,7 @@ def _sources(control: Control) -> list[dict[str, Any]]:
             if _kind(arn) == _kind(example.resources[0]):
                 event = _aimed(example.event, example.resources[0], arn)
                 parsed = parsing.parse(event, (control,), PLACE)
-                found += [event, *(parsing.encode(request) for request in parsed.requests)]
+                found += [event, *(encode(request) for request in parsed.requests)]
     assert found
     return found
 

@@ -12,7 +12,7 @@ import pytest
 from evenkeel import system_parts
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError, MalformedPayloadError
-from evenkeel.events import parsing
+from evenkeel.events.message import decode, encode
 from evenkeel.lambda_handler import remediator
 from evenkeel.model import Actor, Cause
 from evenkeel.operators import on_demand
@@ -298,7 +298,7 @@ def test_part_has_no_second_name(control: str, name: str) -> None:
         on_demand.parse({"control": control, "resources": [name]}, controls, PLACE, "run", datetime.now(UTC))
     if name.startswith("arn:"):
         with pytest.raises(MalformedPayloadError, match=r"is no AWS::|is not in partition aws"):
-            parsing.decode(parsing.encode(request(control, name)), controls, PLACE)
+            decode(encode(request(control, name)), controls, PLACE)
 
 
 def test_log_group_and_table_of_the_stack_are_parts(world: World) -> None:

@@ -18,6 +18,7 @@ from evenkeel.control import Context
 from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError, SettingsError
 from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.model import Actor, NonCompliant, Resource
 from evenkeel.settings import parser
 from evenkeel.settings.rules import Subject
@@ -34,7 +35,7 @@ def events_or_requests(draw: st.DrawFn) -> Any:
     """Return an example event, or the request that comes back of it."""
     document = draw(st.sampled_from([example.event for example in EXAMPLES]))
     parsed = parsing.parse(document, CONTROLS, PLACE)
-    return parsing.encode(parsed.requests[0]) if parsed.requests and draw(st.booleans()) else document
+    return encode(parsed.requests[0]) if parsed.requests and draw(st.booleans()) else document
 
 
 def _parse(payload: Any) -> None:
@@ -45,7 +46,7 @@ def _parse(payload: Any) -> None:
             for request in parsed.requests:
                 assert request.resource.arn.split(":")[4] in {"", ACCOUNT}
                 assert request.resource.arn.split(":")[3] in {"", REGION}
-                assert parsing.parse(parsing.encode(request), controls, PLACE).requests == (request,)
+                assert parsing.parse(encode(request), controls, PLACE).requests == (request,)
 
 
 @QUICK

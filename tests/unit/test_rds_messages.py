@@ -10,6 +10,7 @@ import pytest
 from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.lambda_handler import remediator
 from tests.factories.rds import instance
 from tests.moto_gaps.rds import held
@@ -56,7 +57,7 @@ def test_what_waits_for_different_times_parts(world: World) -> None:
     world.settings(ENFORCE)
     wishes = [request(PROTECTION, arn, attempt=3, first_seen=world.now.isoformat()), request(PUBLIC, arn)]
     with held(arn, "modifying"):
-        assert remediator("rds")(sqs_event(parsing.encode(*wishes)), Context()) == {"batchItemFailures": []}
+        assert remediator("rds")(sqs_event(encode(*wishes)), Context()) == {"batchItemFailures": []}
     assert sorted(made["DelaySeconds"] for made in world.wire.params("SendMessage")) == [2, 16]
     assert len(world.messages(QUEUE_URL)) == 2
 
@@ -95,7 +96,7 @@ def test_odd_request_among_several_is_a_dead_letter_by_itself(world: World, odd:
     """If this fails, a control that is renamed or gone takes the others' findings of a database with it."""
     arn = instance()
     world.settings(ENFORCE)
-    good = parsing.encode(request(PUBLIC, arn))["request"]
+    good = encode(request(PUBLIC, arn))["request"]
     if isinstance(odd, dict) and odd:
         odd = {**good, **odd}
     message = {"schema_version": 1, "requests": [odd, good, good]}

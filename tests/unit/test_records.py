@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenkeel import canonical
-from evenkeel.audit import records
+from evenkeel.audit import record_types, records
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import BrokenChainError
 from evenkeel.model import Actor, Call, Cause, Change, Mode, Outcome, Request, Resource
 from evenkeel.runtime.dynamodb import unwire, wire
+from tests.samples import stored
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
 ARN = "arn:aws:kms:eu-west-1:123456789012:key/1"
@@ -262,3 +263,25 @@ def test_expired_record_that_is_still_there_is_no_planted_one() -> None:
     planted = records.seal({"record_id": "r9", "expires_at": SOON}, "")
     with pytest.raises(BrokenChainError, match="r9 is not in the chain"):
         records.chained([*chain, planted], chain[2]["hash"], ARN, NOW)
+
+
+@pytest.mark.parametrize("release", stored.releases())
+def test_types_have_the_fields_that_releases_wrote(release: str) -> None:
+    """If this fails, the types promise a field that a stored record lacks, or do not know one that it has."""
+    seen: set[str] = set()
+    for record in stored.load(release, "tables")["audit"]:
+        if "step" not in record:
+            continue  # a part of a digest
+        undo, ended = "undoes" in record, records.has_ended(record)
+        kind = {
+            (False, False): record_types.PlannedRecord,
+            (False, True): record_types.EndedRecord,
+            (True, False): record_types.PlannedUndo,
+            (True, True): record_types.EndedUndo,
+        }[undo, ended]
+        fields = kind.__annotations__
+        always = {name for name, hint in fields.items() if "NotRequired" not in str(hint)}
+        assert always <= record.keys() <= fields.keys(), record["record_id"]
+        assert bool(records.undone(record)) is undo
+        seen.add(kind.__name__)
+    assert seen == {"PlannedRecord", "EndedRecord", "PlannedUndo", "EndedUndo"}

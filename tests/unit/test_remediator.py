@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel.events import parsing
+from evenkeel.events.message import decode, encode
 from evenkeel.lambda_handler import MAX_RECEIVES, remediator
 from evenkeel.runtime.dynamodb import unwire, wire
 from evenkeel.settings.loaded_mark import KEY as MARK
@@ -81,7 +81,7 @@ def _returned(world: World) -> list[Request]:
     from evenkeel.control.registry import all_controls  # noqa: PLC0415 - one user
 
     controls = tuple(all_controls().values())
-    return [parsing.decode(json.loads(message["Body"]), controls, PLACE) for message in world.messages(QUEUE_URL)]
+    return [decode(json.loads(message["Body"]), controls, PLACE) for message in world.messages(QUEUE_URL)]
 
 
 def test_event_is_repaired_and_nothing_comes_back(
@@ -209,7 +209,7 @@ def test_throttled_request_comes_back_as_itself(world: World, kms: Handler, key:
     assert kms(sqs_event(_created(key)), Context()) == FINE
     [back] = _returned(world)
     assert (back.attempt, back.creates, back.actor.owner) == (1, True, "alice")
-    assert kms(sqs_event(parsing.encode(back)), Context()) == FINE
+    assert kms(sqs_event(encode(back)), Context()) == FINE
     assert world.outcomes() == ["PLANNED", "REMEDIATED"]
 
 
@@ -232,7 +232,7 @@ def test_six_hours_of_returns_end_in_the_dead_letters(
     first = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
     wish = request("kms-key-rotation", key, attempt=30, first_seen=first)
     world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException", times=3)
-    assert kms(sqs_event(parsing.encode(wish)), Context()) == FINE
+    assert kms(sqs_event(encode(wish)), Context()) == FINE
     letters = world.dead()
     assert bool(letters) is dead
     assert bool(_returned(world)) is not dead

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
 
-from evenkeel.control.registry import groups
+from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
+from evenkeel.events.message import decode, encode
 from evenkeel.model import Actor, Cause, Request, Resource
+from tests.samples import stored
+from tests.samples.story import FULL_REQUEST
 from tests.world import ACCOUNT, PLACE, REGION
 
 KMS, LOGS, TAGS = groups()["kms"], groups()["logs"], groups()["tagging"]
@@ -31,12 +34,31 @@ REQUEST = Request(
 def test_request_survives_the_queue() -> None:
     """If this fails, a returned request comes back as another one."""
     for request in (REQUEST, replace(REQUEST, settles=True)):
-        assert parsing.parse(parsing.encode(request), KMS, PLACE).requests == (request,)
+        assert parsing.parse(encode(request), KMS, PLACE).requests == (request,)
+
+
+def test_queue_has_its_own_names_for_a_request() -> None:
+    """If this fails, renaming a field of a Python class, or adding one, changes the messages that wait in queues."""
+
+    @dataclass(frozen=True, slots=True)
+    class Later(Request):
+        more: str = "a field that the form does not name"
+
+    @dataclass(frozen=True, slots=True)
+    class LaterCause(Cause):
+        more: str = "a field that the form does not name"
+
+    written = stored.load("v0.1", "request")
+    assert encode(FULL_REQUEST) == written
+    own = {each.name: getattr(FULL_REQUEST, each.name) for each in fields(Request)}
+    cause = LaterCause(**{each.name: getattr(FULL_REQUEST.cause, each.name) for each in fields(Cause)})
+    assert encode(Later(**{**own, "cause": cause})) == written
+    assert decode(written, tuple(all_controls().values()), PLACE) == FULL_REQUEST
 
 
 def test_request_that_was_put_back_by_an_older_version_is_still_read() -> None:
     """If this fails, what waits in the queues when the stack is updated goes to the dead letters."""
-    message = parsing.encode(REQUEST)
+    message = encode(REQUEST)
     cause = {name: value for name, value in message["request"]["cause"].items() if name.startswith(("origin", "event"))}
     before = {name: value for name, value in message["request"].items() if name != "settles"}
     older = {**message, "request": {**before, "cause": cause}}
@@ -44,7 +66,7 @@ def test_request_that_was_put_back_by_an_older_version_is_still_read() -> None:
 
 
 def _spoiled(**fields: Any) -> dict[str, Any]:
-    message = parsing.encode(REQUEST)
+    message = encode(REQUEST)
     return {**message, "request": {**message["request"], **fields}}
 
 
@@ -108,4 +130,4 @@ def test_requests_that_are_not_ours_are_refused(message: dict[str, Any], told: s
 def test_first_request_of_every_kind_of_arn_survives_the_queue(group: Any, control: str, arn: str) -> None:
     """If this fails, the clerk's first question, or one about a bucket, is refused as malformed."""
     wish = Request(control, Resource(arn, ACCOUNT, REGION), Cause("verify"))
-    assert parsing.parse(parsing.encode(wish), group, PLACE).requests == (wish,)
+    assert parsing.parse(encode(wish), group, PLACE).requests == (wish,)

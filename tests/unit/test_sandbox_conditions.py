@@ -7,7 +7,7 @@ import pytest
 from evenkeel.control.registry import groups
 from sandbox.client import REPOSITORY
 from sandbox.deploy.template import load
-from sandbox.patches.conditions import resolved
+from sandbox.patches.stack_conditions import resolved
 
 
 @pytest.mark.parametrize(("chosen", "wanted"), [("kms,logs", {"kms", "logs"}), ("s3", {"s3"})])

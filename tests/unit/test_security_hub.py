@@ -11,6 +11,7 @@ from evenkeel.control import Control, Frameworks
 from evenkeel.control.registry import groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing, security_hub
+from evenkeel.events.message import encode
 from evenkeel.events.security_hub import FINDINGS
 from evenkeel.model import Cause
 from tests.contract.registry import MATCHES
@@ -42,7 +43,7 @@ def test_finding_becomes_a_request_with_all_that_a_note_needs() -> None:
     assert request.cause == Cause(
         "securityhub", EXAMPLE.event["id"], FINDINGS, EXAMPLE.event["time"], "f" * 512, finding["ProductArn"]
     )
-    assert parsing.parse(parsing.encode(request), KMS, PLACE).requests == (request,)
+    assert parsing.parse(encode(request), KMS, PLACE).requests == (request,)
 
 
 HALF = ({"Compliance": {"Status": "PASSED", "SecurityControlId": "KMS.4"}}, {"RecordState": "ARCHIVED"})

@@ -9,6 +9,7 @@ import pytest
 
 from evenkeel.control.registry import groups
 from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from tests import factories
 from tests.factories.s3 import bucket
 from tests.world import ACCOUNT, PLACE, REGION, client, cloudtrail, request
@@ -61,7 +62,7 @@ def test_tool_that_leaves_a_bucket_without_purpose_open_is_set_right(world: Worl
     client("s3").delete_public_access_block(Bucket="orders")
     wish = _asked(world, BLOCK, "DeleteBucketPublicAccessBlock", **TERRAFORM)
     first = world.run(BLOCK, wish, document=DOCUMENT)
-    back = json.loads(json.dumps(parsing.encode(first.request.again(world.now))))
+    back = json.loads(json.dumps(encode(first.request.again(world.now))))
     world.sleep(61)
     [again] = parsing.parse(back, groups()["s3"], PLACE).requests
     assert world.run(BLOCK, again, document=DOCUMENT).outcome == "REMEDIATED"
@@ -90,7 +91,7 @@ def test_weakening_by_a_template_is_repaired_once_its_tool_is_done_and_the_recor
     assert (first.outcome, 80 < first.delay_seconds <= 90) == ("RETURNED", True)
     assert world.wire.calls == []
     world.sleep(91)
-    back = json.loads(json.dumps(parsing.encode(first.request.again(world.now))))
+    back = json.loads(json.dumps(encode(first.request.again(world.now))))
     [again] = parsing.parse(back, groups()["kms"], PLACE).requests
     assert world.run(ROTATION, again, document=DOCUMENT).outcome == "REMEDIATED"
     assert {record["waited"] for record in world.records()} == {f'90 s for "{tool["userAgent"]}" to finish'}

@@ -11,6 +11,7 @@ import pytest
 
 from evenkeel.control.registry import all_controls
 from evenkeel.events import parsing
+from evenkeel.events.message import decode, encode
 from evenkeel.model import Actor, Cause
 from tests.factories.ec2 import authorize, ebs_default_encryption, permission, rules, security_group
 from tests.factories.rds import instance
@@ -233,10 +234,10 @@ def test_mark_of_a_weakening_call_survives_the_queue(world: World) -> None:
     event = cloudtrail("ec2.amazonaws.com", "DisableEbsEncryptionByDefault", world.now)
     [wish] = parsing.parse(event, controls, PLACE).requests
     assert wish.weakens
-    encoded = parsing.encode(wish)
-    assert parsing.decode(encoded, controls, PLACE) == wish
+    encoded = encode(wish)
+    assert decode(encoded, controls, PLACE) == wish
     del encoded["request"]["weakens"]
-    older: Request = parsing.decode(encoded, controls, PLACE)
+    older: Request = decode(encoded, controls, PLACE)
     assert not older.weakens
 
 

@@ -91,3 +91,15 @@ def test_crashing_control_becomes_a_dead_letter_alone(world: World, receives: in
     dead = [(parse(json.loads(body), groups()["logs"], PLACE).requests, reason) for body, reason in world.dead()]
     assert [[request.control for request in requests] for requests, _ in dead] == letters
     assert all(reason.startswith("Crashed: ") for _, reason in dead)
+
+
+def test_tags_that_rules_ask_for_are_read_once(world: World) -> None:
+    """If this fails, each control of a group reads the tags of one resource for itself."""
+    unless_owned = {"mode": "enforce", "overrides": [{"tags": {"Team": ["none"]}, "mode": "off"}]}
+    world.settings({"schema_version": 1, "controls": dict.fromkeys(_group("logs"), unless_owned)})
+    client("logs").create_log_group(logGroupName="/app/orders")
+    event = cloudtrail("logs.amazonaws.com", "CreateLogGroup", requestParameters={"logGroupName": "/app/orders"})
+    world.wire.calls.clear()
+    remediator("logs")(sqs_event(event), Context())
+    assert _made(world, "resourcegroupstaggingapi") == ["GetResources"]
+    assert {record["outcome"] for record in world.records() if record["step"] == "OUTCOME"} == {"REMEDIATED"}

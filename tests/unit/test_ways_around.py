@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.lambda_handler import remediator
 from evenkeel.model import Actor
 from tests.contract.registry import MATCHES
@@ -84,7 +84,7 @@ def test_forged_creation_deletes_no_history(world: World) -> None:
 def test_forged_message_weakens_nothing_and_stands_in_the_audit(world: World) -> None:
     """If this fails, whoever may send to a queue has Evenkeel take something back, or act without a trace."""
     key = _key()
-    forged = parsing.encode(request(CONTROL, key, actor=Actor("arn:aws:iam::123456789012:user/bob")))
+    forged = encode(request(CONTROL, key, actor=Actor("arn:aws:iam::123456789012:user/bob")))
     kms = remediator("kms")
     world.wire.clear()
     for _ in range(2):

@@ -20,7 +20,7 @@ from evenkeel_cli.ui import times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
 
 SKEW = timedelta(seconds=90)
 """How far a later record's clock may be behind an earlier one's: workers' clocks differ."""
@@ -94,7 +94,7 @@ class Finding:
         return cls(Fault(described["fault"]), *texts)
 
 
-def link(record: Record) -> Link:
+def link(record: Item) -> Link:
     """Return what a chain needs to know of a record of any shape, planted ones included."""
     return Link(
         str(record.get("record_id", "")),

@@ -17,7 +17,7 @@ from evenkeel_cli.audit.chains import Fault, Finding
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
     from evenkeel_cli.audit.chains import Link
 
 _NOT_OURS = "it is not what the clerk wrote: it was changed afterwards, or planted"
@@ -51,7 +51,7 @@ class Digests:
     """By control and resource, oldest first; without those that the time-to-live may have taken."""
 
 
-def digests(found: Sequence[Record], ours: Collection[str], now: datetime) -> Digests:
+def digests(found: Sequence[Item], ours: Collection[str], now: datetime) -> Digests:
     """Judge all items that stand where the digests do; ``ours`` are the ids of those whose MAC is the key's."""
     ordered = sorted(found, key=lambda each: str(each["record_id"]))
     read = {str(each["record_id"]): Part.read(each) for each in ordered}

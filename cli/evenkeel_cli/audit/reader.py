@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import merge
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.audit import digests
-from evenkeel.audit.records import SHARDS
+from evenkeel.audit.records import SHARDS, read
 from evenkeel.model import Outcome, Step
 from evenkeel.runtime.dynamodb import unwire, wire
 from evenkeel_cli.aws.session import reaching
@@ -21,13 +21,13 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
 
 WORKERS = 8
 """Shards of a day that are asked at once."""
 RECORD_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{16}")
-KINDS = (*(each.value for each in takewhile(lambda each: each is not Outcome.COMPLIANT, Outcome)), Step.PLANNED.value)
+KINDS = (*(each.value for each in Outcome if each.meaning.audited), Step.PLANNED.value)
 """What a record may be called in a listing: an outcome's, or the step of one without."""
 _BATCH = 100  # keys that one BatchGetItem takes
 _BATCH_TRIES = 8
@@ -144,7 +144,7 @@ class Reader:
     def _query(self, **question: Any) -> Iterator[Record]:
         pages = self._dynamodb.get_paginator("query")
         for page in pages.paginate(TableName=self.table, ScanIndexForward=False, **question):
-            yield from (unwire(item) for item in page["Items"])
+            yield from map(read, page["Items"])
 
     def whole(self, found: Sequence[Record]) -> list[Record]:
         """Return the whole records of summaries, in the same order; one that has expired meanwhile is left out."""
@@ -162,7 +162,7 @@ class Reader:
             if not asked:
                 return
             answer = self._dynamodb.batch_get_item(RequestItems=asked)
-            yield from (unwire(item) for item in answer["Responses"].get(self.table, []))
+            yield from map(read, answer["Responses"].get(self.table, []))
             asked = answer.get("UnprocessedKeys")
         raise CommandError("DynamoDB does not hand out all records: the table is throttled", "Run the command again.")
 
@@ -187,7 +187,7 @@ class Reader:
                 f"{planned}List what there is: {self._stack.line('audit', 'list', since=day, resource=resource)}",
                 Exit.USAGE,
             )
-        return unwire(answer["Item"])
+        return read(answer["Item"])
 
     def _resource_of(self, record_id: str) -> str:
         """Return the ARN of an outcome's resource, from the index of its day."""
@@ -203,8 +203,7 @@ class Reader:
             )
 
         with ThreadPoolExecutor(WORKERS) as pool:
-            found = next((records[0] for records in pool.map(ask, range(SHARDS)) if records), {})
-        return str(found.get("resource", ""))
+            return next((str(found[0]["resource"]) for found in pool.map(ask, range(SHARDS)) if found), "")
 
     def all_of(self, resource: str) -> list[Record]:
         """Return all records of a resource, of every control, oldest first."""

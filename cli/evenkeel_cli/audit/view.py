@@ -7,16 +7,16 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
 
-from evenkeel.audit.records import chained
+from evenkeel.audit.records import calls_of, chained, undone
 from evenkeel.audit.system_records import PARTS
 from evenkeel.cli_lines import back, cli_line, companions, done
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import BrokenChainError
-from evenkeel.model import Call, Outcome
+from evenkeel.model import Outcome
 from evenkeel_cli.audit.reader import KINDS, Reader, Wanted, kind
 from evenkeel_cli.aws import stacks
 from evenkeel_cli.aws.session import named
@@ -27,19 +27,14 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, Record
+    from evenkeel.events.message import ActorForm
     from evenkeel_cli.aws.stacks import Stack
 
-UNDOABLE = ("REMEDIATED", "PARTIAL")
+UNDOABLE = tuple(each.value for each in Outcome if each.meaning.undoable)
 """Outcomes of changes that can be undone."""
-STYLES = {
-    "REMEDIATED": "green", "APPLIED": "green", "UNDONE": "cyan", "ANNOUNCED": "yellow", "PARTIAL": "yellow",
-    "DENIED": "red", "FAILED": "bold red", "EXPIRING": "yellow", "DROPPED": "yellow",
-    "PAUSED": "bold red", "STOPPED": "yellow",
-}  # fmt: skip
-
-
-_PREVENTED = frozenset({Outcome.HELD, Outcome.DENIED, Outcome.FAILED})
+STYLES = {each.value: each.meaning.colour for each in Outcome}
+_PREVENTED = frozenset(each for each in Outcome if each.meaning.prevented)
 DEFAULT_SINCE = "24h"
 WAITING_SINCE = "30d"
 """How far a listing looks back: of what waits for a person, longer than it may wait."""
@@ -150,13 +145,14 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
     return {"position": position, "length": len(order), "trouble": trouble}
 
 
-def _whole(out: Console, record: Record, place: dict[str, Any], stack: Stack) -> None:
+def _whole(out: Console, found: Record, place: dict[str, Any], stack: Stack) -> None:
+    record = cast("EndedRecord", found)  # a plan has some of its fields; a planted record may have none
     outcome = kind(record)
     out.print(
-        Text.assemble((outcome, STYLES.get(outcome, "bold")), f"  {record.get('title') or record.get('control')}")
+        Text.assemble((outcome, STYLES.get(outcome) or "bold"), f"  {record.get('title') or record.get('control')}")
     )
     actor, cause = record.get("actor") or {}, record.get("cause") or {}
-    facts = {
+    facts: dict[str, str | Text] = {
         "record": record["record_id"],
         "resource": record["resource"],
         "control": f"{record.get('control')} ({record.get('severity', '')}, mode {record.get('mode', '')})",
@@ -172,21 +168,21 @@ def _whole(out: Console, record: Record, place: dict[str, Any], stack: Stack) ->
         "residue": record.get("residue", ""),
         "plan": record.get("plan_id", ""),
         "in one call with": companions(record),
-        "takes back": record.get("undoes", ""),
+        "undoes": undone(record),
         "settings": record.get("settings_version", ""),
         "chain": _chain(place),
     }
     console.table(out, (), [(Text(f"  {name}", style="dim"), value) for name, value in facts.items() if value])
     if outcome in UNDOABLE and record.get("undo") and "UndoFunctionName" in stack.outputs:
         commands(out, "undo, and keep it so for 30 days", [stack.line("undo", record["record_id"])])
-    parts = [(done(outcome), "calls"), *([] if record.get("undoes") else [(back(outcome), "undo")])]
-    for title, name in parts:
-        lines = [cli_line(Call(**call), record.get("region", "")) for call in record.get(name) or []]
+    parts = [(done(outcome), record.get("calls")), *([] if undone(record) else [(back(outcome), record.get("undo"))])]
+    for title, calls in parts:
+        lines = [cli_line(call, record.get("region", "")) for call in calls_of(calls or [])]
         if lines:
             commands(out, f"{title[0].lower()}{title[1:]}", lines)
 
 
-def _who(actor: dict[str, str]) -> str:
+def _who(actor: ActorForm) -> str:
     """Return whoever caused it, with the client and address where the event told them."""
     client = actor.get("invoked_by") or actor.get("user_agent", "").partition(" ")[0]
     parts = (f"through {client}" if client else "", f"from {actor['source_ip']}" if actor.get("source_ip") else "")

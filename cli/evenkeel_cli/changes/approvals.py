@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.audit.records import calls_of
 from evenkeel.cli_lines import cli_line
 from evenkeel.control.registry import all_controls
-from evenkeel.model import Call, Outcome
+from evenkeel.model import Outcome
 from evenkeel.remediation.holds import FROZEN
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, kind
@@ -21,9 +22,10 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
 
-_CHANGED = frozenset({"REMEDIATED", "PARTIAL", "APPLIED"})
+_CHANGED = frozenset(each for each in Outcome if each.meaning.changed)
 _DONE = frozenset({"REMEDIATED", "PARTIAL", "REJECTED", "COMPLIANT", "NOT_APPLICABLE", "ANNOUNCED"})
 
 
@@ -40,7 +42,7 @@ def approve(  # noqa: PLR0913 - a command's options
         out = console.results()
         out.print(Text.assemble((record["control"], "bold"), f" on {record['resource']}"), soft_wrap=True)
         out.print(Text.assemble(("  found  ", "dim"), record["reason"]), soft_wrap=True)
-        view.commands(out, "will call", [cli_line(Call(**call), there.region) for call in record["calls"]])
+        view.commands(out, "will call", [cli_line(call, there.region) for call in calls_of(record["calls"])])
     prompts.confirm("Make this change now?", "nothing was changed; the change still waits", yes=yes)
     _ask(there, record["control"], {"approve": record_id, "resource": record["resource"]}, as_json=as_json)
 
@@ -83,7 +85,7 @@ def drop(  # noqa: PLR0913 - a command's options
     _ask(there, control, {"drop": control, "resource": resource, "because": because}, as_json=as_json)
 
 
-def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: str) -> tuple[Stack, dict[str, Any]]:
+def _kept(stack: str, region: str | None, record_id: str, resource: str, verb: str) -> tuple[Stack, Record]:
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"{verb} record {record_id}")

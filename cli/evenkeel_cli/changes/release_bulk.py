@@ -1,4 +1,4 @@
-"""``evenkeel release --undone-since``: have what a wrong wave of undos left weak repaired again, in one go."""
+"""``evenkeel release --undone-since TIME``: have what a wrong wave of undos left weak repaired again, in one go."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control.registry import all_controls
+from evenkeel.model import Outcome
 from evenkeel_cli.aws import functions
 from evenkeel_cli.ui import arns
 from evenkeel_cli.ui.failure import CommandError, Exit
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 
     from evenkeel_cli.aws.stacks import Stack
 
-DONE = frozenset({
-    "COMPLIANT", "NOT_APPLICABLE", "SKIPPED", "GONE", "WOULD_APPLY", "WOULD_ANNOUNCE", "REMEDIATED", "PARTIAL",
-    "APPLIED", "ANNOUNCED", "AWAITING",
-})  # fmt: skip
+DONE = frozenset(each.value for each in Outcome if not each.meaning.out_of_line)
 """Outcomes that leave nothing to mend; any other is a resource that is not in line."""
 _BY_PEOPLE = r"rejected by |dropped by |waits for approval until |\S+ had record \S+ (?:undone|taken back)$"
 """How the engine words the holds that people placed, or are to end: of undo.py, decisions.py and policy.py."""

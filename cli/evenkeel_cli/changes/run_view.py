@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from evenkeel.model import Outcome
 from evenkeel_cli.audit import view
 from evenkeel_cli.changes.run_rounds import DONE
 from evenkeel_cli.ui import arns, console
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from evenkeel_cli.changes.run_rounds import Rounds
 
 _CALLS_OF = 10  # resources whose calls are shown
-_CALLED = frozenset({"WOULD_APPLY", "REMEDIATED", "PARTIAL", "APPLIED"})
-_ONLY_COUNTED = frozenset({"COMPLIANT", "NOT_APPLICABLE"})
+_CALLED = frozenset({Outcome.WOULD_APPLY, *(each for each in Outcome if each.meaning.changed)})
+_ONLY_COUNTED = frozenset({Outcome.COMPLIANT, Outcome.NOT_APPLICABLE})
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from evenkeel.audit.records import calls_of, undone
 from evenkeel.cli_lines import cli_line
-from evenkeel.model import Call
 from evenkeel_cli.audit import view
 from evenkeel_cli.audit.reader import Reader, Wanted, kind
 from evenkeel_cli.audit.view import UNDOABLE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
     from evenkeel_cli.changes.undo_command import How
 
@@ -162,9 +162,9 @@ def _wave(reader: Reader, asked: Wanted, now: datetime, *, force: bool) -> Wave:
     wanted = Wanted(asked.since, asked.control, (*UNDOABLE, "UNDONE"), asked.resource)
     found = list(reader.newest(wanted, now))
     records = reader.whole(found)
-    undone = {str(each.get("undoes", "")) for each in records if kind(each) == "UNDONE"}
-    candidates = [each for each in records if kind(each) in UNDOABLE and "control" in each and not each.get("undoes")]
-    open_ = [each for each in candidates if each["record_id"] not in undone]
+    already = {undone(each) for each in records if kind(each) == "UNDONE"}
+    candidates = [each for each in records if kind(each) in UNDOABLE and "control" in each and not undone(each)]
+    open_ = [each for each in candidates if each["record_id"] not in already]
     newest = {(each["control"], each["resource"]): each["record_id"] for each in reversed(candidates)}
     left = [each for each in open_ if force or newest[each["control"], each["resource"]] == each["record_id"]]
     overtaken = [each for each in open_ if each not in left]
@@ -194,7 +194,7 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
 def _preview(err: Console, wave: Wave) -> None:
     left = wave.left
     for record in left[:_PREVIEWED]:
-        calls = [cli_line(Call(**call), record.get("region", "")) for call in record.get("undo", [])]
+        calls = [cli_line(call, record.get("region", "")) for call in calls_of(record.get("undo", []))]
         err.print(Text.assemble((record["control"], "bold"), f"  {arns.short(record['resource'])}"), soft_wrap=True)
         for call in calls:
             err.print(f"  {call}", style="dim", soft_wrap=True)

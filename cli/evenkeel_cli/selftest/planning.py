@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.selftest.makers import Maker
 
 EXPECTED: dict[type, tuple[str, frozenset[str]]] = {
-    Apply: ("repaired", frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})),
+    Apply: ("repaired", frozenset(each for each in Outcome if each.meaning.undoable)),
     Announce: ("announced", frozenset({Outcome.ANNOUNCED})),
     AwaitApproval: ("kept for approval", frozenset({Outcome.AWAITING})),
     Hold: ("held", frozenset({Outcome.HELD})),

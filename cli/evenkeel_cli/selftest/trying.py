@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from evenkeel.audit.records import has_ended
 from evenkeel.errors import AwsError, ResourceMissingError, SettingsError
 from evenkeel.model import Compliant, NonCompliant, Outcome
 from evenkeel.remediation.decide import Announce
@@ -27,6 +28,7 @@ from evenkeel_cli.ui.failure import CommandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.control import Context
     from evenkeel.model import Judgement
     from evenkeel_cli.selftest.hands import Hands
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 1.0
 """How often records, alerts and states are asked for."""
-_PASSING = frozenset({Outcome.APPLIED})
+_PASSING = frozenset(each for each in Outcome if not each.meaning.final)
 """Outcomes after which another one comes."""
-_CHANGED = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
+_CHANGED = frozenset(each for each in Outcome if each.meaning.undoable)
 _NOTHING_RECORDED = (
     "no record of it within {seconds:.0f} s: is the stack paused, does a trail log in this region, are there dead"
     " letters (evenkeel dlq list)?"
@@ -158,9 +160,9 @@ class Trying:
         subject = subject_of(self._maker, self._target)
         return self._means.plan.desk.context(self._control, subject, datetime.now(UTC))
 
-    def _audited(self) -> dict[str, Any]:
+    def _audited(self) -> EndedRecord:
         """Wait for the outcome of this control on the resource, and return its record."""
-        record: dict[str, Any] = {}
+        record: EndedRecord | None = None
         with self._step(StepName.AUDIT, needed=False):
             found = self._means.hands.stop.soon(self._outcome, self._means.seconds, EVERY_SECONDS)
             if not found:
@@ -170,22 +172,22 @@ class Trying:
             if self.row.outcome not in self._expected:
                 why = record.get("detail") or record["reason"]
                 raise CommandError(f"{self.row.outcome} in place of {_or(self._expected)}: {why}")
-        if not record:
+        if record is None:
             raise _EndedError
         return record
 
-    def _outcome(self) -> dict[str, Any] | None:
+    def _outcome(self) -> EndedRecord | None:
         return next(iter(self._outcomes()), None)
 
-    def _outcomes(self) -> list[dict[str, Any]]:
+    def _outcomes(self) -> list[EndedRecord]:
         """Return the records of what this control made of the resource, oldest first."""
         return [
             record
             for record in reader.Reader(self._means.plan.stack).all_of(self.row.resource)
-            if record.get("control") == self._control.id and record.get("outcome", _UNKNOWN) not in _IGNORED
+            if record.get("control") == self._control.id and has_ended(record) and record["outcome"] not in _PASSING
         ]
 
-    def _check_state(self, record: dict[str, Any]) -> None:
+    def _check_state(self, record: EndedRecord) -> None:
         """Read and judge the resource as the control does."""
         changed = record["outcome"] in _CHANGED
         with self._step(StepName.STATE, needed=False):
@@ -196,14 +198,14 @@ class Trying:
                 raise CommandError("the audit says that it was changed, and it is still wrong" if changed else
                                    "nothing was to be changed, and it is not wrong any more")  # fmt: skip
 
-    def _agrees(self, record: dict[str, Any], *, changed: bool) -> bool:
+    def _agrees(self, record: EndedRecord, *, changed: bool) -> bool:
         judged = self._judged()
         if not changed:
             return not isinstance(judged, Compliant)
         remains = isinstance(judged, NonCompliant) and judged.change is None and bool(record.get("remains"))
         return isinstance(judged, Compliant) or (record["outcome"] == Outcome.PARTIAL and remains)
 
-    def _check_alert(self, record: dict[str, Any]) -> None:
+    def _check_alert(self, record: EndedRecord) -> None:
         with self._step(StepName.ALERT, needed=False):
             inbox, name = self._means.inbox, str(record["record_id"])
             if inbox is None:
@@ -211,7 +213,7 @@ class Trying:
             if not self._means.hands.stop.soon(lambda: inbox.arrived(name), self._means.seconds, EVERY_SECONDS):
                 raise CommandError(f"no alert about record {name} within {self._means.seconds:.0f} s")
 
-    def _undo(self, record: dict[str, Any]) -> None:
+    def _undo(self, record: EndedRecord) -> None:
         stack = self._means.plan.stack
         if record["outcome"] not in _CHANGED:
             self._skip(StepName.UNDO, "nothing was changed")
@@ -267,10 +269,6 @@ class Trying:
                 self.row.left.append(kind.arn_of(target))
         verdict = Verdict.FAILED if troubles else Verdict.OK
         self.row.steps.append(Step(StepName.DELETE, verdict, time.monotonic() - began, "; ".join(troubles)))
-
-
-_UNKNOWN = "none yet"
-_IGNORED = frozenset({_UNKNOWN, *_PASSING})
 
 
 def _or(outcomes: frozenset[str]) -> str:

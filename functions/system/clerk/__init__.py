@@ -1,1 +1,1 @@
-"""Looks every five minutes for what is due, tells what ends, and drops dead letters for people."""
+"""Requeues every five minutes what is due, announces what ends soon, and drops or redrives dead letters."""

@@ -138,8 +138,8 @@ class Digests:
             record["mac"] = self._mac(record["hash"])
             taken = self._taken(record)
             if taken is None:
-                told = {name: record[name] for name in ("record_id", "hash", "previous", "mac")}
-                logger.info("digest", heads=len(heads), whole=not after, **told)
+                logged = {name: record[name] for name in ("record_id", "hash", "previous", "mac")}
+                logger.info("digest", heads=len(heads), whole=not after, **logged)
                 return Part.read(record)
             if self._ours(taken):
                 raise LeaseHeldError(f"digest {record['record_id']}: it is there already")

@@ -43,24 +43,24 @@ class Dropper:
         self._caller = caller
         self._now = now
 
-    def run(self, wish: Drop, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
+    def run(self, asked: Drop, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
         """Drop what is asked for; return ``{"dropped": [message ids], "missing": [message ids]}``.
 
         Raises:
             ClientError, LeaseHeldError: AWS refused; what is not audited was not deleted.
         """
-        missing = set(wish.messages)
+        missing = set(asked.messages)
         try:
             for letter in self._box.letters():
                 if letter.id in missing:
-                    self._drop(letter, wish.because)
+                    self._drop(letter, asked.because)
                     missing.remove(letter.id)
                 if not missing or remaining_milliseconds() < STOP_AT_MILLISECONDS:
                     break
         finally:
             self._box.give_back()
-        dropped = [each for each in wish.messages if each not in missing]
-        return {"dropped": dropped, "missing": [each for each in wish.messages if each in missing]}
+        dropped = [each for each in asked.messages if each not in missing]
+        return {"dropped": dropped, "missing": [each for each in asked.messages if each in missing]}
 
     def _drop(self, letter: Letter, because: str) -> None:
         system_records.write_once(

@@ -61,32 +61,32 @@ def _ledger(environment: Environment, context: LambdaContext) -> Ledger:
 
 
 def drop(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a person's wish to drop dead letters; see :mod:`evenkeel.operators.dead_letters`.
+    """Serve a person's request to drop dead letters; see :mod:`evenkeel.operators.dead_letters`.
 
     Raises:
         EvenkeelError: the payload is wrong, or the caller is not proved; nothing was dropped.
     """
-    wish = dead_letters.parse(payload)
+    asked = dead_letters.parse(payload)
     environment, place, ledger, caller = _asked(payload, context)
     done = Dropper(_aws(), ledger, environment, place=place, caller=caller, now=_now()).run(
-        wish, context.get_remaining_time_in_millis
+        asked, context.get_remaining_time_in_millis
     )
-    logger.info("dropped", caller=caller, because=wish.because, **done)
+    logger.info("dropped", caller=caller, because=asked.because, **done)
     return done
 
 
 def redrive(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a person's wish to send dead letters back; raises as :func:`drop`."""
-    wish = dead_letters.parse_redrive(payload)
+    """Serve a person's request to send dead letters back; raises as :func:`drop`."""
+    asked = dead_letters.parse_redrive(payload)
     environment, place, ledger, caller = _asked(payload, context)
     redriver = Redriver(_aws(), ledger, environment, environment.queues, place=place, caller=caller, now=_now())
-    done = redriver.run(wish, context.get_remaining_time_in_millis)
+    done = redriver.run(asked, context.get_remaining_time_in_millis)
     logger.info("redriven", caller=caller, **done)
     return done
 
 
 def _asked(payload: dict[str, Any], context: LambdaContext) -> tuple[Environment, Place, Ledger, str]:
-    """Return where a person's wish is to be served, and who they are.
+    """Return where a person's request is processed, and who they are.
 
     Raises:
         UnprovedCallerError: they do not prove it.
@@ -105,7 +105,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     environment, place = Environment.read(), Place.of_function(context.invoked_function_arn)
     calls = StackCalls(_ledger(environment, context), environment, place, environment.groups, _now())
-    record = calls.tell(event)
+    record = calls.audit(event)
     if record:
         logger.info(record["outcome"], resource=record["resource"], record_id=record["record_id"])
     return {"record_id": record["record_id"] if record else ""}
@@ -114,7 +114,7 @@ def stack_call(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve the schedule, an event of the rule, or a person's wish; what is due stands in the state table."""
+    """Serve the schedule, an event of the rule, or a person's request; what is due is in the state table."""
     if isinstance(event, dict) and is_one(event):
         return stack_call(event, context)
     if not isinstance(event, dict) or "drop" in event or "redrive" in event:
@@ -176,7 +176,7 @@ class Round:
 
     def _notices(self) -> None:
         ledger = _ledger(self._environment, self._context)
-        for notice in notices.tell(_settings(), ledger, self._environment, self._place, _now()):
+        for notice in notices.announce(_settings(), ledger, self._environment, self._place, _now()):
             logger.info("announced", record_id=notice["record_id"], reason=notice["reason"])
 
     def _digest(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether what Evenkeel hears and tells with is on: its EventBridge rules, and the event source of its alerts.
+"""Whether Evenkeel's inputs and alerts are switched on: its EventBridge rules, and the notifier's event source.
 
 The queues' event sources are not asked about: ``evenkeel pause`` switches them off, and messages that
 wait have an alarm.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.model import Place
     from evenkeel.runtime.environment import Environment
     from evenkeel.settings.rules import Exemption
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 logger, _ = telemetry()
 
 
-def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime) -> list[Record]:
+def announce(
+    store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime
+) -> list[EndedRecord]:
     """Audit each exemption of the live settings that ends soon, and return the records that are new.
 
     It does not matter whether the exemption's controls are deployed. Settings that cannot be used are logged and
@@ -39,13 +41,13 @@ def tell(store: SettingsStore, ledger: Ledger, environment: Environment, place: 
         store.count(error)
         logger.error("no notices: settings cannot be used", reason=str(error))  # noqa: TRY400 - the message says all
         return []
-    told = []
+    written = []
     for exemption in settings.exemptions:
         if exemption.ends_soon(now):
             note = _note(exemption, settings.version, environment.settings_name, place, now)
             record = system_records.write_once(ledger, note, environment.retention_days, now)
-            told += [record] if record else []
-    return told
+            written += [record] if record else []
+    return written
 
 
 def _note(exemption: Exemption, version: str, settings_name: str, place: Place, now: datetime) -> Note:
@@ -66,9 +68,9 @@ def _note(exemption: Exemption, version: str, settings_name: str, place: Place, 
 
 
 def arn(exemption: Exemption, settings_name: str, place: Place) -> str:
-    """Return the name of an exemption until one day, beneath the ARN of the settings that it stands in.
+    """Return the name of an exemption until one day, beneath the ARN of the settings that it is in.
 
-    Neither reason nor approver is part of it: who mends a spelling is not told again.
+    Neither reason nor approver is part of it: to correct a spelling sends no new alert.
     """
     chosen = exemption.selector
     parts = (exemption.controls, chosen.resources, chosen.accounts)

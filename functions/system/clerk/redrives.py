@@ -50,18 +50,18 @@ class Redriver:
         self._caller = caller
         self._now = now
 
-    def run(self, wish: Redrive, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
+    def run(self, asked: Redrive, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
         """Send what is asked for; return ``{"sent": [message ids], "missing": [message ids]}``.
 
         Raises:
             MalformedPayloadError: a group is not enabled; nothing was sent.
             ClientError, LeaseHeldError: AWS refused; what was sent by then is in its queue.
         """
-        for group in wish.groups:
+        for group in asked.groups:
             if group not in self._queues:
                 raise MalformedPayloadError(f"redrive: no group {group!r}; there are {', '.join(sorted(self._queues))}")
-        system_records.write_once(self._ledger, self._note(wish), self._environment.retention_days, self._now)
-        missing = dict(wish.messages)
+        system_records.write_once(self._ledger, self._note(asked), self._environment.retention_days, self._now)
+        missing = dict(asked.messages)
         try:
             for letter in self._box.letters():
                 if letter.id in missing:
@@ -72,9 +72,9 @@ class Redriver:
                     break
         finally:
             self._box.give_back()
-        return {"sent": [each for each in wish.messages if each not in missing], "missing": list(missing)}
+        return {"sent": [each for each in asked.messages if each not in missing], "missing": list(missing)}
 
-    def _note(self, wish: Redrive) -> Note:
+    def _note(self, asked: Redrive) -> Note:
         place, queue = self._place, self._environment.dlq_url.rpartition("/")[2]
         arn = f"arn:{place.partition}:sqs:{place.region}:{place.account}:{queue}/redrive/{self._ledger.owner}"
         request = Request(
@@ -83,6 +83,6 @@ class Redriver:
             Cause("manual", event_name="Redrive", event_time=self._now.isoformat()),
             Actor(principal=self._caller),
         )
-        counted = ", ".join(f"{len(ids)} to {group}" for group, ids in wish.groups.items())
+        counted = ", ".join(f"{len(ids)} to {group}" for group, ids in asked.groups.items())
         reason = f"dead letters sent back to their queues: {counted}; Evenkeel acts on them at once"
-        return Note(REDRIVE, request, Outcome.REDRIVEN, reason, f"sent back by {self._caller}", wish.evidence())
+        return Note(REDRIVE, request, Outcome.REDRIVEN, reason, f"sent back by {self._caller}", asked.evidence())

@@ -1,4 +1,4 @@
-"""What is due goes back to its queue: plans without an outcome, and holds that end.
+"""Sends what is due back to its queue: plans without an outcome, and holds that end.
 
 An item is put off before its message is sent. That one write shows what the item holds, and fails where somebody has
 released it, decided about it or put it off meanwhile. Should the clerk die between the two, the item is due again.
@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from evenkeel.audit import due_index
 from evenkeel.audit.ledger import LOOK_AGAIN
 from evenkeel.errors import code
-from evenkeel.events.parsing import encode
+from evenkeel.events.message import encode
 from evenkeel.events.queue import BATCH, Queue
 from evenkeel.model import Cause, Request, Resource
 from evenkeel.runtime.dynamodb import unwire, wire
@@ -128,7 +128,7 @@ class Waker:
         return True
 
     def _message(self, entry: due_index.Entry, item: dict[str, Any]) -> str:
-        """Return the request to send: the one that is kept, or a look at a plan without an outcome."""
+        """Return the request to send: the held one, or one that checks a plan without an outcome."""
         if entry.kind == "held" and item.get("held_request"):
             return str(item["held_request"])
         cause = Cause("verify", event_name="clerk", event_time=self._now.isoformat())

@@ -1,4 +1,4 @@
-"""Calls on the stack's own switches, as CloudTrail tells of them: pause, resume, and deployments of the settings.
+"""Calls that pause or resume the stack or deploy its settings, from CloudTrail's events.
 
 So it does not matter by which client it is done: whoever pauses Evenkeel in the console is named like who uses the
 command line. An event is written once, however often it comes.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.audit.system_records import Part
     from evenkeel.model import Place
     from evenkeel.runtime.environment import Environment
@@ -38,7 +38,7 @@ NOTIFIER = "notifier"
 
 
 def is_one(event: dict[str, Any]) -> bool:
-    """Say whether a payload of the clerk's is an event of the rule."""
+    """Return whether a payload of the clerk's is an event of the rule."""
     return event.get("detail-type") == API_CALL
 
 
@@ -55,7 +55,7 @@ class StackCalls:
         self._groups = groups
         self._now = now
 
-    def tell(self, event: dict[str, Any]) -> Record | None:
+    def audit(self, event: dict[str, Any]) -> EndedRecord | None:
         """Audit one event; return its record, or None where it is of another stack or was written before.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What CloudWatch says of the stack's functions, queues and rules, read once an hour.
+"""CloudWatch's metrics of the stack's functions, queues and rules, read once an hour.
 
 An alarm on each of these metrics would cost $0.10 a month, and thirty groups have 200 of them. So each kind of trouble
 has one metric and one alarm here, and the log names the function, the queue or the rule.
@@ -78,7 +78,7 @@ class Vital:
 
     @property
     def key(self) -> str:
-        """What the state item calls it."""
+        """Its name in the state item."""
         return f"{self.kind.counted}/{self.part}"
 
     def query(self, number: int) -> dict[str, Any]:

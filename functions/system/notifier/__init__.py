@@ -1,1 +1,1 @@
-"""Announces what was audited: the audit table's stream to people, machines and metrics."""
+"""Turns the audit table's stream into alerts, events, metrics and notes on findings."""

@@ -9,21 +9,24 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evenkeel.audit.records import calls_of, undone
 from evenkeel.cli_lines import back, changes, cli_line, companions, done
 from evenkeel.events.actor import is_infrastructure_as_code, names_a_tool
-from evenkeel.model import Actor, Call, Outcome
+from evenkeel.events.message import actor_of
+from evenkeel.model import Outcome
 from evenkeel.remediation.own_parts import about_own_part
-from notifier.event import attributes
+from notifier.event import attributes, tampering_attributes
 from notifier.next_steps import next_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import ApiCall, EndedRecord, Item
+    from evenkeel.model import Actor
     from notifier.next_steps import Home
 
 _SUBJECT_LENGTH = 99  # SNS API reference, Publish: ASCII, fewer than 100 characters
-_LEAST = 8  # characters that still tell one resource from another
+_LEAST = 8  # characters that still distinguish one resource from another
 _LINES = 25
 _LINE_BYTES = 2500  # SNS takes 256 KB (API reference, Publish), and two lists of calls are most of the lines
 _CHANGES = 10  # differences of state that are shown
@@ -31,30 +34,11 @@ _CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps 
 _FIX = "fix it there, too, or the next deployment sets it back."
 _STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
 _TAG_LENGTH = 80  # a tag may have 384 characters
-ITS_OWN = frozenset({
-    *(Outcome.EXPIRING, Outcome.DROPPED, Outcome.REDRIVEN, Outcome.PAUSED, Outcome.RESUMED, Outcome.PUSHED),
-    *(Outcome.STOPPED, Outcome.OPENED, Outcome.ENDED),
-})  # fmt: skip
-"""What is about Evenkeel itself: there is no resource whose tags could say anything."""
-_ACTED = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL, Outcome.FAILED, Outcome.UNDONE})
 _NOBODY = {
     "manual": "a person by hand (CloudTrail's data events of Lambda say who)",
-    "verify": "nobody just now, it was looked at again",
+    "verify": "nobody just now: it was read again",
 }
-"""Who caused what no event tells of, by the origin."""
-_DONE = {
-    Outcome.REMEDIATED: "changed, and proved by another read",
-    Outcome.PARTIAL: "changed as far as Evenkeel can",
-    Outcome.ANNOUNCED: "nothing was changed",
-    Outcome.AWAITING: "nothing was changed",
-    Outcome.REJECTED: "nothing was changed",
-    Outcome.HELD: "nothing was changed; it is held",
-    Outcome.DENIED: "nothing was changed; AWS forbids it",
-    Outcome.FAILED: "the calls failed, or did not hold",
-    Outcome.UNDONE: "the change was undone",
-    Outcome.EXPIRING: "nothing was changed",
-    Outcome.DROPPED: "the message was deleted",
-}
+"""Who caused what has no event, by the origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +50,7 @@ class Alert:
     attributes: dict[str, str]
 
 
-def outcome(record: Record, home: Home, tags: Mapping[str, str] | None = None, unread: str = "") -> Alert:
+def outcome(record: EndedRecord, home: Home, tags: Mapping[str, str] | None = None, unread: str = "") -> Alert:
     """Return the alert for an outcome of the stack ``home``.
 
     ``tags`` are the resource's; ``unread`` says why they are not known.
@@ -77,10 +61,10 @@ def outcome(record: Record, home: Home, tags: Mapping[str, str] | None = None, u
     )
     blocks = ([f"{record['title']}."], facts, next_steps(record, home), _aws_calls(ended, record))
     text = "\n\n".join("\n".join(_line(line) for line in block) for block in blocks if block)
-    return Alert(_subject_of(record), text, attributes(record, "Outcome"))
+    return Alert(_subject_of(record), text, attributes(record))
 
 
-def _facts(record: Record) -> list[str]:
+def _facts(record: EndedRecord) -> list[str]:
     """Return what was wrong, what was done, who caused it, and how much it matters."""
     actor, cause, ended = record["actor"], record["cause"], Outcome(record["outcome"])
     who = (
@@ -93,7 +77,7 @@ def _facts(record: Record) -> list[str]:
         f"{_label(record, ended)}: {record['reason']}",
         f"Resource: {record['resource']}",
         f"Done: {_done(record)}",
-        *(_changed(record) if ended in _ACTED else []),
+        *(_changed(record) if ended.meaning.touched else []),
         *extra["Remains"],
         f"{'Run by' if record.get('run') else 'Caused by'}: {who} with {cause['event_name']} at {cause['event_time']}",
         *extra["Client"],
@@ -103,14 +87,14 @@ def _facts(record: Record) -> list[str]:
     ]
 
 
-def _label(record: Record, ended: Outcome) -> str:
+def _label(record: EndedRecord, ended: Outcome) -> str:
     """Return what the reason says: what was wrong, why a person acted, or what happened to Evenkeel itself."""
-    if ended is Outcome.DROPPED or record.get("undoes"):
+    if ended is Outcome.DROPPED or undone(record):
         return "Why"
-    return "What happened" if ended in ITS_OWN else "Wrong"
+    return "What happened" if ended.meaning.about_system else "Wrong"
 
 
-def _own_facts(record: Record) -> list[str]:
+def _own_facts(record: EndedRecord) -> list[str]:
     """Return what is known of an exemption that ends soon; nobody caused it."""
     return [
         f"Exemption: {record['reason']}",
@@ -120,19 +104,19 @@ def _own_facts(record: Record) -> list[str]:
     ]
 
 
-def _done(record: Record) -> str:
+def _done(record: EndedRecord) -> str:
     detail = f": {record['detail']}" if record.get("detail") and record["detail"] != record["remains"] else ""
-    words = _DONE.get(Outcome(record["outcome"]), "")
+    words = Outcome(record["outcome"]).meaning.done
     return f"{record['outcome']}, {words}{detail}" if words else f"{record['outcome']}{detail}"
 
 
-def _changed(record: Record) -> list[str]:
+def _changed(record: EndedRecord) -> list[str]:
     found = changes(record.get("before"), record.get("after"))
     more = [f"… and {len(found) - _CHANGES} more changes, in the record"] if len(found) > _CHANGES else []
     return [*(f"Change: {each}" for each in found[:_CHANGES]), *more]
 
 
-def _record(record: Record) -> str:
+def _record(record: EndedRecord) -> str:
     settings = record["settings_version"]
     return f"{record['record_id']}{f' (settings {settings})' if settings else ''}"
 
@@ -141,22 +125,22 @@ def _cut(client: str) -> str:
     return client if len(client) <= _CLIENT_LENGTH else f"{client[:_CLIENT_LENGTH]}…"
 
 
-def _template(record: Record, tags: Mapping[str, str], unread: str) -> list[str]:
+def _template(record: EndedRecord, tags: Mapping[str, str], unread: str) -> list[str]:
     if about_own_part(record):
         return []
-    maker = _maker(Actor(**record["actor"]), tags, Outcome(record["outcome"]))
+    maker = _maker(actor_of(record["actor"]), tags, Outcome(record["outcome"]))
     return [
         *([f"Template: {maker}{_FIX}"] if maker else []),
-        *([f"Tags: cannot be read ({unread}); they could say whether a template made it."] if unread else []),
+        *([f"Tags: cannot be read ({unread}); they could show whether a template made it."] if unread else []),
     ]
 
 
 def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
-    """Say which template made the resource, by its tags or its client; empty where nothing says that one did.
+    """Return which template made the resource, by its tags or its client; empty if nothing points to one.
 
     CloudFormation (and CDK with it) marks what it makes; for other tools a tag that names them is a custom.
     """
-    if ended in ITS_OWN:
+    if ended.meaning.about_system:
         return ""
     if _STACK in tags:
         return f"The CloudFormation stack {tags[_STACK]} made it: "
@@ -167,24 +151,24 @@ def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
     return "A template made it: " if is_infrastructure_as_code(actor) else ""
 
 
-def _aws_calls(ended: Outcome, record: Record) -> list[str]:
+def _aws_calls(ended: Outcome, record: EndedRecord) -> list[str]:
     """Return the AWS calls below titles, those that were made or would be first."""
     title = "Not called" if about_own_part(record) else done(ended)
     titled = [(title, record["calls"])]
-    if ended in {Outcome.REMEDIATED, Outcome.PARTIAL}:
+    if ended.meaning.undoable:
         titled.append((back(ended), record["undo"]))
     lines = [line for title, calls in titled if calls for line in (f"{title}:", *_calls(calls, record["region"]))]
     others = companions(record)
     return [*lines, *([f"The same call was made for: {others}"] if others else [])]
 
 
-def _calls(calls: list[dict[str, object]], region: str) -> list[str]:
+def _calls(calls: list[ApiCall], region: str) -> list[str]:
     """Return one line a call; a long list is cut and says so."""
-    shown = [cli_line(Call(**call), region) for call in calls[:_LINES]]  # type: ignore[arg-type] # our own JSON
+    shown = [cli_line(call, region) for call in calls_of(calls[:_LINES])]
     return [*shown, *([f"… and {len(calls) - _LINES} more, in the record"] if len(calls) > _LINES else [])]
 
 
-def tampering(change: str, old: Record, new: Record, home: Home) -> Alert:
+def tampering(change: str, old: Item, new: Item, home: Home) -> Alert:
     """Return the alert for an audit record that was changed or removed."""
     differing = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     lines = [
@@ -200,18 +184,16 @@ def tampering(change: str, old: Record, new: Record, home: Home) -> Alert:
         home.line("audit", "verify"),
     ]
     text = "\n".join(_line(line) for line in lines)
-    return Alert(
-        _subject("[CRITICAL] an audit record of Evenkeel was tampered with"), text, attributes(old, "Tampering")
-    )
+    return Alert(_subject("[CRITICAL] an audit record of Evenkeel was tampered with"), text, tampering_attributes(old))
 
 
-def _subject_of(record: Record) -> str:
+def _subject_of(record: EndedRecord) -> str:
     """Return severity, outcome, control, resource, account and region; only the resource is shortened."""
     head, tail = (
         f"[{record['severity']}] {record['outcome']} {record['control']}",
         f" {record['account']} {record['region']}",
     )
-    if record["outcome"] in ITS_OWN:
+    if Outcome(record["outcome"]).meaning.about_system:
         return _subject(head + tail)  # its resource is a name of ours, which says nothing to a reader
     name = _shortened(record["resource"].split(":", 5)[-1], _SUBJECT_LENGTH - len(head) - len(tail) - 1)
     return _subject(f"{head} {name}{tail}")

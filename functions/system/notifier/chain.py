@@ -1,7 +1,7 @@
-"""Tells a record that stands in its chain from one that somebody planted, however well it fits itself.
+"""Distinguishes a record that is in its chain from a planted one, even if the planted one has the right hash.
 
-A chain's head is in the state item, written with the record in one transaction: when the stream tells of a record, the
-head is that one, or one that leads back to it.
+A chain's head is in the state item, written with the record in one transaction: when a record arrives on the stream,
+the head is that record, or one that leads back to it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from evenkeel.versions import RECORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
     from evenkeel.runtime.aws import Aws
 
 CLOCKS = timedelta(minutes=1)
 """How far the clocks of two workers may differ: the id of a later record may be smaller by as much."""
 
 
-def read(image: dict[str, Any]) -> Record | None:
+def read(image: dict[str, Any]) -> Item | None:
     """Return an item of the audit table as plain data, or None where it holds what no record of ours does."""
     try:
         found = unwire(image)
@@ -37,8 +37,8 @@ def read(image: dict[str, Any]) -> Record | None:
     return found
 
 
-def is_of_a_later_release(aws: Aws, record: Record) -> bool:
-    """Return whether a record stands in its chain and is of a version that this release does not read.
+def is_of_a_later_release(aws: Aws, record: Item) -> bool:
+    """Return whether a record is in its chain and is of a version that this release does not read.
 
     Raises:
         ClientError, BotoCoreError, UnreadableVersionError: the tables did not answer, or not in a form that is known.
@@ -46,11 +46,11 @@ def is_of_a_later_release(aws: Aws, record: Record) -> bool:
     texts = all(isinstance(record.get(name), str) for name in ("resource", "record_id", "control", "hash"))
     if not texts or not RECORD.is_newer(record.get("schema_version")) or record["hash"] != record_hash(record):
         return False
-    return stands(aws, record)
+    return is_chained(aws, record)
 
 
-def stands(aws: Aws, record: Record) -> bool:
-    """Say whether a record, whose ``hash`` is right, is in the chain of its control and resource.
+def is_chained(aws: Aws, record: Item) -> bool:
+    """Return whether a record, whose ``hash`` is right, is in the chain of its control and resource.
 
     One GetItem; where the chain has grown since, also a Query of what came after. Both are consistent reads, the head
     first: what leads back from it is there to be read.
@@ -72,7 +72,7 @@ def stands(aws: Aws, record: Record) -> bool:
     return False
 
 
-def _since(aws: Aws, table: str, record: Record) -> Iterator[Record]:
+def _since(aws: Aws, table: str, record: Item) -> Iterator[Item]:
     """Yield the records of a record's resource that may have come after it; none where its id is not of our form."""
     try:
         written_at = int(record["record_id"].partition("-")[0], 16)  # milliseconds; see records.new_id

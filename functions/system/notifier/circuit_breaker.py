@@ -1,4 +1,4 @@
-"""Calls beside the alert, which must neither lose nor delay it for long."""
+"""Circuit breaker for calls that an alert does not depend on, so that an API that does not answer delays no alert."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 QUIET_SECONDS = 60
-"""How long an API is left alone after it did not answer, lest a batch of the stream runs out of its minute on it."""
+"""How long calls fail fast after one got no answer, so that they do not use up the minute of a batch."""
 
 
 class UnansweredError(EvenkeelError):
-    """The API did not answer a moment ago, so it was not asked again."""
+    """The API did not answer within the last minute, so it was not called again."""
 
 
-class Aside:
-    """The way to one API; whoever goes it is told at once where the API does not answer at the moment."""
+class CircuitBreaker:
+    """Calls one API; fails fast for a minute after a call got no answer."""
 
     def __init__(self, aws: Aws, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep the door; ``clock`` tells seconds that only grow."""
+        """Keep the client; ``clock`` returns seconds that never decrease."""
         self._aws = aws
         self._clock = clock
         self._again_at = 0.0

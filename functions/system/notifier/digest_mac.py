@@ -1,4 +1,4 @@
-"""Tells a digest that the clerk wrote from one that somebody planted: by its MAC, whatever its version."""
+"""Distinguishes a digest that the clerk wrote from a planted one, by its MAC, whatever its version."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from evenkeel.errors import code
 from evenkeel.versions import DIGEST
 
 if TYPE_CHECKING:
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
     from evenkeel.runtime.aws import Aws
 
 
-def is_ours(aws: Aws, record: Record) -> bool:
-    """Say whether an item of the audit table is a part of a digest, and the clerk's.
+def is_ours(aws: Aws, record: Item) -> bool:
+    """Return whether an item of the audit table is a part of a digest that the clerk wrote.
 
     Raises:
-        ClientError: KMS refused to say; the item comes again.
+        ClientError: KMS refused the check; the item is delivered again.
     """
     part = Part.read(record)
     return part is not None and _is_signed(aws, part.hash, part.mac)
 
 
-def is_ours_of_a_later_release(aws: Aws, record: Record) -> bool:
+def is_ours_of_a_later_release(aws: Aws, record: Item) -> bool:
     """Return whether an item that this release cannot read as a digest is the clerk's all the same.
 
     Raises:

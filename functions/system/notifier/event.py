@@ -1,4 +1,4 @@
-"""What machines get of a record: the attributes of the SNS message and the event on the bus; pure.
+"""What programs get of a record: the attributes of the SNS message and the event on the bus; pure.
 
 ``docs/alerts.md`` is generated from these tables.
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evenkeel.model import Outcome
 from evenkeel.versions import EVENT
 
 if TYPE_CHECKING:
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, Item
 
 ATTRIBUTES = {
     "kind": "`Outcome`; `Tampering` where an audit record was changed, removed or planted",
@@ -63,8 +62,6 @@ FIELDS = {
     "left_out": Field(list, "fields that are too large for an event; the audit record has them", always=False),
 }
 """Fields of an event's ``detail``, in the order in which they are written. States stay in the audit table."""
-UNANNOUNCED = frozenset({Outcome.APPLIED})
-"""Audited outcomes without alert and event: what comes of the proof is announced."""
 SOURCE = "evenkeel"
 DETAIL_TYPES = {kind: f"Evenkeel {kind}" for kind in ("Outcome", "Tampering")}
 # An entry has less than 256 KB (EventBridge user guide, "Calculating PutEvents event entry size").
@@ -72,14 +69,25 @@ _EVENT_BYTES = 200_000
 _ATTRIBUTE_LENGTH = 256  # an empty one SNS does not take, either (developer guide, "Message attributes")
 
 
-def attributes(record: Record, kind: str) -> dict[str, str]:
-    """Return an alert's attributes; of tampering, whose record is anybody's, only what is sure."""
-    if kind == "Tampering":
-        return {"kind": kind, "severity": "CRITICAL", "record_id": str(record.get("record_id"))}
-    return {name: kind if name == "kind" else record[name][:_ATTRIBUTE_LENGTH] or "-" for name in ATTRIBUTES}
+def attributes(record: EndedRecord) -> dict[str, str]:
+    """Return the attributes of an outcome's alert."""
+    found = {
+        "severity": record["severity"],
+        "record_id": record["record_id"],
+        "control": record["control"],
+        "outcome": record["outcome"],
+        "account": record["account"],
+        "region": record["region"],
+    }
+    return {"kind": "Outcome"} | {name: text[:_ATTRIBUTE_LENGTH] or "-" for name, text in found.items()}
 
 
-def detail(record: Record) -> str:
+def tampering_attributes(record: Item) -> dict[str, str]:
+    """Return the attributes of an alert of tampering: only what is certain, whoever wrote the record."""
+    return {"kind": "Tampering", "severity": "CRITICAL", "record_id": str(record.get("record_id"))}
+
+
+def detail(record: Item) -> str:
     """Return the event's detail as JSON; of what the bus would refuse, ``left_out`` names the fields not there."""
     known = {name: record[name] for name in FIELDS if name in record and name != "left_out"}
     kept: dict[str, Any] = {**known, "schema_version": EVENT.version}

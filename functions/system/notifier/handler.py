@@ -1,42 +1,42 @@
 """The Lambda entry of the notifier: each audited outcome becomes an alert, an event, a metric, a note on its finding.
 
-It announces what the audit table's stream tells and nothing else, so what was not audited cannot be announced. A record
+It announces what is on the audit table's stream and nothing else, so what was not audited cannot be announced. A record
 that was planted, changed or removed (but by its time-to-live) is itself announced, as tampering.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evenkeel.audit.records import record_hash
+from evenkeel.audit.records import has_ended, record_hash
 from evenkeel.errors import AwsError, UnreadableVersionError, code
-from evenkeel.model import Actor, Cause, Outcome, Step
+from evenkeel.events.message import ActorForm, CauseForm
+from evenkeel.model import Outcome, Step
 from evenkeel.runtime import batch
 from evenkeel.runtime.aws import Aws, connect
 from evenkeel.runtime.tags import read_tags
 from evenkeel.runtime.telemetry import COUNT, telemetry
 from notifier import alert, chain, digest_mac, finding_note
-from notifier.circuit_breaker import Aside, UnansweredError
-from notifier.event import DETAIL_TYPES, SOURCE, UNANNOUNCED, detail
+from notifier.circuit_breaker import CircuitBreaker, UnansweredError
+from notifier.event import DETAIL_TYPES, SOURCE, detail
 from notifier.next_steps import Home
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, Item, Record
     from notifier.alert import Alert
 
 logger, metrics = telemetry()
 
 # An ARN that the Tagging API does not take, such as ours for an account's one setting: nothing can be tagged there.
 _NOT_TAGGABLE = "InvalidParameterException"
-# What a text made of a record of another shape than ours raises.
-_UNTELLABLE = (AttributeError, LookupError, TypeError, ValueError)
+# What making a text of a record of another form raises.
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 _TEXTS = (
     *("record_id", "step", "control", "title", "resource", "account", "region", "severity", "mode", "reason"),
     *("remains", "residue", "at", "settings_version", "previous"),
@@ -56,24 +56,24 @@ def _home() -> Home:
 
 
 @lru_cache(maxsize=1)
-def _tagging() -> Aside:
-    return Aside(_aws())
+def _tagging() -> CircuitBreaker:
+    return CircuitBreaker(_aws())
 
 
 @lru_cache(maxsize=1)
-def _security_hub() -> Aside:
-    return Aside(_aws())
+def _security_hub() -> CircuitBreaker:
+    return CircuitBreaker(_aws())
 
 
 def announce(raw: batch.Record) -> None:
-    """Announce one change of the audit table, as the stream tells it."""
+    """Announce one change of the audit table, as the stream delivers it."""
     keys = raw["dynamodb"]["Keys"]
     new = chain.read(raw["dynamodb"].get("NewImage", {}))
     if raw["eventName"] == "INSERT" and new is not None and _is_newer(new):
-        told = f"record {new['record_id']} is of schema version {new['schema_version']}, which a later release reads"
-        raise UnreadableVersionError(f"{told}; its alert waits until the notifier is updated")
-    if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.stands(_aws(), new):
-        if new["step"] == Step.OUTCOME:
+        which = f"record {new['record_id']} is of schema version {new['schema_version']}, which a later release reads"
+        raise UnreadableVersionError(f"{which}; its alert waits until the notifier is updated")
+    if raw["eventName"] == "INSERT" and new is not None and _is_record(new) and chain.is_chained(_aws(), new):
+        if has_ended(new):
             _outcome(raw, new)
     elif raw["eventName"] == "INSERT" and new is not None and digest_mac.is_ours(_aws(), new):
         logger.info("digest", record_id=new["record_id"], hash=new["hash"])
@@ -83,7 +83,7 @@ def announce(raw: batch.Record) -> None:
         _tampering(raw, new or {})
 
 
-def _tampering(raw: batch.Record, new: Record) -> None:
+def _tampering(raw: batch.Record, new: Item) -> None:
     images = raw["dynamodb"]
     metrics.add_metric("Tampering", COUNT, 1)
     logger.critical("tampering", change=raw["eventName"], keys=images["Keys"])
@@ -92,38 +92,37 @@ def _tampering(raw: batch.Record, new: Record) -> None:
     _send(alert.tampering(raw["eventName"], old, new, _home()), old)
 
 
-def _is_newer(record: Record) -> bool:
+def _is_newer(record: Item) -> bool:
     """Return whether a later release wrote it: in an update the notifier may be the last to be replaced."""
     aws = _aws()
     return chain.is_of_a_later_release(aws, record) or digest_mac.is_ours_of_a_later_release(aws, record)
 
 
-def _is_record(record: Record) -> bool:
-    """Say whether it has the shape that the engine writes, and the hash of what it says."""
+def _is_record(record: Item) -> TypeGuard[Record]:
+    """Return whether an item has the form that the engine writes, and the hash of its content."""
     kinds = {**dict.fromkeys(_TEXTS, str), "actor": dict, "cause": dict, "calls": list, "undo": list}
     known = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
     if not known or not isinstance(record.get("sent_with", {}), dict) or record.get("hash") != record_hash(record):
         return False
-    if not (_has_texts(record["actor"], Actor) and _has_texts(record["cause"], Cause)):
+    actor, cause = record["actor"], record["cause"]
+    if actor.keys() != ActorForm.__annotations__.keys() or not cause.keys() >= CauseForm.__annotations__.keys():
+        return False
+    if not all(isinstance(text, str) for text in (*actor.values(), *cause.values())):
         return False
     if record["step"] == Step.PLANNED:
         return True
-    told = isinstance(record.get("announce"), bool) and isinstance(record.get("detail"), str)
-    return told and record["step"] == Step.OUTCOME and record.get("outcome") in list(Outcome)
+    ended = isinstance(record.get("announce"), bool) and isinstance(record.get("detail"), str)
+    return ended and record["step"] == Step.OUTCOME and record.get("outcome") in list(Outcome)
 
 
-def _has_texts(part: dict[str, Any], kind: type[Actor | Cause]) -> bool:
-    return {field.name for field in fields(kind)} <= set(part) and all(isinstance(text, str) for text in part.values())
-
-
-def _outcome(raw: batch.Record, record: Record) -> None:
+def _outcome(raw: batch.Record, record: EndedRecord) -> None:
     outcome = Outcome(record["outcome"])
     logger.info(str(outcome), control=record["control"], resource=record["resource"], record_id=record["record_id"])
-    if record["announce"] and outcome not in UNANNOUNCED:
-        tags, unread = ({}, "") if outcome in alert.ITS_OWN else _tags(record)
+    if record["announce"] and outcome.meaning.announced:
+        tags, unread = ({}, "") if outcome.meaning.about_system else _tags(record)
         try:
             message = alert.outcome(record, _home(), tags, unread)
-        except _UNTELLABLE:  # told as what it is, instead of blocking all alerts behind it
+        except _MALFORMED:  # announced as tampering, instead of blocking all alerts behind it
             logger.exception("no alert can be made of it", record_id=record["record_id"])
             _tampering(raw, record)
             return
@@ -133,7 +132,7 @@ def _outcome(raw: batch.Record, record: Record) -> None:
         _note(record)
 
 
-def _tags(record: Record) -> tuple[dict[str, str], str]:
+def _tags(record: EndedRecord) -> tuple[dict[str, str], str]:
     """Return the tags of a record's resource, or why they are not known: no alert waits for them, or is lost."""
     try:
         return _tagging()(lambda aws: read_tags(aws, record["resource"])), ""
@@ -145,24 +144,24 @@ def _tags(record: Record) -> tuple[dict[str, str], str]:
         return {}, why
 
 
-def _note(record: Record) -> None:
-    """Note on Security Hub's finding what became of it. What was told stays told, so nothing that fails comes again."""
-    known = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
+def _note(record: EndedRecord) -> None:
+    """Put a note on Security Hub's finding. Its alert is sent already, so a note that fails is not tried again."""
+    known: dict[str, Any] = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
     try:
         _security_hub()(lambda aws: finding_note.put(aws, record))
-    except finding_note.FindingGoneError:
+    except finding_note.FindingDeletedError:
         logger.info("finding gone", **known)
     except (finding_note.NoteError, UnansweredError, ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and code(error) == finding_note.OFF:
             logger.info("security hub is off", **known)
             return
-        logger.error("not noted", error=str(error), kind=type(error).__name__, **known)  # noqa: TRY400 - it is told
+        logger.error("not noted", error=str(error), kind=type(error).__name__, **known)  # noqa: TRY400 - the error is logged
     else:
         logger.info("noted", **known)
 
 
-def _send(message: Alert, record: Record) -> None:
-    """Tell people through the topic, then machines through the bus; a repeat carries the same record id."""
+def _send(message: Alert, record: Item) -> None:
+    """Publish to the topic for people, then to the bus for programs; a repeat has the same record id."""
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
     _aws()(
         "sns",
@@ -192,6 +191,6 @@ def _sequence_number(raw: batch.Record) -> str:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a batch of the stream; records that fail come again."""
+    """Process a batch of the stream; records that fail are delivered again."""
     logger.debug("batch", records=len(event["Records"]), request=context.aws_request_id)
     return batch.serve(event["Records"], announce, _sequence_number, logger, ordered=True)

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from evenkeel.audit.records import undone
 from evenkeel.cli_lines import exemption, own_line
 from evenkeel.model import Mode, Outcome
+from evenkeel.outcome import NextStep
 from evenkeel.remediation.holds import FROZEN
 from evenkeel.remediation.own_parts import about_own_part, about_weakening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
 
 EXEMPT_FOR = timedelta(days=90)
 """How long the exemption that an alert suggests lasts, counted from its record."""
@@ -44,29 +46,13 @@ class Home:
         return own_line(self.stack, self.region, *words, **options)
 
 
-def next_steps(record: Record, home: Home) -> list[str]:
+def next_steps(record: EndedRecord, home: Home) -> list[str]:
     """Return lines of words and of commands, each command on a line of its own; empty where nothing can be done."""
-    outcome = Outcome(record["outcome"])
-    if outcome in {Outcome.REMEDIATED, Outcome.PARTIAL}:
-        return _repaired(record, home)
-    steps = {
-        Outcome.ANNOUNCED: _announced,
-        Outcome.AWAITING: _awaiting,
-        Outcome.HELD: _held,
-        Outcome.REJECTED: _left_alone,
-        Outcome.UNDONE: _left_alone,
-        Outcome.DENIED: _denied,
-        Outcome.FAILED: _failed,
-        Outcome.EXPIRING: _expiring,
-        Outcome.DROPPED: _dropped,
-        Outcome.PAUSED: _paused,
-        Outcome.PUSHED: _settings,
-        Outcome.STOPPED: _settings,
-    }.get(outcome)
+    steps = STEPS[Outcome(record["outcome"]).meaning.next_step]
     return steps(record, home) if steps else []
 
 
-def _repaired(record: Record, home: Home) -> list[str]:
+def _repaired(record: EndedRecord, home: Home) -> list[str]:
     first = "To do: fix what remains." if record["remains"] else "To do: nothing, if this is right."
     if not record["undo"]:
         return [first]
@@ -77,7 +63,7 @@ def _repaired(record: Record, home: Home) -> list[str]:
     return [first, words, *_exempted(record, home), *residue]
 
 
-def _exempted(record: Record, home: Home) -> list[str]:
+def _exempted(record: EndedRecord, home: Home) -> list[str]:
     arn, until = record["resource"], _moment(record["at"]) + EXEMPT_FOR
     return [
         *exemption(record["control"], arn, until.date()),
@@ -92,18 +78,18 @@ def _moment(at: Any) -> datetime:
         return datetime.now(UTC)
 
 
-def _announced(record: Record, home: Home) -> list[str]:
+def _announced(record: EndedRecord, home: Home) -> list[str]:
     if about_own_part(record):
         return _own_part(record)
     if not record["calls"]:
         return ["To do: fix it by hand."]
     if record["mode"] == Mode.NOTIFY:
         return ["To do: make the calls below, or set the control's mode to enforce."]
-    look = home.line("run", record["control"], resource=record["resource"])
-    return ["To do: make the calls below, or see what a run by hand would change:", look]
+    dry_run = home.line("run", record["control"], resource=record["resource"])
+    return ["To do: make the calls below, or see what a run by hand would change:", dry_run]
 
 
-def _own_part(record: Record) -> list[str]:
+def _own_part(record: EndedRecord) -> list[str]:
     if not about_weakening(record):
         words = "To do: correct the template or the parameters of this Evenkeel stack, and deploy it."
         return [words, "If they are right, find out who changed the resource, and set it back."]
@@ -115,16 +101,16 @@ def _own_part(record: Record) -> list[str]:
     ]
 
 
-def _awaiting(record: Record, home: Home) -> list[str]:
+def _awaiting(record: EndedRecord, home: Home) -> list[str]:
     name = record["record_id"]
     return [
-        "To do: decide. Whoever caused it cannot.",
+        "To do: approve or reject it. The person who caused it cannot.",
         home.line("approve", name),
         home.line("reject", name, because="say why"),
     ]
 
 
-def _held(record: Record, home: Home) -> list[str]:
+def _held(record: EndedRecord, home: Home) -> list[str]:
     if str(record.get("detail", "")).startswith(FROZEN):
         words = "To do: nothing. It is read again when the freeze ends. To end the freeze sooner, change the settings:"
         return [words, home.line("settings", "show")]
@@ -135,44 +121,43 @@ def _held(record: Record, home: Home) -> list[str]:
     ]
 
 
-def _release(record: Record, home: Home) -> str:
+def _release(record: EndedRecord, home: Home) -> str:
     return home.line("release", record["control"], resource=record["resource"])
 
 
-def _left_alone(record: Record, home: Home) -> list[str]:
+def _left_alone(record: EndedRecord, home: Home) -> list[str]:
     return [
         "To do: nothing. Evenkeel leaves the resource alone for 30 days; to end that sooner:",
         _release(record, home),
     ]
 
 
-def _denied(record: Record, home: Home) -> list[str]:
+def _denied(record: EndedRecord, home: Home) -> list[str]:
     first = "To do: ask the owner of the policy that forbids the change to allow it."
     return [first, "Or exempt the resource: add this to the settings file and push it:", *_exempted(record, home)]
 
 
-def _failed(record: Record, home: Home) -> list[str]:
+def _failed(record: EndedRecord, home: Home) -> list[str]:
     show = home.line("audit", "show", record["record_id"])
     first = ["To do: check the resource. It may be neither as it should be nor as it was:", show]
-    if not record.get("undoes"):
+    undoes = undone(record)
+    if not undoes:
         return first
-    again = home.line("undo", record["undoes"], force=True)
+    again = home.line("undo", undoes, force=True)
     return [*first, "To complete the undo, or to have the resource repaired:", again, _release(record, home)]
 
 
-def _expiring(_record: Record, home: Home) -> list[str]:
-    words = (
-        "To do: prolong it in the settings, or let it end: the controls then act on what it exempts. All exemptions:"
-    )
+def _expiring(_record: EndedRecord, home: Home) -> list[str]:
+    words = "To do: extend it in the settings, or let it end: the controls then act on what it exempts. All exemptions:"
     return [words, home.line("exemptions")]
 
 
-def _dropped(record: Record, home: Home) -> list[str]:
+def _dropped(record: EndedRecord, home: Home) -> list[str]:
     words = "To do: nothing, if this is right. What the message asked for is not done; if it should be, run the control"
     return [f"{words} by hand. What is known of it:", home.line("audit", "show", record["record_id"])]
 
 
-def _paused(record: Record, home: Home) -> list[str]:
+def _paused(record: EndedRecord, home: Home) -> list[str]:
     if record["resource"].partition("/event/")[0].endswith(f":{home.stack}-notifier"):
         return ["To do: enable the notifier's event source again, in the Lambda console."]
     others = home.line("audit", "list", outcome=Outcome.PAUSED)
@@ -184,5 +169,22 @@ def _paused(record: Record, home: Home) -> list[str]:
     ]
 
 
-def _settings(_record: Record, home: Home) -> list[str]:
+def _settings(_record: EndedRecord, home: Home) -> list[str]:
     return ["To do: nothing, if this is right. The live settings:", home.line("settings", "show")]
+
+
+STEPS: dict[NextStep, Callable[[EndedRecord, Home], list[str]] | None] = {
+    NextStep.NONE: None,
+    NextStep.REVIEW_REPAIR: _repaired,
+    NextStep.FIX: _announced,
+    NextStep.APPROVE_OR_REJECT: _awaiting,
+    NextStep.RELEASE: _held,
+    NextStep.END_HOLD: _left_alone,
+    NextStep.ALLOW_OR_EXEMPT: _denied,
+    NextStep.CHECK_RESOURCE: _failed,
+    NextStep.EXTEND_EXEMPTION: _expiring,
+    NextStep.RUN_BY_HAND: _dropped,
+    NextStep.RESUME: _paused,
+    NextStep.REVIEW_SETTINGS: _settings,
+}
+"""How each next step is worded."""

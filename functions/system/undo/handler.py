@@ -78,7 +78,7 @@ def _checked(payload: Any) -> dict[str, Any]:
 
 
 def _described(undo: Undo) -> dict[str, Any]:
-    record: dict[str, Any] = undo.record
+    record = undo.record
     return {
         "resource": record["resource"],
         "control": record["control"],

@@ -8,40 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
-from evenkeel.model import Outcome
+from evenkeel.outcome import Calls, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import date
 
     from evenkeel.model import Call
+    from evenkeel.outcome import Meaning
 
-_DONE: dict[str, str] = {
-    Outcome.REMEDIATED: "Changed",
-    Outcome.PARTIAL: "Changed",
-    Outcome.ANNOUNCED: "Would call",
-    Outcome.AWAITING: "Would call",
-    Outcome.HELD: "Would call",
-    Outcome.REJECTED: "Not called",
-    Outcome.DENIED: "Was refused",
-    Outcome.FAILED: "Tried",
-    Outcome.UNDONE: "Called",
-}
+_MEANINGS: dict[str, Meaning] = {each: each.meaning for each in Outcome}
 SET_BACK = "Evenkeel sets this back unless exempt"
 """What is said of calls that weaken a resource again: made by hand, they are repaired away within seconds."""
 _LONGEST_VALUE = 160
-_NEVER_CALLED: frozenset[str] = frozenset({Outcome.ANNOUNCED, Outcome.AWAITING, Outcome.HELD, Outcome.REJECTED})
 _CLI_NAMES = {"s3": "s3api"}  # the CLI's own ``s3`` is a set of high-level commands
 
 
 def done(outcome: str) -> str:
-    """Return what became of an outcome's calls, as a title above them; ``Calls`` where the outcome does not say."""
-    return _DONE.get(outcome, "Calls")
+    """Return what became of an outcome's calls, as a title above them; ``Calls`` for a plan."""
+    known = _MEANINGS.get(outcome)
+    return str(known.calls if known else Calls.NONE)
 
 
 def back(outcome: str) -> str:
     """Return the title above the calls that undo an outcome's calls."""
-    return "Would undo" if outcome in _NEVER_CALLED else f"Undo by hand ({SET_BACK})"
+    known = _MEANINGS.get(outcome)
+    return "Would undo" if known and known.only_planned else f"Undo by hand ({SET_BACK})"
 
 
 def companions(record: Mapping[str, Any]) -> str:

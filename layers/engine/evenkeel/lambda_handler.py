@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
 from evenkeel.events import parsing
+from evenkeel.events.message import encode
 from evenkeel.model import Outcome, Request, Result
 from evenkeel.operators import approvals, on_demand, runs
 from evenkeel.remediation import decide
@@ -110,7 +111,7 @@ class Remediator(Worker):
         results: list[Result] = []
         crashes: list[Crash] = []
         for request, end in zip(requests, ended, strict=True):
-            message = json.dumps(parsing.encode(request))
+            message = json.dumps(encode(request))
             if isinstance(end, Result):
                 results.append(end)
             elif isinstance(end, SettingsError):
@@ -123,7 +124,7 @@ class Remediator(Worker):
         try:
             self._told(results)
         except Exception as error:  # noqa: BLE001 - what is to come again must not be lost: the caller raises it
-            crashes += [(json.dumps(parsing.encode(each.request)), error) for each in _waiting(results)]
+            crashes += [(json.dumps(encode(each.request)), error) for each in _waiting(results)]
         return crashes
 
     def _visited(
@@ -143,7 +144,7 @@ class Remediator(Worker):
             self._tell(result)
             if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
                 reason = f"for six hours: {result.reason}"
-                self._give_up(json.dumps(parsing.encode(result.request)), "GaveUp", reason)
+                self._give_up(json.dumps(encode(result.request)), "GaveUp", reason)
             elif result.outcome is Outcome.RETURNED:
                 waiting[result.delay_seconds].append(result)
         for delay_seconds, together in waiting.items():

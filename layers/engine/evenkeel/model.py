@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from evenkeel.outcome import Outcome as Outcome  # noqa: PLC0414, TC001 - handed on, for it is one of these words
+
 RUN_EVENT = "Run"
 """The event name of a cause that is a person's run over existing resources."""
 
@@ -42,64 +44,6 @@ class Step(StrEnum):
 
     PLANNED = "PLANNED"
     OUTCOME = "OUTCOME"
-
-
-class Outcome(StrEnum):
-    """How an act, or the decision not to act, ended. The first group is written to the audit table."""
-
-    REMEDIATED = "REMEDIATED"
-    """Changed and proved by reading again."""
-    PARTIAL = "PARTIAL"
-    """Changed as far as Evenkeel can; the reason says what people must do."""
-    APPLIED = "APPLIED"
-    """Changed; the proof is still to come (AWS shows it late)."""
-    ANNOUNCED = "ANNOUNCED"
-    """Not changed by decision; people were told what would have been called."""
-    DENIED = "DENIED"
-    """An explicit deny or the resource's own policy forbids the change."""
-    FAILED = "FAILED"
-    """The calls failed or did not hold; people must look."""
-    AWAITING = "AWAITING"
-    """Planned and kept until somebody approves or rejects it, or the time for it is over."""
-    REJECTED = "REJECTED"
-    """A person decided against the planned change; the resource is held."""
-    HELD = "HELD"
-    """Kept for later, unchanged: a freeze, the blast radius or a tug of war; it is read again when due or released."""
-    UNDONE = "UNDONE"
-    """A person had a change undone; the resource is held, so that it is not repaired again."""
-    EXPIRING = "EXPIRING"
-    """About the settings: an exemption ends soon, and nothing was changed."""
-    DROPPED = "DROPPED"
-    """About the stack's own queue: a person had a dead letter deleted, so it is not served any more."""
-    REDRIVEN = "REDRIVEN"
-    """About the stack's own queue: a person had dead letters sent back to their groups' queues."""
-    PAUSED = "PAUSED"
-    """About the stack itself: somebody switched an event source off, so what it brings waits."""
-    RESUMED = "RESUMED"
-    """About the stack itself: somebody switched an event source on again."""
-    PUSHED = "PUSHED"
-    """About the settings: somebody began to deploy a version of them."""
-    STOPPED = "STOPPED"
-    """About the settings: somebody stopped a deployment of them."""
-    OPENED = "OPENED"
-    """About a run: a person proved who they are; its changes have records of their own."""
-    ENDED = "ENDED"
-    """About a run: a person ended it; nothing begins in its name any more, only what is in the queue still comes."""
-
-    COMPLIANT = "COMPLIANT"
-    """The resource is as the control wants it."""
-    NOT_APPLICABLE = "NOT_APPLICABLE"
-    """The control says nothing about this resource; the reason says why."""
-    SKIPPED = "SKIPPED"
-    """Left alone by rule: mode, scope, exemption or a hold; or announced already and nothing has changed since."""
-    GONE = "GONE"
-    """The resource was deleted before it could be read."""
-    WOULD_APPLY = "WOULD_APPLY"
-    """A dry run found that this would be changed."""
-    WOULD_ANNOUNCE = "WOULD_ANNOUNCE"
-    """A dry run found that people would be told of this, and why it would not be changed."""
-    RETURNED = "RETURNED"
-    """Back to the queue, with a reason and a delay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import Item
 
 RESOURCE = "evenkeel-digest"
 """Where records have an ARN: the key under which all parts stand, in the order of their ids."""
@@ -86,7 +86,7 @@ class Part:
     expires_at: int
 
     @classmethod
-    def read(cls, record: Record) -> Part | None:
+    def read(cls, record: Item) -> Part | None:
         """Return an item of the audit table as a part, or None where it is none or was changed."""
         fits = all(isinstance(record.get(name), str) for name in _TEXTS)
         fits = fits and all(isinstance(record.get(name), int) for name in _NUMBERS)
@@ -135,7 +135,7 @@ class Begun:
         return f"{int(moment * 1000):012x}" if self.before else ""
 
 
-def content_hash(record: Record) -> str:
+def content_hash(record: Item) -> str:
     """Return the hash that a part must carry: over all fields but the hash, the MAC and the time-to-live."""
     return records.record_hash({name: value for name, value in record.items() if name != "mac"})
 
@@ -181,12 +181,12 @@ def sealed(  # noqa: PLR0913 - a part is the meeting of all these
     *,
     now: datetime,
     retention: timedelta,
-) -> Record:
+) -> dict[str, Any]:
     """Return a part as an item of the audit table, chained to the one before; the MAC is still to be added.
 
     It lives at least as long as each record that it anchors.
     """
-    record = {
+    record: dict[str, Any] = {
         "schema_version": DIGEST.version,
         "resource": RESOURCE,
         "record_id": f"{begun.day}#{number:04d}",

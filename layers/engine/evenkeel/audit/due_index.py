@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.runtime.aws import Aws
 
 KINDS = ("plan", "held")
@@ -46,7 +46,7 @@ class Entry:
         return _shard(self.kind, self.shard)
 
 
-def keys(kind: str, record: Record, moment: datetime) -> dict[str, Any]:
+def keys(kind: str, record: FindingRecord, moment: datetime) -> dict[str, Any]:
     """Return the keys under which the state item of the record's resource stands in the index from now on."""
     return {"due_shard": _shard(kind, records.shard(record["resource"])), "due_at": int(moment.timestamp())}
 

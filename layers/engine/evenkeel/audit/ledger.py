@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -19,16 +19,18 @@ from evenkeel.audit.counters import Counters
 from evenkeel.audit.state_item import StateItem
 from evenkeel.errors import LeaseHeldError, StaleStateError, UnreadableVersionError, code
 from evenkeel.model import Outcome
-from evenkeel.runtime.dynamodb import unwire, wire
+from evenkeel.runtime.dynamodb import wire
 from evenkeel.versions import RECORD, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, PlannedRecord, Record
     from evenkeel.audit.state_item import Placed
     from evenkeel.model import Request
     from evenkeel.runtime.aws import Aws
+
+Plan = TypeVar("Plan", bound="PlannedRecord")
 
 LEASE = timedelta(seconds=90)
 """How long a worker may be at one resource: the functions' time limit of 60 s and 30 s for clocks that differ."""
@@ -73,7 +75,7 @@ class Ledger:
         """
         key = {"resource": {"S": arn}, "record_id": {"S": record_id}}
         answer = self._aws("dynamodb", "get_item", TableName=self._audit, Key=key, ConsistentRead=True)
-        record = unwire(answer["Item"]) if "Item" in answer else None
+        record = records.read(answer["Item"]) if "Item" in answer else None
         if record and not RECORD.reads(record.get("schema_version")):
             told = f"{arn}: record {record_id} is of schema version {record.get('schema_version')}; update the stack"
             raise UnreadableVersionError(told)
@@ -95,10 +97,10 @@ class Ledger:
             ExpressionAttributeValues={":arn": {"S": arn}, ":control": {"S": control}},
             ConsistentRead=True,
         )
-        found = [unwire(item) for page in pages for item in page["Items"]]
+        found = [records.read(item) for page in pages for item in page["Items"]]
         return records.chained(found, self.state(control, arn).head, arn, self._clock())
 
-    def plan(self, record: Record, item: StateItem, *, placed: Placed | None = None) -> Record:
+    def plan(self, record: Plan, item: StateItem, *, placed: Placed | None = None) -> Plan:
         """Write a PLANNED record and take the lease; return the record as written.
 
         ``placed`` places a hold in the same transaction, with the record's reason.
@@ -148,14 +150,14 @@ class Ledger:
     def close(  # noqa: PLR0913 - what an outcome may leave behind
         self,
         item_head: str,
-        record: Record,
+        record: EndedRecord,
         *,
         keep_open: bool = False,
         rounds: Sequence[dict[str, Any]] = (),
         left: str = "",
         hold: tuple[Placed, Request] | None = None,
         unhold: bool = False,
-    ) -> Record:
+    ) -> EndedRecord:
         """Write an outcome and give the lease back; ``keep_open`` leaves the plan to be verified later.
 
         ``rounds`` are the resource's last repairs, this one included; ``left`` is the fingerprint of the finding that
@@ -182,7 +184,7 @@ class Ledger:
         self._advance(StateItem(head=item_head), sealed, changes, gone)
         return sealed
 
-    def announce(self, record: Record, item: StateItem, held: tuple[str, ...] | None = None) -> Record:
+    def announce(self, record: EndedRecord, item: StateItem, held: tuple[str, ...] | None = None) -> EndedRecord:
         """Write an outcome that has no plan (ANNOUNCED, DENIED) and remember it, so that it is not said again at once.
 
         It ends a hold, unless ``held`` is given: the findings that the hold is about from now on.
@@ -207,7 +209,7 @@ class Ledger:
         put: dict[str, Any] = {"hold_findings": []} if hold_too and item.hold_findings else {}
         self._update_state(control, arn, put, state_updates.ANNOUNCEMENT, item.head)
 
-    def hold(self, record: Record, item: StateItem, placed: Placed, request: Request) -> Record:
+    def hold(self, record: EndedRecord, item: StateItem, placed: Placed, request: Request) -> EndedRecord:
         """Write an outcome that puts the resource on hold; ``request`` comes again when the hold is due or released.
 
         Raises:
@@ -234,7 +236,7 @@ class Ledger:
         """
         self._update_state(control, arn, {}, (*state_updates.HOLD, "rounds", *due_index.KEYS), item.head)
 
-    def _advance(self, item: StateItem, sealed: Record, put: dict[str, Any], remove: tuple[str, ...]) -> None:
+    def _advance(self, item: StateItem, sealed: PlannedRecord, put: dict[str, Any], remove: tuple[str, ...]) -> None:
         """Put a record and move the state item's head to it, in one transaction."""
         head = {
             "schema_version": STATE.version,
@@ -268,7 +270,7 @@ class Ledger:
             else:
                 return
 
-    def _lost(self, sealed: Record, reasons: Any) -> StaleStateError | LeaseHeldError:
+    def _lost(self, sealed: PlannedRecord, reasons: Any) -> StaleStateError | LeaseHeldError:
         """Say who was faster: another worker that still holds the lease, or one that has finished."""
         item: dict[str, Any] = next((reason["Item"] for reason in reasons if reason.get("Item")), {})
         if StateItem.of(item).leased_to_other(self.owner, self._clock()):

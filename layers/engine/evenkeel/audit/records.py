@@ -5,23 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, cast
 
 from evenkeel import canonical
 from evenkeel.errors import BrokenChainError
-from evenkeel.model import Outcome, Step
+from evenkeel.events.message import actor_form, cause_form
+from evenkeel.model import Call, Step
+from evenkeel.runtime.dynamodb import unwire
 from evenkeel.versions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from evenkeel.model import Call, Change, Mode, Request, Severity, State
+    from evenkeel.audit.record_types import (
+        ApiCall,
+        EndedRecord,
+        EndedUndo,
+        FindingRecord,
+        Item,
+        PlannedRecord,
+        PlannedUndo,
+        Record,
+    )
+    from evenkeel.model import Change, Mode, Outcome, Request, Severity, State
 
-Record = dict[str, Any]
-"""An audit record as JSON-able data; docs/audit.md describes every field."""
+Sealed = TypeVar("Sealed", bound="Item")
 
 SHARDS = 16
 """Partitions of the index by day, so that a wave of outcomes does not heat one of them."""
@@ -35,6 +45,7 @@ MAX_TEXT_BYTES = 4_000
 MAX_WORDS = 1024
 """Characters of what a person may send: it becomes part of a record, or DynamoDB is asked for a key of that name."""
 _UNHASHED = frozenset({"hash", "expires_at"})
+_EVIDENCE = {"truncated", "bytes", "sha256"}  # of a state that is too large
 
 
 class Matter(Protocol):
@@ -63,23 +74,25 @@ def timestamp(now: datetime) -> str:
     return now.isoformat(timespec="milliseconds")
 
 
-def seal(record: Record, previous: str, previous_expires_at: int = 0) -> Record:
+def seal(record: Sealed, previous: str, previous_expires_at: int = 0) -> Sealed:
     """Return the record chained to the one before: ``previous`` is that one's hash, empty for the first.
 
     ``previous_expires_at`` (seconds since 1970) is when the time-to-live may take that one.
     """
-    chained = {**canonical.plain(record), "previous": previous}
+    plain: dict[str, Any] = canonical.plain(record)
+    plain["previous"] = previous
     if previous and previous_expires_at:
-        chained["previous_expires_at"] = previous_expires_at
-    return {**chained, "hash": record_hash(chained)}
+        plain["previous_expires_at"] = previous_expires_at
+    plain["hash"] = record_hash(plain)
+    return cast("Sealed", plain)
 
 
-def record_hash(record: Record) -> str:
+def record_hash(record: Item) -> str:
     """Return the hash a record must carry: over all fields but the hash and the time-to-live."""
     return canonical.digest({name: value for name, value in record.items() if name not in _UNHASHED})
 
 
-def chained(found: list[Record], head: str, arn: str, now: datetime) -> list[Record]:
+def chained(found: Iterable[Record], head: str, arn: str, now: datetime) -> list[Record]:
     """Return the records in the order of their chain, the first first, proving each hash and link back from ``head``.
 
     The chain begins where the time-to-live has taken what came before.
@@ -107,24 +120,33 @@ def chained(found: list[Record], head: str, arn: str, now: datetime) -> list[Rec
     return ordered[::-1]
 
 
+def read(item: dict[str, Any]) -> Record:
+    """Return an item of the audit table (wire form) as a record; whether it is one of ours, its chain says."""
+    return cast("Record", unwire(item))
+
+
+def fits(state: State) -> bool:
+    """Return whether a state is small enough to be recorded whole."""
+    return _size(state) <= MAX_STATE_BYTES
+
+
 def evidence(state: State) -> State:
-    """Return a state small enough to keep; a larger one becomes its size and hash."""
-    size = _size(state)
-    return state if size <= MAX_STATE_BYTES else {"truncated": True, "bytes": size, "sha256": canonical.digest(state)}
+    """Return a state as it is recorded: one that is too large becomes its size and hash."""
+    return state if fits(state) else {"truncated": True, "bytes": _size(state), "sha256": canonical.digest(state)}
 
 
-def is_whole(record: Record) -> bool:
-    """Say whether a record's states and parameters are kept as they were, so that they can be compared."""
-    parts = (record["before"], record.get("after"), record["parameters"])
-    return not any(part and part.keys() == {"truncated", "bytes", "sha256"} for part in parts)
+def is_whole(record: FindingRecord) -> bool:
+    """Return whether a record's states and parameters are stored as they were, so that they can be compared."""
+    after = cast("EndedRecord", record).get("after")
+    return not any(part and part.keys() == _EVIDENCE for part in (record["before"], after, record["parameters"]))
 
 
-def too_large(finding: Record) -> str:
-    """Say why a finding's change must not be made, or nothing: what is not recorded whole cannot be taken back."""
+def too_large(finding: FindingRecord) -> str:
+    """Return why a finding's change must not be made, or nothing: what is not recorded whole cannot be undone."""
     if is_whole(finding) and _size(finding) <= MAX_CHANGE_BYTES:
         return ""
-    calls, undo = (f"{len(finding[name])} (SHA-256 {canonical.digest(finding[name])})" for name in ("calls", "undo"))
-    left_out = f"calls left out: {calls}, and to take them back {undo}"
+    calls, undo = (f"{len(each)} (SHA-256 {canonical.digest(each)})" for each in (finding["calls"], finding["undo"]))
+    left_out = f"calls left out: {calls}, and to undo them {undo}"
     return f"too large to be recorded whole and so to be changed safely; change it by hand; {left_out}"
 
 
@@ -138,8 +160,13 @@ def _text(text: str) -> str:
     return text if len(kept) <= MAX_TEXT_BYTES else f"{kept[:MAX_TEXT_BYTES].decode(errors='ignore')}… (cut)"
 
 
-def _dicts(calls: Iterable[Call]) -> list[dict[str, Any]]:
-    return [call.as_dict() for call in calls]
+def _written(calls: Iterable[Call]) -> list[ApiCall]:
+    return [{"service": call.service, "operation": call.operation, "params": call.params} for call in calls]
+
+
+def calls_of(written: Iterable[ApiCall]) -> tuple[Call, ...]:
+    """Return a record's calls."""
+    return tuple(Call(each["service"], each["operation"], each["params"]) for each in written)
 
 
 def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
@@ -155,9 +182,9 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
     change: Change | None,
     remains: str,
     retention_days: int,
-) -> Record:
+) -> FindingRecord:
     """Return what every record about a finding holds; :func:`planned` and :func:`ended` complete it."""
-    return {
+    record: FindingRecord = {
         "schema_version": RECORD.version,
         "resource": request.resource.arn,
         "control": control.id,
@@ -169,27 +196,48 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
         "reason": _text(reason),
         "remains": _text(remains),
         "before": evidence(before),
-        "calls": _dicts(change.calls) if change else [],
-        "undo": _dicts(change.undo) if change else [],
+        "calls": _written(change.calls) if change else [],
+        "undo": _written(change.undo) if change else [],
         "residue": _text(change.residue) if change else "",
-        "actor": asdict(request.actor),
-        "cause": asdict(request.cause),
+        "actor": actor_form(request.actor),
+        "cause": cause_form(request.cause),
         "settings_version": settings_version,
         "parameters": evidence(parameters),
         "creates": request.creates,
-        **({"run": request.run} if request.run else {}),
         "waited": _text(request.waited),
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
     }
+    if request.run:
+        record["run"] = request.run
+    return record
 
 
-def planned(finding: Record, now: datetime) -> Record:
+def planned(finding: FindingRecord, now: datetime) -> PlannedRecord:
     """Return the record that is written before the first call."""
     return {**finding, "record_id": new_id(now), "step": str(Step.PLANNED), "at": timestamp(now)}
 
 
+def planned_undo(finding: FindingRecord, undoes: EndedRecord, now: datetime) -> PlannedUndo:
+    """Return the record that is written before the first call of an undo of a record's change."""
+    plan: PlannedUndo = {**planned(finding, now), "undoes": undoes["record_id"]}
+    if "fingerprint" in undoes:
+        plan["fingerprint"] = undoes["fingerprint"]
+    return plan
+
+
+def undone(record: Record) -> str:
+    """Return the id of the record that an undo undoes, be it planned or ended; empty for any other record."""
+    return cast("PlannedUndo | EndedUndo", record).get("undoes", "")
+
+
+def has_ended(record: Record, *outcomes: Outcome) -> TypeGuard[EndedRecord]:
+    """Return whether a record is an outcome, and one of those given, if any are."""
+    found = cast("EndedRecord", record).get("outcome") if record.get("step") != Step.PLANNED else None
+    return found in outcomes if outcomes else bool(found)
+
+
 def ended(  # noqa: PLR0913 - as above
-    finding: Record,
+    finding: FindingRecord,
     outcome: Outcome,
     *,
     now: datetime,
@@ -197,18 +245,17 @@ def ended(  # noqa: PLR0913 - as above
     after: State | None = None,
     aws_calls: int = 0,
     announce: bool = True,
-) -> Record:
+) -> EndedRecord:
     """Return the record of an outcome, from a finding or from the PLANNED record of an act.
 
     ``detail`` says why it ended so; ``aws_calls`` counts the calls made on the control's behalf.
     """
-    kept = {name: value for name, value in finding.items() if name not in {"record_id", "hash", "previous", "step"}}
-    return {
-        **kept,
+    record: EndedRecord = {
+        **finding,
         "record_id": new_id(now),
         "step": str(Step.OUTCOME),
         "outcome": str(outcome),
-        "plan_id": finding.get("record_id", ""),
+        "plan_id": cast("PlannedRecord", finding).get("record_id", ""),
         "detail": _text(detail),
         "after": evidence(after) if after is not None else None,
         "aws_calls": aws_calls,
@@ -216,6 +263,9 @@ def ended(  # noqa: PLR0913 - as above
         "at": timestamp(now),
         "day_shard": day_shard(finding["resource"], now),
     }
+    record.pop("hash", None)
+    record.pop("previous", None)
+    return record
 
 
 def day_shard(arn: str, now: datetime) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import canonical
 from evenkeel.audit import due_index
-from evenkeel.events.parsing import encode
+from evenkeel.events.message import encode
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, PlannedRecord
     from evenkeel.audit.state_item import Placed
     from evenkeel.model import Request, State
 
@@ -26,7 +26,7 @@ ANNOUNCEMENT = ("announced", "announced_at", "announced_state", "announced_event
 """The attributes that say what was announced last."""
 
 
-def bare_hold(sealed: Record, placed: Placed, reason: str, now: datetime) -> dict[str, Any]:
+def bare_hold(sealed: PlannedRecord, placed: Placed, reason: str, now: datetime) -> dict[str, Any]:
     """Return the attributes of a hold at whose end nothing comes again."""
     own = sealed.get("fingerprint")
     return {
@@ -40,7 +40,7 @@ def bare_hold(sealed: Record, placed: Placed, reason: str, now: datetime) -> dic
     }
 
 
-def hold(sealed: Record, placed: Placed, request: Request, now: datetime) -> dict[str, Any]:
+def hold(sealed: EndedRecord, placed: Placed, request: Request, now: datetime) -> dict[str, Any]:
     """Return the attributes of a hold, at whose end ``request`` comes again."""
     kept = {"held_request": json.dumps(encode(request)), **due_index.keys("held", sealed, placed.until)}
     return bare_hold(sealed, placed, sealed["detail"], now) | kept
@@ -51,7 +51,7 @@ def found_in(state: State | None) -> dict[str, Any]:
     return {"announced_state": canonical.digest(state)}
 
 
-def announcement(sealed: Record, now: datetime, found: str = "") -> dict[str, Any]:
+def announcement(sealed: EndedRecord, now: datetime, found: str = "") -> dict[str, Any]:
     """Return the attributes that say what was announced last, and when: a record's finding, or what it left."""
     return {
         "announced": found or sealed.get("fingerprint", ""),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.model import Outcome, Request, State
 
 
@@ -55,7 +55,7 @@ class Note:
     announce: bool = True
 
 
-def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -> Record | None:
+def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -> EndedRecord | None:
     """Write the record of a part and have it announced; return None where it was written before.
 
     Raises:
@@ -69,7 +69,7 @@ def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -
         return None  # another worker was faster
 
 
-def write(ledger: Ledger, note: Note, item: StateItem, retention_days: int, now: datetime) -> Record:
+def write(ledger: Ledger, note: Note, item: StateItem, retention_days: int, now: datetime) -> EndedRecord:
     """Write the next record of a part whose state item is ``item``.
 
     Raises:

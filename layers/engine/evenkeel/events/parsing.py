@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control.arn_templates import resource_arn
@@ -11,25 +10,20 @@ from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import security_hub
 from evenkeel.events.actor import actor, is_own_role
-from evenkeel.model import Actor, Cause, Place, Request, Resource
-from evenkeel.versions import REQUEST
+from evenkeel.events.message import decode
+from evenkeel.model import Cause, Request, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evenkeel.control import Control
     from evenkeel.control.triggers import Trigger
+    from evenkeel.model import Place
 
 API_CALL = "AWS API Call via CloudTrail"
 CONFIG_RULE = "Config Rules Compliance Change"
 CONFIG_ITEM = "Config Configuration Item Change"
 TAG_CHANGE = "Tag Change on Resource"
-
-# What a request is made of, for reading one back from JSON; every other field is text.
-_PARTS: dict[str, Any] = {"resource": Resource, "cause": Cause, "actor": Actor}
-_NOT_TEXT: dict[str, type] = {
-    "allowance": int, "attempt": int, "creates": bool, "dry_run": bool, "settles": bool, "weakens": bool,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class _Sighting:
 def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
     """Turn a queue message's payload into requests.
 
-    Accepts an EventBridge event, or what :func:`encode` wrote when Evenkeel itself put requests back.
+    Accepts an EventBridge event, or requests that Evenkeel put back itself; see :mod:`evenkeel.events.message`.
 
     Raises:
         MalformedPayloadError: not of these shapes, or a wanted event that does not name its resource.
@@ -205,46 +199,6 @@ def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
     return replace(cause, finding_id=name, product_arn=product)
 
 
-def encode(*requests: Request) -> dict[str, Any]:
-    """Return requests as the JSON document that goes back to the queue: ``request``, or ``requests`` where several."""
-    documents = [asdict(request) for request in requests]
-    return {"schema_version": REQUEST.version} | (
-        {"request": documents[0]} if len(documents) == 1 else {"requests": documents}
-    )
-
-
-def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Request:
-    """Read a single request that :func:`encode` wrote.
-
-    Raises:
-        MalformedPayloadError: it is of an unknown version, shape, control or place.
-    """
-    if not REQUEST.reads(payload.get("schema_version")):
-        raise MalformedPayloadError(
-            f"a request of schema version {payload.get('schema_version')!r}, not {REQUEST.version}"
-        )
-    try:
-        raw = dict(payload["request"])
-        parts = {name: kind(**_typed(raw.pop(name))) for name, kind in _PARTS.items()}
-        request = Request(**_typed(raw), **parts)
-        _check_returns(request.attempt, request.first_seen)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MalformedPayloadError(f"a returned request of unknown form: {error}") from error
-    arn = request.resource.arn
-    control = next((control for control in controls if control.id == request.control), None)
-    if control is None:
-        raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
-    if not control.applies_to(arn):
-        raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
-    _, partition, _, region, account, _ = arn.split(":", 5)
-    accounts = {request.resource.account, account or place.account}
-    regions = {request.resource.region, region or place.region}
-    if (partition, accounts, regions) != (place.partition, {place.account}, {place.region}):
-        where = f"partition {place.partition}, account {place.account}, {place.region}"
-        raise MalformedPayloadError(f"{arn!r} is not in {where}")
-    return request
-
-
 def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Parsed:
     """Read each of several requests by itself, and each once."""
     several = payload["requests"]
@@ -261,17 +215,3 @@ def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Pla
         else:
             found.setdefault((request.control, request.resource.arn), request)
     return Parsed(tuple(found.values()), malformed=tuple(malformed))
-
-
-def _typed(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a part of a request as it is, once each field has its type."""
-    for name, value in raw.items():
-        wanted = _NOT_TEXT.get(name, str)
-        if type(value) is not wanted:
-            raise TypeError(f"{name}: expected {wanted.__name__}, got {type(value).__name__}")
-    return raw
-
-
-def _check_returns(attempt: int, first_seen: str) -> None:
-    if attempt < 0 or (first_seen and datetime.fromisoformat(first_seen).tzinfo is None):
-        raise ValueError("attempt is below 0, or first_seen has no time zone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.events.parsing import encode
+from evenkeel.events.message import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,7 +18,7 @@ from evenkeel.audit import records
 from evenkeel.audit.due_index import Entry
 from evenkeel.audit.state_item import HoldKind, Placed
 from evenkeel.errors import ApprovalRefusedError, LeaseHeldError, MalformedPayloadError
-from evenkeel.events.parsing import decode
+from evenkeel.events.message import decode
 from evenkeel.model import Cause, Outcome, Place, Request, Resource, Result
 from evenkeel.operators.caller_proof import prove
 from evenkeel.remediation import decide
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, Record
     from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Control
     from evenkeel.events.queue import Queue
@@ -167,24 +167,24 @@ class Desk:
         if decision.resource == "all":
             return self._release_all(control, decision.after)
         item = self._ledger.state(control.id, decision.resource)
-        record = self._held(control, item, decision.resource)
+        holder = self._held(control, item, decision.resource)
         if decision.verb == "drop":
-            if not item.held_request:
+            if not item.held_request or not records.has_ended(holder):
                 raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
-            if same_person(caller, record["actor"]["principal"]):
+            if same_person(caller, holder["actor"]["principal"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
-            return Decided([self._set_aside(item, record, f"dropped by {caller}: {decision.because}")])
-        return Decided([run(control, self._request(item, record), Approval(record, caller, releases=True))])
+            return Decided([self._set_aside(item, holder, f"dropped by {caller}: {decision.because}")])
+        return Decided([run(control, self._request(item, holder), Approval(holder, caller, releases=True))])
 
     def _control(self, name: str) -> Control:
         if name not in self._controls:
             raise ApprovalRefusedError(f"{name}: not a control of this function; it has {', '.join(self._controls)}")
         return self._controls[name]
 
-    def _kept(self, decision: Decision) -> tuple[Record, StateItem, Control]:
+    def _kept(self, decision: Decision) -> tuple[EndedRecord, StateItem, Control]:
         """Find the plan that waits for approval, and see that it is the last thing that happened to the resource."""
         record = self._ledger.record(decision.resource, decision.name)
-        if record is None or record.get("outcome") != Outcome.AWAITING:
+        if record is None or not records.has_ended(record, Outcome.AWAITING):
             raise ApprovalRefusedError(f"{decision.resource}: record {decision.name} does not wait for approval")
         control = self._control(record["control"])
         item = self._ledger.state(control.id, decision.resource)
@@ -203,7 +203,7 @@ class Desk:
         record = self._ledger.record(arn, item.hold_record) if item.hold_record else None
         if record is None or not item.held(self._clock()):
             raise ApprovalRefusedError(f"{arn}: {control.id} holds nothing there")
-        if record.get("outcome") == Outcome.AWAITING:
+        if records.has_ended(record, Outcome.AWAITING):
             raise ApprovalRefusedError(f"{arn}: it waits for approval; approve or reject record {item.hold_record}")
         return record
 
@@ -216,7 +216,7 @@ class Desk:
             )
         return decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
 
-    def _set_aside(self, item: StateItem, record: Record, detail: str) -> Result:
+    def _set_aside(self, item: StateItem, record: EndedRecord, detail: str) -> Result:
         """Hold the resource for a long time by a person's decision."""
         now = self._clock()
         ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
@@ -244,7 +244,7 @@ class Desk:
         """Release one of all; None where nothing is held there, or something else: an approval's wait, a newer hold."""
         item = self._ledger.state(control.id, arn)
         record = self._ledger.record(arn, item.hold_record) if "" < item.hold_record < since else None
-        if record is None or record.get("outcome") != Outcome.HELD:
+        if record is None or not records.has_ended(record, Outcome.HELD):
             return None
         request = self._request(item, record)
         # Sent first, so that it cannot be lost; and later, so that it does not find the hold still there.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.model import Place, State
     from evenkeel.runtime.environment import Environment
@@ -71,7 +71,7 @@ class Terms:
             raise MalformedPayloadError(f"open_run: hours: write whole hours from 1 to {LONGEST_HOURS}")
         named = None if resources == "all" else tuple(dict.fromkeys(resources))
         terms = cls(tuple(dict.fromkeys(controls)), named, raw["dry_run"], allowance, hours)
-        if not records.is_whole({"before": records.evidence(terms.state()), "parameters": {}}):
+        if not records.fits(terms.state()):
             raise MalformedPayloadError('open_run: resources: too many for one run; name fewer, or write "all"')
         return terms
 
@@ -191,10 +191,10 @@ class Runs:
         self._in_time(run)
         return run
 
-    def _written(self, run_id: str, item: StateItem) -> Record:
+    def _written(self, run_id: str, item: StateItem) -> EndedRecord:
         """Return the last record of a run, as it was written."""
         record = self._ledger.record(self._arn(run_id), item.head_record) if item.head_record else None
-        if record is None:
+        if record is None or not records.has_ended(record):
             raise RunRefusedError(f"there is no run {run_id} of stack {self._environment.stack}")
         if records.record_hash(record) != item.head:
             raise RunRefusedError(f"run {run_id}: its record is not what was written; verify the audit")

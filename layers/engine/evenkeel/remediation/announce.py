@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evenkeel.audit.records import calls_of
 from evenkeel.audit.state_item import HoldKind
 from evenkeel.control import Radius
 from evenkeel.errors import ErrorKind, LeaseHeldError, StaleStateError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.model import State
     from evenkeel.remediation.evaluation import Evaluation
@@ -73,7 +74,7 @@ class Announcer:
             self._ledger.forget(evaluation.control.id, evaluation.arn, item, hold_too=hold_too)
         return result
 
-    def left(self, evaluation: Evaluation, record: Record, item: StateItem, decision: decide.Decision) -> Result:
+    def left(self, evaluation: Evaluation, record: FindingRecord, item: StateItem, decision: decide.Decision) -> Result:
         """Leave the resource as it is, and say so as decided."""
         if isinstance(decision, decide.Skip):
             return Result(evaluation.request, Outcome.SKIPPED, decision.reason)
@@ -81,7 +82,9 @@ class Announcer:
             return self.hold(evaluation, record, item, decision)
         return self.announce(evaluation, record, item, decision)
 
-    def announce(self, evaluation: Evaluation, record: Record, item: StateItem, decision: decide.Decision) -> Result:
+    def announce(
+        self, evaluation: Evaluation, record: FindingRecord, item: StateItem, decision: decide.Decision
+    ) -> Result:
         """Tell people of a finding that is left as it is, once a day while nothing changes; answer whoever asks."""
         held = isinstance(decision, decide.Announce) and decision.held
         if not held:  # under a person's hold the open plan is an undo's, which they have to ask for again
@@ -97,18 +100,23 @@ class Announcer:
         sealed = self._ledger.announce(ended, item, _still_held(item, record) if held else None)
         return evaluation.ended(Outcome.ANNOUNCED, reason, sealed)
 
-    def _announced_before(self, evaluation: Evaluation, item: StateItem, record: Record, reason: str) -> Result:
+    def _announced_before(self, evaluation: Evaluation, item: StateItem, record: FindingRecord, reason: str) -> Result:
         """Return a finding that was announced within a day: to a person, what it is; to an event, that it is known."""
         if evaluation.request.cause.origin != "manual":
             return self.leave(evaluation, Result(evaluation.request, Outcome.SKIPPED, "already announced within a day"))
         since = datetime.fromtimestamp(item.announced_at, UTC)
         reason = f"{reason} (announced on {since:%Y-%m-%d %H:%M} UTC)"
+        calls = calls_of(record["calls"])
         return self.leave(
-            evaluation, evaluation.ended(Outcome.ANNOUNCED, reason, {**record, "record_id": item.announced_record})
+            evaluation, Result(evaluation.request, Outcome.ANNOUNCED, reason, calls, item.announced_record)
         )
 
     def hold(
-        self, evaluation: Evaluation, record: Record, item: StateItem, decision: decide.AwaitApproval | decide.Hold
+        self,
+        evaluation: Evaluation,
+        record: FindingRecord,
+        item: StateItem,
+        decision: decide.AwaitApproval | decide.Hold,
     ) -> Result:
         """Keep the request until the hold is due, somebody approves it, or it is released."""
         item = self._plans.interrupt(evaluation.arn, item, f"by now: {decision.reason}", len(evaluation.aws.made))
@@ -193,7 +201,7 @@ class Announcer:
         return self._ledger.counters.first_today(f"told#{evaluation.per_account}", evaluation.arn), more
 
 
-def _still_held(item: StateItem, record: Record) -> tuple[str, ...]:
+def _still_held(item: StateItem, record: FindingRecord) -> tuple[str, ...]:
     """Return what a person's hold is about once a finding was announced under it: that one, too, if not critical."""
     known = item.hold_findings or ()
     if record["severity"] == Severity.CRITICAL or record["fingerprint"] in known:

@@ -14,7 +14,7 @@ from evenkeel.model import Call
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import PlannedRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Merge
     from evenkeel.model import Change
@@ -29,7 +29,7 @@ class Planned:
     """A finding whose plan is in the ledger. ``item`` is the state item as it was before the plan."""
 
     evaluation: Evaluation
-    plan: Record
+    plan: PlannedRecord
     change: Change
     item: StateItem
 

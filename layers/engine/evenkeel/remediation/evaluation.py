@@ -9,7 +9,7 @@ from evenkeel import canonical
 from evenkeel.audit import records
 from evenkeel.control import Context
 from evenkeel.errors import ApprovalRefusedError
-from evenkeel.model import Call, Mode, Outcome, Result, Severity
+from evenkeel.model import Mode, Outcome, Result, Severity
 from evenkeel.remediation import holds, own_parts
 from evenkeel.remediation.decide import Announce, Apply, AwaitApproval, Circumstances, Skip, return_delay
 from evenkeel.remediation.fingerprint import fingerprint
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, FindingRecord, Record
     from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Control
     from evenkeel.errors import ErrorKind
@@ -39,12 +39,6 @@ class Approval:
     record: Record
     approver: str
     releases: bool = False
-
-
-def _overrides(finding: NonCompliant, approval: Approval | None) -> Record:
-    """Return what a finding or an approval says otherwise than the control."""
-    severity = {"severity": str(finding.severity)} if finding.severity else {}
-    return severity | ({"approver": approval.approver} if approval else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +125,7 @@ class Evaluation:
         """Say what an error means for the control."""
         return self.control.kind(error)
 
-    def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> Record:
+    def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> FindingRecord:
         """Return what every record about this finding holds."""
         record = records.finding_record(
             self.control,
@@ -147,11 +141,15 @@ class Evaluation:
             retention_days=retention_days,
         )
         record["fingerprint"] = fingerprint(self.control, state, finding)
-        return record | _overrides(finding, self.approval)
+        if finding.severity:
+            record["severity"] = str(finding.severity)
+        if self.approval:
+            record["approver"] = self.approval.approver
+        return record
 
     def recorded(
         self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int
-    ) -> tuple[NonCompliant, Record]:
+    ) -> tuple[NonCompliant, FindingRecord]:
         """Return a finding and its record; one whose change cannot be recorded whole is left to people, and says so."""
         record = self.record(state, finding, now=now, retention_days=retention_days)
         told = records.too_large(record) if finding.change else ""
@@ -166,10 +164,10 @@ class Evaluation:
         Raises:
             ApprovalRefusedError: something else holds it, or it is not what was approved any more.
         """
-        record = self.approval.record if self.approval else {}
-        if not isinstance(decision, AwaitApproval):
+        if self.approval is None or not isinstance(decision, AwaitApproval):
             refusal = decision.reason or "the settings do not ask for approval any more"
             raise ApprovalRefusedError(f"{self.arn}: {refusal}")
+        record = self.approval.record
         if not records.is_whole(record):
             raise ApprovalRefusedError(
                 f"{self.arn}: record {record['record_id']} was too large to keep whole; reject it"
@@ -182,7 +180,7 @@ class Evaluation:
             raise ApprovalRefusedError(f"{self.arn}: it changed since record {record['record_id']}; reject that one")
         return Apply()
 
-    def under_hold(self, record: Record, item: StateItem, decision: Decision, now: datetime) -> Decision:
+    def under_hold(self, record: FindingRecord, item: StateItem, decision: Decision, now: datetime) -> Decision:
         """Return a decision as it is under the resource's hold, if it has one."""
         approval, bearing = self.approval, Bearing.NONE
         if approval is None or approval.record["record_id"] != item.hold_record:  # a person's yes opens its own hold
@@ -206,23 +204,21 @@ class Evaluation:
 
     def outcome(  # noqa: PLR0913 - an outcome has these parts
         self,
-        record: Record,
+        record: FindingRecord,
         outcome: Outcome,
         detail: str,
         *,
         now: datetime,
         after: State | None = None,
         announce: bool = True,
-    ) -> Record:
+    ) -> EndedRecord:
         """Return the record of an outcome, from a finding's or a plan's, with the calls that were made for it."""
         calls = len(self.aws.made)
         return records.ended(record, outcome, now=now, detail=detail, after=after, aws_calls=calls, announce=announce)
 
-    def ended(self, outcome: Outcome, reason: str, sealed: Record) -> Result:
+    def ended(self, outcome: Outcome, reason: str, sealed: EndedRecord) -> Result:
         """Return the result of a request whose outcome was written."""
-        return Result(
-            self.request, outcome, reason, tuple(Call(**call) for call in sealed["calls"]), sealed["record_id"]
-        )
+        return Result(self.request, outcome, reason, records.calls_of(sealed["calls"]), sealed["record_id"])
 
 
 def name_and_tags(

@@ -14,7 +14,7 @@ from evenkeel.canonical import digest
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Control
     from evenkeel.model import NonCompliant, Request, State
@@ -29,14 +29,14 @@ def fingerprint(control: Control, state: State, finding: NonCompliant) -> str:
     return digest([fault, str(finding.severity or control.severity), finding.kind])
 
 
-def announced_lately(item: StateItem, record: Record, request: Request, now: datetime, *, has_ids: bool) -> bool:
+def announced_lately(item: StateItem, record: FindingRecord, request: Request, now: datetime, *, has_ids: bool) -> bool:
     """Return whether the finding of a record was announced within a day, and was not made anew since."""
     lately = now.timestamp() - item.announced_at < ANNOUNCE_AGAIN_SECONDS
     same = item.announced == record["fingerprint"]
     return lately and same and not made_again(item, record, request, now, has_ids=has_ids)
 
 
-def made_again(item: StateItem, record: Record, request: Request, now: datetime, *, has_ids: bool) -> bool:
+def made_again(item: StateItem, record: FindingRecord, request: Request, now: datetime, *, has_ids: bool) -> bool:
     """Return whether a request's event made the finding anew after it was announced, or after the hold was placed.
 
     Such an event creates the resource, or is a call that can only weaken it. CloudTrail's times are whole seconds, so

@@ -12,7 +12,7 @@ from evenkeel.remediation.fingerprint import made_again
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Control
     from evenkeel.model import Request
@@ -43,7 +43,7 @@ def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime, *, 
     return Placed(kind, until, others[1 - MOST_FINDINGS :], critical or (goes_on and item.hold_critical))
 
 
-def bearing(item: StateItem, record: Record, control: Control, request: Request, now: datetime) -> Bearing:
+def bearing(item: StateItem, record: FindingRecord, control: Control, request: Request, now: datetime) -> Bearing:
     """Return what the hold on a resource means for the finding of a record.
 
     A hold of an earlier version does not say what it is about: it is obeyed, but hides no critical finding.

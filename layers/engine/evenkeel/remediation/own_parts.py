@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from evenkeel.events.actor import by_cloudformation
 
 if TYPE_CHECKING:
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord
     from evenkeel.model import Request
 
 _PART = "a part of this Evenkeel stack"
@@ -28,11 +28,11 @@ def weakened(request: Request) -> bool:
     return request.cause.origin == "cloudtrail" and not by_cloudformation(request.actor)
 
 
-def about_own_part(record: Record) -> bool:
+def about_own_part(record: EndedRecord) -> bool:
     """Return whether a record is about a finding on an own part."""
     return str(record.get("detail", "")).startswith(_PART)
 
 
-def about_weakening(record: Record) -> bool:
+def about_weakening(record: EndedRecord) -> bool:
     """Return whether a record is about an own part that was not changed by CloudFormation."""
     return str(record.get("detail", "")).startswith(WEAKENED)

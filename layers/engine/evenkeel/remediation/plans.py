@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord, PlannedRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.model import Result, State
     from evenkeel.remediation.evaluation import Evaluation
@@ -39,7 +39,7 @@ class Plans:
         self._ledger = ledger
         self._clock = clock
 
-    def open(self, evaluation: Evaluation, finding: Record, item: StateItem, limits: Limits) -> Record:
+    def open(self, evaluation: Evaluation, finding: FindingRecord, item: StateItem, limits: Limits) -> PlannedRecord:
         """Return the PLANNED record to act under: the open one for the same calls, or a new one that is counted.
 
         ``hash`` of what is returned is the chain's head, whichever record that is.
@@ -75,12 +75,18 @@ class Plans:
         plan = self._ledger.record(arn, item.plan) if item.plan else None
         if plan is None:
             return item
-        detail = _UNDO_INTERRUPTED if plan.get("undoes") else f"interrupted; {by_now}"
+        detail = _UNDO_INTERRUPTED if records.undone(plan) else f"interrupted; {by_now}"
         now = self._clock()
         ended = records.ended(plan, Outcome.FAILED, now=now, detail=detail, aws_calls=aws_calls, announce=False)
         closed = self._ledger.close(item.head, ended)
-        head = {"head": closed["hash"], "head_expires_at": closed["expires_at"], "head_record": closed["record_id"]}
-        return replace(item, plan="", plan_digest="", **head)
+        return replace(
+            item,
+            plan="",
+            plan_digest="",
+            head=closed["hash"],
+            head_expires_at=closed["expires_at"],
+            head_record=closed["record_id"],
+        )
 
     def finish(self, evaluation: Evaluation, state: State | None, outcome: Outcome, detail: str) -> None:
         """Write the outcome of a plan that was cut short, or whose change showed late, if there is one.
@@ -122,16 +128,18 @@ class Plans:
             raise EvenkeelError(
                 f"{evaluation.arn}: record {item.plan} is missing from the audit table; restore it from backup"
             )
-        if plan.get("undoes"):
+        if records.undone(plan):
             outcome, detail = Outcome.FAILED, _UNDO_INTERRUPTED
-        plan = {**plan, "hash": item.head, **self._sent_with(evaluation, item)}
+        plan = {**plan, "hash": item.head}
+        if sent_with := self._sent_with(evaluation, item):
+            plan["sent_with"] = sent_with
         rounds = self.rounds(evaluation, plan, item) if outcome is Outcome.REMEDIATED else ()
         return self.close(evaluation, plan, outcome, detail, after=after, announce=announce, rounds=rounds)
 
     def close(  # noqa: PLR0913 - as above
         self,
         evaluation: Evaluation,
-        plan: Record,
+        plan: PlannedRecord,
         outcome: Outcome,
         detail: str,
         *,
@@ -145,16 +153,16 @@ class Plans:
         sealed = self._ledger.close(plan["hash"], ended, rounds=rounds, left=left)
         return evaluation.ended(outcome, detail or plan["reason"], sealed)
 
-    def keep_open(self, evaluation: Evaluation, plan: Record, outcome: Outcome, detail: str) -> None:
+    def keep_open(self, evaluation: Evaluation, plan: PlannedRecord, outcome: Outcome, detail: str) -> None:
         """Write what a plan has come to so far, and give the lease back."""
         ended = evaluation.outcome(plan, outcome, detail, now=self._clock())
         self._ledger.close(plan["hash"], ended, keep_open=True)
 
-    def release(self, evaluation: Evaluation, plan: Record) -> None:
+    def release(self, evaluation: Evaluation, plan: PlannedRecord) -> None:
         """Give the lease back with the plan still open, for a later try."""
         self._ledger.release(evaluation.control.id, evaluation.arn, plan["hash"])
 
-    def rounds(self, evaluation: Evaluation, plan: Record, item: StateItem) -> tuple[dict[str, Any], ...]:
+    def rounds(self, evaluation: Evaluation, plan: PlannedRecord, item: StateItem) -> tuple[dict[str, Any], ...]:
         """Return the resource's last repairs with this one."""
         actor, now = plan["actor"], self._clock()
         this = {
@@ -167,7 +175,7 @@ class Plans:
         before = () if evaluation.released else item.recent_rounds(now)
         return (*before, this)[-TUG_REPAIRS:]
 
-    def _sent_with(self, evaluation: Evaluation, item: StateItem) -> Record:
-        """Return what an APPLIED record says of the plans that shared the call; nothing where there is none."""
+    def _sent_with(self, evaluation: Evaluation, item: StateItem) -> dict[str, str]:
+        """Return the plans that shared the call, as an APPLIED record names them; empty where there is none."""
         last = self._ledger.record(evaluation.arn, item.head_record) if item.head_record != item.plan else None
-        return {"sent_with": last["sent_with"]} if last and "sent_with" in last else {}
+        return last.get("sent_with", {}) if last else {}

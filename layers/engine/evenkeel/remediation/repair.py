@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evenkeel.audit.counters import Counters
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord, PlannedRecord
     from evenkeel.audit.state_item import StateItem
     from evenkeel.model import Judgement
     from evenkeel.remediation.calls import Planned, Sent
@@ -58,7 +58,7 @@ class Repairer:
         planned, evaluation = sent.planned, sent.evaluation
         error = sent.error or evaluation.control.partial_failure(sent.answer)
         if error is None:
-            with_others = {**planned.plan, "sent_with": sent.sent_with}
+            with_others: PlannedRecord = {**planned.plan, "sent_with": sent.sent_with}
             return replace(planned, plan=with_others) if sent.sent_with else planned
         if not isinstance(error, AwsError):
             raise error
@@ -123,7 +123,7 @@ class Repairer:
         proof = replace(evaluation.request, plan=planned.plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, decide.return_delay(_PROOF_ATTEMPT))
 
-    def still_unproved(self, evaluation: Evaluation, finding: Record, item: StateItem) -> Result:
+    def still_unproved(self, evaluation: Evaluation, finding: FindingRecord, item: StateItem) -> Result:
         """Return the result of a later request for proof where the change still does not show: wait, or give up."""
         now, request = self._clock(), evaluation.request
         waited = now - datetime.fromisoformat(request.first_seen) if request.first_seen else timedelta()

@@ -21,6 +21,7 @@ from evenkeel.audit import records
 from evenkeel.audit.state_item import HoldKind, Placed
 from evenkeel.control import Context
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
+from evenkeel.events.message import actor_of
 from evenkeel.model import (
     Actor,
     Call,
@@ -31,7 +32,6 @@ from evenkeel.model import (
     Outcome,
     Request,
     Resource,
-    Step,
 )
 from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
 from evenkeel.settings.resolve import with_defaults
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import EndedRecord, PlannedUndo
     from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Control
     from evenkeel.model import State
@@ -51,14 +51,14 @@ HOLD = timedelta(days=30)
 """How long an undone resource is left alone."""
 CALL_PAUSES = (0.5, 1.5, 4.0)
 """Seconds to wait before a call that AWS was too busy for is made again; so many in one undo, within its minute."""
-_UNDOABLE = frozenset({Outcome.REMEDIATED, Outcome.PARTIAL})
+_UNDOABLE = frozenset(each for each in Outcome if each.meaning.undoable)
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
     """What would be, or was, called to take a record's change back."""
 
-    record: Record
+    record: EndedRecord
     calls: tuple[Call, ...]
     drifted: bool
     """The resource is not as Evenkeel left it."""
@@ -184,7 +184,14 @@ class Undoer:
             self._sleep(pause)
 
     def _end(  # noqa: PLR0913 - an outcome has these parts
-        self, undo: Undo, plan: Record, outcome: Outcome, detail: str, after: State | None = None, *, hold: bool = False
+        self,
+        undo: Undo,
+        plan: PlannedUndo,
+        outcome: Outcome,
+        detail: str,
+        after: State | None = None,
+        *,
+        hold: bool = False,
     ) -> Undo:
         """Write the outcome; ``hold`` where the calls went through: what shows late is not to be repaired again.
 
@@ -200,7 +207,7 @@ class Undoer:
             sealed = self._ledger.close(plan["hash"], ended, unhold=True)
         return Undo(undo.record, undo.calls, undo.drifted, str(outcome), sealed["record_id"])
 
-    def _record(self, control: Control, arn: str, record_id: str) -> Record:
+    def _record(self, control: Control, arn: str, record_id: str) -> EndedRecord:
         """Find the record in its chain, and see that it can be taken back."""
         chain = self._ledger.chain(control.id, arn)
         record = next((record for record in chain if record["record_id"] == record_id), None)
@@ -208,18 +215,18 @@ class Undoer:
             raise UndoRefusedError(f"{arn}: {control.id} has no record {record_id}; list the records of the resource")
         if not RECORD.reads(record["schema_version"]):
             raise UndoRefusedError(f"{arn}: record {record_id} is of a newer schema version; update the stack first")
-        if record.get("undoes"):
+        if records.undone(record):
             raise UndoRefusedError(f"{arn}: record {record_id} is an undo itself; to repair again, release the hold")
-        if record["step"] != Step.OUTCOME or record["outcome"] not in _UNDOABLE:
+        if not records.has_ended(record, *_UNDOABLE):
             what = record.get("outcome", record["step"])
             raise UndoRefusedError(f"{arn}: record {record_id} is {what}; only a finished repair can be undone")
         if not records.is_whole(record):
             raise UndoRefusedError(f"{arn}: record {record_id} was too large to keep whole; undo it by hand")
-        if any(later.get("undoes") == record_id and later.get("outcome") == Outcome.UNDONE for later in chain):
+        if any(records.undone(later) == record_id and records.has_ended(later, Outcome.UNDONE) for later in chain):
             raise UndoRefusedError(f"{arn}: record {record_id} was undone already")
         return record
 
-    def _planned(self, control: Control, undo: Undo) -> Record:
+    def _planned(self, control: Control, undo: Undo) -> PlannedUndo:
         """Return the PLANNED record of an undo: the calls and those that take them back change places.
 
         It is made as every finding's record is, so that nothing of the old one that this caller did not do comes along.
@@ -240,15 +247,14 @@ class Undoer:
             settings_version=old["settings_version"],
             parameters=old["parameters"],
             reason=f"{self._caller} asked to undo record {old['record_id']}",
-            before=old["after"],
-            change=Change(undo.calls, tuple(Call(**call) for call in old["calls"]), old["residue"]),
+            before=old["after"] or {},
+            change=Change(undo.calls, records.calls_of(old["calls"]), old["residue"]),
             remains="",
             retention_days=self._retention_days,
         )
-        found = {"fingerprint": old["fingerprint"]} if "fingerprint" in old else {}
-        return {**records.planned(finding, now), **found, "undoes": old["record_id"]}
+        return records.planned_undo(finding, old, now)
 
-    def _state_after(self, control: Control, record: Record) -> tuple[State, bool]:
+    def _state_after(self, control: Control, record: EndedRecord) -> tuple[State, bool]:
         """Read until the state is as it was before the change, as long as a repair is given.
 
         Raises:
@@ -269,7 +275,7 @@ class Undoer:
         return state, False
 
 
-def _context(control: Control, record: Record, now: datetime) -> Context:
+def _context(control: Control, record: EndedRecord, now: datetime) -> Context:
     """Return the context a record was decided in, with ``now`` as given.
 
     A parameter that the control has got since has its default. What that changes does not pass unseen: the calls must
@@ -281,10 +287,10 @@ def _context(control: Control, record: Record, now: datetime) -> Context:
             f"{record['resource']}: record {record['record_id']} has impossible parameters: {problem}"
         )
     resource = Resource(record["resource"], record["account"], record["region"])
-    return Context(resource, parameters, now, actor=Actor(**record["actor"]), creates=record["creates"])
+    return Context(resource, parameters, now, actor=actor_of(record["actor"]), creates=record["creates"])
 
 
-def _computed_again(control: Control, record: Record) -> tuple[Call, ...]:
+def _computed_again(control: Control, record: EndedRecord) -> tuple[Call, ...]:
     """Return the undo calls as the control computes them from the recorded state."""
     judgement = control.judge(record["before"], _context(control, record, datetime.fromisoformat(record["at"])))
     change = judgement.change if isinstance(judgement, NonCompliant) else None

@@ -27,17 +27,18 @@ from evenkeel.remediation.fingerprint import fingerprint
 from evenkeel.remediation.limits import AllowanceSpentError, Limits, TooMuchError
 from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
 from evenkeel.remediation.repair import Repairer
+from evenkeel.runtime.aws import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
-    from evenkeel.audit.records import Record
+    from evenkeel.audit.record_types import FindingRecord
     from evenkeel.control import Control
     from evenkeel.model import Change, Request, State
     from evenkeel.remediation.evaluation import Approval, Evaluation
-    from evenkeel.runtime.aws import Answers, Aws
+    from evenkeel.runtime.aws import Aws
     from evenkeel.settings.parser import Settings
 
 _STALE_ATTEMPTS = 3
@@ -62,7 +63,7 @@ class _ToChange:
     """A finding that is to be changed."""
 
     evaluation: Evaluation
-    record: Record
+    record: FindingRecord
     item: StateItem
     change: Change
 
@@ -158,10 +159,10 @@ class Visits:
         approval: Approval | None = None,
     ) -> list[Result | Exception]:
         """Serve requests about one resource; return what became of each, in their order: errors as :meth:`run`."""
-        progress = _Progress([request for _, request in asked])
+        progress, answers = _Progress([request for _, request in asked]), Answers()
 
         def start(one: tuple[Control, Request]) -> Evaluation | Result:
-            return self._start(*one, settings, redelivered=redelivered, approval=approval)
+            return self._start(*one, settings, answers, redelivered=redelivered, approval=approval)
 
         evaluations = progress.each(start, dict(enumerate(asked)))
         for _ in range(_STALE_ATTEMPTS):
@@ -174,7 +175,7 @@ class Visits:
 
     def _phases(self, progress: _Progress, evaluations: Mapping[int, Evaluation]) -> None:
         """Look, decide, plan, send, prove."""
-        answers: Answers = {}
+        answers = Answers()
         found = progress.each(partial(self._look, answers=answers), evaluations)
         to_change = progress.each(self._decide, found)
         planned = progress.each(self._plan, to_change)
@@ -182,12 +183,19 @@ class Visits:
         for pause in VERIFY_PAUSES:
             if planned and pause:
                 self._sleep(pause)
-            answers = {}
+            answers = Answers()
             planned = progress.each(partial(self._repairer.prove, answers=answers), planned)
         progress.each(self._repairer.prove_later, planned)
 
-    def _start(
-        self, control: Control, request: Request, settings: Settings, *, redelivered: bool, approval: Approval | None
+    def _start(  # noqa: PLR0913 - what a request comes with
+        self,
+        control: Control,
+        request: Request,
+        settings: Settings,
+        answers: Answers,
+        *,
+        redelivered: bool,
+        approval: Approval | None,
     ) -> Evaluation | Result:
         """Return a request with what the settings say about its resource, or a result where it is not time for it."""
         now = self._clock()
@@ -199,7 +207,7 @@ class Visits:
         request = replace(request, creates=decide.may_still_settle(request, now))
         aws = self._aws.fresh()
         try:
-            resource, tags = name_and_tags(control, request, aws, settings, now)
+            resource, tags = name_and_tags(control, request, aws.sharing(answers), settings, now)
         except AwsError as error:
             bare = self._evaluate(control, request, aws, settings, {})
             return self._announcer.rules_unknown(bare, error)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     Connect: TypeAlias = Callable[[str], Any]
 
-Answers: TypeAlias = dict[tuple[str, str, str], Any]
-"""AWS's answers by service, operation and parameters, which several controls share; HTTP 404 is an answer, too."""
+
+class Answers(dict[tuple[str, str, str], Any]):
+    """AWS's answers by service, operation and parameters, which several controls share; HTTP 404 is an answer, too."""
+
 
 ATTEMPTS = 3
 """Of a call of the engine's own, and of a read: a brief throttle is ridden out; a longer one is for the queue."""

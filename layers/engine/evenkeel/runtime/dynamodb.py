@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from evenkeel import canonical
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _to_wire = TypeSerializer().serialize
 _from_wire = TypeDeserializer().deserialize
 
 
-def wire(item: dict[str, Any]) -> dict[str, Any]:
+def wire(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item in DynamoDB's wire form."""
     return {name: _to_wire(canonical.plain(value)) for name, value in item.items()}
 

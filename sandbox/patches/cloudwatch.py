@@ -1,4 +1,4 @@
-"""Metrics and alarms that live: queue depths, metrics from logs (EMF), and alarms evaluated every second.
+"""CloudWatch's metrics of queues and from logs (EMF), and alarms evaluated every second.
 
 Source: the CloudWatch user guide, "Evaluating an alarm" and "Specification: Embedded metric format".
 """
@@ -47,7 +47,7 @@ def _run() -> None:
                     if publish:
                         publish_queues()
                     module("services.cloudwatch")._evaluate_all_alarms()
-        except Exception:  # nothing is lost: the thread must outlive a store that changes under it, and tries again
+        except Exception:  # nothing is lost: a store may change during the iteration, and the thread tries again
             LOG.exception("metrics could not be published or evaluated")
 
 
@@ -74,7 +74,7 @@ def publish_queues() -> None:
 
 
 def record(namespace: str, metric: str, value: float, dimensions: dict[str, str]) -> None:
-    """Keep one datum of a metric, now."""
+    """Record a datum of a metric with the current time."""
     module("services.cloudwatch").record_metric(namespace, metric, float(value), dimensions=dimensions)
 
 
@@ -105,7 +105,7 @@ def embedded(line: str) -> Iterator[tuple[str, str, float, dict[str, str]]]:
 
 
 def _evaluate(_: Callable[..., Any], alarm: dict[str, Any]) -> None:
-    """Evaluate one alarm over its own dimensions and periods, missing data as it asks."""
+    """Evaluate an alarm over its dimensions and periods, with its treatment of missing data."""
     state = judge(alarm, time.time())
     old = alarm["StateValue"]
     if state is None or state == old:
@@ -119,7 +119,7 @@ def _evaluate(_: Callable[..., Any], alarm: dict[str, Any]) -> None:
 
 
 def judge(alarm: dict[str, Any], now: float) -> str | None:
-    """Return the state an alarm should have; None when it keeps the one it has."""
+    """Return the state that an alarm should have; None if it keeps its state."""
     if "MetricName" not in alarm or not alarm["MetricName"]:
         return None
     periods = int(alarm.get("EvaluationPeriods", 1))

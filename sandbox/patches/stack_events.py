@@ -1,8 +1,8 @@
-"""What CloudFormation provisions, and the log groups that Lambda makes, become events as on AWS.
+"""Events of the resources that CloudFormation provisions and of the log groups that Lambda creates.
 
-A stack's calls bear the identity of whoever asked CloudFormation (CloudTrail user guide, "CloudTrail userIdentity
-element": ``invokedBy``). A sandbox that is started with ``--quiet-stacks`` leaves out the resources of Evenkeel's own
-stacks: tests that are about something else start with quiet queues, and a deployment costs them 3 seconds of CPU less.
+A stack's calls have the identity of CloudFormation's caller (CloudTrail user guide, "CloudTrail userIdentity element":
+``invokedBy``). With ``--quiet-stacks`` the resources of Evenkeel's own stacks emit none: tests of other subjects start
+with empty queues, and a deployment takes 3 seconds of CPU less.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.events import identity, resources, tag_change
 from sandbox.events.cloudtrail import Caller, Outcome
-from sandbox.events.formation import KINDS, SOURCE, Provisioned
+from sandbox.events.stack_calls import KINDS, SOURCE, Provisioned
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from sandbox.events.formation import MadeCall, Members
+    from sandbox.events.stack_calls import MadeCall, Members
 
     Emit = Callable[[MadeCall, Outcome, Caller, dict[str, Any]], None]
 
@@ -30,22 +30,22 @@ LAMBDA_CLIENT = "awslambda-worker/1.0"
 LAMBDA_ADDRESS = "127.0.0.1"
 
 ACTING: ContextVar[Caller | None] = ContextVar("ACTING", default=None)
-"""Who asked CloudFormation for the operation that runs; tasks and threads of the engine inherit it."""
+"""CloudFormation's caller during an operation; tasks and threads of the engine inherit it."""
 _own: set[str] = set()
-"""Physical ids of the resources that are left out: a deletion does not say which stack it is for."""
+"""Physical ids of the resources without events: a deletion does not name its stack."""
 
 
 def acting_for(caller: Caller) -> Caller:
-    """Return a caller of CloudFormation as the calls show it that CloudFormation makes for them."""
+    """Return CloudFormation's caller as shown by the calls that CloudFormation makes."""
     session = {"attributes": {"creationDate": identity.started(), "mfaAuthenticated": "false"}}
     shown = {"sessionContext": session} | caller.identity | {"invokedBy": SOURCE}
     return replace(caller, identity=shown, user_agent=SOURCE, source_ip=SOURCE)
 
 
 def apply(emit: Emit, *, quiet_stacks: bool = False) -> None:
-    """Patch the engine's provisioners and Lambda's way to its logs; ``emit`` puts a call's events on the bus.
+    """Patch the engine's provisioners and Lambda's logging; ``emit`` puts a call's events on the bus.
 
-    With ``quiet_stacks`` there are none of the resources of Evenkeel's own stacks.
+    With ``quiet_stacks`` there are no events of the resources of Evenkeel's own stacks.
     """
     handlers = module("services.cloudformation.provisioners")._RESOURCE_HANDLERS
     for kind in KINDS:
@@ -59,44 +59,44 @@ def apply(emit: Emit, *, quiet_stacks: bool = False) -> None:
 
 @dataclass(frozen=True)
 class Announcer:
-    """Emits the events of one type of resource."""
+    """The events of one type of resource."""
 
     type: str
     emit: Emit
     quiet_stacks: bool
 
     def creating(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a provisioner that creates."""
+        """Return a wrapped provisioner that creates."""
 
         def create(logical_id: str, properties: Members, stack: str, *more: Any, **named: Any) -> Any:
             identifier, attributes = original(logical_id, properties, stack, *more, **named)
             if self.quiet_stacks and _is_own(stack):
                 _own.add(identifier)
             made = self._provisioned(identifier, attributes, properties)
-            self._tell(identifier, made.created(properties), {})
+            self._announce(identifier, made.created(properties), {})
             return identifier, attributes
 
         return create
 
     def updating(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a provisioner that updates."""
+        """Return a wrapped provisioner that updates."""
 
         def update(identifier: str, old: Members, new: Members, *more: Any, **named: Any) -> Any:
             made = self._provisioned(identifier, {}, new)
             before = tag_change.snapshot(_arns(made))
             updated, attributes = original(identifier, old, new, *more, **named)
             if updated == identifier:
-                self._tell(identifier, made.changed(old, new), before)
+                self._announce(identifier, made.changed(old, new), before)
             return updated, attributes
 
         return update
 
     def deleting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a provisioner that deletes."""
+        """Return a wrapped provisioner that deletes."""
 
         def delete(identifier: str, properties: Members, *more: Any, **named: Any) -> Any:
             original(identifier, properties, *more, **named)
-            self._tell(identifier, [self._provisioned(identifier, {}, properties).deleted()], {})
+            self._announce(identifier, [self._provisioned(identifier, {}, properties).deleted()], {})
 
         return delete
 
@@ -104,7 +104,7 @@ class Announcer:
         named = str(properties["Bucket"]) if self.type == "AWS::S3::BucketPolicy" else identifier
         return Provisioned(self.type, named, module("core.responses").get_region(), attributes or {})
 
-    def _tell(self, identifier: str, calls: Iterable[tuple[MadeCall, Members]], before: dict[str, Any]) -> None:
+    def _announce(self, identifier: str, calls: Iterable[tuple[MadeCall, Members]], before: dict[str, Any]) -> None:
         caller = ACTING.get()
         if caller is None or identifier in _own:
             return
@@ -119,7 +119,7 @@ def _arns(made: Provisioned) -> list[str]:
 
 
 def _is_own(stack: str) -> bool:
-    """Say whether a stack is one of Evenkeel's: its template has roles under Evenkeel's own path."""
+    """Return whether a stack is one of Evenkeel's: its template has roles under Evenkeel's own path."""
     found = module("services.cloudformation")._stacks.get(stack) or {}
     parts = (found.get("_template") or {}).get("Resources", {}).values()
     return any(part.get("Properties", {}).get("Path") == OWN_PATH for part in parts if part["Type"] == "AWS::IAM::Role")
@@ -127,12 +127,12 @@ def _is_own(stack: str) -> bool:
 
 @dataclass(frozen=True)
 class LogGroups:
-    """Emits the creation of the log group that Lambda makes at a function's first invocation, by its role."""
+    """The creation of the log group at a function's first invocation, with the function's role."""
 
     emit: Emit
 
     def __call__(self, original: Callable[..., Any], function: Members, *more: Any, **named: Any) -> None:
-        """Write an invocation's log lines, and tell of a group that was made for them."""
+        """Write an invocation's log lines, and emit the creation of their log group if it is new."""
         config = function.get("config") or function
         name = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
         groups = module("services.cloudwatch_logs")._log_groups

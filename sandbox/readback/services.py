@@ -1,4 +1,4 @@
-"""What all readers of resources share: their clients, and tags in one spelling."""
+"""Clients and tags in one spelling, shared by all readers of resources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Properties = dict[str, Any]
 
 @dataclass
 class World:
-    """The clients that readers use, made once each."""
+    """The clients that readers use, each created once."""
 
     sandbox: Sandbox
     clients: dict[str, Any] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class World:
 
 
 def own_tags(tags: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Leave out the tags that CloudFormation and SAM add by themselves."""
+    """Return the tags without those that CloudFormation and SAM add."""
     return [each for each in tags if not each["Key"].startswith(("aws:", "lambda:createdBy"))]
 
 

@@ -1,6 +1,6 @@
-"""Rule targets need their queue's policy and their key's, and what cannot be delivered goes to the dead-letter queue.
+"""Rule targets, which need the policies of queue and key; undelivered events go to the dead-letter queue.
 
-The engine delivers to any queue. On AWS the queue's policy must let ``events.amazonaws.com`` send for that very rule,
+The engine delivers to any queue. On AWS the queue's policy must let ``events.amazonaws.com`` send for this rule,
 and the policy of a customer managed key must let it use the key; otherwise EventBridge puts the event into the target's
 dead-letter queue with the reason in its message attributes, and counts a failed invocation.
 
@@ -15,7 +15,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches import metrics, sources
+from sandbox.patches import cloudwatch, event_sources
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
@@ -33,22 +33,22 @@ def apply() -> None:
 def _invoke(original: Callable[..., Any], target: dict[str, Any], event: Any, rule: dict[str, Any], *rest: Any) -> Any:
     arn = target.get("Arn", "")
     dimensions = {"RuleName": rule.get("Name", "")}
-    metrics.record("AWS/Events", "Invocations", 1, dimensions)
+    cloudwatch.record("AWS/Events", "Invocations", 1, dimensions)
     refusal = queue_refusal(arn, rule.get("Arn", "")) if ":sqs:" in arn else ""
     if not refusal:
         return original(target, event, rule, *rest)
-    metrics.record("AWS/Events", "FailedInvocations", 1, dimensions)
+    cloudwatch.record("AWS/Events", "FailedInvocations", 1, dimensions)
     dead_letters = (target.get("DeadLetterConfig") or {}).get("Arn", "")
     if dead_letters and not queue_refusal(dead_letters, rule.get("Arn", "")):
-        _bury(dead_letters, target, event, rule, refusal)
-        metrics.record("AWS/Events", "InvocationsSentToDlq", 1, dimensions)
+        _to_dead_letters(dead_letters, target, event, rule, refusal)
+        cloudwatch.record("AWS/Events", "InvocationsSentToDlq", 1, dimensions)
     elif dead_letters:
-        metrics.record("AWS/Events", "InvocationsFailedToBeSentToDlq", 1, dimensions)
+        cloudwatch.record("AWS/Events", "InvocationsFailedToBeSentToDlq", 1, dimensions)
     return None
 
 
 def queue_refusal(queue_arn: str, rule_arn: str) -> str:
-    """Say why a rule may not send to a queue; empty when it may."""
+    """Return the reason why a rule may not send to a queue; empty if it may."""
     queue = module("services.sqs")._queue_by_arn(queue_arn)
     if not queue:
         return f"queue {queue_arn} does not exist"
@@ -60,12 +60,12 @@ def queue_refusal(queue_arn: str, rule_arn: str) -> str:
         return ""
     record = module("services.kms")._resolve_key(key)
     policy = record.get("Policy") if record else None
-    missing = [each for each in KEY_ACTIONS if not _allows(policy, each, sources.key_arn(key), "")]
+    missing = [each for each in KEY_ACTIONS if not _allows(policy, each, event_sources.key_arn(key), "")]
     return f"the policy of {key} does not let {SERVICE} do {', '.join(missing)}" if missing else ""
 
 
 def _allows(policy: Any, action: str, resource: str, source: str) -> bool:
-    """Evaluate a resource's policy for the service; EventBridge sends a source ARN to queues, none to KMS."""
+    """Return whether a resource's policy allows EventBridge, which sends a source ARN to queues, and none to KMS."""
     evaluator, responses = module("core.iam_evaluator"), module("core.responses")
     account = responses.get_account_id()
     given = {"aws:sourcearn": source, "aws:sourceaccount": account} if source else {}
@@ -82,8 +82,10 @@ def _allows(policy: Any, action: str, resource: str, source: str) -> bool:
     return bool(evaluator.evaluate_resource_policy(policy, context, service=SERVICE).decision == "Allow")
 
 
-def _bury(queue_arn: str, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], refusal: str) -> None:
-    """Put the undelivered event into the dead-letter queue, with the attributes EventBridge gives it."""
+def _to_dead_letters(
+    queue_arn: str, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], refusal: str
+) -> None:
+    """Send an undelivered event to the dead-letter queue with EventBridge's attributes."""
     sqs = module("services.sqs")
     body = json.dumps(module("services.eventbridge")._pattern_event_view(event).event_with_detail())
     now = time.time()

@@ -1,8 +1,8 @@
-"""Workers share one extracted copy of each zip, and an invocation's log is whole when it has ended.
+"""Lambda's workers, which share one extracted copy of each zip, and the complete log of each invocation.
 
-A layer's hundreds of files are written once, not at every cold start. The copy is linked into each worker's folder.
-Handlers must not write beside their code; on AWS they cannot. The engine takes a log for whole when nothing came for
-five milliseconds, so that a busy machine lost lines, and the metrics in them; here the worker says where its log ends.
+A layer's hundreds of files are written once, not at every cold start, and linked into each worker's folder. Handlers
+must not write into their code's folder; on AWS they cannot. The engine ends a log after five milliseconds of silence,
+so that a busy machine lost lines, and the metrics in them; here the worker marks the end of its log.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _lock = threading.Lock()
 
 _LOG_ENDS = "-- the log of this invocation ends here --"
 _ANSWERS = "        _real_stdout.flush()\n\nrun()"
-"""Where the engine's worker for Python answers."""
+"""The place in the engine's Python worker where it answers."""
 _PATIENCE_SECONDS = 5.0
 
 
 def apply() -> None:
-    """Patch the engine's way to unpack code and layers, and to read logs."""
+    """Patch how the engine unpacks code and layers, and reads logs."""
     runtime = module("core.lambda_runtime")
     runtime.zipfile = SimpleNamespace(
-        # LargeFileError is what the engine calls LargeZipFile, by mistake.
+        # The engine calls LargeZipFile by a wrong name.
         ZipFile=SharedZip,
         BadZipFile=zipfile.BadZipFile,
         LargeFileError=zipfile.LargeZipFile,
     )
     if _ANSWERS not in runtime._PYTHON_WORKER_SCRIPT:
-        raise MissingHookError("the engine's worker for Python answers elsewhere; look through this patch")
+        raise MissingHookError("the engine's Python worker has changed; review sandbox/patches/lambda_workers.py")
     end = f"        print({_LOG_ENDS!r}, file=sys.stderr, flush=True)\n"
     runtime._PYTHON_WORKER_SCRIPT = runtime._PYTHON_WORKER_SCRIPT.replace(_ANSWERS, end + _ANSWERS)
     wrap(runtime.Worker, "_drain_stderr_bounded", _whole_log)
@@ -57,12 +57,12 @@ def _whole_log(original: Callable[..., str], worker: Any, **named: float) -> str
         while (line := worker._stderr_queue.get(timeout=max(0.0, deadline - time.monotonic()))) != _LOG_ENDS:
             lines.append(line)
     except queue.Empty:
-        pass  # the worker died with its answer on the way; what came is its log
+        pass  # the worker died while it answered: the log ends here
     return "\n".join(lines)
 
 
 def end_idle() -> int:
-    """End the idle workers of all functions, as Lambda does now and then; return how many are busy and go on."""
+    """End the idle workers of all functions, as Lambda does now and then; return how many workers are busy."""
     runtime = module("core.lambda_runtime")
     with runtime._lock:
         idle = [worker for pool in runtime._workers.values() for worker in pool if not worker.in_use]
@@ -74,14 +74,14 @@ def end_idle() -> int:
 
 
 class SharedZip(zipfile.ZipFile):
-    """A zip file whose extraction is shared by all who extract the same content."""
+    """A zip file that is extracted once for all users of the same content."""
 
     def namelist(self) -> list[str]:
-        """Return the names, for the engine's check of paths; an empty list once they have been checked."""
+        """Return the names, for the engine's check of paths; an empty list if they have been checked before."""
         return [] if self._shared().exists() else super().namelist()
 
     def extractall(self, path: object = None, members: object = None, pwd: bytes | None = None) -> None:
-        """Link the shared copy's entries into ``path``, extracting the copy first if it is not there."""
+        """Link the entries of the shared copy into ``path``; extract the copy first if it is missing."""
         del members, pwd  # the engine gives neither
         shared, target = self._shared(), Path(str(path))
         with _lock:

@@ -1,4 +1,4 @@
-"""Say which calls reach EventBridge: mutating management calls do; reads and data events do not.
+"""Calls that reach EventBridge: mutating management calls, without reads and data events.
 
 CloudTrail marks Describe, Get and List calls (and KMS's cryptographic ones) as read-only, and a rule sees only write
 management events by default; data events are delivered only where a trail selects them.
@@ -33,7 +33,7 @@ DATA = {
 
 
 def emits(service: str, operation: str, labels: dict[str, str] | None) -> bool:
-    """Say whether AWS would deliver an event for this call; ``labels`` are those of a REST path."""
+    """Return whether AWS delivers an event for a call; ``labels`` are those of a REST path."""
     if operation.startswith(READ_PREFIXES):
         return False
     if operation in DATA.get(service, ()):

@@ -1,15 +1,15 @@
-"""Read AppConfig's resources back; each by the ids that its template names."""
+"""Readers of AppConfig's resources, by the ids that the template names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.readback.reading import as_list
+from sandbox.readback.services import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.readback.reading import Properties, World
+    from sandbox.readback.services import Properties, World
 
 
 def _tags(world: World, path: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Event source mappings poll without an idle gap and need their role's permissions, as on AWS.
+"""Event source mappings, which poll without an idle gap and need their role's permissions.
 
 Source: the Lambda developer guide, "Execution role permissions" of Amazon SQS and DynamoDB event sources.
 """
@@ -19,7 +19,7 @@ CHECK_SECONDS = 5.0
 ARN_COLONS = 5
 
 _checked: dict[tuple[str, str], tuple[float, list[str]]] = {}
-"""What each role lacks for each source, with the monotonic second until which that is believed."""
+"""The permissions that each role lacks for each source, with the monotonic second when the entry expires."""
 
 
 def apply() -> None:
@@ -29,7 +29,7 @@ def apply() -> None:
 
 
 def _receive(original: Callable[..., Any], queue_url: str, number: int) -> Any:
-    """Receive nothing for a mapping whose function's role may not; its last result says why."""
+    """Receive messages, but none for a mapping whose role lacks a permission; its last result has the reason."""
     service = module("services.lambda_svc")
     arn = module("services.sqs")._get_q(queue_url)["attributes"]["QueueArn"]
     for mapping in list(service._esms.values()):
@@ -39,7 +39,7 @@ def _receive(original: Callable[..., Any], queue_url: str, number: int) -> Any:
 
 
 def permitted(mapping: dict[str, Any]) -> bool:
-    """Say whether a mapping's function may read its source; note on the mapping what is missing."""
+    """Return whether a mapping's function may read its source; put what is missing into the mapping's last result."""
     service = module("services.lambda_svc")
     function, _ = service._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
     if function is None:
@@ -52,7 +52,7 @@ def permitted(mapping: dict[str, Any]) -> bool:
 
 
 def missing_permissions(role: str, source: str) -> list[str]:
-    """Return what a role lacks to read a source; looked up again every few seconds."""
+    """Return the permissions that a role lacks to read a source, cached for ``CHECK_SECONDS``."""
     known = _checked.get((role, source))
     if known and known[0] > time.monotonic():
         return known[1]
@@ -73,13 +73,13 @@ def _needed(source: str) -> list[tuple[str, str]]:
 
 
 def key_arn(key: str) -> str:
-    """Return a key's ARN, by its id, alias or ARN."""
+    """Return the ARN of a key, given its id, alias or ARN."""
     record = module("services.kms")._resolve_key(key)
     return str(record["Arn"]) if record else key
 
 
 def role_allows(role_arn: str, action: str, resource: str) -> bool:
-    """Say whether a role's own policies allow an action; a KMS action comes through SQS."""
+    """Return whether a role's own policies allow an action; a KMS action comes through SQS."""
     evaluator, responses = module("core.iam_evaluator"), module("core.responses")
     parts = role_arn.split(":", ARN_COLONS)
     account = parts[4] if len(parts) > ARN_COLONS else responses.get_account_id()

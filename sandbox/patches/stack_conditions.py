@@ -1,7 +1,7 @@
-"""Conditions may be made of joined and split texts, which the engine takes for always true.
+"""Conditions with ``Fn::Join`` and ``Fn::Split``, which the engine always evaluates as true.
 
 CloudFormation evaluates ``Fn::Join`` and ``Fn::Split`` within the condition functions (template reference, "Condition
-functions": supported functions). Without this, a group of controls is deployed whatever ``EnabledGroups`` says.
+functions": supported functions). Without this patch, all groups of controls are deployed for any ``EnabledGroups``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EVALUATORS = ("engine", "stacks", "handlers", "changesets")
-"""Modules of the engine that hold the function under a name of their own."""
+"""Modules of the engine that import the function by name."""
 
 
 def apply() -> None:
@@ -29,7 +29,7 @@ def _evaluate(original: Callable[..., Any], template: dict[str, Any], parameters
 
 
 def resolved(value: Any, parameters: dict[str, Any]) -> Any:
-    """Return a part of a condition with its joined and split texts as they come out."""
+    """Return a part of a condition with its ``Fn::Join`` and ``Fn::Split`` resolved."""
     if isinstance(value, list):
         return [resolved(each, parameters) for each in value]
     if not isinstance(value, dict):

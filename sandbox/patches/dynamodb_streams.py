@@ -1,8 +1,7 @@
-"""DynamoDB stream batches as Lambda handles them: retries, their age, bisecting, partial failures, the failure queue.
+"""DynamoDB stream batches as Lambda handles them: retries, record age, bisection, partial failures, failure queue.
 
-The engine's own poller blocks queues while a stream's function runs and retries for ever. This one hands each batch to
-a thread of its own, one batch a mapping at a time, so that the order within the stream holds. All of a table's stream
-counts as one shard.
+The engine's poller blocks queues while a stream's function runs, and retries for ever. This one runs each batch in a
+thread, one batch of a mapping at a time, so that the stream's order is kept. A table's whole stream is one shard.
 
 Source: the Lambda developer guide, "Using AWS Lambda with Amazon DynamoDB" (error handling, batch item failures).
 """
@@ -15,7 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox.patches import sources
+from sandbox.patches import event_sources
 from sandbox.patches.hooks import module, wrap
 
 if TYPE_CHECKING:
@@ -29,13 +28,13 @@ LOG = logging.getLogger("sandbox.streams")
 
 @dataclass
 class Progress:
-    """Where a mapping stands: position, tries of the batch there, and the size a bisection left (None: as set)."""
+    """A mapping's progress: position, tries of the batch, and the size after a bisection (None: the mapping's)."""
 
     position: int
     tries: int = 0
     size: int | None = None
     end: int = 0
-    """Where the bisected batch ended; beyond it the size is the mapping's own again."""
+    """End of the bisected batch; beyond it, the mapping's own size applies."""
 
 
 _progress: dict[str, Progress] = {}
@@ -57,7 +56,7 @@ def _poll(_: Callable[[], bool]) -> bool:
 
 
 def _poll_mapping(service: Any, mapping: dict[str, Any]) -> bool:
-    """Dispatch a mapping's next batch if it has one and none is in flight; say whether it did."""
+    """Dispatch a mapping's next batch if it has one and none is in flight; return whether it was dispatched."""
     identifier = mapping["UUID"]
     if service._esm_inflight.get(identifier) or service._esm_backoff_until.get(identifier, 0) > time.time():
         return False
@@ -70,7 +69,7 @@ def _poll_mapping(service: Any, mapping: dict[str, Any]) -> bool:
     place = _place(service, dynamodb, mapping, table)
     size = place.size if place.size is not None and place.position < place.end else int(mapping.get("BatchSize", 100))
     batch = dynamodb.stream_records_since(table, place.position, size)
-    if not batch or not sources.permitted(mapping):
+    if not batch or not event_sources.permitted(mapping):
         return False
     service._dispatch_esm_batch(identifier, _run, Attempt(mapping, function, place, batch))
     return True
@@ -112,7 +111,7 @@ def _run(attempt: Attempt) -> None:
 
 
 def _first_failure(mapping: dict[str, Any], batch: list[dict[str, Any]], result: dict[str, Any]) -> int | None:
-    """Return the index of the first record that failed; None when none did."""
+    """Return the index of the first record that failed; None if none did."""
     if result.get("error"):
         return 0
     body = result.get("body")
@@ -134,7 +133,7 @@ def _advance(attempt: Attempt, count: int, result: str) -> None:
 
 
 def _failed(attempt: Attempt, result: dict[str, Any]) -> None:
-    """Halve a failed batch if the mapping asks for it; else count the try, and give up or wait a little."""
+    """Halve a failed batch if the mapping asks for it; otherwise count the try, and give up or back off."""
     service = module("services.lambda_svc")
     mapping, place, batch = attempt.mapping, attempt.place, attempt.batch
     if mapping.get("BisectBatchOnFunctionError") and len(batch) > 1:
@@ -154,7 +153,7 @@ def _failed(attempt: Attempt, result: dict[str, Any]) -> None:
 
 
 def _exhausted(mapping: dict[str, Any], place: Progress, batch: list[dict[str, Any]]) -> str:
-    """Say why a batch is given up, as the failure record does; empty while it is not."""
+    """Return the failure record's reason to give a batch up; empty if it is retried."""
     retries = int(mapping.get("MaximumRetryAttempts", FOREVER))
     if retries != FOREVER and place.tries > retries:
         return "RetryAttemptsExhausted"

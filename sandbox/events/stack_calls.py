@@ -1,7 +1,7 @@
 """The API calls that CloudFormation makes for a stack's resources, from their properties.
 
-The engine provisions resources in its own process, without calls; AWS makes calls, and they become events. Listed are
-the types that controls look at, with the calls that matter to them; tags show as tag changes, without calls.
+The engine provisions resources in its own process, without calls; on AWS there are calls, and they become events. This
+module has the types that controls read, with the calls that matter to them. Tags become tag changes, without calls.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.protocol import models
-from sandbox.protocol.calls import Call, HttpRequest
+from sandbox.protocol.calls import Call
+from sandbox.protocol.requests import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Members = dict[str, Any]
 
 SOURCE = "cloudformation.amazonaws.com"
-"""Client, address and invoking service of every call that CloudFormation makes for somebody (CloudTrail user guide,
+"""User agent, address and ``invokedBy`` of every call that CloudFormation makes for a caller (CloudTrail user guide,
 "CloudTrail userIdentity element")."""
 
 
@@ -30,27 +31,27 @@ class MadeCall(Call):
     given: Members = field(default_factory=dict)
 
     def parameters(self) -> Members:
-        """Return the parameters, with the model's member names."""
+        """Return the parameters by the model's member names."""
         return dict(self.given)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How CloudFormation makes, changes and deletes a type of resource."""
+    """The calls by which CloudFormation creates, changes and deletes a type of resource."""
 
     service: str
     create: str
     delete: str
     names: tuple[str, ...]
-    """Parameters for the resource: the first takes its physical id, others what follows the last slash or colon."""
+    """Parameters that name the resource: the first takes its physical id, the others the id's last part."""
     answer: str = ""
-    """Where the answer to the creation names the resource, e.g. ``KeyMetadata.Arn``; empty where it names none."""
+    """Path of the resource's name in the creation's answer, e.g. ``KeyMetadata.Arn``; empty if the answer has none."""
     change: str = ""
-    """The call that changes the properties which it takes; empty where each has one of its own."""
+    """The call that changes the properties that it has as parameters; empty if each property has a call of its own."""
     parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Properties that are set by a call of their own, and the call that takes each away (empty where none does)."""
+    """Properties that are set by a call of their own, and the call that removes each (empty if there is none)."""
     late: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """As ``parts``, of properties that the creation takes, too."""
+    """Like ``parts``, for properties that the creation sets, too."""
 
 
 _BLOCK = ("PutPublicAccessBlock", "DeletePublicAccessBlock")
@@ -68,7 +69,7 @@ KINDS = {
             "TimeToLiveSpecification": ("UpdateTimeToLive", ""),
         },
     ),
-    "AWS::DynamoDB::GlobalTable": Kind(  # what CDK makes of its TableV2
+    "AWS::DynamoDB::GlobalTable": Kind(  # CDK's TableV2
         "dynamodb", "CreateTable", "DeleteTable", ("TableName",), "TableDescription.TableArn", "UpdateTable",
         parts={"TimeToLiveSpecification": ("UpdateTimeToLive", "")},
     ),
@@ -124,7 +125,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Provisioned:
-    """A resource of a stack: its type, physical id, attributes, and where it is."""
+    """A resource of a stack: its type, physical id, region and attributes."""
 
     type: str
     identifier: str
@@ -133,11 +134,11 @@ class Provisioned:
 
     @property
     def kind(self) -> Kind:
-        """How its type is made."""
+        """The calls of its type."""
         return KINDS[self.type]
 
     def created(self, properties: Members) -> Iterator[tuple[MadeCall, Members]]:
-        """Yield the calls that make it, each with the members of its answer."""
+        """Yield the calls that create it, each with the members of its answer."""
         call = self._call(self.kind.create, properties)
         yield call, self._answer(call, properties)
         for name in self.kind.parts:
@@ -186,24 +187,24 @@ class Provisioned:
         output: Any = call.model.output_shape
         shape = output.members[holder] if holder else output
         own = self.attributes.get("Arn") if name.lower().endswith("arn") else None
-        told = _fitting(shape, properties) | {name: self.attributes.get(name) or own or self.identifier}
-        return {holder: told} if holder else told
+        answer = _fitting(shape, properties) | {name: self.attributes.get(name) or own or self.identifier}
+        return {holder: answer} if holder else answer
 
 
 def _fitting(shape: Any, properties: Members) -> Members:
-    """Return the properties that a structure has members for, by the members' names; their first letters may differ."""
+    """Return the properties that are members of a structure, by the members' names, whose first letters may differ."""
     members = {name[:1].upper() + name[1:]: name for name in (shape.members if shape is not None else ())}
     return {members[name[:1].upper() + name[1:]]: value for name, value in properties.items()
             if name[:1].upper() + name[1:] in members}  # fmt: skip
 
 
 def _parameters(service: str, shape: Any, properties: Members) -> Members:
-    """Return properties as the call takes them, where CloudFormation and the API name or nest them differently."""
+    """Return properties as parameters of the call, where CloudFormation and the API name or nest them differently."""
     if service == "s3" and shape is not None:
         body = shape.serialization.get("payload")
         if body == "Policy":
             return {"Policy": json.dumps(properties.get("PolicyDocument", {}))} if properties else {}
-        return {body: {body: properties[body]}} if body in properties else {}
+        return {body: properties[body]} if body in properties else {}
     if service == "ec2":
         rules = properties.get("SecurityGroupIngress") or []
         described = {"Description": properties["GroupDescription"]} if "GroupDescription" in properties else {}
@@ -212,7 +213,7 @@ def _parameters(service: str, shape: Any, properties: Members) -> Members:
 
 
 def _permission(rule: Members) -> Members:
-    """Return a rule of a template's security group as the API's."""
+    """Return a rule of a template's security group in the API's form."""
     found: Members = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule}
     for name, ranges in (("CidrIp", "IpRanges"), ("CidrIpv6", "Ipv6Ranges")):
         if name in rule:

@@ -1,4 +1,4 @@
-"""CloudFormation keeps what its provisioners drop: a table's recovery, expiry, encryption and policy, a topic's key.
+"""Properties that the engine's provisioners drop: a table's recovery, expiry, encryption and policy, a topic's key.
 
 Each patch runs after the engine's own create or update, with the resource's resolved properties.
 """
@@ -18,7 +18,7 @@ Properties = dict[str, Any]
 
 
 class ProvisionError(ValueError):
-    """A property of a resource is refused; the engine turns it into the stack's failure."""
+    """A property of a resource is invalid; the stack fails."""
 
 
 def apply() -> None:
@@ -31,7 +31,7 @@ def apply() -> None:
 
 
 def _completed(original: Callable[..., Any], complete: Callable[[str, Properties], None], name: str) -> Any:
-    """Wrap a provisioner; an update's properties are its third argument, a create's the second."""
+    """Return a wrapped provisioner; an update's properties are its third argument, a create's the second."""
     position = 1 if name == "create" else 2
 
     def provision(*arguments: Any, **named: Any) -> Any:
@@ -43,7 +43,7 @@ def _completed(original: Callable[..., Any], complete: Callable[[str, Properties
 
 
 def truth(value: Any) -> bool:
-    """Return a boolean that CloudFormation may hand over as text."""
+    """Return a boolean that CloudFormation may pass as text."""
     return str(value).lower() == "true"
 
 
@@ -110,7 +110,7 @@ def _function(name: str, properties: Properties) -> None:
 
 
 def _log_group(name: str, properties: Properties) -> None:
-    """Check the key as the API does: a group may not name a key that the service cannot use."""
+    """Raise ProvisionError for a key that Logs may not use, as the API does."""
     key = properties.get("KmsKeyId")
     group = module("services.cloudwatch_logs")._log_groups[name]
     refusal = logs.key_refusal(str(key), group["arn"].removesuffix(":*")) if key else ""
