@@ -45,7 +45,7 @@ def test_match_passes_the_pattern_and_names_its_resource(example: Example) -> No
 
 @pytest.mark.parametrize("example", MISSES, ids=str)
 def test_miss_is_stopped_where_it_says(example: Example) -> None:
-    """If this fails, an event that does not concern a control triggers it, or costs an invocation that nobody expected."""
+    """If this fails, an event that does not concern a control triggers it, or costs an unexpected invocation."""
     assert example.stopped_by in {"pattern", "parse"}
     assert passes(example.control.group, example.event) is (example.stopped_by == "parse")
     parsed = parsing.parse(example.event, groups()[example.control.group], PLACE)

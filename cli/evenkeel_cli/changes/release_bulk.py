@@ -1,4 +1,4 @@
-"""``evenkeel release --undone-since TIME``: have what a wrong wave of undos left weak repaired again, in one go."""
+"""``--undone-since`` of ``evenkeel release``: have what a wrong wave of undos left weak repaired again, in one go."""
 
 from __future__ import annotations
 
