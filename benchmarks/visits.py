@@ -27,13 +27,13 @@ def cost(scenarios: tuple[Scenario, ...], place: Place) -> list[dict[str, Any]]:
     for group in groups():
         mine = [scenario for scenario in scenarios if scenario.control.group == group]
         shared = max(mine, key=lambda scenario: (len(_woken(scenario)), not scenario.control.only_announces))
-        if len(matched_names := _woken(shared)) > 1:
-            alone = sum((_calls(shared, place, control) for control in matched_names), Counter[str]())
+        if len(woken := _woken(shared)) > 1:
+            alone = sum((_calls(shared, place, control) for control in woken), Counter[str]())
             rows.append(
                 {
                     "group": group,
                     "event": shared.event_name,
-                    "controls": matched_names,
+                    "controls": woken,
                     "alone": alone,
                     "together": _calls(shared, place, ""),
                 }

@@ -1,4 +1,4 @@
-"""``--undone-since`` of ``evenkeel release``: have what a wrong wave of undos left weak repaired again, in one go."""
+"""``evenkeel release --undone-since``: have what a wrong wave of undos left weak repaired again, in one go."""
 
 from __future__ import annotations
 
