@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from rich.text import Text
 from evenkeel.control import Env, Stage
 from evenkeel.control.registry import all_controls
 from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange
+from evenkeel.suggestions import suggested
 from evenkeel_cli.ui import console
 from evenkeel_cli.ui.failure import CommandError, Exit
 
@@ -46,7 +46,7 @@ def show(wanted: str | None, *, as_json: bool) -> None:
     """
     known = all_controls()
     if wanted is not None and wanted not in known:
-        raise CommandError(f"there is no control {wanted!r}", _meant(wanted, list(known)), Exit.USAGE)
+        raise CommandError(f"there is no control {wanted!r}", suggested(wanted, known), Exit.USAGE)
     if as_json:
         found: Any = described(known[wanted]) if wanted else [described(each) for each in known.values()]
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
@@ -54,14 +54,6 @@ def show(wanted: str | None, *, as_json: bool) -> None:
         _one(console.results(), described(known[wanted]))
     else:
         _all(console.results(), list(known.values()))
-
-
-def _meant(wanted: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
-    close += [name for name in known if wanted.lower() in name and name not in close]
-    if close:
-        return f"Did you mean {' or '.join(close)}?"
-    return "evenkeel controls lists them all."
 
 
 def described(control: Control) -> dict[str, Any]:

@@ -173,5 +173,5 @@ def test_a_comparison_is_json_for_machines_and_lines_for_people(place: Place, tm
     path = written(tmp_path, "schema_version: 1\nsettle_seconds: 5\n")
     shown = place.run("settings", "diff", path)
     assert "+settle_seconds: 5" in shown.stdout
-    assert "findings of the last 30 days would be decided otherwise" in shown.stdout
+    assert "findings of the last 30 days would change" in shown.stdout
     assert "+settle_seconds: 5" in json.loads(place.run("settings", "diff", path, "-o", "json").stdout)["diff"]

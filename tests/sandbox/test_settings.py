@@ -119,9 +119,9 @@ def test_nonsense_is_refused_by_the_validator(place: tuple[Sandbox, Stack], alic
         ("nonsense", "settings: not JSON"),
         (
             {"schema_version": 1, "controls": {"kms-key-rotation": {"mode": "destroy"}}},
-            "use one of off, notify, approve, enforce",
+            "write one of off, notify, approve, enforce",
         ),
-        ({"schema_version": 1, "controls": {"kms-key": {}}}, "controls.kms-key: no such control"),
+        ({"schema_version": 1, "controls": {"kms-key": {}}}, "controls.kms-key: unknown key; did you mean"),
     ):
         with pytest.raises(ClientError, match="BadRequestException") as refused:
             push(sandbox, stack, document, alice)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from evenkeel.errors import SettingsError
-from evenkeel.settings import rules
-from evenkeel.settings.problems import gathered
+from evenkeel.settings import parser, rules
+from evenkeel.settings.problems import ROOT
 from evenkeel.settings.rules import Freeze
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -27,8 +28,12 @@ def _exemption(**differs: Any) -> dict[str, Any]:
 
 
 def _exempt(**differs: Any) -> rules.Exemption:
-    with gathered() as mistakes:
-        return rules.exemption(_exemption(**differs), "e", mistakes)
+    document = {"schema_version": 1, "exemptions": [_exemption(**differs)]}
+    return parser.parse(json.dumps(document)).exemptions[0]
+
+
+def _freeze(**members: Any) -> rules.Freeze:
+    return parser.parse(json.dumps({"schema_version": 1, "freezes": [members]})).freezes[0]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,6 @@ def _exempt(**differs: Any) -> rules.Exemption:
         ("2026-11-20", True, True),
         ("2026-12-04", True, True),
         ("2026-12-05", True, False),
-        (date(2026, 11, 20), True, True),
         ("2020-01-01", False, False),
     ],
 )
@@ -65,31 +69,31 @@ def test_which_controls_an_exemption_is_about(controls: list[str], covers: bool)
 @pytest.mark.parametrize(
     ("differs", "told"),
     [
-        ({"reason": ...}, "e.reason: is required; write who approved it and why"),
-        ({"reason": "  "}, "e.reason: is required"),
-        ({"approver": ...}, "e.approver: is required"),
-        ({"approver": 5}, "e.approver: is required"),
-        ({"expires": ...}, "e.expires: None; write the last day as YYYY-MM-DD"),
-        ({"expires": "soon"}, "e.expires: 'soon'; write the last day as YYYY-MM-DD"),
-        ({"expires": "2026-02-30"}, "e.expires: '2026-02-30'; write the last day"),
-        ({"expires": 20261120.5}, "e.expires: 20261120.5; write the last day"),
-        ({"expires": datetime(2026, 11, 20, 12, tzinfo=UTC)}, "e.expires: datetime.datetime(2026"),
-        ({"controls": ...}, "e.controls: write a list of texts"),
-        ({"controls": []}, "e.controls: write a list of texts"),
-        ({"resources": ...}, "e: is for nothing; give it resources, accounts or tags"),
+        ({"reason": ...}, ".reason: is missing; write why it is exempt"),
+        ({"reason": "  "}, ".reason: '  ' is not accepted; write why it is exempt"),
+        ({"approver": ...}, ".approver: is missing; write who approved it"),
+        ({"approver": 5}, ".approver: 5 is a whole number; write who approved it"),
+        ({"expires": ...}, ".expires: is missing; write the last day as YYYY-MM-DD"),
+        ({"expires": "soon"}, ".expires: 'soon' is not accepted; write the last day as YYYY-MM-DD"),
+        ({"expires": "2026-02-30"}, ".expires: '2026-02-30' is not accepted; write the last day"),
+        ({"expires": 20261120.5}, ".expires: 20261120.5 is a number; write the last day"),
+        ({"expires": "2026-11-20T12:00:00"}, ".expires: '2026-11-20T12:00:00' is not accepted; write the last day"),
+        ({"controls": ...}, ".controls: is missing; write a list"),
+        ({"controls": []}, ".controls: is an empty list; write a list"),
+        ({"resources": ...}, ": selects nothing; give it resources, accounts or tags"),
         (
             {"resources": ["my-bucket"]},
-            "e.resources: 'my-bucket' fits no ARN; write one from arn: on, or '*:my-bucket'",
+            ".resources[0]: 'my-bucket' is not accepted; write an ARN pattern that begins with arn: or *",
         ),
-        ({"regions": ["a"]}, "e: unknown key 'regions'"),
-        ({"until": "2026"}, "e: unknown key 'until'"),
+        ({"regions": ["a"]}, ".regions: unknown key; did you mean reason?"),
+        ({"until": "2026"}, ".until: unknown key; known are"),
     ],
 )
 def test_wrong_exemptions_are_refused_with_the_place(differs: dict[str, Any], told: str) -> None:
     """If this fails, something is exempted without anybody's name, reason or end."""
     with pytest.raises(SettingsError) as caught:
         _exempt(**differs)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(f"exemptions[0]{told}")
 
 
 def _at(text: str) -> datetime:
@@ -122,14 +126,14 @@ def _at(text: str) -> datetime:
 )
 def test_when_a_freeze_holds_and_ends(freeze: tuple[str, int, str], now: str, ends: str | None) -> None:
     """If this fails, resources are changed in a freeze, or left alone outside of one."""
-    found = Freeze("f", freeze[0], freeze[1], freeze[2], ("*",), "freezes[0]").ends("kms-key-rotation", _at(now))
+    found = Freeze("f", freeze[0], freeze[1], freeze[2], ("*",), ROOT).ends("kms-key-rotation", _at(now))
     assert found == (ends and _at(ends))
 
 
 def test_one_moment_is_another_hour_in_another_zone() -> None:
     """If this fails, the freeze of one time zone is taken for that of another with the same cron expression."""
     zones = ("Europe/Madrid", "Asia/Tokyo")
-    madrid, tokyo = (Freeze("f", "0 9 * * *", 1, zone, ("*",), "freezes[0]") for zone in zones)
+    madrid, tokyo = (Freeze("f", "0 9 * * *", 1, zone, ("*",), ROOT) for zone in zones)
     now = _at("2026-11-20T08:30:00+00:00")
     assert madrid.ends("x", now) == _at("2026-11-20T09:00:00+00:00")
     assert tokyo.ends("x", now) is None
@@ -137,47 +141,46 @@ def test_one_moment_is_another_hour_in_another_zone() -> None:
 
 def test_a_freeze_is_about_its_controls() -> None:
     """If this fails, a freeze of one control stops all, or stops none."""
-    frozen = Freeze("f", "* * * * *", 1, "UTC", ("a", "b"), "freezes[0]")
+    frozen = Freeze("f", "* * * * *", 1, "UTC", ("a", "b"), ROOT)
     assert [bool(frozen.ends(control, NOW)) for control in ("a", "b", "c")] == [True, True, False]
 
 
 def test_a_freeze_needs_no_more_than_cron_and_hours() -> None:
     """If this fails, the simplest freeze is refused, or does not stop everything."""
-    with gathered() as mistakes:
-        found = rules.freeze({"cron": "0 0 24 12 *", "hours": 48}, "freezes[0]", mistakes)
-    assert found == Freeze("freezes[0]", "0 0 24 12 *", 48, "UTC", ("*",), "freezes[0]")
+    found = _freeze(cron="0 0 24 12 *", hours=48)
+    assert found == Freeze("freezes[0]", "0 0 24 12 *", 48, "UTC", ("*",), ROOT / "freezes" / 0)
 
 
 @pytest.mark.parametrize(
     ("differs", "told"),
     [
-        ({"hours": 0}, "f.hours: 0; write whole hours from 1 to 744"),
-        ({"hours": 745}, "f.hours: 745; write whole hours"),
-        ({"hours": "8"}, "f.hours: '8'; write whole hours"),
-        ({"hours": True}, "f.hours: True; write whole hours"),
-        ({"hours": ...}, "f.hours: None; write whole hours"),
-        ({"timezone": "Mars/Olympus"}, "f.timezone: 'Mars/Olympus' is no time zone; write one like Europe/Madrid"),
-        ({"timezone": ""}, "f.timezone: '' is no time zone"),
-        ({"timezone": "Europe"}, "f.timezone: 'Europe' is no time zone"),
-        ({"timezone": "../etc/passwd"}, "f.timezone: '../etc/passwd' is no time zone"),
-        ({"timezone": "x" * 5000}, "f.timezone: 'xxx"),
-        ({"timezone": "a\0b"}, "f.timezone: 'a\\x00b' is no time zone"),
-        ({"timezone": 5}, "f.timezone: 5 is no time zone"),
-        ({"cron": "0 0 30 2 *"}, "f.cron: '0 0 30 2 *'"),
-        ({"cron": "0 0 31 2,4,6,9,11 *"}, "f.cron: '0 0 31 2,4,6,9,11 *'"),
-        ({"cron": "daily"}, "f.cron: 'daily'"),
-        ({"cron": ...}, "f.cron: ''"),
-        ({"cron": "61 0 * * *"}, "f.cron: '61 0 * * *'"),
-        ({"controls": []}, "f.controls: write a list of texts"),
-        ({"controls": "*"}, "f.controls: write a list of texts"),
-        ({"days": 1}, "f: unknown key 'days'; known are controls, cron, hours, name, timezone"),
+        ({"hours": 0}, ".hours: 0 is not accepted; write whole hours from 1 to 744"),
+        ({"hours": 745}, ".hours: 745 is not accepted; write whole hours"),
+        ({"hours": "8"}, ".hours: '8' is text; write whole hours"),
+        ({"hours": True}, ".hours: is true; write whole hours"),
+        ({"hours": ...}, ".hours: is missing; write whole hours"),
+        ({"timezone": "Mars/Olympus"}, ".timezone: 'Mars/Olympus' is not a time zone; write one like Europe/Madrid"),
+        ({"timezone": ""}, ".timezone: is empty; write one like"),
+        ({"timezone": "Europe"}, ".timezone: 'Europe' is not a time zone"),
+        ({"timezone": "../etc/passwd"}, ".timezone: '../etc/passwd' is not a time zone"),
+        ({"timezone": "x" * 5000}, ".timezone: 'xxx"),
+        ({"timezone": "a\0b"}, ".timezone: 'a\\x00b' is not a time zone"),
+        ({"timezone": 5}, ".timezone: 5 is a whole number; write one like"),
+        ({"cron": "0 0 30 2 *"}, ".cron: '0 0 30 2 *'"),
+        ({"cron": "0 0 31 2,4,6,9,11 *"}, ".cron: '0 0 31 2,4,6,9,11 *'"),
+        ({"cron": "daily"}, ".cron: 'daily'"),
+        ({"cron": ...}, ".cron: is missing"),
+        ({"cron": "61 0 * * *"}, ".cron: '61 0 * * *'"),
+        ({"controls": []}, ".controls: is an empty list; write a list"),
+        ({"controls": "*"}, ".controls: '*' is text; write a list"),
+        ({"days": 1}, ".days: unknown key; known are controls, cron, hours, name, timezone"),
     ],
 )
 def test_wrong_freezes_are_refused_with_the_place(differs: dict[str, Any], told: str) -> None:
     """If this fails, a freeze that never holds is believed in, or a worker crashes on it."""
     raw = {"cron": "0 0 * * *", "hours": 8, **differs}
-    with pytest.raises(SettingsError) as caught, gathered() as mistakes:
-        rules.freeze({name: value for name, value in raw.items() if value is not ...}, "f", mistakes)
-    assert str(caught.value).startswith(told)
+    with pytest.raises(SettingsError) as caught:
+        _freeze(**{name: value for name, value in raw.items() if value is not ...})
+    assert str(caught.value).startswith(f"freezes[0]{told}")
     if "cron" in differs:
         assert str(caught.value).endswith("write minute hour day month weekday")

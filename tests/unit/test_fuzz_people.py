@@ -16,6 +16,7 @@ from evenkeel.lambda_handler import remediator
 from evenkeel.model import Actor
 from evenkeel.operators import approvals
 from evenkeel.operators.caller_proof import UnprovedCallerError
+from evenkeel.settings.problems import InvalidSettingsError
 from tests import factories
 from tests.fuzzing import JSON, TEXT, examples, spoiled
 from tests.sts import CALLER, signed
@@ -32,7 +33,7 @@ APPROVE = {"schema_version": 1, "controls": {CONTROL: {"mode": "approve"}}}
 OURS = {
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.EvenkeelError)
 }
-OURS |= {UnprovedCallerError.__name__, "NotGrantedError"}
+OURS |= {UnprovedCallerError.__name__, InvalidSettingsError.__name__, "NotGrantedError"}
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
 

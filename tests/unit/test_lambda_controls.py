@@ -179,5 +179,7 @@ def test_no_runtime_that_aws_knows_and_the_list_does_not_is_an_alarm() -> None:
 def test_warning_after_the_day_is_refused() -> None:
     """If this fails, a typing mistake in the settings silences every warning."""
     control = all_controls()[RUNTIME]
-    assert "write 0" in control.check_parameters({"warn_days": -1})
-    assert control.check_parameters({"warn_days": 0}) == ""
+    refused = control.check_parameters({"warn_days": -1})
+    assert refused is not None
+    assert refused.hint.startswith("write 0")
+    assert control.check_parameters({"warn_days": 0}) is None

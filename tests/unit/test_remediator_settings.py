@@ -63,5 +63,5 @@ def test_a_person_finds_them_out_too(world: World, event: dict[str, Any], capsys
     """If this fails, settings that only a person's own run meets are not counted."""
     world.settings("{}")
     answer = remediator("kms")({"control": "kms-key-rotation", "resources": "all"}, Context())
-    assert answer["error"].startswith("SettingsError: ")
+    assert answer["error"].startswith("InvalidSettingsError: ")
     assert metrics(capsys.readouterr().out)["SettingsRefused"] == 1

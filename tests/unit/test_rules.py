@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from evenkeel.errors import SettingsError
-from evenkeel.settings import rules
-from evenkeel.settings.problems import gathered
+from evenkeel.settings import parser
 from evenkeel.settings.rules import Selector, Subject, TagsUnknownError
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:orders[1]"
 ENV = (("env", ("dev", "test")),)
 TEAM = (("team", ("web",)),)
+PLACE = "controls.c.overrides"
 
 
 def _subject(tags: dict[str, str] | None = None) -> Subject:
@@ -103,11 +104,9 @@ def test_which_selectors_may_hold_for_one_resource(one: Selector, two: Selector,
     assert (one.may_overlap(two), two.may_overlap(one)) == (overlap, overlap)
 
 
-def _compared(*given: dict[str, Any]) -> None:
-    """Read overrides and compare them with each other."""
-    with gathered() as mistakes:
-        found = [rules.override(each, f"overrides[{number}]", mistakes) for number, each in enumerate(given)]
-        rules.tell_overlaps(found, mistakes)
+def _read(*overrides: Any) -> None:
+    """Read overrides of a control and compare them with each other."""
+    parser.parse(json.dumps({"schema_version": 1, "controls": {"c": {"overrides": overrides}}}))
 
 
 @pytest.mark.parametrize(
@@ -122,17 +121,17 @@ def _compared(*given: dict[str, Any]) -> None:
 )
 def test_overrides_that_never_contradict_are_taken(pair: list[dict[str, Any]]) -> None:
     """If this fails, people cannot write two rules that go well together."""
-    _compared(*pair)
+    _read(*pair)
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ([{"regions": ["a"], "mode": "off"}, {"regions": ["b", "a"], "mode": "notify"}], "says another mode"),
-        ([{"tags": {"a": "x"}, "mode": "off"}, {"tags": {"b": "y"}, "mode": "notify"}], "says another mode"),
+        ([{"regions": ["a"], "mode": "off"}, {"regions": ["b", "a"], "mode": "notify"}], "another value for mode"),
+        ([{"tags": {"a": "x"}, "mode": "off"}, {"tags": {"b": "y"}, "mode": "notify"}], "another value for mode"),
         (
             [{"resources": ["*:a*"], "parameters": {"p": 1}}, {"resources": ["*:b"], "parameters": {"p": 2}}],
-            "says another parameters",
+            "another value for parameters",
         ),
         (
             [
@@ -140,43 +139,54 @@ def test_overrides_that_never_contradict_are_taken(pair: list[dict[str, Any]]) -
                 {"regions": ["a"], "mode": "off"},
                 {"accounts": ["123456789012"], "mode": "notify", "blast_radius": {"limit": 1}},
             ],
-            "says another mode",
+            "another value for mode",
         ),
     ],
 )
 def test_overrides_that_contradict_are_refused_by_name(given: list[dict[str, Any]], told: str) -> None:
     """If this fails, which of two rules holds is an accident of their order in the file."""
     with pytest.raises(SettingsError) as caught:
-        _compared(*given)
+        _read(*given)
     last = len(given) - 1
-    assert str(caught.value).startswith(f"overrides[{last}]: may hold for the same resource as overrides[0] and {told}")
+    assert str(caught.value).startswith(
+        f"{PLACE}[{last}]: can apply to the same resource as {PLACE}[0] and gives {told}"
+    )
 
 
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        ({"regions": ["a"]}, "w: changes nothing; give it a mode, parameters or a blast_radius"),
-        ({"mode": "off"}, "w: is for nothing; give it resources, accounts, regions or tags"),
-        ({"mode": "off", "tags": {}}, "w: is for nothing; give it resources, accounts, regions or tags"),
-        ({"mode": "off", "region": ["a"]}, "w: unknown key 'region'; known are accounts, "),
-        ({"mode": "off", "regions": "a"}, "w.regions: write a list of texts"),
-        ({"mode": "off", "regions": []}, "w.regions: write a list of texts"),
-        ({"mode": "off", "regions": [""]}, "w.regions: write a list of texts"),
-        ({"mode": "off", "resources": [5]}, "w.resources: write a list of texts"),
+        ({"regions": ["a"]}, ": changes nothing; give it mode, parameters or blast_radius"),
+        ({"mode": "off"}, ": selects nothing; give it resources, accounts, regions or tags"),
+        ({"mode": "off", "tags": {}}, ": selects nothing; give it resources, accounts, regions or tags"),
+        ({"mode": "off", "region": ["a"]}, ".region: unknown key; did you mean regions?"),
+        ({"mode": "off", "regions": "a"}, ".regions: 'a' is text; write a list"),
+        ({"mode": "off", "regions": []}, ".regions: is an empty list; write a list with at least one item"),
+        ({"mode": "off", "regions": [""]}, ".regions[0]: is empty; write a region, e.g. eu-west-1"),
+        ({"mode": "off", "resources": [5]}, ".resources[0]: 5 is a whole number; write an ARN pattern"),
         (
             {"mode": "off", "resources": ["*", "my-*"]},
-            "w.resources: 'my-*' fits no ARN; write one from arn: on, or '*:my-*'",
+            ".resources[1]: 'my-*' is not accepted; write an ARN pattern that begins with arn: or *",
         ),
-        ({"mode": "off", "accounts": [123456789012]}, "w.accounts: write a list of texts"),
-        ({"mode": "off", "accounts": ["1234"]}, "w.accounts: '1234'; write an account's 12 digits in quotes"),
-        ({"mode": "off", "accounts": ["12345678901x"]}, "w.accounts: '12345678901x'; write an account's 12 digits"),
-        ({"mode": "off", "tags": ["env"]}, "w.tags: write a key and its value, or a list of values, a line"),
-        ({"mode": "off", "tags": {"env": []}}, "w.tags.env: write a list of texts"),
-        ({"mode": "off", "tags": {"env": True}}, "w.tags.env: write a list of texts"),
+        (
+            {"mode": "off", "accounts": [123456789012]},
+            ".accounts[0]: 123456789012 is a whole number; write an account's 12 digits",
+        ),
+        (
+            {"mode": "off", "accounts": ["1234"]},
+            ".accounts[0]: '1234' is not accepted; write an account's 12 digits in quotes",
+        ),
+        (
+            {"mode": "off", "accounts": ["12345678901x"]},
+            ".accounts[0]: '12345678901x' is not accepted; write an account's 12 digits",
+        ),
+        ({"mode": "off", "tags": ["env"]}, ".tags: is a list; write keys and values"),
+        ({"mode": "off", "tags": {"env": []}}, ".tags.env: is an empty list; write a list"),
+        ({"mode": "off", "tags": {"env": True}}, ".tags.env: is true; write the tag's value"),
     ],
 )
 def test_wrong_overrides_are_refused_with_the_place(raw: Any, told: str) -> None:
     """If this fails, an override that means nothing is taken for a rule, or its author must guess what is wrong."""
-    with pytest.raises(SettingsError) as caught, gathered() as mistakes:
-        rules.override(raw, "w", mistakes)
-    assert str(caught.value).startswith(told)
+    with pytest.raises(SettingsError) as caught:
+        _read(raw)
+    assert str(caught.value).startswith(f"{PLACE}[0]{told}")

@@ -39,11 +39,11 @@ def test_empty_document_means_the_defaults() -> None:
         ('{"schema_version": ' + "9" * 5000 + "}", "settings: not JSON"),
         ("[]", "settings: is a list; write keys and values"),
         ("null", "settings: is empty; write keys and values"),
-        ("{}", "settings.schema_version: None; write 1"),
-        ('{"schema_version": 2}', "settings.schema_version: 2; write 1"),
-        ('{"schema_version": "1"}', "settings.schema_version: '1'; write 1"),
-        ('{"schema_version": 1, "z": 1, "contrls": {}}', "settings: unknown key 'contrls'"),
-        ('{"schema_version": 1, "controls": []}', "settings.controls: is a list; write keys and values"),
+        ("{}", "schema_version: is missing; write 1"),
+        ('{"schema_version": 2}', "schema_version: 2 is not accepted; write 1"),
+        ('{"schema_version": "1"}', "schema_version: '1' is text; write 1"),
+        ('{"schema_version": 1, "z": 1, "contrls": {}}', "contrls: unknown key; did you mean controls?"),
+        ('{"schema_version": 1, "controls": []}', "controls: is a list; write keys and values"),
     ],
 )
 def test_bad_documents_are_refused_with_the_place(document: str, message: str) -> None:
@@ -59,12 +59,23 @@ def test_settle_time_is_taken(seconds: int) -> None:
     assert _parsed(settle_seconds=seconds).settle_seconds == seconds
 
 
-@pytest.mark.parametrize("seconds", [-1, 901, "60", 1.5, True, None, []])
-def test_impossible_settle_times_are_refused(seconds: Any) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        (-1, "-1 is not accepted"),
+        (901, "901 is not accepted"),
+        ("60", "'60' is text"),
+        (1.5, "1.5 is a number"),
+        (True, "is true"),
+        (None, "is empty"),
+        ([], "is a list"),
+    ],
+)
+def test_impossible_settle_times_are_refused(seconds: Any, message: str) -> None:
     """If this fails, SQS refuses the delay later, when nobody looks."""
     with pytest.raises(SettingsError) as caught:
         _parsed(settle_seconds=seconds)
-    assert str(caught.value) == f"settings.settle_seconds: {seconds!r}; write whole seconds from 0 to 900"
+    assert str(caught.value) == f"settle_seconds: {message}; write whole seconds from 0 to 900"
 
 
 @pytest.mark.parametrize(
@@ -97,20 +108,27 @@ def test_blast_radius(given: dict[str, Any], radius: Radius) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "message"),
     [
-        {"limit": 0},
-        {"limit": 1_000_001},
-        {"limit": "5"},
-        {"limit": True},
-        {"limit": 1.5},
-        {"window_seconds": -1},
-        {"hours": 1},
+        ({"limit": 0}, "limit: 0 is not accepted"),
+        ({"limit": 1_000_001}, "limit: 1000001 is not accepted"),
+        ({"limit": "5"}, "limit: '5' is text"),
+        ({"limit": True}, "limit: is true"),
+        ({"limit": 1.5}, "limit: 1.5 is a number"),
+        ({"window_seconds": -1}, "window_seconds: -1 is not accepted"),
     ],
 )
-def test_impossible_blast_radius_is_refused(given: dict[str, Any]) -> None:
+def test_impossible_blast_radius_is_refused(given: dict[str, Any], message: str) -> None:
     """If this fails, a typo lifts the limit."""
     with pytest.raises(SettingsError) as caught:
         _parsed(controls={KMS.id: {"blast_radius": given}}).of(KMS)
-    told = 'write {"limit": …, "window_seconds": …} with whole numbers from 1 to 1,000,000'
-    assert str(caught.value) == f"controls.kms-key-rotation.blast_radius: {told}"
+    hint = "write a whole number from 1 to 1,000,000"
+    assert str(caught.value) == f"controls.kms-key-rotation.blast_radius.{message}; {hint}"
+
+
+def test_unknown_key_of_a_blast_radius_is_refused() -> None:
+    """If this fails, a window in hours is taken for none."""
+    with pytest.raises(SettingsError) as caught:
+        _parsed(controls={KMS.id: {"blast_radius": {"hours": 1}}}).of(KMS)
+    place = "controls.kms-key-rotation.blast_radius.hours"
+    assert str(caught.value) == f"{place}: unknown key; known are limit, window_seconds"

@@ -222,7 +222,7 @@ def test_a_document_whose_mark_is_not_written_is_not_trusted(
     world.wire.fail("dynamodb", "UpdateItem", "AccessDeniedException")
     store = worker()
     for _ in range(5):
-        with pytest.raises(SettingsUnreadError, match="does not take the note that a document was loaded"):
+        with pytest.raises(SettingsUnreadError, match="the mark that a document was loaded cannot be written"):
             store.load()
     assert world.wire.names().count("dynamodb:UpdateItem") == 1
     world.sleep(16)
@@ -241,7 +241,7 @@ def test_a_first_document_that_cannot_be_marked_ends_the_empty_one(
     world.sleep(MINUTE + 1)
     world.wire.fail("dynamodb", "UpdateItem", "InternalServerError", status=500, times=9)
     for _ in range(2):
-        with pytest.raises(SettingsUnreadError, match="does not take the note"):
+        with pytest.raises(SettingsUnreadError, match="the mark that a document was loaded cannot be written"):
             store.load()
 
 

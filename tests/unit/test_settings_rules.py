@@ -162,26 +162,26 @@ def test_the_last_of_several_freezes_counts() -> None:
     ("document", "told"),
     [
         ({"exemptions": {}}, "exemptions: is keys and values; write a list"),
-        ({"exemptions": [{}]}, "exemptions[0].reason: is required"),
-        ({"freezes": "always"}, "freezes: is a text; write a list"),
+        ({"exemptions": [{}]}, "exemptions[0].controls: is missing"),
+        ({"freezes": "always"}, "freezes: 'always' is text; write a list"),
         ({"freezes": [FREEZE, {**FREEZE, "cron": "0 0 31 6 *"}]}, "freezes[1].cron: '0 0 31 6 *'"),
         ({"controls": {KMS.id: {"overrides": {}}}}, f"controls.{KMS.id}.overrides: is keys and values; write a list"),
-        ({"controls": {KMS.id: {"overrides": [5]}}}, f"controls.{KMS.id}.overrides[0]: is a whole number; write"),
+        ({"controls": {KMS.id: {"overrides": [5]}}}, f"controls.{KMS.id}.overrides[0]: 5 is a whole number; write"),
         (
             {"controls": {KMS.id: {"overrides": [ACCOUNTS, {**ACCOUNTS, "parameters": {"period_days": 99}}]}}},
-            f"controls.{KMS.id}.overrides[1]: may hold for the same resource as controls.{KMS.id}.overrides[0]",
+            f"controls.{KMS.id}.overrides[1]: can apply to the same resource as controls.{KMS.id}.overrides[0]",
         ),
         (
             {"controls": {KMS.id: {"overrides": [{"regions": ["a"], "mode": "kill"}]}}},
-            f"controls.{KMS.id}.overrides[0].mode: 'kill' is not a valid Mode; use one of off",
+            f"controls.{KMS.id}.overrides[0].mode: 'kill' is unknown; write one of off",
         ),
         (
             {"controls": {KMS.id: {"overrides": [{"regions": ["a"], "parameters": {"period_days": 1}}]}}},
-            f"controls.{KMS.id}.overrides[0].parameters.period_days: 1; KMS accepts",
+            f"controls.{KMS.id}.overrides[0].parameters.period_days: 1 is not accepted; KMS accepts",
         ),
         (
             {"controls": {KMS.id: {"overrides": [{"regions": ["a"], "blast_radius": {"limit": 0}}]}}},
-            f"controls.{KMS.id}.overrides[0].blast_radius: write",
+            f"controls.{KMS.id}.overrides[0].blast_radius.limit: 0 is not accepted; write",
         ),
         (
             {"exemptions": [{**EXEMPTION, "resources": ["*"], "controls": ["kms"]}]},
@@ -190,15 +190,15 @@ def test_the_last_of_several_freezes_counts() -> None:
         ({"freezes": [{**FREEZE, "controls": ["kms"]}]}, "freezes[0].controls"),
         (
             {"exemptions": [{**EXEMPTION, "resources": ["*:key/1", "arn:aws:dynamodb:*:*:table/t"]}]},
-            "exemptions[0].resources: 'arn:aws:dynamodb:*:*:table/t' fits no resource of kms-key-rotation; write arn:{",
+            "exemptions[0].resources: 'arn:aws:dynamodb:*:*:table/t' matches no resource of kms-key-rotation;",
         ),
         (
             {"controls": {KMS.id: {"overrides": [{"resources": ["arn:aws:kms:*:*:alias/*"], "mode": "off"}]}}},
-            f"controls.{KMS.id}.overrides[0].resources: 'arn:aws:kms:*:*:alias/*' fits no resource of {KMS.id}; write",
+            f"controls.{KMS.id}.overrides[0].resources: 'arn:aws:kms:*:*:alias/*' matches no resource of {KMS.id};",
         ),
         (
             {"freezes": [FREEZE, {**FREEZE, "controls": [KMS.id, "cloudtrail-logging"]}]},
-            "freezes[1].controls: no freeze holds cloudtrail-logging; set its mode to notify for that time",
+            "freezes[1].controls: cloudtrail-logging cannot be frozen; set its mode to notify for that time",
         ),
     ],
 )

@@ -18,7 +18,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The settings, YAML o
 
 @app.command()
 def validate(file: File, output: OutputFormat = Output.TABLE) -> None:
-    """Check a file as the functions would; every problem with its line. Needs no AWS."""
+    """Check a file as the functions would, and report every problem with its line. Needs no AWS account."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
 
@@ -31,7 +31,7 @@ def show(
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Print what is live, as YAML."""
+    """Print the live settings as YAML."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli.settings import views  # noqa: PLC0415 - as above
 
@@ -45,7 +45,7 @@ def diff(
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Compare a file with what is live, and say which of the last month's findings would be decided otherwise."""
+    """Compare a file with the live settings, and list the last month's findings whose decision would change."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli.settings import views  # noqa: PLC0415 - as above
 
@@ -56,12 +56,14 @@ def diff(
 def push(  # noqa: PLR0913, PLR0917 - a command's options
     file: File,
     stack: StackName = "",
-    at_once: Annotated[bool, typer.Option("--at-once", help="To all functions at once, without a watch.")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="To all functions at once, without monitoring for a rollback.")
+    ] = False,
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Deploy a file: step by step, taken back by itself when functions refuse it. Shows the difference and asks."""
+    """Deploy a file in steps; it is rolled back if a function refuses it. Shows the difference and asks first."""
     with told(as_json=output is Output.JSON):
         from evenkeel_cli.settings import views  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""What other settings would change: the document, and how the last month's findings would be decided."""
+"""Compares settings: the documents, and how each would decide the last month's findings."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def as_yaml(document: Any) -> str:
 
 
 def lines(old: Any, new: Any, old_name: str, new_name: str) -> list[str]:
-    """Return the unified diff of two documents, whose order does not matter; empty when they say the same.
+    """Return the unified diff of two documents, whose order does not matter; empty if they are the same.
 
-    After each ``@@ … @@`` stands where its first change is, e.g. ``controls.kms-key-rotation``.
+    Each ``@@ … @@`` is followed by the place of its first change, e.g. ``controls.kms-key-rotation``.
     """
     one, two = (
         yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=110).splitlines() for document in (old, new)
@@ -127,7 +127,7 @@ def findings(reader: Reader, now: datetime) -> dict[tuple[str, str], Subject]:
 
 
 def _decision(there: Settings, control: Control, subject: Subject, now: datetime) -> str:
-    """Return what settings say of a resource: its mode and parameters, or that it is exempt."""
+    """Return how settings decide on a resource: its mode and parameters, or its exemption."""
     try:
         exemption = there.exemption(control, subject, now)
         if exemption:

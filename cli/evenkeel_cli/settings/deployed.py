@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 UNDER_WAY = frozenset({"VALIDATING", "DEPLOYING", "BAKING"})
 POLL_SECONDS = 2.0
-_TAKEN_BACK = ("ROLLBACK_STARTED", "REVERT_COMPLETED")  # AppConfig API reference, DeploymentEvent: they say by whom
+_ROLLED_BACK = ("ROLLBACK_STARTED", "REVERT_COMPLETED")  # AppConfig API reference, DeploymentEvent: with who did it
 NOTHING_PUSHED, MISSING = "NOTHING_PUSHED", "MISSING"
 """States of what no deployment put in force: the empty document holds; or none does, and nothing is changed."""
 
@@ -155,8 +155,8 @@ class Live:
         with reaching(f"look at deployment {number} of stack {self._stack.name}"):
             seen = self._client.get_deployment(**self._place, DeploymentNumber=number)
         log = seen.get("EventLog", [])
-        told = [str(each.get("Description", "")) for each in log if each.get("EventType") in _TAKEN_BACK]
-        return next(filter(None, told), "AppConfig gives no reason")
+        descriptions = [str(each.get("Description", "")) for each in log if each.get("EventType") in _ROLLED_BACK]
+        return next(filter(None, descriptions), "AppConfig gives no reason")
 
 
 def missing(stack: Stack, coming: Deployed | None) -> CommandError:

@@ -23,6 +23,7 @@ from evenkeel_cli.ui.failure import CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evenkeel.settings.problems import DocumentPath
     from evenkeel.settings.rules import Exemption
     from evenkeel_cli.aws.resource_tags import Tags
     from evenkeel_cli.aws.stacks import Stack
@@ -68,7 +69,7 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
             console.errors().print(tags.told, style="yellow", soft_wrap=True)
 
 
-def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[str, Hidden], Tags]:
+def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[DocumentPath, Hidden], Tags]:
     """Return which of the last month's findings each exemption hides, and the tags that were read for it."""
     hidden = {each.where: Hidden([], []) for each in found}
     seen = comparison.findings(Reader(stack), now) if found else {}
@@ -92,7 +93,7 @@ def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[di
 
 def _described(exemption: Exemption, hidden: Hidden, now: datetime) -> dict[str, Any]:
     return {
-        "where": exemption.where,
+        "where": str(exemption.where),
         **exemption.described(),
         "days_left": (exemption.expires - now.date()).days,
         "in_force": exemption.in_force(now),

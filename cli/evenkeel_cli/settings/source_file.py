@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import SettingsError
 from evenkeel.settings import parser
+from evenkeel.settings.problems import InvalidSettingsError
+from evenkeel_cli.settings import yaml_loader
+from evenkeel_cli.settings.yaml_loader import DuplicateKeysError
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -20,87 +22,57 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evenkeel.settings.parser import Settings
-
-_QUOTED = re.compile(r"unknown (?:key|parameter) '([^']*)'")
-
+    from evenkeel.settings.problems import DocumentPath, Problem
 
 PROVIDED = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"}
 """What the stack gives its functions as defaults of parameters; here stand-ins of the same form."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: ``off`` is a mode and no boolean, a date is text, 0123 is no octal number."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"~|null|", ["~", "n", ""]),
-    ("bool", r"true|false", list("tf")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
-    ("float", r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)", list("-+0123456789")),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_LARGEST = 8_000_000
+"""A document of more characters is refused: aliases can make a short file as large as they like."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a file, at a line that counts from 1."""
+class Located:
+    """A problem of a file, with its line, which counts from 1."""
 
     line: int
     message: str
-    """What is wrong, after its place."""
+    hint: str = ""
     place: str = ""
     """Such as ``exemptions[0].expires``; empty where only the line is known."""
 
     @property
     def text(self) -> str:
-        """The place, if there is one, and what is wrong there."""
-        return f"{self.place}: {self.message}" if self.place else self.message
+        """Return all but the line, as one line of text."""
+        return "".join((self.place and f"{self.place}: ", self.message, self.hint and f"; {self.hint}"))
+
+    def described(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {"line": self.line, "place": self.place, "message": self.message, "hint": self.hint}
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """A file that was read: its document, and the nodes that know their lines."""
+    """A file that was read: the document, and the same as the YAML library keeps it, with its lines."""
 
     path: Path
     document: Any
-    node: yaml.Node | None
+    lines: Any
 
     @property
     def text(self) -> str:
         """The document as it is deployed: JSON, in the file's own order."""
         return json.dumps(self.document, ensure_ascii=False, indent=1)
 
-    def line(self, place: str) -> int:
-        """Return the line of a place such as ``controls.kms-key-rotation.mode`` or ``exemptions[0].expires``."""
-        node, rest = self.node, place.removeprefix("settings").removeprefix(".")
-        line = 1
-        while node is not None:
-            line = node.start_mark.line + 1
-            step = _step(node, rest)
-            if step is None:
-                return line
-            line, node, rest = step
-            if not rest:
-                return line
+    def line(self, place: DocumentPath) -> int:
+        """Return the line of a place, or of the nearest part around it that is there."""
+        inner, line = self.lines, 1
+        for part in place.parts:
+            line = yaml_loader.line(inner, part) or line
+            try:
+                inner = inner[part]
+            except (KeyError, IndexError, TypeError):
+                break
         return line
-
-
-def _step(node: yaml.Node, rest: str) -> tuple[int, yaml.Node, str] | None:
-    """Go one part down: return the line of the part's key, its node, and what is left of the place."""
-    if isinstance(node, yaml.MappingNode):
-        keys = sorted(node.value, key=lambda pair: -len(str(pair[0].value)))  # a key may hold dots: the longest first
-        for key, value in keys:
-            name = str(key.value)
-            if rest == name or rest.startswith((f"{name}.", f"{name}[")):
-                return key.start_mark.line + 1, value, rest[len(name) :].removeprefix(".")
-    if isinstance(node, yaml.SequenceNode):
-        index = re.match(r"\[(\d+)\]\.?", rest)
-        if index and int(index[1]) < len(node.value):
-            item = node.value[int(index[1])]
-            return item.start_mark.line + 1, item, rest[index.end() :]
-    return None
 
 
 def read(path: Path) -> SettingsFile:
@@ -110,58 +82,44 @@ def read(path: Path) -> SettingsFile:
         CommandError: it cannot be read, is not YAML, or has a key twice; the message says ``file:line:``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise CommandError(f"{path}: cannot be read: {reason}", "Give the path of a YAML file.", Exit.USAGE) from error
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise CommandError(message, "Give the path of a YAML file.", Exit.USAGE) from error
     try:
-        return SettingsFile(path, *_loaded(path, text))
-    except yaml.MarkedYAMLError as error:
+        text = content.decode("utf-8-sig")
+        lines = yaml_loader.load(text)
+        return SettingsFile(path, _plain(lines), lines)
+    except DuplicateKeysError as error:
+        raise refused(path, [Located(line, message) for line, message in error.keys]) from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise refused(path, [Located(line, "not UTF-8 text", "save the file as UTF-8")]) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise refused(path, [Located(line, f"character U+{error.character:04X} is not allowed in YAML")]) from error
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = "; ".join(filter(None, (error.context, error.problem)))
-        raise refused(path, [Problem(mark.line + 1 if mark else 1, f"not YAML: {said}")]) from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        message = "; ".join(filter(None, (error.context, error.problem)))
+        raise refused(path, [Located(mark.line + 1 if mark else 1, f"not YAML: {message}")]) from error
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:
         first = str(error).partition("\n")[0]
-        raise refused(path, [Problem(1, f"not a plain document: {first}")]) from error
+        raise refused(path, [Located(1, f"not a plain document: {first}")]) from error
 
 
-def _loaded(path: Path, text: str) -> tuple[Any, yaml.Node | None]:
-    """Return a text's document and node; errors of YAML's and of JSON's are the caller's."""
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        repeated = _repeated(node) if node else []
-        if repeated:
-            raise refused(path, repeated)
-        document = loader.construct_document(node) if node else None
-        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # half of a UTF-16 pair is in no encoding
-    finally:
-        loader.dispose()
-    return document, node
+def _plain(loaded: Any) -> Any:
+    """Return a document as the functions read it: as JSON.
 
-
-def _repeated(node: yaml.Node) -> list[Problem]:
-    """Find the keys that stand twice in one mapping: YAML would silently take the last."""
-    problems: list[Problem] = []
-    waiting, seen_nodes = [node], set()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen_nodes:
-            continue  # an alias of what was looked at
-        seen_nodes.add(id(each))
-        if isinstance(each, yaml.SequenceNode):
-            waiting += each.value
-        if isinstance(each, yaml.MappingNode):
-            lines: dict[str, int] = {}
-            for key, value in each.value:
-                line = key.start_mark.line + 1
-                name = str(key.value)
-                if name in lines:
-                    told = f"{name} stands here a second time; the first is in line {lines[name]}"
-                    problems.append(Problem(line, told))
-                lines.setdefault(name, line)
-                waiting.append(value)
-    return problems
+    Raises:
+        ValueError, TypeError: JSON has no form for it, or a form that is too large.
+    """
+    size, pieces = 0, []
+    for piece in json.JSONEncoder(ensure_ascii=False, allow_nan=False).iterencode(loaded):
+        size += len(piece)
+        if size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST:,} characters as JSON")
+        pieces.append(piece)
+    return json.loads("".join(pieces))
 
 
 def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "recommended") -> Settings:
@@ -172,7 +130,7 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
     """
     try:
         return engine_check(found.text, start_mode, (now or datetime.now(UTC)).date())
-    except SettingsError as error:
+    except InvalidSettingsError as error:
         raise refused(found.path, [_located(found, problem) for problem in error.problems]) from error
 
 
@@ -180,23 +138,19 @@ def engine_check(document: str, start_mode: str, today: date | None = None, *, i
     """Check a document with the engine, as if in a function of the stack; one ``in_force`` as what is live already.
 
     Raises:
-        SettingsError: as the engine words it.
+        InvalidSettingsError: it has problems.
     """
     return parser.check(document, all_controls().values(), start_mode, PROVIDED, today, in_force=in_force)
 
 
-def _located(found: SettingsFile, problem: str) -> Problem:
-    """Return one of the engine's problems, ``place: what is wrong``, with its line."""
-    (place, _, wrong), unknown = problem.partition(": "), _QUOTED.search(problem)
-    line = found.line(f"{place}.{unknown[1]}" if unknown else place)
-    return Problem(line, wrong, place) if wrong else Problem(line, problem)
+def _located(found: SettingsFile, problem: Problem) -> Located:
+    """Return one of the engine's problems with its line."""
+    return Located(found.line(problem.place), problem.message, problem.hint, str(problem.place))
 
 
-def refused(path: Path, problems: list[Problem]) -> CommandError:
+def refused(path: Path, problems: list[Located]) -> CommandError:
     """Return the error that names every problem of a file, in the order of its lines."""
     ordered = sorted(problems, key=lambda each: each.line)
     lines = [f"{path}:{each.line}: {each.text}" for each in ordered]
-    mistakes = [
-        {"file": str(path), "line": each.line, "place": each.place, "problem": each.message} for each in ordered
-    ]
-    return CommandError("\n".join(lines), "Fix the file, then run the command again.", Exit.USAGE, mistakes)
+    described = [{"file": str(path), **each.described()} for each in ordered]
+    return CommandError("\n".join(lines), "Fix the file, then run the command again.", Exit.USAGE, described)

@@ -35,21 +35,21 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def validate(path: Path, *, as_json: bool) -> None:
-    """Check a file; nothing of AWS is asked.
+    """Check a file, without AWS.
 
     Raises:
-        CommandError: it is wrong; each problem with its line.
+        CommandError: with each problem and its line.
     """
     checked = source_file.check(source_file.read(path))
     if as_json:
         sys.stdout.write(json.dumps({"file": str(path), "ok": True, "settings_version": checked.version}) + "\n")
     else:
         named = {"control": checked.controls, "exemption": checked.exemptions, "freeze": checked.freezes}
-        told = ", ".join(
+        counts = ", ".join(
             f"{number} {what}{'' if number == 1 else 's'}"
             for what, number in ((what, len(part)) for what, part in named.items())
         )
-        console.results().print(f"{path} is valid: {told}.", soft_wrap=True)
+        console.results().print(f"{path} is valid: {counts}.", soft_wrap=True)
 
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
@@ -101,7 +101,7 @@ def _version(deployed: Deployed) -> str:
 
 
 def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
-    """Compare a file with what is live, and say which findings of the last month would be decided otherwise."""
+    """Compare a file with the live settings, and list last month's findings whose decision would change."""
     there = stacks.find(stack, region, f"compare {path} with the settings of {named(stack)}")
     found = source_file.read(path)
     start_mode = _start_mode(there)
@@ -138,8 +138,8 @@ def _print_diff(out: Console, changes: list[str]) -> None:
 
 def _print_decisions(out: Console, compared: Compared) -> None:
     changed = compared.changed
-    told = f"{len(changed):,} of {compared.findings:,} findings of the last 30 days would be decided otherwise."
-    out.print(f"\n{told}", style="bold")
+    summary = f"The decision on {len(changed):,} of {compared.findings:,} findings of the last 30 days would change."
+    out.print(f"\n{summary}", style="bold")
     for each in changed[:_LISTED]:
         what = Text.assemble((each.control, "bold"), f"  {arns.short(each.resource)}: ", (each.before, "red"), " → ",
                              (each.after, "green"))  # fmt: skip
@@ -153,13 +153,13 @@ def _print_decisions(out: Console, compared: Compared) -> None:
 def push(  # noqa: PLR0913 - the command's own options
     stack: str, region: str | None, path: Path, *, at_once: bool, yes: bool, as_json: bool
 ) -> None:
-    """Check a file, show what it changes, ask, deploy it, and wait until it is deployed or taken back.
+    """Check a file, show what it changes, ask, deploy it, and wait until it is deployed or rolled back.
 
-    The same push again while it is under way follows it. Where no settings are in force it reaches all functions at
-    once: those that it had not reached yet would have none.
+    The same push again follows the one that is under way. If no settings are in force, the push reaches all functions
+    at once: functions that it has not reached yet would have no settings.
 
     Raises:
-        CommandError: the file is wrong, the push was refused or taken back, or the person said no.
+        CommandError: the file is wrong, the push was refused or rolled back, or the person did not confirm.
     """
     there = stacks.find(stack, region, f"push {path} to {named(stack)}")
     found = source_file.read(path)
@@ -178,9 +178,9 @@ def push(  # noqa: PLR0913 - the command's own options
             _print_diff(console.errors(), changes)
         if live.version and not changes:
             words = f"{there.name} has these settings already."
-            _told(there.name, live.number, "COMPLETE", as_json=as_json, words=words)
+            _print_result(there.name, live.number, "COMPLETE", as_json=as_json, words=words)
             return
-        how = "at once, without a watch" if at_once else "a fifth of the functions at a time, then under watch"
+        how = "at once, without monitoring" if at_once else "a fifth of the functions at a time, then monitored"
         prompts.confirm(f"Push this to {there.name} ({how})?", "nothing was pushed", yes=yes)
         number = appconfig.start(found.text, at_once=at_once)
     state = _follow(there, appconfig, number, as_json=as_json)
@@ -188,7 +188,7 @@ def push(  # noqa: PLR0913 - the command's own options
     parts = {"announced_waiting": counts, **({"uncounted": uncounted} if uncounted else {})}
     said = [f"{there.name} has the new settings; every worker sees them within a minute."]
     words = "\n".join([*said, *waiting.sentences(there, counts), *filter(None, [uncounted])])
-    _told(there.name, number, state, as_json=as_json, words=words, parts=parts)
+    _print_result(there.name, number, state, as_json=as_json, words=words, parts=parts)
 
 
 def _waiting_findings(
@@ -225,7 +225,7 @@ def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> str
 
 
 def _in_force(appconfig: Live) -> str:
-    """Say what holds after a push that was taken back."""
+    """Return what is in force after a push that was rolled back."""
     live, _ = appconfig.look()
     if live.missing:
         return "None are in force, so nothing is changed: push others."
@@ -234,7 +234,7 @@ def _in_force(appconfig: Live) -> str:
     )
 
 
-def _told(  # noqa: PLR0913 - what is said, and how
+def _print_result(  # noqa: PLR0913 - the parts of a result
     stack: str, number: int, state: str, *, as_json: bool, words: str, parts: Mapping[str, Any] | None = None
 ) -> None:
     if as_json:
@@ -263,13 +263,13 @@ def _progress(*, show: bool) -> Iterator[Callable[[str, float], None]]:
     if not err.is_terminal:
         said: list[str] = []
 
-        def tell(state: str, percent: float) -> None:
+        def show_line(state: str, percent: float) -> None:
             line = f"{state} {percent:.0f} %"
             if said[-1:] != [line]:
                 said.append(line)
                 err.print(line)
 
-        yield tell
+        yield show_line
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - only at a terminal
 

@@ -1,4 +1,4 @@
-"""Which announced findings wait once a control's mode was raised: they are repaired at their next event, or by hand."""
+"""Announced findings that wait after a control's mode was raised: repaired at their next event, or on demand."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def sentences(stack: Stack, counts: Mapping[str, int]) -> list[str]:
 
 
 def uncounted(error: CommandError) -> str:
-    """Return what to say where the findings cannot be counted: the push itself went through."""
+    """Return the sentence for findings that cannot be counted; the push itself succeeded."""
     return f"Announced findings that wait cannot be counted: {error.message}. {error.next_step}".rstrip()
 
 
 def _touched(old: Settings, new: Settings) -> set[str]:
-    """Return the controls that may act and of which the settings say something else than before."""
+    """Return the controls that can change resources and whose settings differ."""
     acting = {control.id for control in all_controls().values() if not control.only_announces}
     return {each for each in acting if old.controls.get(each) != new.controls.get(each)}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
+from evenkeel.suggestions import suggested
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 _PARTS = 6
@@ -33,6 +32,4 @@ def check_one_of(option: str, given: str, known: list[str]) -> None:
     """
     if given in known:
         return
-    close = get_close_matches(given, known, n=3, cutoff=0.5) or [name for name in known if given.lower() in name]
-    meant = f"Did you mean {' or '.join(close)}?" if close else f"Known are {', '.join(sorted(known))}."
-    raise CommandError(f"{option} {given}: not known", meant, Exit.USAGE)
+    raise CommandError(f"{option} {given}: not known", suggested(given, known), Exit.USAGE)

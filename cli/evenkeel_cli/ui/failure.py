@@ -26,27 +26,27 @@ class CommandError(Exception):
     """A command cannot go on. ``next_step`` is one sentence on what to do."""
 
     def __init__(
-        self, message: str, next_step: str = "", code: Exit = Exit.FAILED, mistakes: Sequence[dict[str, Any]] = ()
+        self, message: str, next_step: str = "", code: Exit = Exit.FAILED, problems: Sequence[dict[str, Any]] = ()
     ) -> None:
-        """Keep what to say and how to exit; ``mistakes`` are the message's parts, for machines."""
+        """Keep what to say and how to exit; ``problems`` are the message's parts, for machines."""
         super().__init__(message)
         self.message = message
         self.next_step = next_step
         self.code = code
-        self.mistakes = mistakes
+        self.problems = problems
 
 
 @contextmanager
 def told(*, as_json: bool = False) -> Iterator[None]:
     """End the process on a :class:`CommandError` with its words on stderr and its code, never with a traceback.
 
-    ``as_json`` writes ``{"error": {"message", "next"}}`` in place of words, with ``mistakes`` where there are any.
+    ``as_json`` writes ``{"error": {"message", "next"}}`` in place of words, with ``problems`` where there are any.
     """
     try:
         yield
     except CommandError as error:
         if as_json:
-            parts = {"mistakes": error.mistakes} if error.mistakes else {}
+            parts = {"problems": error.problems} if error.problems else {}
             body = {"error": {"message": error.message, "next": error.next_step, **parts}}
             sys.stderr.write(json.dumps(body) + "\n")
         else:

@@ -16,6 +16,7 @@ from evenkeel.control import (
     Mode,
     NonCompliant,
     NotApplicable,
+    ParameterProblem,
     Severity,
     State,
 )
@@ -53,10 +54,12 @@ class DeprecatedRuntime(function.FunctionControl):
     permissions = (function.READ_GRANT, function.DISCOVER_GRANT)
     parameters = {"warn_days": 180}  # as early as AWS itself writes to the account (Lambda guide, "Lambda runtimes")
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require a warning on or before the day of deprecation, and not longer ahead than any runtime lasts."""
         days = parameters["warn_days"]
-        return "" if 0 <= days <= _EARLIEST else f"warn_days: {days}; write 0 (on the day itself) to {_EARLIEST}"
+        if 0 <= days <= _EARLIEST:
+            return None
+        return ParameterProblem("warn_days", f"{days} is not accepted", f"write 0 (on the day itself) to {_EARLIEST}")
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the runtime and the package type."""

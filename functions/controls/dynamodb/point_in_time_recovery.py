@@ -19,6 +19,7 @@ from evenkeel.control import (
     Judgement,
     Mode,
     NonCompliant,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -71,12 +72,16 @@ class PointInTimeRecovery(Control):
     parameters = {"max_table_gib": 25, "min_recovery_days": 0}
     busy_codes = frozenset({"ContinuousBackupsUnavailableException"})
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require a recovery period that DynamoDB accepts; 0 leaves the period to the table's owner."""
         days = parameters["min_recovery_days"]
         if parameters["max_table_gib"] < 0:
-            return f"max_table_gib: {parameters['max_table_gib']}; write 0 or more"
-        return "" if 0 <= days <= _LONGEST else f"min_recovery_days: {days}; write 0 (any) to {_LONGEST}"
+            return ParameterProblem(
+                "max_table_gib", f"{parameters['max_table_gib']} is not accepted", "write 0 or more"
+            )
+        if 0 <= days <= _LONGEST:
+            return None
+        return ParameterProblem("min_recovery_days", f"{days} is not accepted", f"write 0 (any) to {_LONGEST}")
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the backups first, and the table's size and status only if something must change."""

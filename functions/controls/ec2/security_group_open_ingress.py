@@ -21,6 +21,7 @@ from evenkeel.control import (
     Mode,
     NonCompliant,
     NotApplicable,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -122,17 +123,22 @@ class SecurityGroupOpenIngress(Control):
     gone_codes = frozenset({"InvalidGroup.NotFound"})
     done_codes = frozenset({"InvalidPermission.Duplicate"})  # the rule exists (EC2 API reference, "Error codes")
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require valid ports, and valid networks that may reach each of them; ``all`` means every port."""
         ports, allowed = parameters["ports"], parameters["allowed"]
         if not all(type(port) is int and 0 <= port <= _LAST_PORT for port in ports):
-            return f"ports: {ports!r}; write a list of whole numbers from 0 to {_LAST_PORT}"
+            return ParameterProblem(
+                "ports", f"{ports!r} is not accepted", f"write a list of whole numbers from 0 to {_LAST_PORT}"
+            )
         for port, networks in allowed.items():
             if port not in {_ALL, *map(str, ports)}:
-                return f'allowed.{port}: not one of ports; write a port of that list, or "{_ALL}"'
+                return ParameterProblem(
+                    "allowed", "is not one of ports", f'write a port of that list, or "{_ALL}"', port
+                )
             if not isinstance(networks, list) or not all(_is_network(network) for network in networks):
-                return f'allowed.{port}: {networks!r}; write a list of CIDR blocks, e.g. ["0.0.0.0/0"]'
-        return ""
+                hint = 'write a list of CIDR blocks, e.g. ["0.0.0.0/0"]'
+                return ParameterProblem("allowed", f"{networks!r} is not accepted", hint, port)
+        return None
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the group's rules and keep the open ones; a group without rules, or a deleted one, has none."""

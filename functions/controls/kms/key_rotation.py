@@ -22,6 +22,7 @@ from evenkeel.control import (
     NonCompliant,
     NotApplicable,
     NotReady,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -79,12 +80,12 @@ class KeyRotation(Control):
     parameters = {"period_days": 365}
     busy_codes = frozenset({"KMSInvalidStateException", "DisabledException"})  # changed since it was read
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Keep the period within what KMS accepts."""
         days = parameters["period_days"]
         if _SHORTEST <= days <= _LONGEST:
-            return ""
-        return f"period_days: {days}; KMS accepts {_SHORTEST} to {_LONGEST}"
+            return None
+        return ParameterProblem("period_days", f"{days} is not accepted", f"KMS accepts {_SHORTEST} to {_LONGEST}")
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the rotation first: if it is on and frequent enough, nothing else is needed."""

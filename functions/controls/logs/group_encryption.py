@@ -21,6 +21,7 @@ from evenkeel.control import (
     Mode,
     NonCompliant,
     NotApplicable,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -86,12 +87,12 @@ class GroupEncryption(Control):
     )
     parameters = {"key_arn": Env("EVENKEEL_LOG_KEY_ARN")}
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require the ARN of a key: CloudWatch Logs accepts no alias."""
         arn = parameters["key_arn"]
         if _KEY_ARN.fullmatch(arn):
-            return ""
-        return f"key_arn: {arn!r}; write the ARN of a symmetric key (no alias)"
+            return None
+        return ParameterProblem("key_arn", f"{arn!r} is not accepted", "write the ARN of a symmetric key (no alias)")
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the group."""

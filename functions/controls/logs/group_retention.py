@@ -19,6 +19,7 @@ from evenkeel.control import (
     Mode,
     NonCompliant,
     NotApplicable,
+    ParameterProblem,
     Place,
     Severity,
     Stage,
@@ -80,10 +81,13 @@ class GroupRetention(Control):
     )
     parameters = {"days": 365}
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require a period that CloudWatch Logs accepts."""
         days = parameters["days"]
-        return "" if days in _ACCEPTED else f"days: {days}; write one of {', '.join(map(str, sorted(_ACCEPTED)))}"
+        if days in _ACCEPTED:
+            return None
+        hint = f"write one of {', '.join(map(str, sorted(_ACCEPTED)))}"
+        return ParameterProblem("days", f"{days} is not accepted", hint)
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the group."""

@@ -25,6 +25,7 @@ from evenkeel.control import (
     NonCompliant,
     NotApplicable,
     NotReady,
+    ParameterProblem,
     Place,
     Radius,
     Resource,
@@ -142,20 +143,22 @@ class RequiredTags(Control):
     always_settles = True
     gone_codes = frozenset(kind.look.gone for kind in TYPES if kind.look.gone)
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:
+    def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
         """Require keys and values that AWS accepts."""
         keys = parameters["required"]
         for key in keys:
             if not _is_key(key):
-                return f"required: {key!r} is not a tag key; {_KEYS}"
+                return ParameterProblem("required", f"{key!r} is not a tag key", _KEYS)
         if len(keys) > _MOST_TAGS or len(set(keys)) < len(keys):
-            return f"required: {len(keys)} keys, {len(set(keys))} different; write each once, {_MOST_TAGS} at most"
+            message = f"{len(keys)} keys, {len(set(keys))} of them different"
+            return ParameterProblem("required", message, f"write each once, {_MOST_TAGS} at most")
         for key, value in parameters["values"].items():
             if not _is_key(key):
-                return f"values: {key!r} is not a tag key; {_KEYS}"
+                return ParameterProblem("values", f"{key!r} is not a tag key", _KEYS)
             if not isinstance(value, str) or not value.strip() or value != _clean(value):
-                return f"values.{key}: {value!r}; write up to {_LONGEST_VALUE} {_ACCEPTED}, not spaces only"
-        return ""
+                hint = f"write up to {_LONGEST_VALUE} {_ACCEPTED}, not spaces only"
+                return ParameterProblem("values", f"{value!r} is not accepted", hint, key)
+        return None
 
     def read(self, aws: Aws, context: Context) -> State:
         """Read the tags; if there are none, check whether the resource exists and can be tagged."""

@@ -59,7 +59,7 @@ def _note(exemption: Exemption, version: str, settings_name: str, place: Place, 
         EXEMPTION,
         Request(EXEMPTION.id, resource, cause),
         Outcome.EXPIRING,
-        reason=f"{', '.join(exemption.controls)} on {exemption.selector.told}: {exemption.reason}"
+        reason=f"{', '.join(exemption.controls)} on {exemption.selector.text}: {exemption.reason}"
         f" (approved by {exemption.approver})",
         detail=f"ends {left}; its last day is {exemption.expires} (UTC)",
         evidence=exemption.described(),

@@ -1,1 +1,1 @@
-"""Refuses settings that no function could obey, before AppConfig deploys them."""
+"""Refuses invalid settings before AppConfig deploys them."""

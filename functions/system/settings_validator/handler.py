@@ -1,7 +1,7 @@
-"""The Lambda entry of the settings' validator: AppConfig hands it a document before it deploys it.
+"""The Lambda function that AppConfig calls with a settings document before it deploys it.
 
-An answer accepts, an error refuses; AppConfig shows the error's text to whoever pushed. The code is the engine's own,
-so that what is accepted here is not refused there.
+An answer accepts the document, an error refuses it. AppConfig shows the error's text to the person who pushed. The
+checks are the engine's own, so that no function refuses what is accepted here.
 
 Source: the AppConfig user guide, "Understanding validators".
 """
@@ -13,9 +13,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control.registry import all_controls
-from evenkeel.errors import SettingsError
 from evenkeel.runtime.telemetry import telemetry
 from evenkeel.settings import parser
+from evenkeel.settings.problems import InvalidSettingsError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,14 +28,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> None:
     """Check the document in ``event["content"]`` (base64).
 
     Raises:
-        SettingsError: names each thing that is wrong, where it is, and what to write.
+        InvalidSettingsError: its text names each problem with its place and what to write.
     """
     version = event.get("configurationVersion", "")
     try:
         document = base64.b64decode(event["content"], validate=True)
         start_mode = os.environ.get("EVENKEEL_START_MODE", "recommended")
         checked = parser.check(document, tuple(all_controls().values()), start_mode)
-    except SettingsError as error:
+    except InvalidSettingsError as error:
         logger.warning("refused", configuration_version=version, reason=str(error))
         raise
     logger.info("accepted", configuration_version=version, settings_version=checked.version)

@@ -20,19 +20,7 @@ class MalformedPayloadError(EvenkeelError):
 
 
 class SettingsError(EvenkeelError):
-    """The settings cannot be read or are not valid, so nothing may be changed.
-
-    ``problems`` is all that is wrong. The text names it, too, up to ``LONGEST`` characters: it goes into messages.
-    """
-
-    LONGEST = 4000
-
-    def __init__(self, *problems: str) -> None:
-        """Keep the problems, one at least."""
-        self.problems = problems
-        told = "; ".join(problems)
-        rest = f"… and more ({len(problems)} in all): evenkeel settings validate FILE names each"
-        super().__init__(told if len(told) <= self.LONGEST else told[: self.LONGEST] + rest)
+    """The settings cannot be read or are not valid, so nothing may be changed."""
 
 
 class SettingsUnreadError(SettingsError):

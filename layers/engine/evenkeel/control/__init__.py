@@ -10,6 +10,7 @@ from evenkeel.control.contract import (
     Frameworks,
     Grant,
     Merge,
+    ParameterProblem,
     Radius,
     Stage,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "NonCompliant",
     "NotApplicable",
     "NotReady",
+    "ParameterProblem",
     "Place",
     "Radius",
     "Resource",

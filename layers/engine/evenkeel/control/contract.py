@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -97,6 +97,27 @@ class Env(str):
     """The name of an environment variable in which the stack provides a parameter's default."""
 
     __slots__ = ()
+
+
+class ParameterProblem(NamedTuple):
+    """What is wrong with the value of a parameter."""
+
+    parameter: str
+    message: str
+    """What is wrong, e.g. ``5 is not accepted``."""
+    hint: str
+    """What to write instead, e.g. ``write 90 to 2560``."""
+    key: str = ""
+    """Of a parameter with keys and values: the key whose value is wrong."""
+
+    @property
+    def place(self) -> str:
+        """The parameter, or its key."""
+        return f"{self.parameter}.{self.key}" if self.key else self.parameter
+
+    def __str__(self) -> str:
+        """Return it as one line of text."""
+        return f"{self.place}: {self.message}; {self.hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +242,12 @@ class Control(ABC):
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
         """Yield the ARNs of all resources of the type in the account and region."""
 
-    def check_parameters(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - for overrides
-        """Return what is wrong with parameters of the right types (``name: problem; what to write``), or nothing."""
-        return ""
+    def check_parameters(
+        self,
+        parameters: Mapping[str, Any],  # noqa: ARG002 - for overrides
+    ) -> ParameterProblem | None:
+        """Return the first problem of parameters that have the right types, or None."""
+        return None
 
     def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:  # noqa: ARG002 - for overrides
         """Return the error that a successful answer to one of the control's calls hides, if any."""

@@ -1,1 +1,1 @@
-"""The settings: the document, its rules, its problems, and what holds for one resource."""
+"""The settings: the form of the document, its reader and its problems, and the settings of one resource."""

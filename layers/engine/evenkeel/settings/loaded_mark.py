@@ -1,7 +1,7 @@
 """The mark that this stack has loaded a settings document: from then on a missing one does not count as empty.
 
-It is one item of the state table, which nobody but the stack's own roles may write (the table's resource policy), so
-that a person who can delete a deployment of settings cannot make the stack forget that there was one.
+It is an item of the state table, which only the stack's own roles may write (the table's resource policy). So a person
+who can delete a deployment of settings cannot make the stack forget that there was one.
 """
 
 from __future__ import annotations

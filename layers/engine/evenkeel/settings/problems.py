@@ -1,83 +1,101 @@
-"""Gathers what is wrong with a document while it is read, so that whoever wrote it is told all of it at once.
+"""The problems of a settings document, collected while it is read, so that one refusal names all of them.
 
-A wrong part is told, and read as if it were not there. What was read so never comes into force: :func:`gathered` ends
-in an error.
+A part with a problem is reported and read as if it were absent. What was read so never comes into force:
+:func:`collected` ends in an error.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from evenkeel.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
-
-_KINDS: dict[type, str] = {
-    bool: "true or false", dict: "keys and values", float: "a fraction", int: "a whole number", list: "a list",
-    str: "a text", type(None): "empty",
-}  # fmt: skip
 
 
-class Mistakes:
-    """The mistakes found so far, each as ``place: problem; what to write``."""
+@dataclass(frozen=True, slots=True)
+class DocumentPath:
+    """The path of a part of the document: keys, and the numbers of list items, from the root."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.told: list[str] = []
+    parts: tuple[str | int, ...] = ()
 
-    def tell(self, where: str, problem: str) -> None:
-        """Add one, at a place of the document."""
-        self.told.append(f"{where}: {problem}")
+    def __truediv__(self, part: str | int) -> DocumentPath:
+        """Return the path of a part within this one."""
+        return DocumentPath((*self.parts, part))
 
-    def mapping(self, raw: Any, where: str) -> dict[str, Any]:
-        """Return a part that has keys and values; one that is something else is told, and has none."""
-        if isinstance(raw, dict):
-            return raw
-        self.tell(where, f"is {kind(raw)}; write keys and values")
-        return {}
+    def __str__(self) -> str:
+        """Return it as people write it: ``controls.kms-key-rotation.overrides[0].mode``; ``settings`` for the root."""
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.parts)
+        return text.removeprefix(".") or "settings"
 
-    def fields(self, raw: dict[str, Any], where: str, known: AbstractSet[str]) -> dict[str, Any]:
-        """Return a part without those of its keys that are none of those known; each is told."""
-        for name in sorted(raw.keys() - known):
-            self.tell(where, f"unknown key {name!r}; known are {', '.join(sorted(known))}")
-        return {name: value for name, value in raw.items() if name in known}
+    def contains(self, other: DocumentPath) -> bool:
+        """Return whether another path is this one, or leads to a part within it."""
+        return other.parts[: len(self.parts)] == self.parts
 
-    def items(self, raw: Any, where: str) -> Iterator[tuple[dict[str, Any], str]]:
-        """Yield each rule of a list, with its place; what is no list, or no rule, is told."""
-        if not isinstance(raw, list):
-            self.tell(where, f"is {kind(raw)}; write a list")
-            return
-        for number, each in enumerate(raw):
-            place = f"{where}[{number}]"
-            if isinstance(each, dict):
-                yield each, place
-            else:
-                self.mapping(each, place)
 
-    def texts(self, raw: Any, where: str) -> tuple[str, ...]:
-        """Return a list of texts, of which there is one at least; what is none is told, and empty."""
-        if isinstance(raw, list) and raw and all(isinstance(item, str) and item for item in raw):
-            return tuple(raw)
-        self.tell(where, "write a list of texts")
-        return ()
+ROOT = DocumentPath()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a settings document."""
+
+    place: DocumentPath
+    message: str
+    """What is wrong there."""
+    hint: str = ""
+    """What to write instead."""
+
+    def __str__(self) -> str:
+        """Return it as one line of text."""
+        return f"{self.place}: {self.message}; {self.hint}" if self.hint else f"{self.place}: {self.message}"
+
+
+class InvalidSettingsError(SettingsError):
+    """A settings document has problems. The text names them, up to ``LONGEST`` characters: it goes into messages."""
+
+    LONGEST = 4000
+
+    def __init__(self, *problems: Problem) -> None:
+        """Keep the problems; there is at least one."""
+        self.problems = problems
+        text = "; ".join(map(str, problems))
+        rest = f"… and more ({len(problems)} in all): evenkeel settings validate FILE names each"
+        super().__init__(text if len(text) <= self.LONGEST else text[: self.LONGEST] + rest)
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects the problems of a document while it is read."""
+
+    found: list[Problem] = field(default_factory=list)
+    tolerated: list[Problem] = field(default_factory=list)
+    """Problems that only refuse a push: a document that is in force already keeps its meaning in spite of them."""
+
+    def add(self, place: DocumentPath, message: str, hint: str = "") -> None:
+        """Add a problem that makes the document invalid."""
+        self.found.append(Problem(place, message, hint))
+
+    def tolerate(self, place: DocumentPath, message: str, hint: str = "") -> None:
+        """Add a problem that only refuses a push."""
+        self.tolerated.append(Problem(place, message, hint))
+
+    def within(self, place: DocumentPath) -> bool:
+        """Return whether some part of a place has a problem."""
+        return any(place.contains(problem.place) for problem in self.found)
 
 
 @contextmanager
-def gathered() -> Iterator[Mistakes]:
-    """Yield what gathers the mistakes of a document.
+def collected() -> Iterator[Problems]:
+    """Yield the collector of a document's problems.
 
     Raises:
-        SettingsError: there was one; it names them all.
+        InvalidSettingsError: it has some.
     """
-    mistakes = Mistakes()
-    yield mistakes
-    if mistakes.told:
-        raise SettingsError(*mistakes.told)
-
-
-def kind(raw: Any) -> str:
-    """Say in a person's words what a value is."""
-    return _KINDS.get(type(raw), type(raw).__name__)
+    problems = Problems()
+    yield problems
+    if problems.found:
+        raise InvalidSettingsError(*problems.found)

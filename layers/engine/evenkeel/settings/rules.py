@@ -1,6 +1,7 @@
-"""What the settings say of single resources: overrides, exemptions, freezes. What cannot be evaluated says no.
+"""The settings for single resources: overrides, exemptions, freezes. A rule that cannot be evaluated means no change.
 
-Each rule is checked when the document is read. Of a wrong one all mistakes are told, each with its place in the file.
+:mod:`evenkeel.settings.schema` reads their parts; what is built of them here is checked for what one part means for
+another.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from evenkeel.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evenkeel.settings.problems import Mistakes
+    from evenkeel.settings.problems import DocumentPath, Problems
 
 SOON = timedelta(days=14)
 """An exemption that ends within this time is announced once."""
-_LONGEST_FREEZE_HOURS = 31 * 24
+GIVEN = ("mode", "parameters", "blast_radius")
+"""What an override can give other values for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The resource a rule is asked about. ``tags`` is None where they were not read."""
+    """The resource that a rule may select. ``tags`` is None where they were not read."""
 
     arn: str
     account: str
@@ -56,7 +58,7 @@ class Selector:
         return sum(2**rank for rank, part in enumerate(parts) if part)
 
     def matches(self, subject: Subject) -> bool:
-        """Say whether a subject is selected.
+        """Return whether a subject is selected.
 
         Raises:
             TagsUnknownError: it depends on tags that are not known.
@@ -74,13 +76,13 @@ class Selector:
         return all(subject.tags.get(key) in values for key, values in self.tags)
 
     @property
-    def told(self) -> str:
-        """What it selects, in one line for people."""
+    def text(self) -> str:
+        """Return what it selects, in one line."""
         tags = (f"{key}={'|'.join(values)}" for key, values in self.tags)
         return ", ".join((*self.resources, *self.accounts, *self.regions, *tags))
 
     def may_overlap(self, other: Selector) -> bool:
-        """Say whether some resource could match both; ARN patterns are taken to overlap."""
+        """Return whether some resource could match both; ARN patterns always count as overlapping."""
         pairs = ((self.accounts, other.accounts), (self.regions, other.regions))
         if any(one and two and not set(one) & set(two) for one, two in pairs):
             return False
@@ -94,7 +96,7 @@ class Override:
 
     selector: Selector
     given: dict[str, Any]
-    where: str
+    where: DocumentPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +108,18 @@ class Exemption:
     reason: str
     approver: str
     expires: date
-    where: str
+    where: DocumentPath
 
     def covers(self, control: str) -> bool:
-        """Say whether it is about a control."""
+        """Return whether it is about a control."""
         return "*" in self.controls or control in self.controls
 
     def in_force(self, now: datetime) -> bool:
-        """Say whether it has not expired; an expired one is as if absent."""
+        """Return whether it has not expired; an expired exemption counts as absent."""
         return now.date() <= self.expires
 
     def ends_soon(self, now: datetime) -> bool:
-        """Say whether it is time to tell people that it ends."""
+        """Return whether it is time to announce that it ends."""
         return self.in_force(now) and self.expires - now.date() <= SOON
 
     def described(self) -> dict[str, Any]:
@@ -142,7 +144,7 @@ class Freeze:
     hours: int
     timezone: str
     controls: tuple[str, ...]
-    where: str
+    where: DocumentPath
 
     def ends(self, control: str, now: datetime) -> datetime | None:
         """Return when the freeze that holds now ends (UTC), or None."""
@@ -167,108 +169,80 @@ def _last_firing(cron: str, timezone: str, before: datetime) -> datetime | None:
     return next(CronSim(cron, before, reverse=True), None)
 
 
-def override(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Override:
-    """Read one override."""
-    parts = ("resources", "accounts", "regions", "tags")
-    fields = mistakes.fields(raw, where, {*parts, "mode", "parameters", "blast_radius"})
-    given: dict[str, Any] = {name: fields[name] for name in ("mode", "parameters", "blast_radius") if name in fields}
-    whole = len(fields) == len(raw)
-    if whole and not given:
-        mistakes.tell(where, "changes nothing; give it a mode, parameters or a blast_radius")
-    return Override(_selector(fields, where, parts, mistakes, whole=whole), given, where)
+def section(fields: dict[str, Any], place: DocumentPath, problems: Problems) -> dict[str, Any]:  # noqa: ARG001 - as below
+    """Return a control's section; report overrides that contradict each other, where they are right otherwise."""
+    sound = [each for each in fields.get("overrides", ()) if not problems.within(each.where)]
+    report_overlaps(sound, problems)
+    return fields
 
 
-def exemption(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Exemption:
-    """Read one exemption; reason, approver and expiry are required."""
-    parts = ("resources", "accounts", "tags")
-    fields = mistakes.fields(raw, where, {*parts, "controls", "reason", "approver", "expires"})
-    for name in ("reason", "approver"):
-        if not isinstance(fields.get(name), str) or not fields[name].strip():
-            mistakes.tell(f"{where}.{name}", "is required; write who approved it and why")
-    expires, day = fields.get("expires"), date.max
-    try:
-        day = expires if type(expires) is date else datetime.strptime(str(expires), "%Y-%m-%d").date()  # noqa: DTZ007
-    except ValueError:
-        mistakes.tell(f"{where}.expires", f"{expires!r}; write the last day as YYYY-MM-DD")
-    controls = mistakes.texts(fields.get("controls"), f"{where}.controls")
-    selector = _selector(fields, where, parts, mistakes, whole=len(fields) == len(raw))
-    return Exemption(controls, selector, str(fields.get("reason")), str(fields.get("approver")), day, where)
+def override(fields: dict[str, Any], place: DocumentPath, problems: Problems) -> Override:  # noqa: ARG001 - as below
+    """Return an override of its parts."""
+    return Override(_selector(fields), {name: fields[name] for name in GIVEN if name in fields}, place)
 
 
-def freeze(raw: dict[str, Any], where: str, mistakes: Mistakes) -> Freeze:
-    """Read one freeze."""
+def exemption(fields: dict[str, Any], place: DocumentPath, problems: Problems) -> Exemption:  # noqa: ARG001 - as below
+    """Return an exemption of its parts."""
+    return Exemption(
+        controls=tuple(fields.get("controls", ())),
+        selector=_selector(fields),
+        reason=fields.get("reason", ""),
+        approver=fields.get("approver", ""),
+        expires=fields.get("expires", date.max),
+        where=place,
+    )
+
+
+def freeze(fields: dict[str, Any], place: DocumentPath, problems: Problems) -> Freeze:
+    """Return a freeze of its parts; report a time zone or a cron expression that does not exist."""
+    timezone, cron = fields.get("timezone", "UTC"), fields.get("cron", "")
+    zone = _zone(timezone)
+    if zone is None:
+        problems.add(place / "timezone", f"{timezone!r} is not a time zone", "write one like Europe/Madrid")
+    wrong = _cron_problem(cron, zone or UTC) if "cron" in fields else ""
+    if wrong:
+        problems.add(place / "cron", f"{cron!r} {wrong}", "write minute hour day month weekday")
+    controls = tuple(fields.get("controls", ("*",)))
+    return Freeze(fields.get("name") or str(place), cron, fields.get("hours", 0), timezone, controls, place)
+
+
+def _zone(name: str) -> tzinfo | None:
+    """Return a time zone, or None where there is none of that name."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - as cronsim above
 
-    fields = mistakes.fields(raw, where, {"name", "cron", "hours", "timezone", "controls"})
-    hours = fields.get("hours")
-    if type(hours) is not int or not 0 < hours <= _LONGEST_FREEZE_HOURS:
-        mistakes.tell(f"{where}.hours", f"{hours!r}; write whole hours from 1 to {_LONGEST_FREEZE_HOURS}")
-        hours = 0
-    timezone, cron = str(fields.get("timezone", "UTC")), str(fields.get("cron", ""))
     try:
-        zone: tzinfo = ZoneInfo(timezone)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder's name, or one too long
-        mistakes.tell(f"{where}.timezone", f"{fields['timezone']!r} is no time zone; write one like Europe/Madrid")
-        zone = UTC
-    trouble = _cron_trouble(cron, zone)
-    if trouble:
-        mistakes.tell(f"{where}.cron", f"{cron!r}{trouble}; write minute hour day month weekday")
-    controls = mistakes.texts(fields.get("controls", ["*"]), f"{where}.controls")
-    return Freeze(str(fields.get("name") or where), cron, hours, timezone, controls, where)
+        return None
 
 
-def _cron_trouble(cron: str, zone: tzinfo) -> str:
-    """Say what is wrong with a cron expression, after its quotation; empty if nothing is."""
+def _cron_problem(cron: str, zone: tzinfo) -> str:
+    """Return what is wrong with a cron expression, or nothing."""
     from cronsim import CronSim, CronSimError  # noqa: PLC0415 - only where settings have freezes
 
     try:
-        return "" if next(CronSim(cron, datetime(2026, 1, 1, tzinfo=zone)), None) else " never fires"
+        return "" if next(CronSim(cron, datetime(2026, 1, 1, tzinfo=zone)), None) else "never fires"
     except CronSimError as error:
-        return f": {error}"
+        return f"is not a cron expression: {error}"
 
 
-def tell_overlaps(overrides: Sequence[Override], mistakes: Mistakes) -> None:
-    """Tell each override that could hold for a resource of an earlier one of its rank and says something else."""
+def report_overlaps(overrides: Sequence[Override], problems: Problems) -> None:
+    """Report each override that could hold for a resource of an earlier one of its rank and gives another value."""
     for number, two in enumerate(overrides):
         for one in overrides[:number]:
             same_rank = one.selector.specificity == two.selector.specificity
             disputed = sorted(name for name in one.given if name in two.given and one.given[name] != two.given[name])
             if same_rank and disputed and one.selector.may_overlap(two.selector):
-                mistakes.tell(
+                problems.add(
                     two.where,
-                    f"may hold for the same resource as {one.where} and says another {disputed[0]}; "
+                    f"can apply to the same resource as {one.where} and gives another value for {disputed[0]}",
                     "make one of them more specific, or their accounts, regions or tags disjoint",
                 )
                 break
 
 
-def _selector(
-    fields: Mapping[str, Any], where: str, known: Sequence[str], mistakes: Mistakes, *, whole: bool
-) -> Selector:
-    """Read the parts of a selector; ``known`` are those that such a rule may have.
-
-    A rule that is not ``whole`` has an unknown key, which may be what it is for.
-    """
-    if whole and all(fields.get(name, {}) == {} for name in known):
-        mistakes.tell(where, f"is for nothing; give it {', '.join(known[:-1])} or {known[-1]}")
-    raw_tags = fields.get("tags", {})
-    if not isinstance(raw_tags, dict):
-        mistakes.tell(f"{where}.tags", "write a key and its value, or a list of values, a line")
-        raw_tags = {}
-    tags = tuple(
-        (str(key), mistakes.texts([value] if isinstance(value, str) else value, f"{where}.tags.{key}"))
-        for key, value in sorted(raw_tags.items())
-    )
-    parts = {
-        name: mistakes.texts(fields[name], f"{where}.{name}") if name in fields else ()
-        for name in ("resources", "accounts", "regions")
-    }
-    selector = Selector(**parts, tags=tags)
-    for pattern in selector.resources:
-        if not pattern.startswith(("*", "arn:")):
-            told = f"{pattern!r} fits no ARN; write one from arn: on, or '*:{pattern}'"
-            mistakes.tell(f"{where}.resources", told)
-    for account in selector.accounts:
-        if not (account.isdigit() and len(account) == 12):  # noqa: PLR2004 - an AWS account's id has 12 digits
-            mistakes.tell(f"{where}.accounts", f"{account!r}; write an account's 12 digits in quotes")
-    return selector
+def _selector(fields: Mapping[str, Any]) -> Selector:
+    """Return the selector in the parts of a rule."""
+    tags = tuple((key, tuple(values)) for key, values in sorted(fields.get("tags", {}).items()))
+    resources, accounts, regions = (tuple(fields.get(name, ())) for name in ("resources", "accounts", "regions"))
+    return Selector(resources, accounts, regions, tags)

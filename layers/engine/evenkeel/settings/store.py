@@ -1,7 +1,8 @@
-"""Where the settings document lives, how long a copy of it may be trusted, and when the empty one holds.
+"""Reads the settings document from AppConfig: how long a copy is trusted, and when the empty document is used.
 
-The empty document holds only while this stack has never loaded one (:mod:`evenkeel.settings.loaded_mark`). From then
-on a missing document is an unread one: somebody deleted or reverted a deployment, and what it forbade must not happen.
+The empty document is used only while this stack has never loaded one (:mod:`evenkeel.settings.loaded_mark`). After
+that, a missing document counts as unread: somebody deleted or reverted a deployment, and what it forbade must not
+happen.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ POLL_SECONDS = 30
 """The least seconds between two polls that a session asks for. AppConfig refuses an earlier poll; half of the cache's
 time leaves room for clocks that jump."""
 TRUST = timedelta(minutes=5)
-"""How long the last good document serves while AppConfig does not answer; then nothing is changed any more."""
+"""How long the last valid document is used while AppConfig does not answer. After that, nothing is changed."""
 REST = timedelta(seconds=15)
-"""How long AppConfig and the mark are left alone after they did not answer, however many messages come."""
+"""How long AppConfig and the mark are not asked again after they did not answer."""
 _EMPTY = parser.EMPTY_DOCUMENT.encode(), False
 _NOTHING_DEPLOYED = frozenset({"Deployment", "Configuration"})
 """Types of resource that are missing where nothing is deployed. The others (application, environment, profile) are the
@@ -50,7 +51,7 @@ stack's own: without one of them it is broken (AppConfig Data API model, ``Resou
 class SettingsStore:
     """Reads the settings for one worker, at most once a minute, through Powertools' cache.
 
-    ``changes`` counts the documents seen, good and bad: it tells a document pushed again from one still in force.
+    ``changes`` counts the documents seen, valid or not: a document that is pushed again counts again.
     """
 
     def __init__(
@@ -94,16 +95,16 @@ class SettingsStore:
             if served:
                 self._set_mark(good.version)
             self._good = good
-            for where, told in good.without_effect(self._controls):
-                logger.warning("a mode counts as notify", where=where, reason=told)
+            for problem in good.without_effect(self._controls):
+                logger.warning("a mode counts as notify", where=str(problem.place), reason=problem.message)
         self._good_until = self._clock() + TRUST
         return self._good
 
     def count(self, error: SettingsError) -> None:
         """Count settings that this worker cannot use: unread ones each time, refused ones once a document.
 
-        AppConfig takes a push back when the count of refusals rises. Counting the same refusal again and again would
-        keep its alarm up, and AppConfig would take back the mended document, too.
+        AppConfig rolls a push back when the count of refusals rises. Counting the same refusal again and again would
+        keep its alarm up, and AppConfig would roll back the fixed document, too.
         """
         refusal = (self.changes, str(error))
         if isinstance(error, SettingsUnreadError):
@@ -166,18 +167,20 @@ class SettingsStore:
         return _EMPTY
 
     def _set_mark(self, version: str) -> None:
-        """Note, once a worker, that this stack has loaded a document.
+        """Set the mark, once a worker, that this stack has loaded a document.
 
         Raises:
-            SettingsUnreadError: it cannot be noted. Then the document is not trusted either: if it went missing later,
-                the empty one would hold in spite of every ``off`` that it says.
+            SettingsUnreadError: the mark cannot be set. Then the document is not used either: if it went missing
+                later, the empty document would be used in spite of every ``off`` in it.
         """
         if self._marked:
             return
         try:
             self._mark.set(version, self._clock())
         except (ClientError, BotoCoreError) as error:
-            raise self._unread(f"the state table does not take the note that a document was loaded: {error}") from error
+            raise self._unread(
+                f"the mark that a document was loaded cannot be written to the state table: {error}"
+            ) from error
         self._marked = True
 
     def _poll(self) -> bytes:
