@@ -20,7 +20,7 @@ from evenkeel.control.triggers import CloudTrail
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
 from tests.cases.case import changes_type, maker
-from tests.contract.registry import MATCHES, woken
+from tests.contract.registry import MATCHES, matched_names
 from tests.factories import ARNS
 from tests.factories.cloudtrail import logging_trail
 from tests.world import PLACE, client, sqs_event
@@ -124,6 +124,6 @@ def _scenario(control: Control) -> Scenario:
         names = trigger.names if isinstance(trigger, CloudTrail) else ()
         for name, example, kind in product(names, mine, kinds):
             found = Scenario(control, kind, example.event, example.resources[0])
-            if woken(trigger, example.event) == {name} and found.names(ARNS[kind]):
+            if matched_names(trigger, example.event) == {name} and found.names(ARNS[kind]):
                 return found
     raise LookupError(f"{control.id}: no example of a CloudTrail event names a resource that tests.making can make")

@@ -19,7 +19,7 @@ from evenkeel.control.registry import groups as all_groups  # noqa: E402 - needs
 from evenkeel_cli.settings import json_schema  # noqa: E402 - needs the path above
 from evenkeel_cli.ui import closed_pipe  # noqa: E402 - as above
 from sandbox.deploy.template import parse  # noqa: E402 - needs the path above
-from tools import deploy_policy, enabled_groups, group_template  # noqa: E402 - needs the path above
+from tools import architecture, deploy_policy, enabled_groups, group_template  # noqa: E402 - needs the path above
 from tools.alert_pages import with_tables  # noqa: E402 - needs the path above
 from tools.aws_quotas import measured  # noqa: E402 - needs the path above
 from tools.cfn import plain  # noqa: E402 - needs the path above
@@ -44,6 +44,7 @@ DEPLOY = Path("docs/operations/deploy.md")
 ALERTS = Path("docs/alerts.md")
 COST = Path("docs/cost.md")
 COMMANDS = Path("docs/cli.md")
+ARCHITECTURE = Path("docs/architecture.md")
 GROUPS = Path("functions/system/clerk/groups.json")
 GROUP_NAMES = Path("layers/engine/evenkeel/group_names.py")
 SCHEMA = Path("docs/settings.schema.json")
@@ -73,6 +74,7 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
         DEPLOY: with_parameters((root / DEPLOY).read_text(encoding="utf-8"), template),
         ALERTS: with_tables((root / ALERTS).read_text(encoding="utf-8")),
         COMMANDS: with_self_test((root / COMMANDS).read_text(encoding="utf-8")),
+        ARCHITECTURE: architecture.with_modules((root / ARCHITECTURE).read_text(encoding="utf-8")),
         README: listed((root / README).read_text(encoding="utf-8"), controls),
         GROUPS: group_template.listed(groups),
         GROUP_NAMES: group_template.group_names(groups),

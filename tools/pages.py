@@ -1,4 +1,4 @@
-"""The docs page of a control and the index of all, read off the control itself."""
+"""The docs page of each control, and the index of all, generated from the controls."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _PARAMETERS = re.compile(r"^Parameters:\n(?:(?: .*)?\n)+", re.MULTILINE)
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
-_URGENT = "yes: a change by infrastructure as code does not wait either, where the trigger below does not say so"
+_URGENT = "yes: changes by infrastructure as code do not wait either, unless the trigger below says so"
 _STAGES = {
-    Stage.READ: "to look",
+    Stage.READ: "to read",
     Stage.DISCOVER: "to list",
     Stage.APPLY: "to change",
-    Stage.UNDO: "to undo (not granted to the event path)",
+    Stage.UNDO: "to undo (not granted to the remediator)",
 }
 
 
@@ -58,10 +58,11 @@ def page(control: Control) -> str:
     text = sections(control)
     facts = {
         "Severity": str(control.severity),
-        "Mode by default": str(control.default_mode),
+        "Default mode": str(control.default_mode),
         "Resource": control.resource_type,
+        "AWS documentation": f"<{control.reference}>",
         "Urgent": _URGENT if control.urgent else "no",
-        "At most": f"{control.blast_radius.limit} resources in {control.blast_radius.window_seconds} s",
+        "Changes at most": f"{control.blast_radius.limit} resources in {control.blast_radius.window_seconds} s",
         "Frameworks": "; ".join(frameworks(control)) or "-",
     }
     return "\n".join(
@@ -91,7 +92,7 @@ def page(control: Control) -> str:
 
 
 def frameworks(control: Control) -> list[str]:
-    """Return the control's names in the standards, each with the standard's."""
+    """Return the control's ids in the standards, each after the standard's name."""
     names = control.frameworks
     labelled = {
         "Security Hub": ", ".join(names.security_hub),
@@ -139,41 +140,41 @@ def between(text: str, name: str, lines: Sequence[str]) -> str:
 
 
 def triggers(control: Control) -> Iterator[str]:
-    """Yield one line of Markdown a trigger, and what is said of all."""
+    """Yield one line of Markdown per trigger, and a note on the settle time if any of them waits."""
     for trigger in control.all_triggers:
         if isinstance(trigger, CloudTrail):
             calls = ", ".join(f"`{name}`" for name in trigger.names)
-            marks = ("creates" if trigger.creates else "", "can only weaken" if trigger.weakens else "")
-            said = "; ".join(filter(None, (*marks, waits(control, trigger))))
-            yield f"- CloudTrail, `{trigger.source}`: {calls}{f' ({said})' if said else ''}"
+            marks = ("creates the resource" if trigger.creates else "", "can only weaken" if trigger.weakens else "")
+            note = "; ".join(filter(None, (*marks, waits(control, trigger))))
+            yield f"- CloudTrail, `{trigger.source}`: {calls}{f' ({note})' if note else ''}"
         elif isinstance(trigger, Config):
-            yield f"- AWS Config, `{trigger.resource_type}`: compliance change, item change"
+            yield f"- AWS Config, `{trigger.resource_type}`: compliance change, configuration item change"
         elif isinstance(trigger, SecurityHub):
-            yield f"- Security Hub CSPM, {', '.join(trigger.ids)}: a finding that failed, is active and new"
+            yield f"- Security Hub CSPM, {', '.join(trigger.ids)}: a finding that is failed, active and new"
         elif isinstance(trigger, TagChange):
-            said = waits(control, trigger)
-            yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip() + (f" ({said})" if said else "")
+            note = waits(control, trigger)
+            yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip() + (f" ({note})" if note else "")
     if any(waits(control, trigger) for trigger in control.all_triggers):
         yield ""
         yield (
-            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; for a "
-            f"change at most {MAX_CHANGE_WAIT_SECONDS} s. "
-            "[Infrastructure as code](../infrastructure-as-code.md) says why."
+            "The settle time is `settle_seconds` in the [settings](../settings.md), counted from the call; after a "
+            f"change it is at most {MAX_CHANGE_WAIT_SECONDS} s. "
+            "[Infrastructure as code](../infrastructure-as-code.md) explains why."
         )
 
 
 def waits(control: Control, trigger: Trigger) -> str:
-    """Say when the call of a trigger is followed up only after the settle time, as policy decides; empty for never."""
+    """Return when a trigger's call is handled only after the settle time, as ``decide`` does; empty for never."""
     call = isinstance(trigger, CloudTrail)
     step = isinstance(trigger, TagChange) or (isinstance(trigger, CloudTrail) and (trigger.creates or trigger.settles))
     if step and control.always_settles:
         return "after the settle time"
     by_tools = call and (step or not control.urgent)  # the event of a tag change does not say who made it
-    return "after the settle time, if by infrastructure as code" if by_tools else ""
+    return "after the settle time if infrastructure as code made it" if by_tools else ""
 
 
 def permissions(control: Control) -> Iterator[str]:
-    """Yield one line of Markdown a grant."""
+    """Yield one line of Markdown per grant."""
     for grant in control.permissions:
         actions = ", ".join(f"`{action}`" for action in grant.actions)
         on = ", ".join(f"`{template}`" for template in grant.on or (control.arn,))
@@ -181,7 +182,7 @@ def permissions(control: Control) -> Iterator[str]:
 
 
 def parameters(control: Control) -> Iterator[str]:
-    """Yield the section on the settings' parameters, where there are any."""
+    """Yield the section on the control's parameters, if it has any."""
     if control.parameters:
         yield from ("## Parameters", "", "| parameter | default |", "| --- | --- |")
         for name, value in control.parameters.items():

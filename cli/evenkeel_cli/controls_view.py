@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.control.triggers import Trigger
 
-_KEYS = {"why": "Why", "impact": "Blast radius", "cost": "Cost", "undo": "Undo", "mode_why": "Mode"}
+_KEYS = {
+    "why": "Why",
+    "impact": "Blast radius",
+    "cost": "Cost",
+    "undo": "Undo",
+    "mode_why": "Mode",
+    "runbook": "Runbook",
+}
 """What JSON calls the sections of a control's docstring."""
 _STAGES = {
     Stage.READ: "to look",
@@ -57,6 +64,7 @@ def described(control: Control) -> dict[str, Any]:
         "severity": str(control.severity),
         "mode": str(control.default_mode),
         "resource_type": control.resource_type,
+        "reference": control.reference,
         **{key: control.sections.get(name, "") for key, name in _KEYS.items()},
         "triggers": [_trigger(each) for each in control.all_triggers],
         "frameworks": {
@@ -126,6 +134,8 @@ def _one(out: Console, control: dict[str, Any]) -> None:
         "impact": control["impact"],
         "cost": control["cost"],
         "undo": control["undo"],
+        "runbook": control["runbook"],
+        "reference": control["reference"],
         "at most": f"{radius['limit']} resources in {radius['window_seconds']} s",
         "triggers": _lines(_triggers(control["triggers"])),
         "frameworks": _lines(_frameworks(control["frameworks"])),

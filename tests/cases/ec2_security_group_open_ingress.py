@@ -105,7 +105,7 @@ CASES = (
          "NonCompliant", "and 2 more", revoke(*(f"sgr-{each}" for each in range(7))), back(*[SSH] * 7), residue=True,
          arn=ARN),
     Case("a group of another account is only shared", state(rule(), owner="999999999999"), "NotApplicable",
-         "account 999999999999 owns", arn=ARN),
+         "belongs to account 999999999999", arn=ARN),
     Case("a group that is only shared and not open", state(owner="999999999999"), "Compliant", arn=ARN),
 )  # fmt: skip
 

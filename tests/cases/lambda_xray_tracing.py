@@ -38,8 +38,8 @@ CASES = (
          tracing("Active", "shop"), tracing("PassThrough", "shop"), residue=True, arn=SHOP),
     Case("a function that is being made is waited for", function(state="Pending"), "NotReady", "Pending"),
     Case("a function that is being changed is waited for", function(update="InProgress"), "NotReady", "InProgress"),
-    Case("a copy at the edge is CloudFront's", function(), "NotApplicable", "CloudFront", arn=EDGE),
-    Case("a copy at the edge is not waited for", function(state="Pending"), "NotApplicable", "CloudFront", arn=EDGE),
+    Case("a copy at the edge is CloudFront's", function(), "NotApplicable", "Lambda@Edge", arn=EDGE),
+    Case("a copy at the edge is not waited for", function(state="Pending"), "NotApplicable", "Lambda@Edge", arn=EDGE),
     Case("a function that was not made takes no changes", function(state="Failed"), "NotApplicable", "creation failed"),
     Case("a function on its way out is left", function(state="Deleting"), "NotApplicable", "being deleted"),
 )  # fmt: skip

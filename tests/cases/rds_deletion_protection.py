@@ -72,8 +72,8 @@ CASES = (
     _instance("an instance on its way out is left", "NotApplicable", "being deleted", Status="deleting"),
     _instance("an instance about to be deleted is left", "NotApplicable", "being deleted", Status="delete-precheck"),
     _instance("a failed instance is left", "NotApplicable", "has failed", Status="failed"),
-    _instance("a restore that failed is left", "NotApplicable", "never completed", Status="restore-error"),
-    _cluster("a clone that failed is left", "NotApplicable", "never completed", Status="cloning-failed"),
+    _instance("a restore that failed is left", "NotApplicable", "never fully created", Status="restore-error"),
+    _cluster("a clone that failed is left", "NotApplicable", "never fully created", Status="cloning-failed"),
     _instance("without its key nothing can be changed", "NotApplicable", "restore access",
               Status="inaccessible-encryption-credentials"),
 )  # fmt: skip

@@ -71,7 +71,7 @@ def test_no_command_with_a_stack_is_written_by_hand() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_each_command_of_a_page_is_taken(page: Any) -> None:
     """If this fails, a page teaches an option or a command that there is not."""
-    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"(?s)<details>.*?</details>", "", page.read_text(encoding="utf-8"))  # lists of modules
     found = re.findall(r"(?m)^ {4}(?:[A-Z_]+=\S+ )*(evenkeel [^\n]*)$", text) + re.findall(r"`(evenkeel [^`]*)`", text)
     for command in found:
         whole = command.split("  #")[0].strip()

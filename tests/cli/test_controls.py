@@ -14,6 +14,7 @@ from tests.cli.running import evenkeel
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions" / "controls"
 PROMISED = {"id", "title", "severity", "group", "mode", "triggers", "frameworks", "permissions", "cost", "mode_why"}
+PROMISED |= {"runbook", "reference"}
 
 
 def test_every_control_in_the_repository_is_listed() -> None:
@@ -53,6 +54,7 @@ def test_each_section_of_a_docstring_is_told_by_itself() -> None:
     told = json.loads(evenkeel("controls", "kms-key-rotation", "-o", "json").stdout)
     sections = all_controls()["kms-key-rotation"].sections
     keys = {"Why": "why", "Blast radius": "impact", "Cost": "cost", "Undo": "undo", "Mode": "mode_why"}
+    keys |= {"Runbook": "runbook"}
     assert sections.keys() == set(SECTIONS) == keys.keys()
     assert {name: told[key] for name, key in keys.items()} == sections
     assert not [text for text in sections.values() for name in SECTIONS if f"{name}:" in text]

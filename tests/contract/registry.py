@@ -90,15 +90,15 @@ def passes(group: str, event: dict[str, Any]) -> bool:
     return any(_matches_pattern(text, put) for text in pattern_texts(group))
 
 
-def woken(trigger: Trigger, event: dict[str, Any]) -> set[str]:
-    """Return which of a trigger's wakings an event is: an API's name, a Security Hub id, or a kind of event."""
+def matched_names(trigger: Trigger, event: dict[str, Any]) -> set[str]:
+    """Return which of a trigger's names an event has: an API call, a Security Hub id, or a kind of event."""
     kind, detail = event["detail-type"], event["detail"]
     if isinstance(trigger, CloudTrail):
         here = kind == API_CALL and detail["eventSource"] == trigger.source
         return {detail["eventName"]} & set(trigger.names) if here else set()
     if isinstance(trigger, Config):
-        told = detail.get("resourceType") or detail.get("configurationItem", {}).get("resourceType")
-        return {kind} if kind in {CONFIG_RULE, CONFIG_ITEM} and told == trigger.resource_type else set()
+        kind_of_resource = detail.get("resourceType") or detail.get("configurationItem", {}).get("resourceType")
+        return {kind} if kind in {CONFIG_RULE, CONFIG_ITEM} and kind_of_resource == trigger.resource_type else set()
     if isinstance(trigger, SecurityHub):
         found = detail["findings"] if kind == FINDINGS else []
         return {finding["Compliance"]["SecurityControlId"] for finding in found} & set(trigger.ids)
@@ -106,8 +106,8 @@ def woken(trigger: Trigger, event: dict[str, Any]) -> set[str]:
     return {kind} if here and trigger.resource_type in {"", detail.get("resource-type")} else set()
 
 
-def wakings(trigger: Trigger) -> set[str]:
-    """Return all the wakings that a trigger names."""
+def event_names(trigger: Trigger) -> set[str]:
+    """Return all names of a trigger: API calls, Security Hub ids, or kinds of event."""
     if isinstance(trigger, CloudTrail):
         return set(trigger.names)
     if isinstance(trigger, SecurityHub):

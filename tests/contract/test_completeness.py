@@ -13,7 +13,7 @@ from evenkeel.control.triggers import CloudTrail, find
 from evenkeel.model import Mode
 from evenkeel.runtime.aws import Aws
 from tests.cases.case import cases, changes, maker
-from tests.contract.registry import CONTROLS, MATCHES, ROOT, woken
+from tests.contract.registry import CONTROLS, MATCHES, ROOT, matched_names
 from tests.factories import ARNS
 from tests.world import PLACE, client
 
@@ -29,7 +29,7 @@ def test_control_has_its_page(control: Control) -> None:
     """If this fails, people find nothing about a control that may change their resources."""
     page = (ROOT / "docs" / "controls" / f"{control.id}.md").read_text()
     assert control.title in page
-    assert f"| Mode by default | {control.default_mode} |" in page
+    assert f"| Default mode | {control.default_mode} |" in page
 
 
 @EACH
@@ -76,7 +76,7 @@ def test_every_way_to_the_resource_is_shown_by_an_example(control: Control) -> N
     mine = [example.event for example in MATCHES if example.control is control]
     for trigger in control.triggers:
         if isinstance(trigger, CloudTrail):
-            events = [event["detail"] for event in mine if woken(trigger, event)]
+            events = [event["detail"] for event in mine if matched_names(trigger, event)]
             unseen = [path for path in _alternatives(trigger.at) if not any(find(path, event) for event in events)]
             assert unseen == [], trigger
 

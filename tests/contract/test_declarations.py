@@ -17,6 +17,7 @@ from policy_sentry.querying.actions import get_action_data
 from evenkeel.control import SECTIONS, Stage
 from evenkeel.model import NonCompliant
 from tests.cases.case import cases, changes
+from tests.cli.parsing import parsed
 from tests.contract.registry import CONTROLS
 
 if TYPE_CHECKING:
@@ -158,11 +159,48 @@ def test_every_stage_has_its_permissions(control: Control) -> None:
 
 
 @EACH
-def test_docstring_tells_what_people_must_know(control: Control) -> None:
-    """If this fails, the control's page lacks why it is there, what it may break, cost and undo."""
+def test_docstring_has_every_section(control: Control) -> None:
+    """If this fails, the control's page lacks why it exists, what it may break, its cost, its undo or its runbook."""
     text = inspect.cleandoc(type(control).__doc__ or "")
     found = re.findall(r"^(\w[\w ]*): \S", text, flags=re.MULTILINE)
     assert found == list(SECTIONS)
+
+
+@EACH
+def test_reference_is_a_page_of_aws_documentation(control: Control) -> None:
+    """If this fails, somebody who reads the control's page is sent away from AWS's own words, or nowhere."""
+    assert re.fullmatch(r"https://docs\.aws\.amazon\.com/[\w./-]+\.html(#[\w.-]+)?", control.reference)
+
+
+@EACH
+def test_runbook_is_short_and_says_when_to_exempt(control: Control) -> None:
+    """If this fails, on-call gets an essay, or no word on how to stop an alert that is not worth a change."""
+    runbook = re.sub(r"`[^`]*`", "COMMAND", control.sections["Runbook"])
+    assert 2 <= len(re.findall(r"[a-zA-Z)]\.(?: |$)", runbook)) <= 5
+    assert "xempt" in runbook
+
+
+def _commands(control: Control, program: str) -> list[str]:
+    """Return the commands of a program that a control's runbook names."""
+    return [text for text in re.findall(r"`([^`]*)`", control.sections["Runbook"]) if text.split()[0] == program]
+
+
+@EACH
+def test_runbook_names_commands_that_the_aws_cli_has(control: Control) -> None:
+    """If this fails, on-call pastes a command that the AWS CLI refuses, or has none that shows what is wrong."""
+    commands = _commands(control, "aws")
+    assert commands
+    for command in commands:
+        _, service, name, *words = command.split()
+        operation = _operations("s3" if service == "s3api" else service)[name.replace("-", "_")]
+        known = {f"--{xform_name(member, '-')}" for member in getattr(operation.input_shape, "members", ())}
+        assert {word for word in words if word.startswith("--")} <= known | {"--query"}, command
+
+
+@EACH
+def test_runbook_names_commands_that_evenkeel_has(control: Control) -> None:
+    """If this fails, on-call pastes a command line that Evenkeel refuses, or that is about another control."""
+    assert {parsed(command)["control"] for command in _commands(control, "evenkeel")} <= {control.id}
 
 
 @EACH

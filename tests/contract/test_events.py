@@ -18,11 +18,11 @@ from tests.contract.registry import (
     MATCHES,
     MISSES,
     Example,
+    event_names,
     load,
+    matched_names,
     passes,
     pattern_texts,
-    wakings,
-    woken,
 )
 from tests.world import ACCOUNT, PLACE
 
@@ -36,7 +36,7 @@ CALLS = [example for example in MATCHES if example.event["detail-type"] == API_C
 
 @pytest.mark.parametrize("example", MATCHES, ids=str)
 def test_match_passes_the_pattern_and_names_its_resource(example: Example) -> None:
-    """If this fails, an event that must wake a control does not reach it, or is read as another resource's."""
+    """If this fails, an event that must trigger a control does not reach it, or is read as another resource's."""
     assert passes(example.control.group, example.event)
     parsed = parsing.parse(example.event, groups()[example.control.group], PLACE)
     mine = [request for request in parsed.requests if request.control == example.control.id]
@@ -45,7 +45,7 @@ def test_match_passes_the_pattern_and_names_its_resource(example: Example) -> No
 
 @pytest.mark.parametrize("example", MISSES, ids=str)
 def test_miss_is_stopped_where_it_says(example: Example) -> None:
-    """If this fails, an event that is none of a control's business wakes it, or costs an invocation unawares."""
+    """If this fails, an event that does not concern a control triggers it, or costs an unexpected invocation."""
     assert example.stopped_by in {"pattern", "parse"}
     assert passes(example.control.group, example.event) is (example.stopped_by == "parse")
     parsed = parsing.parse(example.event, groups()[example.control.group], PLACE)
@@ -55,14 +55,14 @@ def test_miss_is_stopped_where_it_says(example: Example) -> None:
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
-def test_every_waking_of_every_trigger_has_an_example(control: Any) -> None:
+def test_every_event_of_every_trigger_has_an_example(control: Any) -> None:
     """If this fails, a control names an event that nobody has shown to reach it."""
     mine = [example.event for example in MATCHES if example.control is control]
     missing = [
-        (trigger, waking)
+        (trigger, name)
         for trigger in control.all_triggers
-        for waking in sorted(wakings(trigger))
-        if not any(waking in woken(trigger, event) for event in mine)
+        for name in sorted(event_names(trigger))
+        if not any(name in matched_names(trigger, event) for event in mine)
     ]
     assert not missing
 
@@ -99,7 +99,7 @@ def test_example_with_other_keys_is_refused_by_name(tmp_path: Path, name: str, w
 
 @pytest.mark.parametrize("example", CALLS, ids=str)
 def test_call_that_failed_reaches_nobody(example: Example) -> None:
-    """If this fails, refused calls wake Lambdas for nothing."""
+    """If this fails, refused calls invoke Lambda functions for nothing."""
     event = deepcopy(example.event)
     event["detail"]["errorCode"] = "AccessDenied"
     assert not passes(example.control.group, event)
@@ -147,7 +147,7 @@ IDENTITIES = {
 @pytest.mark.parametrize(("identity", "heard"), IDENTITIES.values(), ids=list(IDENTITIES))
 @pytest.mark.parametrize("example", CALLS[:: max(1, len(CALLS) // 8)], ids=str)
 def test_everybody_is_heard_but_ourselves(example: Example, identity: dict[str, Any], heard: bool) -> None:
-    """If this fails, root's or IAM users' events are lost, or Evenkeel wakes itself for ever."""
+    """If this fails, root's or IAM users' events are lost, or Evenkeel triggers itself forever."""
     event = deepcopy(example.event)
     event["detail"]["userIdentity"] = identity
     assert passes(example.control.group, event) is heard

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evenkeel.control import resource_arn
 from evenkeel.control.registry import groups
 from evenkeel.control.triggers import CloudTrail, find
 from evenkeel.events import parsing
@@ -80,7 +81,7 @@ def test_examples_name_their_resource_where_real_events_do(emitted: Emitted) -> 
 
 def _named(trigger: CloudTrail, control: Control, detail: dict[str, Any]) -> set[str]:
     """Return the ARNs that a trigger finds in an event."""
-    return {parsing.resource_arn(trigger.arn or control.arn, value, PLACE) for value in find(trigger.at, detail)}
+    return {resource_arn(trigger.arn or control.arn, value, PLACE) for value in find(trigger.at, detail)}
 
 
 def test_every_real_event_is_understood(emitted: Emitted) -> None:

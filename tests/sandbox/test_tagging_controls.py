@@ -47,7 +47,7 @@ def test_every_type_gets_its_tags_again_and_again(place: Place, alice: Any, kind
     named = {"name": "tagged"} if "name" in signature(make).parameters else {}
     with reaching(lambda service: place.sandbox.client(service, alice)):
         arn = make(**named)
-    wanted = {**TAG_VALUES, "Owner": "alice" if kind.proves_maker(place.sandbox.region) else OWNER}
+    wanted = {**TAG_VALUES, "Owner": "alice" if kind.proves_creator(place.sandbox.region) else OWNER}
     place.outcome(arn, control=CONTROL)
     assert _tags(place, arn) == wanted
     api = place.sandbox.client("resourcegroupstaggingapi", alice)

@@ -33,8 +33,8 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     policies = [path.relative_to(ROOT) for path in ROOT.glob("docs/deploy-policy*.json")]
     (tmp_path / generate.GROUP_NAMES).parent.mkdir(parents=True)
     (tmp_path / generate.DEPLOY).parent.mkdir(parents=True)
-    alone = (generate.SCHEMA, generate.DEPLOY, generate.ALERTS, generate.COMMANDS, generate.COST)
-    for path in (*alone, *policies, generate.GROUP_NAMES):
+    documents = (generate.DEPLOY, generate.ALERTS, generate.COMMANDS, generate.COST, generate.ARCHITECTURE)
+    for path in (*documents, *policies, generate.SCHEMA, generate.GROUP_NAMES):
         shutil.copy(ROOT / path, tmp_path / path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path

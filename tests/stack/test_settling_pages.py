@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 TOOL, PERSON = Actor(user_agent="HashiCorp Terraform/1.9"), Actor(user_agent="Boto3/1.43")
 SAID = {
     (True, True): "after the settle time",
-    (True, False): "after the settle time, if by infrastructure as code",
+    (True, False): "after the settle time if infrastructure as code made it",
     (False, False): "",
 }
 """What a page says, by who waits: infrastructure as code, people."""
@@ -49,14 +49,17 @@ def test_a_page_says_what_waits_for_the_settle_time(name: str, trigger: Trigger)
 def test_each_kind_of_waiting_is_on_a_page() -> None:
     """If this fails, the pages say nothing of what makes a repair late, though every line was computed right."""
     text = {name: "\n".join(pages.triggers(control)) for name, control in all_controls().items()}
-    assert "`CreateKey` (creates; after the settle time, if by infrastructure as code)" in text["kms-key-rotation"]
-    block = "`DeleteBucketPublicAccessBlock` (can only weaken; after the settle time, if by infrastructure as code)"
+    assert (
+        "`CreateKey` (creates the resource; after the settle time if infrastructure as code made it)"
+        in text["kms-key-rotation"]
+    )
+    block = "`DeleteBucketPublicAccessBlock` (can only weaken; after the settle time if infrastructure as code made it)"
     assert block in text["s3-bucket-public-access-block"]
-    assert "`CreateTrail` (creates; after the settle time)" in text["cloudtrail-logging"]
+    assert "`CreateTrail` (creates the resource; after the settle time)" in text["cloudtrail-logging"]
     assert "- Tag change, `kms` (after the settle time)" in text["tagging-required-tags"]
     assert "`settle_seconds` in the [settings](../settings.md)" in text["kms-key-rotation"]
-    assert "`CancelKeyDeletion` (after the settle time, if by infrastructure as code)" in text["kms-key-rotation"]
-    assert "for a change at most 90 s" in text["kms-key-rotation"]
+    assert "`CancelKeyDeletion` (after the settle time if infrastructure as code made it)" in text["kms-key-rotation"]
+    assert "after a change it is at most 90 s" in text["kms-key-rotation"]
     assert "settle" not in text["ec2-security-group-open-ingress"]
 
 

@@ -48,7 +48,7 @@ def test_stopped_trail_logs_again_after_three_questions(world: World) -> None:
     assert _controls_calls(world) == [*LOOK, "cloudtrail:DescribeTrails", "cloudtrail:StartLogging", *LOOK]
     assert _logs(arn)
     assert "logging is off since 20" in world.records()[0]["reason"]
-    assert "nothing is heard at all" in world.records()[0]["reason"]
+    assert "Evenkeel sees no changes at all" in world.records()[0]["reason"]
     assert world.records()[0]["severity"] == "CRITICAL"
     assert world.run(LOGGING, request(LOGGING, arn)).outcome == "COMPLIANT"
     assert _controls_calls(world) == LOOK
@@ -99,7 +99,7 @@ def test_stopped_trail_says_who_still_tells(world: World) -> None:
     other, arn = logging_trail("other"), logging_trail()
     client("cloudtrail").stop_logging(Name=arn)
     assert world.run(LOGGING, request(LOGGING, arn)).outcome == "REMEDIATED"
-    assert f"{other} still tells of changes" in world.records()[0]["reason"]
+    assert f"{other} still records changes" in world.records()[0]["reason"]
 
 
 def test_only_trail_that_nobody_started_is_started(world: World) -> None:
@@ -110,7 +110,7 @@ def test_only_trail_that_nobody_started_is_started(world: World) -> None:
     assert world.run(LOGGING, wish, document={"schema_version": 1, "settle_seconds": 0}).outcome == "REMEDIATED"
     assert _logs(arn)
     record = world.records()[0]
-    assert (record["severity"], "nothing is heard at all" in record["reason"]) == ("CRITICAL", True)
+    assert (record["severity"], "Evenkeel sees no changes at all" in record["reason"]) == ("CRITICAL", True)
 
 
 def _updated(world: World, arn: str) -> Request:
@@ -182,7 +182,7 @@ def test_deleted_trail_says_which_others_still_tell(world: World) -> None:
     arn = logging_trail()
     client("cloudtrail").delete_trail(Name=arn)
     reason = world.run(LOGGING, request(LOGGING, arn)).reason
-    assert f"{other} still tells of changes" in reason
+    assert f"{other} still records changes" in reason
     assert deaf not in reason
     assert stopped not in reason
 
@@ -192,7 +192,7 @@ def test_new_trail_that_does_not_show_yet_is_waited_for(world: World) -> None:
     arn = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/orders"
     document = {"schema_version": 1, "settle_seconds": 0}
     result = world.run(LOGGING, request(LOGGING, arn, creates=True), document=document)
-    assert (result.outcome, "does not show the new trail yet" in result.reason) == ("RETURNED", True)
+    assert (result.outcome, "does not return the new trail yet" in result.reason) == ("RETURNED", True)
     assert world.records() == []
 
 
@@ -221,7 +221,7 @@ def test_trail_that_tells_of_no_change_is_announced_where_no_other_does(
     arn = logging_trail()
     client("cloudtrail").put_event_selectors(TrailName=arn, **selectors)
     result = world.run(LOGGING, request(LOGGING, arn))
-    assert (result.outcome, "may hear of no change" in result.reason) == ("ANNOUNCED", True)
+    assert (result.outcome, "may not see further changes" in result.reason) == ("ANNOUNCED", True)
     logging_trail("other")
     assert world.run(LOGGING, request(LOGGING, arn)).outcome == "COMPLIANT"
 

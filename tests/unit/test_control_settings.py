@@ -21,9 +21,7 @@ TAGS = CONTROLS["tagging-required-tags"]
 RUNTIME = CONTROLS["lambda-deprecated-runtime"]
 NO_ALIAS = "write the ARN of a symmetric key (no alias)"
 MODES = "write one of off, notify, approve, enforce"
-KEY_RULE = (
-    "write 1 to 128 letters, digits, spaces or _ . : / = + - @, beginning with nothing like aws:, which is AWS's own"
-)
+KEY_RULE = "write 1 to 128 letters, digits, spaces or _ . : / = + - @, not beginning with aws:, which is reserved"
 ENV = {"EVENKEEL_LOG_KEY_ARN": LOG_KEY}
 
 

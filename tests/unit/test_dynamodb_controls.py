@@ -122,4 +122,4 @@ def test_restored_table_whose_size_is_not_told_yet_is_announced(world: World) ->
     restored = described | {"TableSizeBytes": 0, "RestoreSummary": {"RestoreInProgress": False}}
     world.wire.stand_ins["dynamodb", "DescribeTable"] = lambda _: {"Table": restored}
     result = world.run(RECOVERY, request(RECOVERY, arn))
-    assert (result.outcome, "does not tell its size yet" in result.reason) == ("ANNOUNCED", True)
+    assert (result.outcome, "does not report its size yet" in result.reason) == ("ANNOUNCED", True)

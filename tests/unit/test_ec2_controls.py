@@ -151,7 +151,7 @@ def test_tags_beyond_measure_are_not_kept_and_it_says_so(world: World) -> None:
     done = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
     assert (done.outcome, _sources(arn)) == ("REMEDIATED", [(22, "10.0.0.0/8")])
     record = world.records()[-1]
-    assert "and 11 of them no tags, which are too large to keep" in record["residue"]
+    assert "and 11 of them lose their tags, which are too large to record" in record["residue"]
     assert [rule["Tags"] for rule in record["before"]["OpenRules"]] == [*[{}] * 12, {"team": "shop"}]
     assert _undoer(world).run(INGRESS_CONTROL, arn, done.record_id).outcome == "UNDONE"
     after = INGRESS_CONTROL.read(Aws(client), context)

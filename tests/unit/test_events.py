@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evenkeel.control import Control, Frameworks
+from evenkeel.control import Control, Frameworks, resource_arn
 from evenkeel.control.registry import groups
 from evenkeel.control.triggers import CloudTrail, TagChange, find
 from evenkeel.errors import MalformedPayloadError
@@ -182,13 +182,13 @@ def test_malformed_payloads_say_what_is_wrong(payload: Any, message: str) -> Non
 )  # fmt: skip
 def test_arns(template: str, value: str, arn: str) -> None:
     """If this fails, an event's id, name, URL or ARN is taken for another resource, or for none."""
-    assert parsing.resource_arn(template, value, PLACE) == arn
+    assert resource_arn(template, value, PLACE) == arn
 
 
 def test_arns_of_other_partitions_are_built() -> None:
     """If this fails, Evenkeel looks for resources of GovCloud and China in the wrong partition."""
     place = replace(PLACE, partition="aws-us-gov", region="us-gov-west-1")
-    assert parsing.resource_arn(KEYS, "1", place) == f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/1"
+    assert resource_arn(KEYS, "1", place) == f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/1"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ import botocore.session
 import pytest
 
 from awslambda.runtimes import READ_ON, RUNTIMES
-from evenkeel.control import Context
+from evenkeel.control import Context, resource_arn
 from evenkeel.control.registry import all_controls
-from evenkeel.events import parsing
 from evenkeel.model import NonCompliant, Resource
 from evenkeel.operators import on_demand
 from tests import factories, moto_gaps
@@ -127,7 +126,7 @@ def test_deprecated_runtime_is_told_once_a_day_and_never_changed(world: World) -
 def test_versions_and_aliases_mean_their_function(qualifier: str) -> None:
     """If this fails, one function has two chains, and a change goes to a version, which AWS refuses."""
     template = all_controls()[TRACING].arn
-    assert parsing.resource_arn(template, f"{ARN}{qualifier}", PLACE) == ARN
+    assert resource_arn(template, f"{ARN}{qualifier}", PLACE) == ARN
     payload = {"control": TRACING, "resources": [f"{ARN}{qualifier}"]}
     wish = on_demand.parse(payload, tuple(all_controls().values()), PLACE, "invocation-1", NOW)
     assert wish.arns == (ARN,)
@@ -136,7 +135,7 @@ def test_versions_and_aliases_mean_their_function(qualifier: str) -> None:
 def test_name_that_is_like_a_function_keeps_its_end() -> None:
     """If this fails, other services' ARNs lose what follows the word function."""
     arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:function:orders:1"
-    assert parsing.resource_arn("", arn, PLACE) == arn
+    assert resource_arn("", arn, PLACE) == arn
 
 
 def _guide() -> dict[str, Any]:

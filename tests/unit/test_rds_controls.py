@@ -188,7 +188,7 @@ def test_public_multi_az_cluster_is_told_of_and_left(world: World) -> None:
     """If this fails, nobody hears of a public Multi-AZ DB cluster, or a change is tried that does not exist."""
     arn = multi_az_cluster(PubliclyAccessible=True)
     result = _run(world, PUBLIC, arn, creates=True)
-    assert (result.outcome, "restore it into one that is not" in result.reason) == ("ANNOUNCED", True)
+    assert (result.outcome, "restore it to a cluster that is not" in result.reason) == ("ANNOUNCED", True)
     assert [name for name in world.wire.changes() if name.startswith("rds:")] == []
     assert _run(world, PUBLIC, multi_az_cluster("carts", PubliclyAccessible=False)).outcome == "COMPLIANT"
 
@@ -249,7 +249,7 @@ def test_resource_id_that_rds_does_not_know_is_left_alone(world: World, arn: str
     """If this fails, a database that is gone crashes the worker, or another one is taken for it."""
     instance(), cluster()
     result = _run(world, PROTECTION, arn)
-    assert (result.outcome, "no database of this resource id" in result.reason) == ("SKIPPED", True)
+    assert (result.outcome, "no database with this resource id" in result.reason) == ("SKIPPED", True)
     whatever = {"DBInstances": [{"DbiResourceId": "db-ANOTHER", "DBInstanceArn": "arn:aws:rds:::db:orders"}]}
     world.wire.answer("rds", "DescribeDBInstances", whatever)
     assert _run(world, PUBLIC, arn).outcome == "SKIPPED"

@@ -188,7 +188,7 @@ def test_policy_without_room_is_announced_before_s3_refuses(world: World) -> Non
     _put_policy({**READER, "Resource": f"arn:aws:s3:::orders/{'a' * 20_200}/*"})
     result = run(world, TLS, arn)
     assert (result.outcome, _s3_changes(world)) == ("ANNOUNCED", [])
-    assert "S3 takes 20480" in world.records()[-1]["reason"]
+    assert "S3 accepts 20480" in world.records()[-1]["reason"]
     _put_policy({**READER, "Resource": f"arn:aws:s3:::orders/{'a' * 19_000}/*"})
     assert run(world, TLS, arn).outcome == "REMEDIATED"
     shown = alert.outcome(world.records()[-1], HOME).text
@@ -213,7 +213,7 @@ def test_versions_are_suspended_by_undo_and_say_what_stays(world: World) -> None
     """If this fails, undo claims that a bucket is unversioned again."""
     arn = bucket()
     result = run(world, VERSIONS, arn)
-    assert "never returns to unversioned" in world.records()[-1]["residue"]
+    assert "never becomes unversioned again" in world.records()[-1]["residue"]
     assert _undoer(world).run(all_controls()[VERSIONS], arn, result.record_id).outcome == "UNDONE"
     assert client("s3").get_bucket_versioning(Bucket="orders")["Status"] == "Suspended"
 

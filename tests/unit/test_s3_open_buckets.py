@@ -42,7 +42,7 @@ def test_bucket_that_its_access_control_list_opens_is_critical(world: World, acl
     [record] = world.records()
     assert (record["severity"], record["before"]["OpenByAcl"] == {}) == ("CRITICAL", False)
     assert granted in record["reason"]
-    assert "objects may be public" in record["detail"]
+    assert "objects with public lists" in record["detail"]
 
 
 def test_bucket_whose_access_control_list_lets_in_nobody_is_not_cleared(world: World) -> None:

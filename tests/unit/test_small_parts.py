@@ -134,7 +134,7 @@ def test_ids_follow_from_modules(folder: Path) -> None:
 def test_two_controls_in_a_module_are_refused(folder: Path) -> None:
     """If this fails, one of two controls of a module is lost without a word."""
     _package(folder, "thingtwo", both=MODULE.format(name="One") + MODULE.format(name="Two"))
-    with pytest.raises(ImportError, match=r"thingtwo\.both holds two controls; one module holds one"):
+    with pytest.raises(ImportError, match=r"thingtwo\.both holds two controls; give each control a module of its own"):
         registry.controls_of("thingtwo")
 
 

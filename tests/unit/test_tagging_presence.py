@@ -143,7 +143,7 @@ def test_key_that_takes_no_tags_is_left(world: World) -> None:
     own = client("kms").describe_key(KeyId=arn)["KeyMetadata"]
     world.wire.answer("kms", "DescribeKey", {"KeyMetadata": {**own, "KeyManager": "AWS", "KeyState": "Enabled"}})
     found = _run(world, arn)
-    assert (found.outcome, "AWS manages the key" in found.reason) == ("NOT_APPLICABLE", True)
+    assert (found.outcome, "AWS managed keys cannot be tagged" in found.reason) == ("NOT_APPLICABLE", True)
     assert world.records() == []
 
 
@@ -156,7 +156,7 @@ def test_secret_that_is_deleted_or_kept_by_a_service_is_left(world: World) -> No
     """If this fails, secrets that nobody may tag, or that end in some days, are announced."""
     arn = factories.BY_TYPE["AWS::SecretsManager::Secret"]()
     world.wire.answer("secretsmanager", "DescribeSecret", {"ARN": arn, "OwningService": "rds"})
-    assert "a service keeps the secret" in _run(world, arn).reason
+    assert "a service manages the secret" in _run(world, arn).reason
     client("secretsmanager").delete_secret(SecretId=arn)
     found = _run(world, arn)
     assert (found.outcome, found.reason) == ("NOT_APPLICABLE", "the secret is being deleted")
@@ -253,6 +253,6 @@ def test_dry_run_says_what_the_run_will_end_as(world: World) -> None:
     rules = {"required": ["Project", "Owner"], "values": {"Project": "shop"}}
     document = {**KNOWN, "controls": {TAGS: {"parameters": rules}}}
     dry = world.run(TAGS, request(TAGS, arn, dry_run=True), document=document)
-    told = "would end as PARTIAL: Owner is empty; Evenkeel never overwrites: give it a value"
+    told = "would end as PARTIAL: Owner is empty; Evenkeel never overwrites a tag: give it a value"
     assert (dry.outcome, dry.reason) == ("WOULD_APPLY", f"lacks Project; Owner is empty; {told}")
     assert world.run(TAGS, request(TAGS, arn), document=document).outcome == "PARTIAL"

@@ -56,7 +56,7 @@ def test_secrets_are_named_however_the_event_spells_it(spelling: str) -> None:
 
 def test_maker_is_proved_where_the_call_fails_on_what_exists() -> None:
     """If this fails, whoever repeats the creation of another's resource becomes its owner, or makers go unnamed."""
-    unproved = {kind.cfn_type.split("::")[1] for kind in TYPES if not kind.proves_maker("eu-west-1")}
+    unproved = {kind.cfn_type.split("::")[1] for kind in TYPES if not kind.proves_creator("eu-west-1")}
     assert unproved == {"ECS", "SNS", "SQS", "StepFunctions"}
     assert {kind.cfn_type for kind in TYPES if kind.repeats_in == "us-east-1"} == {"AWS::S3::Bucket"}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from awslambda import function
 from awslambda.runtimes import READ_ON, RUNTIMES
 from evenkeel.control import (
+    Aws,
     Compliant,
     Context,
     Frameworks,
@@ -23,24 +24,27 @@ from evenkeel.control import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evenkeel.runtime.aws import Aws
-
 _EARLIEST = 3650  # ten years of warning
 
 
 class DeprecatedRuntime(function.FunctionControl):
-    """Lambda functions run on a runtime that AWS supports, today and for the settings' days to come.
+    """Lambda functions use a runtime that AWS supports, now and for the next warn_days days.
 
-    Why: a deprecated runtime gets no security fixes, and later neither new functions nor updates are taken.
-    Blast radius: none. It is told when a function is made or its configuration changes, on Config's and Security Hub's
-        findings, and by runs over all.
+    Why: a deprecated runtime gets no security fixes, and later AWS blocks creating and then updating functions on it.
+    Blast radius: none. Findings are announced when a function is created or its configuration changes, when AWS Config
+        or Security Hub reports it, and by runs over all functions.
     Cost: none.
     Undo: nothing is changed.
-    Mode: notify, since another runtime may break the code: it is announced whatever the mode, and never changed.
+    Mode: notify, since another runtime may break the code: findings are announced in any mode, and nothing is ever
+        changed.
+    Runbook: ask the function's owner to move to the runtime that the alert names, before the date from which AWS blocks
+        updates: after it, the code cannot be fixed either. `aws lambda get-function-configuration --function-name
+        FUNCTION --query Runtime` shows the current runtime. Exempt a function that will be deleted before that date.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    reference = "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"
     announces = True
     frameworks = Frameworks(
         security_hub=("Lambda.2",),
@@ -51,29 +55,29 @@ class DeprecatedRuntime(function.FunctionControl):
     parameters = {"warn_days": 180}  # as early as AWS itself writes to the account (Lambda guide, "Lambda runtimes")
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
-        """Refuse a warning that comes after the day it warns of, or longer before it than any runtime lasts."""
+        """Require a warning on or before the day of deprecation, and not longer ahead than any runtime lasts."""
         days = parameters["warn_days"]
         if 0 <= days <= _EARLIEST:
             return None
         return ParameterProblem("warn_days", f"{days} is not accepted", f"write 0 (on the day itself) to {_EARLIEST}")
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the runtime, and whether there is one."""
+        """Read the runtime and the package type."""
         return function.read(aws, context, "Runtime", "PackageType")
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find runtimes whose days are over or counted; one that is not on the list is never called deprecated."""
+        """Find runtimes that are deprecated or soon will be; an unlisted runtime is never called deprecated."""
         if function.is_replica(context):
             return NotApplicable(function.REPLICA)
         if state["PackageType"] == "Image":
             return NotApplicable("a container image brings its own runtime")
         runtime = RUNTIMES.get(state["Runtime"] or "")
         if runtime is None:
-            return NotApplicable(f"{state['Runtime']} is not on the list of runtimes, which is of {READ_ON}")
+            return NotApplicable(f"{state['Runtime']} is not in Evenkeel's list of runtimes of {READ_ON}")
         if context.now.date() < runtime.deprecated - timedelta(days=context.parameters["warn_days"]):
             return Compliant()
-        successor = runtime.successor or "a newer one as soon as there is one"
+        successor = runtime.successor or "a newer one once AWS releases it"
         return NonCompliant(
-            f"{runtime.name} is deprecated from {runtime.deprecated}; Lambda takes no new functions with it from "
-            f"{runtime.no_creation} and no updates from {runtime.no_update}: move to {successor}"
+            f"{runtime.name} is deprecated from {runtime.deprecated}; Lambda blocks new functions on it from "
+            f"{runtime.no_creation} and updates from {runtime.no_update}: move to {successor}"
         )

@@ -1,24 +1,21 @@
-"""What both controls of Lambda functions share: what wakes them, and how functions are read and listed."""
+"""Shared by the controls of Lambda functions: triggers, reading and listing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import CloudTrail, Config, Control, Grant, Stage
+from evenkeel.control import Aws, CloudTrail, Config, Context, Control, Grant, Place, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.control import Context, Place, State
-    from evenkeel.runtime.aws import Aws
-
-# requestParameters may hold a part of an ARN instead of a name, so only the answer names the function for sure.
+# requestParameters may hold part of an ARN instead of a name, so only the answer identifies the function.
 _AT = "responseElements.functionArn"
 READ_GRANT = Grant(Stage.READ, ("lambda:GetFunctionConfiguration",))
 DISCOVER_GRANT = Grant(
     Stage.DISCOVER, ("lambda:ListFunctions",), on=("*",), why="lambda:ListFunctions has no resource-level permission"
 )
-REPLICA = "a copy that CloudFront keeps of a function in us-east-1; it changes with that function only"
+REPLICA = "a Lambda@Edge replica of a function in us-east-1; it changes only with that function"
 
 
 class FunctionControl(Control):
@@ -40,20 +37,20 @@ class FunctionControl(Control):
 
 
 def name_of(context: Context) -> str:
-    """Return the function's name. Calls name the resource that was asked about, whatever a recorded state says."""
+    """Return the function's name, as requested: calls never name the resource of a recorded state."""
     return context.resource.name.removeprefix("function:")
 
 
 def is_replica(context: Context) -> bool:
-    """Say whether it is a Lambda@Edge replica: ``us-east-1.orders``; no name that people give has a dot in it."""
+    """Return whether it is a Lambda@Edge replica, e.g. ``us-east-1.orders``: no name given by people has a dot."""
     return "." in name_of(context)
 
 
 def read(aws: Aws, context: Context, *fields: str) -> State:
-    """Read the named fields of a function's configuration, and no others: its environment variables may be secrets.
+    """Read only the given fields of a function's configuration: its environment variables may hold secrets.
 
     Raises:
-        ClientError: as Lambda answered.
+        ClientError: Lambda refused.
     """
     answer = aws("lambda", "get_function_configuration", FunctionName=name_of(context))
     return {field: answer.get(field) for field in fields}

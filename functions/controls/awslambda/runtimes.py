@@ -1,8 +1,8 @@
-"""Lambda's runtimes and the days on which AWS stops supporting them: the only place to change when AWS does.
+"""Lambda's runtimes and the dates on which AWS stops supporting them; change them only here.
 
-Source: Lambda developer guide, "Lambda runtimes", the tables of supported and of deprecated runtimes; read on the day
-that ``READ_ON`` gives. Days that are still to come are AWS's forecast and have moved before. A test holds the list to
-that of the cfn-lint in the lock file, which follows the guide, so an update of the linter shows what is to be changed.
+Source: Lambda developer guide, "Lambda runtimes", the tables of supported and deprecated runtimes, as read on
+``READ_ON``. Future dates are AWS's forecast and have moved before. A test compares the list with that of the locked
+cfn-lint, which follows the guide, so updating the linter shows what to change.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import date
 
 READ_ON = date(2026, 11, 20)
 
-# A paragraph is a language, oldest first; where to go from its runtimes is to its last.
+# One paragraph per language, oldest runtime first; the last one is the successor of the others.
 # identifier      deprecated from  no new functions  no updates from
 _LIST = """
 nodejs            2016-08-30       2016-09-30        2016-10-31
@@ -71,7 +71,7 @@ provided.al2023   2029-06-30       2029-07-31        2029-08-31
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A runtime's last days, and the runtime to move to; ``successor`` is empty for a language's newest."""
+    """A runtime's end-of-support dates and the runtime to move to; ``successor`` is empty for a language's newest."""
 
     name: str
     deprecated: date
@@ -93,4 +93,4 @@ def _languages() -> dict[str, Runtime]:
 
 
 RUNTIMES = _languages()
-"""Every runtime of the list, by its identifier."""
+"""Every listed runtime, by its identifier."""

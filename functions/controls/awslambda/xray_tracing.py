@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from awslambda import function
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     Compliant,
@@ -22,12 +23,9 @@ from evenkeel.control import (
     State,
 )
 
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
-
 # Lambda developer guide, "Lambda function states"
 _LEAVE_ALONE = {
-    "Failed": "its creation failed; it can only be deleted and made anew",
+    "Failed": "its creation failed; it can only be deleted and created again",
     "Deleting": "it is being deleted",
 }
 
@@ -36,18 +34,22 @@ class XrayTracing(function.FunctionControl):
     """Lambda functions have active X-Ray tracing.
 
     Why: a slow or failing request can be followed through every service that it passes.
-    Blast radius: all environments start anew, as after any change of configuration. Versions that are published keep
-        their setting; only what is published later traces. Lambda refuses the change where the function's role may not
-        write traces, which is told as a failure: give the role AWSXRayDaemonWriteAccess. A function that CloudFront
-        runs at the edge must not trace: exempt it.
-    Cost: 5 dollars per million traces; by default one request a second and 5 % of the others are traced, about 13
-        dollars a month for a function that is called every second.
-    Undo: tracing is off again; traces recorded meanwhile are kept until they expire.
-    Mode: notify, since traces are billed by traffic and every environment of the function starts anew.
+    Blast radius: all execution environments start again, as after any configuration change. Published versions keep
+        their setting; only versions published later are traced. Lambda refuses the change if the function's role may
+        not write traces, which is reported as a failure: give the role AWSXRayDaemonWriteAccess. A Lambda@Edge function
+        must not be traced: exempt it.
+    Cost: 5 dollars per million traces. By default one request a second and 5 % of the rest are traced, about 13 dollars
+        a month for a function that is called every second.
+    Undo: tracing is turned off again; traces recorded meanwhile are kept until they expire.
+    Mode: notify, since traces are billed by traffic and every execution environment starts again.
+    Runbook: `aws lambda get-function-configuration --function-name FUNCTION --query TracingConfig` shows the mode. If
+        the change failed, attach AWSXRayDaemonWriteAccess to the function's role, then run the command in the alert.
+        Exempt functions that run at the edge, and busy functions whose traces would cost more than they are worth.
     """
 
     severity = Severity.LOW
     default_mode = Mode.NOTIFY
+    reference = "https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html"
     frameworks = Frameworks(
         security_hub=("Lambda.7",), nist_800_53=("CA-7",), config_rule="lambda-function-xray-enabled"
     )
@@ -59,14 +61,14 @@ class XrayTracing(function.FunctionControl):
     )
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the tracing mode, and whether a change is under way."""
+        """Read the tracing mode, and whether another change is in progress."""
         return function.read(aws, context, "TracingConfig", "State", "LastUpdateStatus")
 
     def judge(self, state: State, context: Context) -> Judgement:
         """Find functions that do not trace.
 
-        The call names no RevisionId: it changes tracing and leaves all else, so a deployment in between is not lost and
-        need not make the call stale. An undo, which is computed from the state before, could not know the id anyway.
+        The call names no RevisionId: it changes only tracing, so a deployment in between is not lost and need not make
+        the call stale. An undo, which is computed from the earlier state, could not know the id anyway.
         """
         if _mode(state) == "Active":
             return Compliant()

@@ -1,4 +1,4 @@
-"""CloudTrail trails log, so that Evenkeel and everybody else hear what happens."""
+"""CloudTrail trails log, so that Evenkeel and everybody else can see what happens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -15,6 +16,7 @@ from evenkeel.control import (
     Config,
     Context,
     Control,
+    ErrorKind,
     Frameworks,
     Grant,
     Judgement,
@@ -22,48 +24,55 @@ from evenkeel.control import (
     NonCompliant,
     NotApplicable,
     Place,
+    ResourceMissingError,
     Severity,
     Stage,
     State,
+    classify,
+    code,
 )
-from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.runtime.aws import Aws
-
 _SOURCE = "cloudtrail.amazonaws.com"
 _UPDATE = "UpdateTrail"
-_RESIDUE = "what was logged meanwhile is kept; while the trail is stopped, Evenkeel hears only what other trails tell"
-_DEAF = "no trail here is known to log write management events: Evenkeel may hear of no change any more"
-_SILENT = "no trail here is known to log write management events: nothing is heard at all"
+_RESIDUE = (
+    "log files written meanwhile are kept; while the trail is stopped, Evenkeel sees only what other trails record"
+)
+_UNRECORDED = "no trail here is known to log write management events: Evenkeel may not see further changes"
+_NOTHING_LOGS = "no trail here is known to log write management events: Evenkeel sees no changes at all"
 
 
 class Logging(Control):
-    """CloudTrail trails that have logged keep logging, and management events are heard.
+    """CloudTrail trails keep logging once started, and at least one records write management events.
 
-    Why: Evenkeel hears of a change only while a trail logs it (EventBridge user guide, "AWS service events delivered
-        via AWS CloudTrail"): who stops the trail blinds Evenkeel and hides what comes next. Announced, because only
-        people can fix it: a trail that was deleted, one that logs no management events where no other does, one that
-        cannot deliver its log files, and one that UpdateTrail leaves in one region where no other trail covers all. Not
-        judged: trails that were made for one region, validation, bucket, left-out sources. Not certain: AWS does not
-        say whether the very call that silences an account's last trail still reaches EventBridge. For that case, a
-        second trail (an organization's) hears everything; AWS Config's items and a backfill find a stopped trail, not a
-        deleted one; GuardDuty reports both (Stealth:IAMUser/CloudTrailLoggingDisabled).
+    Why: Evenkeel sees a change only while a trail logs it (EventBridge user guide, "AWS service events delivered via
+        AWS CloudTrail"), so whoever stops the trail blinds Evenkeel and hides what follows. Only announced, because
+        people must fix them: a deleted trail; a trail that records no management events when no other does; one that
+        cannot deliver its log files; and one that UpdateTrail limits to one region when no other covers all regions.
+        Not checked: trails created for one region, log file validation, the bucket, and excluded event sources. Not
+        certain: AWS does not say whether the call that stops an account's last trail still reaches EventBridge. A
+        second trail, such as an organization's, covers that case; AWS Config's items and a backfill find a stopped
+        trail, but not a deleted one; GuardDuty reports both (Stealth:IAMUser/CloudTrailLoggingDisabled).
     Blast radius: none for callers; log files go to the trail's bucket again.
-    Cost: what the trail cost before it was stopped. One that has never logged is started where nothing else is heard,
-        since the first copy of management events is free, but for its storage. Where another trail logs, or may log, it
+    Cost: what the trail cost before it was stopped. A trail that has never logged is started if no other trail logs,
+        since the first copy of management events is free except for its storage. If another trail logs, or may log, it
         is announced instead: a second copy costs about 2 dollars per 100,000 events.
-    Undo: the trail is stopped again, which blinds Evenkeel to what only this trail tells; log files written meanwhile
-        are kept.
-    Mode: enforce, since a stopped trail blinds Evenkeel; it gives in neither to a tug of war nor to a freeze. An only
-        trail that was never started is started after the settle time, too: a trail is made to log, CreateTrail has
-        checked its bucket's policy, and if the bucket is gone since, the failed delivery is announced.
+    Undo: the trail is stopped again, so Evenkeel no longer sees what only this trail records; log files written
+        meanwhile are kept.
+    Mode: enforce, since a stopped trail blinds Evenkeel; neither a tug of war nor a freeze stops this control. If the
+        only trail was never started, it is started after the settle time: a trail is created to log, CreateTrail has
+        checked its bucket's policy, and if the bucket was deleted since, the failed delivery is announced.
+    Runbook: treat a stopped or deleted trail as an attack until the principal in the alert confirms that they did it.
+        `aws cloudtrail get-trail-status --name TRAIL` shows whether the trail logs and whether delivery fails. Create a
+        deleted trail again and start it with `aws cloudtrail start-logging --name TRAIL`. If delivery fails, fix the
+        bucket or its policy. Exempt a trail only if another multi-Region trail records write management events.
     """
 
     severity = Severity.CRITICAL
     default_mode = Mode.ENFORCE
+    reference = "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-additional-cli-commands.html"
     announces = True
     resource_type = "AWS::CloudTrail::Trail"
     arn = "arn:{partition}:cloudtrail:{region}:{account}:trail/{id}"
@@ -84,7 +93,7 @@ class Logging(Control):
         Grant(
             Stage.READ,
             ("cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"),
-            # A trail made in another region, or by the organization, may be what still tells Evenkeel of this region.
+            # A trail created in another region, or by the organization, may still record this region's changes.
             on=("arn:{partition}:cloudtrail:*:*:trail/*",),
         ),
         Grant(
@@ -96,15 +105,15 @@ class Logging(Control):
         Grant(Stage.APPLY, ("cloudtrail:StartLogging",)),
         Grant(Stage.UNDO, ("cloudtrail:StopLogging",)),
     )
-    # Whoever makes a trail by the API starts it by a second call (CloudTrail API reference, CreateTrail).
+    # A trail that is created through the API is started by a second call (CloudTrail API reference, CreateTrail).
     always_settles = True
     urgent = True
     yields = False
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask whether it logs and what it selects; about other trails only where this one may not be enough.
+        """Read whether the trail logs and which events it selects, and other trails only if this one may not be enough.
 
-        A trail that is not found is a finding, not an end of the matter, unless it was made just now.
+        A trail that does not exist is a finding, unless it was just created.
         """
         arn = context.resource.arn
         try:
@@ -113,46 +122,47 @@ class Logging(Control):
             if code(error) != "TrailNotFoundException":
                 raise
             if context.creates:
-                raise ResourceMissingError(f"{arn}: CloudTrail does not show the new trail yet") from error
+                raise ResourceMissingError(f"{arn}: CloudTrail does not return the new trail yet") from error
             return {"IsLogging": None, **_others(aws, arn)}
-        logs, tells = status["IsLogging"], _tells_of_changes(aws, arn)
+        logs, records_changes = status["IsLogging"], _records_changes(aws, arn)
         state: State = {"IsLogging": logs, "LatestDeliveryError": status.get("LatestDeliveryError", "")}
         if not logs:
             stopped = status.get("StopLoggingTime")
             state["HasLogged"] = bool(status.get("StartLoggingTime"))
             state["StoppedAt"] = f"{stopped.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if stopped else ""
         updated = context.event == _UPDATE
-        return (
-            state if logs and tells and not updated else state | {"Tells": tells} | _others(aws, arn, regions=updated)
-        )
+        if logs and records_changes and not updated:
+            return state
+        return state | {"Tells": records_changes} | _others(aws, arn, regions=updated)
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find trails that log nothing, or nothing that is heard or kept."""
+        """Find trails that do not log, or whose events nobody sees or keeps."""
         if state["IsLogging"] is None:
-            return _gone(state)
+            return _deleted(state)
         error = state["LatestDeliveryError"]
         undelivered = f"log files cannot be delivered ({error}); fix the bucket or its policy" if error else ""
-        unheard = _unheard(state, context)
-        for_people = "; ".join(filter(None, (unheard, undelivered)))
-        found = (("deaf", _deaf(state)), ("one region", unheard and not _deaf(state)), ("undelivered", undelivered))
+        unseen = _unseen(state, context)
+        remains = "; ".join(filter(None, (unseen, undelivered)))
+        unrecorded = _unrecorded(state)
+        found = (("deaf", unrecorded), ("one region", unseen and not unrecorded), ("undelivered", undelivered))
         kind = " and ".join(name for name, is_so in found if is_so)
         if state["IsLogging"]:
-            return NonCompliant(for_people, kind=kind) if for_people else Compliant()
+            return NonCompliant(remains, kind=kind) if remains else Compliant()
         change = Change((_call("start_logging", context),), (_call("stop_logging", context),), _RESIDUE)
-        heard = f"; {_heard(state, _SILENT)}" if "Telling" in state else ""
+        others = f"; {_other_trails(state, _NOTHING_LOGS)}" if "Telling" in state else ""
         if state["HasLogged"]:
             since = f" since {state['StoppedAt']}" if state["StoppedAt"] else ""
-            return NonCompliant(f"logging is off{since}{heard}", change, remains=for_people, kind=kind)
-        reason = f"the trail was made and never started{heard}"
-        return NonCompliant(reason, change, _costs(state), for_people, f"new, {kind}")
+            return NonCompliant(f"logging is off{since}{others}", change, remains=remains, kind=kind)
+        reason = f"the trail was created but never started{others}"
+        return NonCompliant(reason, change, _costs(state), remains, f"new, {kind}")
 
     def essence(self, state: State) -> Any:
-        """Compare whether it logs, None for one that is gone, and what is not heard although it logs."""
+        """Compare whether the trail logs (None if deleted) and, if it does, whether changes still go unrecorded."""
         logs = state["IsLogging"]
-        return [logs, *((_deaf(state), bool(state.get("OneRegion"))) if logs else ())]
+        return [logs, *((_unrecorded(state), bool(state.get("OneRegion"))) if logs else ())]
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List the trails that were made here; those of other regions and of the organization are shadows."""
+        """List the trails created here; trails of other regions and of the organization appear as shadow trails."""
         trails = aws("cloudtrail", "describe_trails", includeShadowTrails=False)["trailList"]
         yield from (place.arn(self.arn, trail["Name"]) for trail in trails)
 
@@ -161,79 +171,80 @@ def _call(operation: str, context: Context) -> Call:
     return Call("cloudtrail", operation, {"Name": context.resource.arn})
 
 
-def _gone(state: State) -> NotApplicable | NonCompliant:
-    """Judge a trail that CloudTrail does not know here."""
+def _deleted(state: State) -> NotApplicable | NonCompliant:
+    """Judge a trail that does not exist in this account and region."""
     if state["MadeElsewhere"]:
-        return NotApplicable(f"the trail is judged where it was made: {state['MadeElsewhere']}")
+        return NotApplicable(f"the trail is checked where it was created: {state['MadeElsewhere']}")
     return NonCompliant(
-        "there is no such trail any more, and a deleted one cannot be restored: create it again and start it; "
-        f"{_heard(state, _DEAF)}",
+        "the trail was deleted and cannot be restored: create it again and start it; "
+        f"{_other_trails(state, _UNRECORDED)}",
         kind="" if state["Telling"] else "deaf",
     )
 
 
-def _heard(state: State, nobody: str) -> str:
-    """Return which other trails are heard, or ``nobody``."""
-    return f"{', '.join(state['Telling'])} still tells of changes" if state["Telling"] else nobody
+def _other_trails(state: State, none: str) -> str:
+    """Return which other trails still record changes, or ``none``."""
+    return f"{', '.join(state['Telling'])} still records changes" if state["Telling"] else none
 
 
-def _deaf(state: State) -> bool:
-    """Say whether neither this trail, once it logs, nor another is known to tell of changes."""
+def _unrecorded(state: State) -> bool:
+    """Return whether neither this trail, once it logs, nor another is known to record changes."""
     return not state.get("Tells") and state.get("Telling") == []
 
 
-def _unheard(state: State, context: Context) -> str:
-    """Return what is not heard even while the trail logs, or an empty string."""
-    if _deaf(state):
-        return _DEAF
+def _unseen(state: State, context: Context) -> str:
+    """Return which changes Evenkeel cannot see even while the trail logs, or an empty string."""
+    if _unrecorded(state):
+        return _UNRECORDED
     if state.get("OneRegion"):
         here = context.resource.region
         return (
-            f"the trail covers {here} only, and no multi-Region trail is known to log: other regions may not be heard"
+            f"the trail covers {here} only, and no multi-Region trail is known to log: other regions may go unrecorded"
         )
     return ""
 
 
 def _costs(state: State) -> str:
-    """Return why a trail that has never logged is not started, or an empty string where it is the only one."""
+    """Return why a trail that has never logged is not started, or an empty string if it is the only trail."""
     if state.get("Telling") == [] and state.get("Tells") and not state.get("Unasked"):
         return ""
-    return "the trail has never logged: starting it may cost its owner something new"
+    return "the trail has never logged: starting it may cost its owner extra"
 
 
 def _others(aws: Aws, arn: str, *, regions: bool = False) -> State:
-    """Return which other trails, shadows included, log write management events here, and a namesake's home.
+    """Return which other trails, shadow trails included, log write management events here.
 
-    ``Unasked`` are those that may do so: they were deleted meanwhile, or are not ours to ask. With ``regions``,
-    ``OneRegion`` says that neither this trail nor one that tells covers all regions.
+    ``Telling`` holds those that do. ``Unasked`` holds those that may: they were deleted meanwhile, or their status is
+    denied to us. ``MadeElsewhere`` is a trail of the same name in another region or account. With ``regions``,
+    ``OneRegion`` says that neither this trail nor one in ``Telling`` covers all regions.
     """
     trails = {trail["TrailARN"]: trail for trail in aws("cloudtrail", "describe_trails")["trailList"]}
     others = [other for other in trails if other != arn]
-    telling = {other: _tells_here(aws, other) for other in others}
-    heard = [other for other in others if telling[other]]
+    records = {other: _logs_changes(aws, other) for other in others}
+    recording = [other for other in others if records[other]]
     namesakes = [other for other in others if other.rpartition("/")[2] == arn.rpartition("/")[2]]
     found: State = {
-        "Telling": heard,
-        "Unasked": [other for other in others if telling[other] is None],
+        "Telling": recording,
+        "Unasked": [other for other in others if records[other] is None],
         "MadeElsewhere": next(iter(namesakes), ""),
     }
     if regions:
-        found["OneRegion"] = not any(trails[each]["IsMultiRegionTrail"] for each in (arn, *heard) if each in trails)
+        found["OneRegion"] = not any(trails[each]["IsMultiRegionTrail"] for each in (arn, *recording) if each in trails)
     return found
 
 
-def _tells_here(aws: Aws, arn: str) -> bool | None:
-    """Say whether another trail, maybe of another region or account, logs and tells of changes; None if unknown."""
+def _logs_changes(aws: Aws, arn: str) -> bool | None:
+    """Return whether a trail, possibly of another region or account, logs and records changes; None if unknown."""
     try:
-        return aws("cloudtrail", "get_trail_status", Name=arn)["IsLogging"] and _tells_of_changes(aws, arn)
+        return aws("cloudtrail", "get_trail_status", Name=arn)["IsLogging"] and _records_changes(aws, arn)
     except ClientError as error:
         if classify(error) is ErrorKind.TRANSIENT:
             raise
-        return None  # the finding is reported all the same
+        return None  # the finding is reported in any case
 
 
-def _tells_of_changes(aws: Aws, arn: str) -> bool:
-    """Say whether a trail selects write management events.
+def _records_changes(aws: Aws, arn: str) -> bool:
+    """Return whether a trail selects write management events.
 
     Source: CloudTrail API reference, EventSelector and AdvancedFieldSelector.
     """

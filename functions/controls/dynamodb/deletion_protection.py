@@ -1,4 +1,4 @@
-"""DynamoDB tables cannot be deleted by one call."""
+"""DynamoDB tables cannot be deleted by a single call."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynamodb import table
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     Compliant,
@@ -25,25 +26,30 @@ from evenkeel.control import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.runtime.aws import Aws
-
 
 class DeletionProtection(Control):
     """DynamoDB tables are protected against deletion.
 
-    Why: a table is deleted by one call, and with it every item; under protection somebody has to switch that off first.
-        Each replica of a global table has a protection of its own (DynamoDB developer guide, "Best practices for global
-        tables"), so each region's stack sees to its own.
-    Blast radius: none for reads and writes. Whatever deletes the table fails from then on until protection is switched
-        off: a CloudFormation, SAM, CDK or Terraform stack that is torn down, a test that cleans up.
+    Why: one call deletes a table with all its items; with protection on, somebody has to turn it off first. Each
+        replica of a global table has its own protection (DynamoDB developer guide, "Best practices for global tables"),
+        so the stack in each region covers the replica there.
+    Blast radius: none for reads and writes. Anything that deletes the table fails until protection is turned off: the
+        teardown of a CloudFormation, SAM, CDK or Terraform stack, or a test that cleans up.
     Cost: none.
-    Undo: protection is switched off again.
-    Mode: notify, since tear-downs fail under protection, and switching it off is the first half of every wanted
-        deletion, which `enforce` would set back. Before it enforces, exempt the tables that come and go.
+    Undo: protection is turned off again.
+    Mode: notify, since teardowns fail under protection, and turning it off is the first step of every intended
+        deletion, which `enforce` would revert. Exempt short-lived tables before you set it to enforce.
+    Runbook: ask the table's owner whether the table is about to be deleted; if so, nothing is left to do. Otherwise run
+        the command in the alert. `aws dynamodb describe-table --table-name TABLE --query
+        Table.DeletionProtectionEnabled` shows the setting. Exempt tables that tests or pipelines create and delete.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    reference = (
+        "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/"
+        "WorkingWithTables.Basics.html#WorkingWithTables.Basics.DeletionProtection"
+    )
     resource_type = table.RESOURCE_TYPE
     arn = table.ARN
     frameworks = Frameworks(
@@ -60,7 +66,7 @@ class DeletionProtection(Control):
     )
 
     def read(self, aws: Aws, context: Context) -> State:
-        """One call tells both the protection and whether the table takes a change now."""
+        """Read the protection, and whether the table can be changed now, in one call."""
         described = aws("dynamodb", "describe_table", TableName=table.name_of(context))["Table"]
         return {
             "TableName": table.name_of(context),
@@ -71,9 +77,10 @@ class DeletionProtection(Control):
     def judge(self, state: State, context: Context) -> Judgement:
         """Find tables without protection.
 
-        UpdateTable takes one change at a time, and only of an ACTIVE table (DynamoDB API reference, UpdateTable): while
-        the table is made, gets an index or a replica, this one waits in the queue for its turn. A change that begins
-        between look and call is answered with ResourceInUseException, which returns it to the queue, too.
+        UpdateTable accepts one change at a time, and only on an ACTIVE table (DynamoDB API reference, UpdateTable).
+        While the table is being created, or gets an index or a replica, the request waits in the queue. If another
+        change begins between the read and the call, DynamoDB answers ResourceInUseException, which also returns the
+        request to the queue.
         """
         if state["DeletionProtectionEnabled"]:
             return Compliant()

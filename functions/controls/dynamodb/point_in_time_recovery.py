@@ -1,4 +1,4 @@
-"""DynamoDB tables can be restored to any second."""
+"""DynamoDB tables can be restored to any second of the last days."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from dynamodb import table
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     Compliant,
@@ -23,13 +24,11 @@ from evenkeel.control import (
     Severity,
     Stage,
     State,
+    code,
 )
-from evenkeel.errors import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 _LONGEST = 35  # days; DynamoDB API reference, PointInTimeRecoverySpecification
 _DOLLARS_PER_GIB_MONTH = 0.20  # AWS's price list, us-east-1
@@ -39,15 +38,22 @@ _GIB = 1024**3
 class PointInTimeRecovery(Control):
     """DynamoDB tables have point-in-time recovery.
 
-    Why: a wrong deployment or a deleted item can be taken back to any second of the last days.
+    Why: after a bad deployment or a wrong deletion, the table can be restored to any second of the last 35 days, or of
+        the table's own shorter period.
     Blast radius: none for reads and writes.
-    Cost: about 0.20 dollars per GiB of the table and month; above max_table_gib it is announced, not switched on.
-    Undo: recovery is switched off again; the history kept so far is lost with it.
-    Mode: enforce, since it disturbs nobody and max_table_gib bounds what it costs.
+    Cost: about 0.20 dollars a month per GiB of table size; tables above `max_table_gib` are only announced.
+    Undo: recovery is turned off again; the history kept so far is lost.
+    Mode: enforce, since it disturbs nobody and `max_table_gib` limits what it costs.
+    Runbook: if the alert says that the table is above `max_table_gib`, ask its owner whether the backups are worth the
+        cost, then run the command in the alert. If DynamoDB did not report the size yet, run `evenkeel run
+        dynamodb-point-in-time-recovery --resource ARN --apply` after six hours. `aws dynamodb
+        describe-continuous-backups --table-name TABLE` shows the state. Exempt tables whose data can be rebuilt, such
+        as caches.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
+    reference = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html"
     announces = True
     resource_type = table.RESOURCE_TYPE
     arn = table.ARN
@@ -67,7 +73,7 @@ class PointInTimeRecovery(Control):
     busy_codes = frozenset({"ContinuousBackupsUnavailableException"})
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
-        """Keep the recovery period within what DynamoDB accepts; 0 leaves it to the table's owner."""
+        """Require a recovery period that DynamoDB accepts; 0 leaves the period to the table's owner."""
         days = parameters["min_recovery_days"]
         if parameters["max_table_gib"] < 0:
             return ParameterProblem(
@@ -78,14 +84,14 @@ class PointInTimeRecovery(Control):
         return ParameterProblem("min_recovery_days", f"{days} is not accepted", f"write 0 (any) to {_LONGEST}")
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask for the backups first; the table's size and status only where there is something to change."""
+        """Read the backups first, and the table's size and status only if something must change."""
         name = table.name_of(context)
         try:
             backups = aws("dynamodb", "describe_continuous_backups", TableName=name)["ContinuousBackupsDescription"]
         except ClientError as error:
             if code(error) != "TableNotFoundException":
                 raise
-            # A table that is being made may have no backups to describe yet; of one that is gone, this says so.
+            # A table being created may have no backups to describe yet; if the table was deleted, this call fails.
             status = aws("dynamodb", "describe_table", TableName=name)["Table"]["TableStatus"]
             return {"TableName": name, "PointInTimeRecoveryStatus": "DISABLED", "RecoveryPeriodInDays": None} | {
                 "TableStatus": "CREATING" if status == "ACTIVE" else status
@@ -106,7 +112,7 @@ class PointInTimeRecovery(Control):
         }
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find tables without recovery, or with a shorter period than the settings ask for."""
+        """Find tables without recovery, or with a shorter recovery period than the settings require."""
         if _recoverable(state, context):
             return Compliant()
         other = table.not_now(state.get("TableStatus", "ACTIVE"))
@@ -117,14 +123,14 @@ class PointInTimeRecovery(Control):
         change = Change(
             calls=(_set(context, enabled=True, days=wanted),),
             undo=(_set(context, enabled=enabled, days=days if enabled else 0),),
-            residue="" if enabled else "the recovery history kept so far is lost when recovery is switched off",
+            residue="" if enabled else "the recovery history kept so far is lost when recovery is turned off",
         )
-        reason = f"can be restored for {days} days, not {wanted}" if enabled else "point-in-time recovery is off"
-        kind, caution = ("", "") if enabled else _too_dear(state, context)
+        reason = f"keeps {days} days of recovery history, not {wanted}" if enabled else "point-in-time recovery is off"
+        kind, caution = ("", "") if enabled else _too_expensive(state, context)
         return NonCompliant(reason, change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
-        """Compare whether it can be restored, and how far back where it can."""
+        """Compare whether recovery is on and, if so, how far back it reaches."""
         enabled = state["PointInTimeRecoveryStatus"] == "ENABLED"
         return [enabled, state["RecoveryPeriodInDays"] if enabled else None]
 
@@ -139,23 +145,25 @@ def _recoverable(state: State, context: Context) -> bool:
     return state["PointInTimeRecoveryStatus"] == "ENABLED" and days >= wanted
 
 
-def _too_dear(state: State, context: Context) -> tuple[str, str]:
-    """Return why its size forbids switching recovery on unasked, as a kind and a sentence; or two empty texts."""
+def _too_expensive(state: State, context: Context) -> tuple[str, str]:
+    """Return why the table's size rules out turning recovery on, as a kind and a sentence; or two empty strings."""
     if state.get("Restored") and not state["TableSizeBytes"]:
         # The size is counted about every six hours (API reference, TableDescription).
-        told = "the table was restored, and DynamoDB does not tell its size yet; once it does, run the control by hand"
-        return "size unknown", told
+        caution = (
+            "the table was restored and DynamoDB does not report its size yet; run the control by hand once it does"
+        )
+        return "size unknown", caution
     gib = state.get("TableSizeBytes", 0) / _GIB
     limit = context.parameters["max_table_gib"]
     if gib <= limit:
         return "", ""
     dollars = gib * _DOLLARS_PER_GIB_MONTH
-    told = f"the table holds {gib:,.0f} GiB: about ${dollars:,.0f} a month, above max_table_gib of {limit}"
-    return "too dear", told
+    caution = f"the table holds {gib:,.0f} GiB: about ${dollars:,.0f} a month, above the max_table_gib of {limit}"
+    return "too dear", caution
 
 
 def _set(context: Context, *, enabled: bool, days: int) -> Call:
-    """Return the call; a period is sent only where one is asked for, since a shorter one drops history."""
+    """Return the call. It names a period only if the settings do, since a shorter period drops history."""
     specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": enabled}
     if enabled and days:
         specification["RecoveryPeriodInDays"] = days

@@ -1,16 +1,13 @@
-"""What the controls of tables share: triggers, the states in which a table takes no change, how tables are found."""
+"""Shared by the controls of tables: triggers, the states in which a table cannot be changed, and listing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import CloudTrail, Config, Grant, NotApplicable, NotReady, Stage
+from evenkeel.control import Aws, CloudTrail, Config, Context, Grant, NotApplicable, NotReady, Place, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place
-    from evenkeel.runtime.aws import Aws
 
 ARN = "arn:{partition}:dynamodb:{region}:{account}:table/{id}"
 RESOURCE_TYPE = "AWS::DynamoDB::Table"
@@ -22,13 +19,13 @@ _PASSING = frozenset({"CREATING", "UPDATING"})
 _LEAVE_ALONE = {
     "DELETING": "the table is being deleted",
     "ARCHIVING": "the table is being archived",
-    "ARCHIVED": "an archived table takes no changes",
+    "ARCHIVED": "an archived table cannot be changed",
     "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "the table's key cannot be used; restore access to the key first",
 }
 
 
 def triggers(*changes: str) -> tuple[CloudTrail | Config, ...]:
-    """Return what wakes a control of tables: a table comes to be, or one of these calls changes it."""
+    """Return the triggers of a control of tables: those that create a table, and these calls that change one."""
     return (
         CloudTrail(
             _SOURCE,
@@ -36,7 +33,7 @@ def triggers(*changes: str) -> tuple[CloudTrail | Config, ...]:
             at="responseElements.tableDescription.tableArn || requestParameters.tableName",
             creates=True,
         ),
-        # Imported and restored tables hold data, so they are not "new" to a cost cap.
+        # Imported and restored tables hold data, so a cost cap must not treat them as new.
         CloudTrail(
             _SOURCE,
             ("ImportTable", "RestoreTableFromBackup", "RestoreTableToPointInTime"),
@@ -49,12 +46,12 @@ def triggers(*changes: str) -> tuple[CloudTrail | Config, ...]:
 
 
 def name_of(context: Context) -> str:
-    """Return the table's name. Calls name the resource that was asked about, whatever a recorded state says."""
+    """Return the table's name, as requested: calls never name the resource of a recorded state."""
     return context.resource.name.removeprefix("table/")
 
 
 def not_now(status: str) -> NotApplicable | NotReady | None:
-    """Say why a table of a TableStatus takes no change, for now or at all; None where it does."""
+    """Return why a table with a TableStatus cannot be changed, now or ever; None if it can."""
     if status in _LEAVE_ALONE:
         return NotApplicable(_LEAVE_ALONE[status])
     return NotReady(f"the table is {status}") if status in _PASSING else None

@@ -1,10 +1,11 @@
-"""New EBS volumes are encrypted, whoever makes them."""
+"""New EBS volumes are encrypted, whoever creates them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -26,30 +27,32 @@ from evenkeel.control import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.runtime.aws import Aws
-
 _ENABLED = "EbsEncryptionByDefault"
 _ON = Call("ec2", "enable_ebs_encryption_by_default")
 _OFF = Call("ec2", "disable_ebs_encryption_by_default")
-_NOTHING_TO_NAME = "the setting is the account's in the region; its actions support no resource-level permission"
+_NOTHING_TO_NAME = "the setting belongs to the account and region; its actions support no resource-level permission"
 
 
 class EbsDefaultEncryption(Control):
     """New EBS volumes are encrypted by default in the account and region.
 
-    Why: a volume that nobody thought of is encrypted, too; a snapshot of it cannot be made public.
-    Blast radius: existing volumes stay as they are. Instance types that cannot encrypt no longer launch, new images
-    under the key aws/ebs cannot be shared with other accounts, and a customer managed default key must admit those who
-    launch (Auto Scaling, Spot).
-    Cost: none for the setting; KMS requests as encrypted volumes are attached.
-    Undo: the setting is switched off again; what was made meanwhile stays encrypted.
+    Why: volumes that nobody thought about are encrypted as well, and their snapshots cannot be made public.
+    Blast radius: existing volumes do not change. Instance types that do not support encryption no longer launch, new
+        images under the key aws/ebs cannot be shared with other accounts, and a customer managed default key must allow
+        its use by everything that launches instances (Auto Scaling, Spot).
+    Cost: none for the setting; KMS requests whenever an encrypted volume is attached.
+    Undo: the setting is turned off again; volumes and snapshots created meanwhile stay encrypted.
     Mode: notify, since a launch may fail.
+    Runbook: `aws ec2 get-ebs-encryption-by-default` shows the setting. Before you turn it on with the command in the
+        alert, check that no launch needs an instance type without encryption, and that no shared image relies on the
+        key aws/ebs. Exempt the account and region only until those workloads have moved.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    reference = "https://docs.aws.amazon.com/ebs/latest/userguide/encryption-by-default.html"
     resource_type = "AWS::::Account"
-    # AWS gives the setting no ARN, and one account and region has just one: this form is Evenkeel's own.
+    # AWS gives the setting no ARN, and there is one per account and region: this form is Evenkeel's own.
     arn = "arn:{partition}:ec2:{region}:{account}:ebs-encryption-by-default"
     frameworks = Frameworks(
         security_hub=("EC2.7",),
@@ -67,15 +70,15 @@ class EbsDefaultEncryption(Control):
         Grant(Stage.UNDO, ("ec2:DisableEbsEncryptionByDefault",), on=("*",), why=_NOTHING_TO_NAME),
     )
 
-    def read(self, aws: Aws, context: Context) -> State:  # noqa: ARG002 - there is only one to ask about
-        """Ask for the setting."""
+    def read(self, aws: Aws, context: Context) -> State:  # noqa: ARG002 - there is only one
+        """Read the setting."""
         return {_ENABLED: aws("ec2", "get_ebs_encryption_by_default")[_ENABLED]}
 
     def judge(self, state: State, context: Context) -> Judgement:  # noqa: ARG002 - as above
-        """Find the setting switched off; the default key is the account's own choice and is not looked at."""
+        """Find the setting turned off; the default key is the account's own choice and is not checked."""
         if state[_ENABLED]:
             return Compliant()
-        change = Change((_ON,), (_OFF,), "volumes and snapshots made meanwhile stay encrypted")
+        change = Change((_ON,), (_OFF,), "volumes and snapshots created meanwhile stay encrypted")
         return NonCompliant("new EBS volumes are not encrypted by default", change)
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:  # noqa: ARG002 - nothing to list

@@ -1,4 +1,4 @@
-"""Security groups let nobody in from anywhere to where administrators log in."""
+"""Security groups do not expose the ports of administrators to the internet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -31,39 +32,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
-    from evenkeel.runtime.aws import Aws
-
 _RULE = "arn:{partition}:ec2:{region}:{account}:security-group-rule/*"
 _ALL = "all"
 _ALL_PROTOCOLS = "-1"
 _WITH_PORTS = {"6": "tcp", "tcp": "tcp", "17": "udp", "udp": "udp"}
 _LAST_PORT = 65535
-# IANA has given one organization an IPv4 /8 and one registry an IPv6 /12, and never more (IANA's address space
-# registries): whatever is wider is "anywhere", in one rule as 0.0.0.0/0 or in halves as 0.0.0.0/1 and 128.0.0.0/1.
+# IANA never assigned more than an IPv4 /8 to one organization or an IPv6 /12 to one registry (IANA's address space
+# registries), so anything wider is "anywhere": one rule for 0.0.0.0/0, or two for 0.0.0.0/1 and 128.0.0.0/1.
 _WIDEST = {4: 8, 6: 12}
 _NOT_INTERNET = (ip_network("fc00::/7"), ip_network("fe80::/10"))  # RFC 4193 and RFC 4291: not routed there
 _KEPT = ("SecurityGroupRuleId", "IpProtocol", "FromPort", "ToPort", "CidrIpv4", "CidrIpv6", "Description")
-_RESIDUE = "rules that are put back get new ids"
+_RESIDUE = "restored rules get new ids"
 _TAGS_BYTES = 20_000  # of all rules: 60 of each IP version (the default quota) and these fit into a record
 _NAMED = 5  # rules in a reason; the record holds all
 
 
 class SecurityGroupOpenIngress(Control):
-    """Security groups are not open from anywhere to ports 22 and 3389, or to all ports.
+    """Security groups do not allow traffic from anywhere to ports 22 and 3389, or to all ports.
 
-    Why: SSH and RDP are found within minutes of being opened, and tried without end. Anywhere is every block wider than
-    an IPv4 /8 or an IPv6 /12: halves of the internet are the internet, too. The parameter allowed names blocks that may
-    reach a port, as {"22": ["0.0.0.0/0"]}, or all of them ("all"); for one group, in an override of the settings.
-    Blast radius: a rule is revoked whole, with every other port it covers: who works or serves through it is cut off,
-    at once. Other rules are never touched. Rules that name a prefix list or
-    a security group are not looked into.
+    Why: attackers find open SSH and RDP ports within minutes and keep trying passwords. "Anywhere" is every block wider
+        than an IPv4 /8 or an IPv6 /12, since half of the internet is as bad as all of it. The parameter `allowed` names
+        blocks that may reach a port, as in {"22": ["0.0.0.0/0"]}, or all ports ("all"); for a single group, set it in
+        an override.
+    Blast radius: a rule is revoked as a whole, with every other port it covers, so anybody who works or serves through
+        it is cut off at once. Other rules are never touched. Rules that name a prefix list or a security group are not
+        checked.
     Cost: none.
-    Undo: the rules come back with their description and tags, under new ids; tags beyond 20 kB are not kept.
-    Mode: notify, since who works or serves through a rule is cut off with it.
+    Undo: the rules are restored with their description and tags, under new ids; tags beyond 20 kB are not kept.
+    Mode: notify, since anybody who works or serves through a rule is cut off with it.
+    Runbook: ask the principal in the alert who needs the port, and from which addresses. `aws ec2
+        describe-security-group-rules --filters Name=group-id,Values=GROUP` lists the rules. Add a rule for those
+        addresses only, then revoke the open one with the command in the alert. If a port is public on purpose, list it
+        in the parameter `allowed` rather than exempting the whole group.
     """
 
     severity = Severity.HIGH
     default_mode = Mode.NOTIFY
+    reference = "https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html"
     state_has_ids = True
     resource_type = "AWS::EC2::SecurityGroup"
     arn = "arn:{partition}:ec2:{region}:{account}:security-group/{id}"
@@ -77,7 +82,7 @@ class SecurityGroupOpenIngress(Control):
         config_rule="vpc-sg-port-restriction-check",
     )
     triggers = (
-        # In a default VPC a call may name the group by its name only; the answer names it by its id.
+        # In a default VPC a call may give only the group's name; the answer has its id.
         CloudTrail(
             "ec2.amazonaws.com",
             ("AuthorizeSecurityGroupIngress",),
@@ -100,8 +105,8 @@ class SecurityGroupOpenIngress(Control):
             why="ec2:DescribeSecurityGroupRules supports no resource-level permission",
         ),
         Grant(Stage.APPLY, ("ec2:RevokeSecurityGroupIngress",)),
-        # A rule that is made with tags is a resource of the call, too (EC2 user guide, "Grant permission to tag Amazon
-        # EC2 resources during creation").
+        # A rule that is created with tags is a resource of the call as well (EC2 user guide, "Grant permission to tag
+        # Amazon EC2 resources during creation").
         Grant(Stage.UNDO, ("ec2:AuthorizeSecurityGroupIngress",), on=(arn.replace("{id}", "*"), _RULE)),
         Grant(Stage.UNDO, ("ec2:CreateTags",), on=(_RULE,)),
         Grant(
@@ -113,13 +118,13 @@ class SecurityGroupOpenIngress(Control):
     )
     urgent = True
     parameters = {"ports": [22, 3389], "allowed": {}}
-    # One rule of several went away since they were read: AWS revokes none, and they have to be read again.
+    # If one of several rules was removed since the read, AWS revokes none of them, and they must be read again.
     busy_codes = frozenset({"InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound"})
     gone_codes = frozenset({"InvalidGroup.NotFound"})
-    done_codes = frozenset({"InvalidPermission.Duplicate"})  # the rule is there (EC2 API reference, "Error codes")
+    done_codes = frozenset({"InvalidPermission.Duplicate"})  # the rule exists (EC2 API reference, "Error codes")
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
-        """Require ports, and networks that are allowed to reach each; ``all`` allows every port."""
+        """Require valid ports, and valid networks that may reach each of them; ``all`` means every port."""
         ports, allowed = parameters["ports"], parameters["allowed"]
         if not all(type(port) is int and 0 <= port <= _LAST_PORT for port in ports):
             return ParameterProblem(
@@ -136,7 +141,7 @@ class SecurityGroupOpenIngress(Control):
         return None
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the group's rules, and keep those that are open; a group without rules, or that is gone, has none."""
+        """Read the group's rules and keep the open ones; a group without rules, or a deleted one, has none."""
         found: list[dict[str, Any]] = []
         owner = ""
         filters = [{"Name": "group-id", "Values": [_group(context)]}]
@@ -150,34 +155,34 @@ class SecurityGroupOpenIngress(Control):
         return {"GroupOwnerId": owner, "OpenRules": list(_bounded(sorted(found, key=_content)))}
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find rules that are open from anywhere; each is revoked by its own id, so that no other can be meant."""
+        """Find rules that are open from anywhere; each is revoked by its own id, so no other rule can be hit."""
         rules = [rule for rule in state["OpenRules"] if _opens(rule, context)]
         if not rules:
             return Compliant()
         if state["GroupOwnerId"] != context.resource.account:
-            return NotApplicable(f"account {state['GroupOwnerId']} owns the group and only shares it")
+            return NotApplicable(f"the group belongs to account {state['GroupOwnerId']}, which shares it")
         ids = [rule["SecurityGroupRuleId"] for rule in rules]
         revoke = Call("ec2", "revoke_security_group_ingress", {"GroupId": _group(context), "SecurityGroupRuleIds": ids})
-        told = [f"{_ports(rule)} from {_source(rule)}" for rule in rules[:_NAMED]]
+        named = [f"{_ports(rule)} from {_source(rule)}" for rule in rules[:_NAMED]]
         more = f" and {len(rules) - _NAMED} more" if len(rules) > _NAMED else ""
-        reason = f"open from anywhere: {', '.join(told)}{more}"
+        reason = f"open from anywhere: {', '.join(named)}{more}"
         bare = sum("TagsLeftOut" in rule for rule in rules)
-        residue = f"{_RESIDUE}, and {bare} of them no tags, which are too large to keep" if bare else _RESIDUE
+        residue = f"{_RESIDUE}, and {bare} of them lose their tags, which are too large to record" if bare else _RESIDUE
         return NonCompliant(reason, Change((revoke,), tuple(_put_back(rules, context)), residue))
 
     def essence(self, state: State) -> Any:
-        """Compare the open rules' content; AWS gives a rule that is put back a new id."""
+        """Compare the content of the open rules; AWS gives a restored rule a new id."""
         return sorted(_content(rule) for rule in state["OpenRules"])
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List the account's own groups; those that other accounts share with it are theirs to mend."""
+        """List the account's own groups; groups that other accounts share with it are theirs to fix."""
         for page in aws.pages("ec2", "describe_security_groups", PaginationConfig={"PageSize": 1000}):
             own = (group["GroupId"] for group in page["SecurityGroups"] if group["OwnerId"] == place.account)
             yield from (place.arn(self.arn, group) for group in own)
 
 
 def _group(context: Context) -> str:
-    """Return the group's id. Calls name the resource that was asked about, whatever a recorded state says."""
+    """Return the group's id, as requested: calls never name the resource of a recorded state."""
     return context.resource.name.removeprefix("security-group/")
 
 
@@ -189,12 +194,12 @@ def _is_network(value: Any) -> bool:
 
 
 def _source(rule: Mapping[str, Any]) -> str:
-    """Return the block of addresses that a rule lets in; empty where it names a group or prefix list."""
+    """Return the address block that a rule admits; empty if it names a group or prefix list."""
     return str(rule.get("CidrIpv4") or rule.get("CidrIpv6") or "")
 
 
 def _opens(rule: Mapping[str, Any], context: Context) -> bool:
-    """Say whether a rule lets anybody in to something that the settings forbid."""
+    """Return whether a rule opens to anybody what the settings forbid."""
     source = _source(rule)
     if not source:
         return False
@@ -215,7 +220,7 @@ def _allowed(port: str, network: IPv4Network | IPv6Network, context: Context) ->
 
 
 def _range(rule: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the first and last port of a rule, or None where its protocol has none.
+    """Return the first and last port of a rule, or None if its protocol has no ports.
 
     Only TCP and UDP have ports; -1 is every protocol (EC2 API reference, SecurityGroupRule).
     """
@@ -225,7 +230,7 @@ def _range(rule: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _forbidden(rule: Mapping[str, Any], context: Context) -> list[str]:
-    """Return what of a rule is forbidden from anywhere: ``all``, or ports."""
+    """Return which ports of a rule must not be open from anywhere: ``all``, or a list."""
     covered = _range(rule)
     if covered is None:
         return []
@@ -236,7 +241,7 @@ def _forbidden(rule: Mapping[str, Any], context: Context) -> list[str]:
 
 
 def _ports(rule: Mapping[str, Any]) -> str:
-    """Name a rule's ports as people do."""
+    """Return a rule's ports as people write them."""
     if rule["IpProtocol"] == _ALL_PROTOCOLS:
         return "all protocols and ports"
     first, last = rule["FromPort"], rule["ToPort"]
@@ -244,13 +249,13 @@ def _ports(rule: Mapping[str, Any]) -> str:
 
 
 def _kept(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is needed to make a rule again; AWS's own tags cannot be set by anybody else."""
+    """Return what is needed to create a rule again, without AWS's own tags, which nobody else can set."""
     tags = {tag["Key"]: tag["Value"] for tag in rule.get("Tags", ()) if not tag["Key"].startswith("aws:")}
     return {name: rule[name] for name in _KEPT if rule.get(name) not in {None, ""}} | {"Tags": tags}
 
 
 def _bounded(rules: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield rules with their tags as far as there is room; rules in one order lose the same tags at each look."""
+    """Yield rules with their tags while there is room; sorted rules lose the same tags at every read."""
     room = _TAGS_BYTES
     for rule in rules:
         size = len(json.dumps(rule["Tags"], ensure_ascii=False).encode()) if rule["Tags"] else 0
@@ -262,13 +267,13 @@ def _bounded(rules: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _content(rule: Mapping[str, Any]) -> list[Any]:
-    """Return all of a rule but its id, in a form that can be sorted."""
+    """Return everything about a rule except its id, in a form that can be sorted."""
     first, last = _range(rule) or (0, 0)
     return [rule["IpProtocol"], first, last, _source(rule), rule.get("Description", ""), sorted(rule["Tags"].items())]
 
 
 def _put_back(rules: list[dict[str, Any]], context: Context) -> Iterator[Call]:
-    """Yield the calls that make rules again: one, or as many as there are sets of tags, for a call tags all alike."""
+    """Yield the calls that create the rules again: one for each set of tags, since a call tags all its rules alike."""
     tagged: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
     for rule in rules:
         tagged.setdefault(tuple(sorted(rule["Tags"].items())), []).append(rule)

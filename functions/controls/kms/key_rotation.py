@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -26,13 +27,11 @@ from evenkeel.control import (
     Severity,
     Stage,
     State,
+    code,
 )
-from evenkeel.errors import code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from evenkeel.runtime.aws import Aws
 
 _AT = "resources[?type=='AWS::KMS::Key'].ARN || requestParameters.keyId"
 _PASSING = frozenset({"Creating", "Updating", "Unavailable", "PendingImport"})
@@ -44,15 +43,19 @@ _SHORTEST, _LONGEST = 90, 2560  # days; KMS API reference, EnableKeyRotation, Ro
 class KeyRotation(Control):
     """Customer managed symmetric KMS keys rotate their key material at least once a year.
 
-    Why: it bounds how much data one version of the key protects.
-    Blast radius: none for callers; key ids and old ciphertexts stay valid.
+    Why: rotation limits how much data one version of the key protects.
+    Blast radius: none for callers; key ids and existing ciphertexts stay valid.
     Cost: one dollar a month more after each of the first two rotations.
-    Undo: rotation is switched off again, or set back to its former period; material already rotated is kept.
+    Undo: rotation is turned off again, or set back to its former period; key material already rotated is kept.
     Mode: enforce, since nobody notices a rotation and it costs next to nothing.
+    Runbook: ask the principal in the alert why they changed rotation; nothing else is needed if it was a mistake. `aws
+        kms get-key-rotation-status --key-id KEY` shows whether the key rotates, and how often. Exempt a key only if a
+        rule of your own forbids automatic rotation, for example because it is rotated by hand.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
+    reference = "https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html"
     resource_type = "AWS::KMS::Key"
     arn = "arn:{partition}:kms:{region}:{account}:key/{id}"
     frameworks = Frameworks(
@@ -85,12 +88,12 @@ class KeyRotation(Control):
         return ParameterProblem("period_days", f"{days} is not accepted", f"KMS accepts {_SHORTEST} to {_LONGEST}")
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask for the rotation first: where it is on and often enough, that ends the matter."""
+        """Read the rotation first: if it is on and frequent enough, nothing else is needed."""
         key = _key(context)
         try:
             status = aws("kms", "get_key_rotation_status", KeyId=key)
         except ClientError as error:
-            # KMS answers so for keys that cannot rotate, or not now; which it is, DescribeKey tells.
+            # KMS returns these for keys that cannot rotate, ever or now; DescribeKey says which of the two.
             if code(error) not in {"UnsupportedOperationException", "KMSInvalidStateException", "DisabledException"}:
                 raise
             status = {}
@@ -113,7 +116,7 @@ class KeyRotation(Control):
         }
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find keys that could rotate and do not, or more seldom than wanted; a shorter period is never lengthened."""
+        """Find keys that could rotate but do not, or rotate too rarely; a shorter period is never lengthened."""
         if _often_enough(state, context):
             return Compliant()
         exempt = _cannot_rotate(state)
@@ -131,7 +134,7 @@ class KeyRotation(Control):
         return NonCompliant(f"rotates every {period} days, not every {wanted}", Change((enable,), (undo,), _RESIDUE))
 
     def essence(self, state: State) -> Any:
-        """Compare whether it rotates, and how often where it does."""
+        """Compare whether the key rotates and, if so, how often."""
         enabled = bool(state["KeyRotationEnabled"])
         return [enabled, state["RotationPeriodInDays"] if enabled else None]
 
@@ -142,7 +145,7 @@ class KeyRotation(Control):
 
 
 def _key(context: Context) -> str:
-    """Return the key's id. Calls name the resource that was asked about, whatever a recorded state says."""
+    """Return the key's id, as requested: calls never name the resource of a recorded state."""
     return context.resource.name.removeprefix("key/")
 
 
@@ -152,7 +155,7 @@ def _often_enough(state: State, context: Context) -> bool:
 
 
 def _cannot_rotate(state: State) -> str:  # noqa: PLR0911 - one reason a line
-    """Say why a key cannot rotate, or return an empty string."""
+    """Return why a key cannot rotate, or an empty string."""
     if state["KeyManager"] != "CUSTOMER":
         return "AWS rotates its own keys"
     if state["KeySpec"] != "SYMMETRIC_DEFAULT":
@@ -164,5 +167,5 @@ def _cannot_rotate(state: State) -> str:  # noqa: PLR0911 - one reason a line
     if state["KeyState"] in _ENDING:
         return "the key is being deleted"
     if state["KeyState"] == "Disabled":
-        return "a disabled key cannot be changed; it is looked at again when it is enabled"
+        return "a disabled key cannot be changed; it is checked again when it is enabled"
     return ""

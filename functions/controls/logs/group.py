@@ -1,50 +1,50 @@
-"""What both controls of log groups read, and how."""
+"""Shared by the controls of log groups: reading and listing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Grant, Stage
-from evenkeel.errors import ResourceMissingError
+from evenkeel.control import Aws, Context, Grant, Place, ResourceMissingError, Stage, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evenkeel.control import Context, Place, State
-    from evenkeel.runtime.aws import Aws
-
 ARN = "arn:{partition}:logs:{region}:{account}:log-group:{id}"
 RESOURCE_TYPE = "AWS::Logs::LogGroup"
 NEW_DAYS = 1
-"""Up to this age a group is new."""
+"""Age in days up to which a group counts as new."""
 DELIVERY = "DELIVERY"
-"""The class of groups in transit: two days of retention, not to be changed."""
+"""The class of groups that only forward logs: their retention is two days and cannot be changed."""
 READ_GRANT = Grant(
-    Stage.READ, ("logs:DescribeLogGroups",), on=("*",), why="logs:DescribeLogGroups lists; one group cannot be named"
+    Stage.READ,
+    ("logs:DescribeLogGroups",),
+    on=("*",),
+    why="logs:DescribeLogGroups lists groups and cannot be limited to one",
 )
 _FIELDS = ("logGroupName", "kmsKeyId", "retentionInDays", "logGroupClass", "creationTime")
 
 
 def name_of(context: Context) -> str:
-    """Return the group's name. Calls name the resource that was asked about, whatever a recorded state says."""
+    """Return the group's name, as requested: calls never name the resource of a recorded state."""
     return context.resource.name.removeprefix("log-group:")
 
 
 def age_days(state: State, context: Context) -> float:
-    """Return the days since a group was made."""
+    """Return the days since a group was created."""
     return (context.now.timestamp() - (state["creationTime"] or 0) / 1000) / 86_400
 
 
 def older_and_found(state: State, context: Context) -> tuple[str, str]:
-    """Return whether a group has more than a day, as a kind; and that it was only found as it is, as a caution.
+    """Return "older" as a kind if a group is more than a day old; and a caution if it was also only reported.
 
-    How it was found is no kind of finding: AWS Config's item follows each event, and is about what the event was about.
+    How a group was reported does not make another kind of finding: AWS Config's item follows each event and is about
+    the same change.
     """
     days = age_days(state, context)
     if days <= NEW_DAYS:
         return "", ""
-    told = f"nobody changed the group just now, and it is {days:,.0f} days old; run the control by hand to change it"
-    return "older", told if context.found else ""
+    caution = f"the group is {days:,.0f} days old and no recent call changed it; run the control by hand to change it"
+    return "older", caution if context.found else ""
 
 
 def read(aws: Aws, context: Context) -> State:
@@ -62,6 +62,6 @@ def read(aws: Aws, context: Context) -> State:
 
 
 def discover(aws: Aws, place: Place) -> Iterator[str]:
-    """List the groups of the account itself (not those of linked accounts)."""
+    """List the account's own groups, not those of linked accounts."""
     for page in aws.pages("logs", "describe_log_groups"):
         yield from (place.arn(ARN, group["logGroupName"]) for group in page["logGroups"])

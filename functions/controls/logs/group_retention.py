@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -29,8 +30,6 @@ from logs import group
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.runtime.aws import Aws
-
 # CloudWatch Logs API reference, PutRetentionPolicy, retentionInDays
 _ACCEPTED = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -39,19 +38,28 @@ _ACCEPTED = (
 
 
 class GroupRetention(Control):
-    """CloudWatch log groups keep their events for at least the settings' days, and not for ever.
+    """CloudWatch log groups keep their events for at least the number of days in the settings, and not forever.
 
-    Why: an audit needs the past year; for ever costs more every month and keeps what nobody may keep.
-    Blast radius: on a group that never expired, events older than the retention are deleted for good; so that is
-        announced, and only done on groups made within the last day. A retention that somebody makes too short is raised
-        at any age; one that AWS Config or Security Hub only found on an older group is announced, for storage costs.
-    Cost: less storage on groups that never expired, more on those whose retention is raised.
-    Undo: the former retention is set again; events that expired meanwhile are gone.
-    Mode: enforce, since it is done only where nothing is deleted by it, and no older group is changed unasked.
+    Why: audits need the past year, and unlimited retention costs more every month and may keep data longer than your
+        rules allow.
+    Blast radius: setting a retention on a group whose events never expire permanently deletes its older events, so it
+        is only announced, except on groups created within the last day. A retention that somebody makes too short is
+        raised, however old the group is; if AWS Config or Security Hub merely reports it on an older group, it is
+        announced, since it adds storage costs.
+    Cost: less storage for groups whose events never expired, more for those whose retention is raised.
+    Undo: the former retention is set again; events that expired meanwhile are lost.
+    Mode: enforce, since it acts only if nothing is deleted, and never changes an older group that nobody touched.
+    Runbook: `aws logs describe-log-groups --log-group-name-prefix NAME` shows the retention. If the alert says that
+        older events would be deleted, ask the group's owner whether they are still needed, and export them to S3 if so.
+        Then run the command in the alert. Exempt groups whose events must be kept forever.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.ENFORCE
+    reference = (
+        "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/"
+        "Working-with-log-groups-and-streams.html#SettingLogRetention"
+    )
     announces = True
     resource_type = group.RESOURCE_TYPE
     arn = group.ARN
@@ -74,7 +82,7 @@ class GroupRetention(Control):
     parameters = {"days": 365}
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
-        """Accept only the periods that CloudWatch Logs has."""
+        """Require a period that CloudWatch Logs accepts."""
         days = parameters["days"]
         if days in _ACCEPTED:
             return None
@@ -86,12 +94,12 @@ class GroupRetention(Control):
         return group.read(aws, context)
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find groups that keep events for ever or too short."""
+        """Find groups whose events never expire, or expire too soon."""
         wanted, days, name = context.parameters["days"], state["retentionInDays"], group.name_of(context)
         if days and days >= wanted:
             return Compliant()
         if state["logGroupClass"] == group.DELIVERY:
-            return NotApplicable("a group of class DELIVERY keeps events for two days, whatever is asked")
+            return NotApplicable("a group of class DELIVERY always keeps events for two days")
         put = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": wanted})
         if days:
             undo = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": days})
@@ -99,9 +107,9 @@ class GroupRetention(Control):
             kind, caution = group.older_and_found(state, context)
             return NonCompliant(reason, Change((put,), (undo,)), caution=caution, kind=kind)
         undo = Call("logs", "delete_retention_policy", {"logGroupName": name})
-        change = Change((put,), (undo,), residue=f"events older than {wanted} days may be deleted meanwhile")
+        change = Change((put,), (undo,), residue=f"events older than {wanted} days may have been deleted")
         kind, caution = _would_delete(state, context)
-        return NonCompliant("keeps events for ever", change, caution=caution, kind=kind)
+        return NonCompliant("its events never expire", change, caution=caution, kind=kind)
 
     def essence(self, state: State) -> Any:
         """Compare the retention."""
@@ -113,8 +121,8 @@ class GroupRetention(Control):
 
 
 def _would_delete(state: State, context: Context) -> tuple[str, str]:
-    """Return why a retention would delete history, as a kind and a sentence; two empty texts for a new group."""
+    """Return why a retention would delete events, as a kind and a sentence; two empty strings for a new group."""
     days = group.age_days(state, context)
     if days <= group.NEW_DAYS:
         return "", ""
-    return "would delete", f"the group is {days:,.0f} days old; a retention deletes its older events for good"
+    return "would delete", f"the group is {days:,.0f} days old; a retention permanently deletes its older events"

@@ -1,7 +1,7 @@
-"""What both controls of databases share: how one is named, read and changed, and when it can be.
+"""Shared by the controls of databases: naming, reading and changing a database, and whether it can be changed now.
 
-An instance and a DB cluster are of two types with ARNs of their own. Neptune's and DocumentDB's come through the same
-API and the same events, with the same ARNs.
+Instances and DB clusters are two types with ARNs of their own. Those of Neptune and DocumentDB use the same API, the
+same events and the same ARNs.
 """
 
 from __future__ import annotations
@@ -12,21 +12,34 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evenkeel.control import Call, CloudTrail, Config, Control, Grant, Merge, NotApplicable, NotReady, Stage, fits
-from evenkeel.errors import ResourceMissingError
+from evenkeel.control import (
+    Aws,
+    Call,
+    CloudTrail,
+    Config,
+    Context,
+    Control,
+    Grant,
+    Merge,
+    NotApplicable,
+    NotReady,
+    Place,
+    Resource,
+    ResourceMissingError,
+    Stage,
+    State,
+    fits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from evenkeel.control import Context, Place, Resource, State
-    from evenkeel.runtime.aws import Aws
 
 INSTANCE = "arn:{partition}:rds:{region}:{account}:db:{id}"
 CLUSTER = "arn:{partition}:rds:{region}:{account}:cluster:{id}"
 RESOURCE_TYPES = "AWS::RDS::DBInstance, AWS::RDS::DBCluster"
 INSTANCES = (INSTANCE.replace("{id}", "*"),)
 CLUSTERS = (CLUSTER.replace("{id}", "*"),)
-# Listing is authorized on every name (Service Authorization Reference, RDS: DescribeDBInstances is of resource db*).
+# Listing is authorized on all names (Service Authorization Reference, RDS: DescribeDBInstances has resource db*).
 READ_GRANTS = (
     Grant(Stage.READ, ("rds:DescribeDBInstances",), on=INSTANCES),
     Grant(Stage.READ, ("rds:DescribeDBClusters",), on=CLUSTERS),
@@ -65,9 +78,9 @@ INSTANCE_CHANGED = CloudTrail(
 CLUSTER_CHANGED = CloudTrail(
     _SOURCE, ("ModifyDBCluster", "StartDBCluster"), at=_CLUSTER_AT, arn=CLUSTER, lower_case=True
 )
-# A call may rename, too: both names are looked at, for one of them is not there. The new one is kept in lower case (API
-# reference, ModifyDBInstance and ModifyDBCluster). Where it comes in the maintenance window, the setting, which holds
-# at once, is seen under the old name.
+# The call may also rename: both names are checked, since only one of them exists. AWS stores the new name in lower case
+# (API reference, ModifyDBInstance and ModifyDBCluster). If the rename waits for the maintenance window, the setting,
+# which takes effect at once, is read under the old name.
 INSTANCE_RENAMED = CloudTrail(
     _SOURCE,
     ("ModifyDBInstance",),
@@ -86,9 +99,9 @@ CLUSTER_RENAMED = CloudTrail(
     arn=CLUSTER,
     lower_case=True,
 )
-# A deployment's databases are named once they are there, at the latest by the call that switches over; until then only
-# the source is. The fields are those of the API's BlueGreenDeployment; that CloudTrail writes them without that name,
-# as it does for a DBInstance, is inferred, so both are read.
+# Events name a deployment's green databases once they exist, at the latest in the switchover call; before that they
+# name only the source. The fields are those of the API's BlueGreenDeployment. That CloudTrail leaves that name out, as
+# it does for a DBInstance, is inferred, so both forms are read.
 _DEPLOYMENT = "responseElements.[@, blueGreenDeployment][]"
 _GREEN = f"{_DEPLOYMENT}.[target, switchoverDetails[].targetMember][][]"
 _BLUE = f"{_DEPLOYMENT}.[source, switchoverDetails[].sourceMember][][]"
@@ -111,22 +124,22 @@ RECORDED = (Config("AWS::RDS::DBInstance", arn=INSTANCE), Config("AWS::RDS::DBCl
 BUSY_CODES = frozenset({"InvalidDBInstanceState", "InvalidDBInstanceStateFault", "InvalidDBClusterStateFault"})
 GONE_CODES = frozenset({"DBInstanceNotFound", "DBInstanceNotFoundFault", "DBClusterNotFoundFault"})
 
-# Stored in lower case, of letters, digits and hyphens (API reference, CreateDBInstance). Another spelling of a name
-# would be another ARN, which no scope and no exemption knows.
+# AWS stores names in lower case, as letters, digits and hyphens (API reference, CreateDBInstance). Another spelling
+# would be another ARN, which matches no scope and no exemption.
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
-# AWS Config's rules name a database by its resource id (Systems Manager's runbook
+# AWS Config's rules identify a database by its resource id (Systems Manager's runbook
 # AWSConfigRemediation-EnableRDSInstanceDeletionProtection finds the name by it).
 _RESOURCE_ID = re.compile(r"(db|cluster)-[A-Z0-9]{10,60}")
 _OTHERS = {"neptune": "Neptune", "docdb": "DocumentDB"}
 
-# States in which a change is tried. Only "available" promises to take it (RDS user guide, "Viewing Amazon RDS DB
-# instance status"); the others last for hours or until somebody mends them, and AWS says itself whether it refuses.
+# States in which a change is tried. Only "available" is sure to accept it (RDS user guide, "Viewing Amazon RDS DB
+# instance status"); the others last for hours or until somebody fixes them, and AWS refuses by itself if it must.
 _OPEN = frozenset({
     "available", "incompatible-network", "incompatible-option-group", "incompatible-parameters",
     "insufficient-capacity", "storage-full", "storage-initialization", "storage-optimization",
 })  # fmt: skip
 _DELETED = "the database is being deleted"
-_NEVER_MADE = "the database was never completed"
+_NEVER_MADE = "the database was never fully created"
 _NO_KEY = "the database's key cannot be used; restore access to the key first"
 _LEFT_ALONE = {
     "delete-precheck": _DELETED,
@@ -139,12 +152,12 @@ _LEFT_ALONE = {
     "failed": "the database has failed; restore it from a backup",
     "inaccessible-encryption-credentials": _NO_KEY,
     "inaccessible-encryption-credentials-recoverable": _NO_KEY,
-    "stopped": "a stopped database takes no change; it is looked at again when it is started",
+    "stopped": "a stopped database cannot be changed; it is checked again when it is started",
 }
 
 
 def is_database(arn: str) -> bool:
-    """Say whether an ARN is an instance's or a DB cluster's, by its name or by its resource id."""
+    """Return whether an ARN is that of an instance or a DB cluster, by name or by resource id."""
     name = _name(arn)
     of_type = fits(INSTANCE, arn) or fits(CLUSTER, arn)
     return of_type and bool(_NAME.fullmatch(name) or _RESOURCE_ID.fullmatch(name))
@@ -154,13 +167,13 @@ class DatabaseControl(Control):
     """A control of one setting of instances and DB clusters."""
 
     setting: ClassVar[str]
-    """As RDS's answers and calls name it."""
+    """Its name in RDS's answers and calls."""
     resource_type = RESOURCE_TYPES
     arn = ""
     appears_within = APPEARS_WITHIN
     busy_codes = BUSY_CODES
     gone_codes = GONE_CODES
-    # What a call does not name stays as it is (API reference, ModifyDBInstance and ModifyDBCluster).
+    # A call changes only the settings it names (API reference, ModifyDBInstance and ModifyDBCluster).
     merges = MappingProxyType(
         {
             "modify_db_instance": Merge(keys=("DBInstanceIdentifier",)),
@@ -169,18 +182,18 @@ class DatabaseControl(Control):
     )
 
     def applies_to(self, arn: str) -> bool:
-        """Say whether an ARN is an instance's or a DB cluster's."""
+        """Return whether an ARN is that of an instance or a DB cluster."""
         return is_database(arn)
 
     def resolve(self, aws: Aws, resource: Resource) -> Resource:
-        """Return a database by its ARN: rules of AWS Config know its resource id."""
+        """Return a database under its own ARN: rules of AWS Config use its resource id."""
         return resource if _NAME.fullmatch(_name(resource.arn)) else _by_resource_id(aws, resource)
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the setting, and what says whether it can be changed, in one call.
+        """Read the setting, and whether it can be changed now, in one call.
 
         Raises:
-            ResourceMissingError: AWS answered without the database.
+            ResourceMissingError: there is no such database.
         """
         arn = context.resource.arn
         name = _name(arn)
@@ -217,22 +230,23 @@ class DatabaseControl(Control):
 
 
 def is_cluster(arn: str) -> bool:
-    """Say whether a database's ARN is a DB cluster's."""
+    """Return whether a database's ARN is that of a DB cluster."""
     return fits(CLUSTER, arn)
 
 
 def not_judged(state: State) -> NotApplicable | None:
-    """Return why a database is none of RDS's controls' business, or nothing."""
+    """Return why these controls do not apply to a database, or None."""
     if state["Engine"] in _OTHERS:
-        return NotApplicable(f"a database of {_OTHERS[state['Engine']]}, which only shares the API of RDS")
+        return NotApplicable(f"a {_OTHERS[state['Engine']]} database, which only shares the API of RDS")
     return None
 
 
 def unready(state: State) -> NotApplicable | NotReady | None:
-    """Return why a database takes no change, ever or for now; nothing where it may be tried.
+    """Return why a database cannot be changed, now or ever; None if a change may be tried.
 
-    Creating and restoring take minutes, of a large database hours. What is not ready after the six hours in which a
-    request may come back ends in the dead-letter queue with this reason, and is redriven from there or swept.
+    Creating or restoring takes minutes, and hours for a large database. If the database is not ready after the six
+    hours in which a request is returned to the queue, the request becomes a dead letter with this reason; redrive it
+    from there, or leave it to the next sweep.
     """
     status = state["Status"]
     if status in _LEFT_ALONE:
@@ -241,23 +255,23 @@ def unready(state: State) -> NotApplicable | NotReady | None:
 
 
 def is_custom(state: State) -> bool:
-    """Say whether it is of RDS Custom, where a change from outside may end AWS's support of the instance."""
+    """Return whether it is RDS Custom, where a change from outside may end AWS's support for the instance."""
     engine: str = state["Engine"]
     return engine.startswith("custom-")
 
 
 def is_aurora(state: State) -> bool:
-    """Say whether it is of Aurora; any other engine's DB cluster is a Multi-AZ DB cluster."""
+    """Return whether it is Aurora; a DB cluster of any other engine is a Multi-AZ DB cluster."""
     engine: str = state["Engine"]
     return engine.startswith("aurora")
 
 
 def modify(context: Context, setting: str, *, value: bool) -> Call:
-    """Return the call that sets one setting of the database that was asked about, and nothing else.
+    """Return the call that changes one setting of the requested database, and nothing else.
 
-    It never says ``ApplyImmediately``: both settings hold at once without (API reference, ModifyDBInstance and
-    ModifyDBCluster; RDS user guide, "Settings for DB instances"), and with it everybody's pending changes would be
-    applied, too, which may restart the database (RDS user guide, "Using the schedule modifications setting").
+    It never sets ``ApplyImmediately``: both settings take effect at once without it (API reference, ModifyDBInstance
+    and ModifyDBCluster; RDS user guide, "Settings for DB instances"). With it, all pending changes would be applied as
+    well, which may restart the database (RDS user guide, "Using the schedule modifications setting").
     """
     operation = f"modify_db_{'cluster' if is_cluster(context.resource.arn) else 'instance'}"
     [identifier] = DatabaseControl.merges[operation].keys
@@ -265,12 +279,12 @@ def modify(context: Context, setting: str, *, value: bool) -> Call:
 
 
 def _name(arn: str) -> str:
-    """Return what follows the type. Calls name the resource that was asked about, whatever a recorded state says."""
+    """Return the name in an ARN: what follows the type."""
     return arn.split(":", 6)[-1]
 
 
 def _by_resource_id(aws: Aws, resource: Resource) -> Resource:
-    """Return the database of a resource id, which AWS assigns for good (API reference of both calls: filters).
+    """Return the database with a resource id, which never changes (API reference of both calls: filters).
 
     Raises:
         ResourceMissingError: there is none.
@@ -285,4 +299,4 @@ def _by_resource_id(aws: Aws, resource: Resource) -> Resource:
     for each in found:
         if each[an_id] == name:
             return replace(resource, arn=each[an_arn])
-    raise ResourceMissingError(f"{resource.arn}: RDS has no database of this resource id")
+    raise ResourceMissingError(f"{resource.arn}: RDS has no database with this resource id")

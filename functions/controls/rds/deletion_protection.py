@@ -25,18 +25,26 @@ class DeletionProtection(database.DatabaseControl):
     """RDS instances and DB clusters are protected against deletion.
 
     Why: a wrong script or stolen credentials cannot delete a database with one call; it takes a second, visible one.
-        Not heard: a blue/green deployment's green databases while they are made, since no call names them; they are
-        read when the deployment is switched over.
-    Blast radius: none for clients; it holds at once, without a restart. Whatever deletes the database fails from then
-        on until protection is switched off, as when a CloudFormation or Terraform stack is torn down.
-    Cost: none of its own; a database that a teardown could not delete goes on being billed.
-    Undo: deletion protection is switched off again.
-    Mode: notify, since tear-downs fail under protection, and switching it off is the first half of every wanted
-        deletion, which `enforce` would set back. Before it enforces, exempt the databases that come and go.
+        Not seen: the green databases of a blue/green deployment while they are being created, since no event names
+        them; they are checked when the deployment is switched over.
+    Blast radius: none for clients; it takes effect at once, without a restart. Anything that deletes the database fails
+        until protection is turned off, for example the teardown of a CloudFormation or Terraform stack.
+    Cost: none of its own; a database that a teardown could not delete is still billed.
+    Undo: deletion protection is turned off again.
+    Mode: notify, since teardowns fail under protection, and turning it off is the first step of every intended
+        deletion, which `enforce` would revert. Exempt short-lived databases before you set it to enforce.
+    Runbook: ask the database's owner whether the database is about to be deleted; if so, nothing is left to do.
+        Otherwise run the command in the alert, or turn protection on by hand for RDS Custom. `aws rds
+        describe-db-instances --db-instance-identifier NAME` or `aws rds describe-db-clusters --db-cluster-identifier
+        NAME` shows the setting. Exempt databases that tests or pipelines create and delete.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    reference = (
+        "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/"
+        "USER_DeleteInstance.html#USER_DeleteInstance.DeletionProtection"
+    )
     announces = True
     setting = _SETTING
     frameworks = Frameworks(
@@ -60,7 +68,7 @@ class DeletionProtection(database.DatabaseControl):
     )
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find unprotected clusters, and unprotected instances that are members of none."""
+        """Find unprotected DB clusters, and unprotected instances outside a DB cluster."""
         outside = database.not_judged(state)
         if outside:
             return outside
@@ -72,7 +80,7 @@ class DeletionProtection(database.DatabaseControl):
         if unready:
             return unready
         if database.is_custom(state):
-            return NonCompliant("deletion protection is off; switch it on by hand, RDS Custom is not changed from here")
+            return NonCompliant("deletion protection is off; turn it on by hand, Evenkeel does not change RDS Custom")
         change = Change(
             calls=(database.modify(context, _SETTING, value=True),),
             undo=(database.modify(context, _SETTING, value=False),),

@@ -24,18 +24,23 @@ _SETTING = "PubliclyAccessible"
 class PublicAccess(database.DatabaseControl):
     """RDS instances are not publicly accessible.
 
-    Why: a database with a public address is one wrong security group away from everybody. Not heard: a
-        blue/green deployment's green databases while they are made, since no call names them; they are read when the
-        deployment is switched over.
-    Blast radius: clients outside the VPC lose the database at once; those inside do not notice, nothing restarts.
-        A Multi-AZ DB cluster is only ever announced: its public access is set when it is made.
+    Why: a database with a public address is one wrong security group away from being open to everybody. Not seen: the
+        green databases of a blue/green deployment while they are being created, since no event names them; they are
+        checked when the deployment is switched over.
+    Blast radius: clients outside the VPC lose the database at once; those inside do not notice, and nothing restarts. A
+        Multi-AZ DB cluster is only announced: its public access can be set only at creation.
     Cost: none.
-    Undo: the instance is made publicly accessible again; its public address may be another one.
-    Mode: notify, since nobody can see from here which clients would be cut off.
+    Undo: the instance is made publicly accessible again; it may get a different public address.
+    Mode: notify, since Evenkeel cannot see which clients would be cut off.
+    Runbook: check first who can reach the database: `aws rds describe-db-instances --db-instance-identifier NAME` shows
+        its security groups. Ask its owner which clients connect from outside the VPC, and move them to a VPN or a
+        peered VPC. Then run the command in the alert. Exempt only an instance that must be public, with a security
+        group that admits known addresses alone.
     """
 
     severity = Severity.CRITICAL
     default_mode = Mode.NOTIFY
+    reference = "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html"
     announces = True
     setting = _SETTING
     frameworks = Frameworks(
@@ -60,7 +65,7 @@ class PublicAccess(database.DatabaseControl):
     )
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find public instances, Aurora's among them, and public Multi-AZ DB clusters."""
+        """Find public instances, including those of Aurora, and public Multi-AZ DB clusters."""
         is_cluster = database.is_cluster(context.resource.arn)
         outside = database.not_judged(state) or _set_elsewhere(state, is_cluster=is_cluster)
         if outside:
@@ -71,21 +76,21 @@ class PublicAccess(database.DatabaseControl):
         if unready:
             return unready
         if is_cluster:  # ModifyDBCluster has no such parameter (API reference)
-            return NonCompliant("a Multi-AZ DB cluster is publicly accessible; restore it into one that is not")
+            return NonCompliant("the Multi-AZ DB cluster is publicly accessible; restore it to a cluster that is not")
         if database.is_custom(state):
-            return NonCompliant("is publicly accessible; change it by hand, RDS Custom is not changed from here")
+            return NonCompliant("is publicly accessible; change it by hand, Evenkeel does not change RDS Custom")
         change = Change(
             calls=(database.modify(context, _SETTING, value=False),),
             undo=(database.modify(context, _SETTING, value=True),),
-            residue="the public address that the instance had may not come back",
+            residue="the instance may get a different public address",
         )
         return NonCompliant("is publicly accessible", change)
 
 
 def _set_elsewhere(state: State, *, is_cluster: bool) -> NotApplicable | None:
-    """Return where public access is set instead (API reference, CreateDBCluster: of Multi-AZ DB clusters only)."""
+    """Return where public access is set instead (API reference, CreateDBCluster: Multi-AZ DB clusters only)."""
     if is_cluster and database.is_aurora(state):
-        return NotApplicable("each instance of an Aurora cluster is public or not by itself")
+        return NotApplicable("public access is set on each instance of an Aurora cluster by itself")
     if state["MemberOf"] and not database.is_aurora(state):
         return NotApplicable(f"public access is set on its Multi-AZ DB cluster {state['MemberOf']}")
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -22,9 +23,6 @@ from evenkeel.control import (
 )
 from s3 import bucket
 
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
-
 _IGNORE = "IgnorePublicAcls"
 _OF_ACLS = ("BlockPublicAcls", _IGNORE)
 _OF_POLICIES = ("BlockPublicPolicy", "RestrictPublicBuckets")
@@ -32,25 +30,31 @@ _FLAGS = (*_OF_ACLS, *_OF_POLICIES)
 
 
 class BucketPublicAccessBlock(bucket.BucketControl):
-    """S3 buckets block public access by policies and by access control lists.
+    """S3 buckets block public access through policies and access control lists.
 
-    Why: one wrong policy or access control list does not lay a bucket open. An account's or organization's own block
-      covers its buckets, too, but does not replace the bucket's in the standards, and it can be lifted for all at once.
-      A bucket whose own access control list lets in AllUsers or AuthenticatedUsers is critical, since it is open now
-      unless such a wider block covers it. Not heard: access control lists of single objects (PutObjectAcl is a data
-      event); so a bucket that obeys such lists is never taken for closed.
-    Blast radius: a bucket whose policy is public, or that obeys access control lists, may serve strangers on purpose;
-      it is announced, not changed, while spare_public is true. Public policies of access points are not looked at.
+    Why: with the block on, one wrong policy or access control list does not make a bucket public. An account's or
+        organization's own block covers its buckets as well, but the standards still require the bucket's, and the wider
+        block can be lifted for all buckets at once. A bucket whose own access control list admits AllUsers or
+        AuthenticatedUsers is critical, since it is public now unless a wider block covers it. Not seen: access control
+        lists of single objects (PutObjectAcl is a data event), so a bucket with access control lists in effect is never
+        assumed to be private.
+    Blast radius: a bucket with a public policy, or with access control lists in effect, may be public on purpose; while
+        `spare_public` is true it is announced, not changed. Public policies of access points are not checked.
     Cost: none.
-    Undo: the former block is set again, or taken off where there was none.
-    Mode: enforce, since it is done only where nobody is shut out by it, unless the settings say otherwise. A policy or
-      access control list that opens a bucket is acted on at once, whoever set it. When infrastructure as code takes the
-      block off, that waits for the settle time: such a tool makes a public website in three calls, and the policy that
-      shows the purpose is the last; the block, put back before it, would have it refused.
+    Undo: the former block is set again, or removed if there was none.
+    Mode: enforce, since it acts only if nobody loses access, unless the settings say otherwise. A policy or access
+        control list that makes a bucket public is acted on at once, whoever set it. If infrastructure as code removes
+        the block, Evenkeel waits for the settle time: such tools create a public website in three calls, and the policy
+        that shows the purpose comes last; if the block were restored before it, S3 would refuse the policy.
+    Runbook: ask the bucket's owner whether it is public on purpose. `aws s3api get-public-access-block --bucket BUCKET`
+        and `aws s3api get-bucket-policy-status --bucket BUCKET` show what is open. If it is not on purpose, run the
+        command in the alert, and look for anonymous access in the logs. If it is, serve the content through CloudFront,
+        or exempt the bucket.
     """
 
     severity = Severity.HIGH
     default_mode = Mode.ENFORCE
+    reference = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"
     announces = True
     frameworks = Frameworks(
         security_hub=("S3.8",),
@@ -65,14 +69,14 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         bucket.CREATED,
         CloudTrail(
             bucket.SOURCE,
-            # CloudTrail's names of PutPublicAccessBlock and DeletePublicAccessBlock (S3 user guide, "Amazon S3
+            # CloudTrail's names for PutPublicAccessBlock and DeletePublicAccessBlock (S3 user guide, "Amazon S3
             # CloudTrail events").
             ("PutBucketPublicAccessBlock",),
             at=bucket.AT,
             settles=True,
         ),
         CloudTrail(bucket.SOURCE, ("DeleteBucketPublicAccessBlock",), at=bucket.AT, settles=True, weakens=True),
-        # How a bucket without the block becomes public.
+        # Calls that make a bucket without the block public.
         CloudTrail(bucket.SOURCE, ("PutBucketAcl", "PutBucketPolicy"), at=bucket.AT),
         Config(bucket.BucketControl.resource_type),
     )
@@ -93,7 +97,7 @@ class BucketPublicAccessBlock(bucket.BucketControl):
     parameters = {"spare_public": True}
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask for the block; what is open, and who would be shut out, only where something is missing from it."""
+        """Read the block, and what is public or would lose access only if part of the block is missing."""
         found = bucket.ask(aws, context, "get_public_access_block", absent="NoSuchPublicAccessBlockConfiguration")
         block = found and {flag: bool(found["PublicAccessBlockConfiguration"].get(flag)) for flag in _FLAGS}
         state: State = {"PublicAccessBlock": block}
@@ -106,33 +110,33 @@ class BucketPublicAccessBlock(bucket.BucketControl):
         if missing & {*_OF_ACLS}:
             state["ObeysAcls"] = bucket.obeys_acls(aws, context)
         if state.get("ObeysAcls") and _IGNORE in missing:
-            state["OpenByAcl"] = bucket.granted_to_strangers(aws, context)
+            state["OpenByAcl"] = bucket.public_grants(aws, context)
         return state
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find buckets whose block lacks one of its four parts; those that are set stay set."""
+        """Find buckets whose block lacks one of its four parts; parts that are set stay set."""
         missing = _missing(state)
         if not missing:
             return Compliant()
         former = state["PublicAccessBlock"]
         back = _put(context, former) if former else Call("s3", "delete_public_access_block", bucket.named(context))
         change = Change((_put(context, dict.fromkeys(_FLAGS, True)),), (back,))
-        told = ", ".join(flag for flag in _FLAGS if flag in missing)
-        reason = f"its block of public access lacks {told}" if former else "it has no block of public access"
-        strangers = state.get("OpenByAcl")
-        if strangers:
-            granted = " and ".join(f"{', '.join(strangers[group])} to {group}" for group in strangers)
+        parts = ", ".join(flag for flag in _FLAGS if flag in missing)
+        reason = f"its public access block lacks {parts}" if former else "it has no public access block"
+        public = state.get("OpenByAcl")
+        if public:
+            granted = " and ".join(f"{', '.join(public[group])} to {group}" for group in public)
             reason = f"{reason}, and its access control list grants {granted}"
-        severity = Severity.CRITICAL if strangers else None
-        kind, caution = _shut_out(state, context)
+        severity = Severity.CRITICAL if public else None
+        kind, caution = _who_loses_access(state, context)
         return NonCompliant(reason, change, caution=caution, kind=kind, severity=severity)
 
     def essence(self, state: State) -> Any:
-        """Compare the block; none is not the same as one with its four parts off."""
+        """Compare the block; no block differs from a block with its four parts off."""
         return state["PublicAccessBlock"]
 
     def fault(self, state: State) -> Any:
-        """Add what is open meanwhile, which no change of the block takes away or brings back."""
+        """Add what is public, which does not change with the block."""
         return [state["PublicAccessBlock"], bool(state.get("PolicyIsPublic")), state.get("OpenByAcl") or {}]
 
 
@@ -142,21 +146,21 @@ def _missing(state: State) -> set[str]:
 
 
 def _policy_is_public(aws: Aws, context: Context) -> bool:
-    """Ask for S3's own verdict on the policy (S3 user guide, "The meaning of public"); none counts as public."""
+    """Return S3's own verdict on the policy (S3 user guide, "The meaning of public"); no verdict counts as public."""
     found = bucket.ask(aws, context, "get_bucket_policy_status", absent="NoSuchBucketPolicy")
     return found is not None and bool(found.get("PolicyStatus", {}).get("IsPublic", True))
 
 
-def _shut_out(state: State, context: Context) -> tuple[str, str]:
-    """Return whom the block would shut out, as a kind and a sentence; or two empty texts."""
+def _who_loses_access(state: State, context: Context) -> tuple[str, str]:
+    """Return who would lose access under the block, as a kind and a sentence; or two empty strings."""
     if not context.parameters["spare_public"]:
         return "", ""
     if state.get("PolicyIsPublic"):
-        told = "its policy is public: whoever reads it as a stranger, such as a website's visitors, would be shut out"
-        return "public policy", told
+        caution = "its policy is public: anonymous readers, such as a website's visitors, would lose access"
+        return "public policy", caution
     if state.get("ObeysAcls"):
-        told = "it obeys access control lists: objects may be public by their own, and would be shut off"
-        return "obeys access control lists", told
+        caution = "access control lists are in effect: objects with public lists of their own would become private"
+        return "obeys access control lists", caution
     return "", ""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -23,26 +24,33 @@ from evenkeel.control import (
 )
 from s3 import bucket, policy
 
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
-
 
 class TlsOnlyPolicy(bucket.BucketControl):
-    """S3 bucket policies deny every call that comes without TLS.
+    """S3 bucket policies deny every request made without TLS.
 
-    Why: objects and signed links are not readable on their way.
-    Blast radius: one statement is added to the end of the policy; callers who sign but speak plain HTTP are cut off.
-      Where strangers may come in, as to a website, or a statement spares some callers, it is announced, not changed.
-      PutBucketPolicy takes no condition: an edit made in the tens of milliseconds between the last look and the call is
-      lost, and is to be found in CloudTrail. New buckets settle first, so that their maker's own policy comes before.
+    Why: nobody on the network can read objects and signed URLs in transit.
+    Blast radius: one statement is added at the end of the policy; callers who sign their requests but use plain HTTP
+        are cut off. If the policy allows anonymous callers, as a website's does, or denies HTTP only to some callers,
+        it is announced, not changed. PutBucketPolicy takes no condition: an edit made in the tens of milliseconds
+        between the last read and the call is lost, and CloudTrail has it. New buckets wait for the settle time, so that
+        the policy of whoever created them comes first.
     Cost: none.
-    Undo: the former policy is set again, or deleted where there was none. Once somebody changed the policy, undo is
-      refused even if forced, since it would drop what they wrote: take EvenkeelDenyInsecureTransport out by hand.
-    Mode: notify, since callers who sign and yet speak plain HTTP would be cut off, and nobody can see them from here.
+    Undo: the former policy is set again, or deleted if there was none. Once somebody changed the policy, undo is
+        refused even with --force, since it would drop their edit: remove the statement EvenkeelDenyInsecureTransport by
+        hand.
+    Mode: notify, since callers who sign their requests but use plain HTTP would be cut off, and Evenkeel cannot see
+        them.
+    Runbook: `aws s3api get-bucket-policy --bucket BUCKET` shows the policy. Ask the bucket's owner for clients that use
+        plain HTTP; server access logs show a "-" as TLS version for them. Then run the command in the alert. Exempt
+        buckets that serve a website endpoint, which does not support HTTPS.
     """
 
     severity = Severity.MEDIUM
     default_mode = Mode.NOTIFY
+    reference = (
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
+        "example-bucket-policies.html#example-bucket-policies-use-case-HTTP-HTTPS-1"
+    )
     announces = True
     frameworks = Frameworks(
         security_hub=("S3.5",),
@@ -70,9 +78,9 @@ class TlsOnlyPolicy(bucket.BucketControl):
     undo_replaces = True
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask for the policy; who else may come in only where it does not refuse plain HTTP.
+        """Read the policy, and who else has access only if the policy does not deny plain HTTP.
 
-        The policy that is judged is asked for last, so that the time in which an edit could be lost is short.
+        The policy that is judged is read last, to keep the time short in which an edit could be lost.
         """
         state = _policy(aws, context)
         if _refuses_http(state, context):
@@ -84,16 +92,16 @@ class TlsOnlyPolicy(bucket.BucketControl):
         return _policy(aws, context) | {"ObeysAcls": obeys_acls}
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find buckets that answer plain HTTP; the policy's own statements stay as they are, in their order."""
+        """Find buckets that answer plain HTTP; the policy's own statements and their order never change."""
         if _refuses_http(state, context):
             return Compliant()
         former = state["Policy"]
-        reason = "its policy does not deny calls without TLS" if former else "no policy denies calls without TLS"
+        reason = f"{'its policy does not deny' if former else 'no policy denies'} requests without TLS"
         wanted = policy.merged(former, context.resource.arn)
         size = len(wanted.encode())
         if size > policy.MAX_BYTES:
-            told = f"{reason}; with that it would have {size} bytes, and S3 takes {policy.MAX_BYTES}"
-            return NonCompliant(told, kind="too large")
+            too_large = f"{reason}; with the statement it would have {size} bytes, and S3 accepts {policy.MAX_BYTES}"
+            return NonCompliant(too_large, kind="too large")
         back = _put(context, former) if former else Call("s3", "delete_bucket_policy", bucket.named(context))
         kind, caution = _cut_off(state)
         return NonCompliant(reason, Change((_put(context, wanted),), (back,)), caution=caution, kind=kind)
@@ -103,7 +111,7 @@ class TlsOnlyPolicy(bucket.BucketControl):
         return json.loads(state["Policy"]) if state["Policy"] else None
 
     def fault(self, state: State) -> Any:
-        """Leave it to the finding's kind: what else a policy says is edited from day to day."""
+        """Return nothing, so that the kind alone counts: the rest of a policy is edited from day to day."""
 
 
 def _policy(aws: Aws, context: Context) -> State:
@@ -116,22 +124,20 @@ def _refuses_http(state: State, context: Context) -> bool:
 
 
 def _cut_off(state: State) -> tuple[str, str]:
-    """Return whom the statement would cut off, as a kind and a sentence; or two empty texts."""
+    """Return who would be cut off by the statement, as a kind and a sentence; or two empty strings."""
     former = state["Policy"] or "{}"
-    spared = policy.spares(former)
-    if spared:
-        told = f"its policy denies plain HTTP in {spared} and spares some callers: ask whoever wrote that"
-        return "spares some", told
-    # A public policy is announced for a second reason: under BlockPublicPolicy S3 would refuse to take it again.
-    strangers = policy.lets_strangers_in(former)
-    if strangers:
-        told = (
-            f"its policy lets in {strangers} without a signature: they may speak plain HTTP, as a website's visitors do"
-        )
-        return "lets strangers in", told
+    partial = policy.partial_denial(former)
+    if partial:
+        caution = f"its policy denies plain HTTP in {partial} but spares some callers: ask its author"
+        return "spares some", caution
+    # A public policy is announced for another reason, too: under BlockPublicPolicy, S3 would refuse to set it again.
+    callers = policy.unsigned_callers(former)
+    if callers:
+        caution = f"its policy allows {callers} without a signature, who may use plain HTTP as a website's visitors do"
+        return "lets strangers in", caution
     if state["ObeysAcls"]:
-        told = "it obeys access control lists: strangers may read its objects over plain HTTP"
-        return "obeys access control lists", told
+        caution = "access control lists are in effect: anonymous callers may read its objects over plain HTTP"
+        return "obeys access control lists", caution
     return "", ""
 
 

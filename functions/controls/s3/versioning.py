@@ -1,10 +1,11 @@
-"""S3 buckets keep what is overwritten or deleted."""
+"""S3 buckets keep objects that are overwritten or deleted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evenkeel.control import (
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -22,26 +23,30 @@ from evenkeel.control import (
 )
 from s3 import bucket
 
-if TYPE_CHECKING:
-    from evenkeel.runtime.aws import Aws
-
 _ON, _OFF = "Enabled", "Suspended"
-_RESIDUE = "a bucket never returns to unversioned: it is suspended, and the versions kept so far stay and are billed"
+_RESIDUE = (
+    "a bucket never becomes unversioned again: versioning is suspended, and existing versions stay and are billed"
+)
 
 
 class Versioning(bucket.BucketControl):
-    """S3 buckets keep the former versions of objects.
+    """S3 buckets keep previous versions of objects.
 
-    Why: what is overwritten or deleted, by mistake or by ransom, can be brought back.
-    Blast radius: none for readers; a deletion leaves a marker, an expiration by lifecycle keeps a former version, and
-      for up to 15 minutes after it is first switched on a new object may not be found.
-    Cost: every former version is billed as an object; give busy buckets a lifecycle rule that expires them.
+    Why: objects that are overwritten or deleted, by mistake or by ransomware, can be restored.
+    Blast radius: none for readers. A deletion leaves a delete marker, a lifecycle expiration keeps a previous version,
+        and for up to 15 minutes after versioning is first enabled a new object may not be found.
+    Cost: every previous version is billed as an object; give busy buckets a lifecycle rule that expires them.
     Undo: versioning is suspended; the versions kept so far stay.
-    Mode: notify, since its cost depends on how the bucket is used, and a bucket never becomes unversioned again.
+    Mode: notify, since the cost depends on how the bucket is used, and a bucket never becomes unversioned again.
+    Runbook: `aws s3api get-bucket-versioning --bucket BUCKET` shows the state. Ask the bucket's owner how often objects
+        are overwritten; if often, add a lifecycle rule that expires previous versions. Then run the command in the
+        alert; under MFA delete, the root user has to do it. Exempt buckets whose objects can be rebuilt, such as build
+        caches.
     """
 
     severity = Severity.LOW
     default_mode = Mode.NOTIFY
+    reference = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html"
     announces = True
     frameworks = Frameworks(
         security_hub=("S3.14",),
@@ -62,7 +67,7 @@ class Versioning(bucket.BucketControl):
     )
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Ask for the versioning; S3 leaves the status out where it was never switched on."""
+        """Read the versioning status; S3 leaves it out if versioning was never enabled."""
         found = bucket.ask(aws, context, "get_bucket_versioning") or {}
         state: State = {"Status": found.get("Status"), "MFADelete": found.get("MFADelete")}
         if state["Status"] != _ON:
@@ -70,17 +75,17 @@ class Versioning(bucket.BucketControl):
         return state
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find buckets that keep no versions."""
+        """Find buckets that keep no previous versions."""
         if state["Status"] == _ON:
             return Compliant()
-        reason = "versioning is suspended" if state["Status"] else "versioning was never switched on"
+        reason = "versioning is suspended" if state["Status"] else "versioning was never enabled"
         if state["MFADelete"] == _ON:
-            # S3 user guide, "Configuring MFA delete": only root with its device changes the bucket's versioning.
-            return NonCompliant(f"{reason}, and MFA delete lets only root with its device change that")
+            # S3 user guide, "Configuring MFA delete": only root with its device can change the bucket's versioning.
+            return NonCompliant(f"{reason}, and under MFA delete only root with its device can change that")
         return NonCompliant(reason, Change((_set(context, _ON),), (_set(context, _OFF),), _RESIDUE))
 
     def essence(self, state: State) -> Any:
-        """Compare whether versions are kept; never switched on and suspended are one."""
+        """Compare whether versions are kept; never enabled and suspended are the same."""
         return [state["Status"] == _ON, state["MFADelete"] == _ON]
 
 

@@ -1,4 +1,4 @@
-"""Whether a resource of which the tagging API tells no tags is there, and takes any."""
+"""Whether a resource for which the tagging API returns no tags exists, and can be tagged."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import jmespath
 
-from evenkeel.control import Place
-from evenkeel.errors import ResourceMissingError
-from evenkeel.events.parsing import resource_arn
+from evenkeel.control import Aws, Place, Resource, ResourceMissingError, resource_arn
 
 if TYPE_CHECKING:
-    from evenkeel.control import Resource
-    from evenkeel.runtime.aws import Aws
     from tagging.types import Taggable
 
 _SUFFIXED = re.compile(r".+-[A-Za-z0-9]{6}")
 
 
 def obstacle(aws: Aws, kind: Taggable, resource: Resource) -> dict[str, str]:
-    """Return why a resource cannot be tagged here (``Spared``), or not yet (``Busy``), in one call; else nothing.
+    """Return why a resource cannot be tagged (``Spared``) or not yet (``Busy``), by one call; an empty dict if it can.
 
-    GetResources leaves out what was never tagged, what is gone and what another region has, all alike.
+    GetResources leaves out resources that were never tagged, were deleted or are in another region, all alike.
 
     Raises:
-        ResourceMissingError: AWS answered without the resource.
-        ClientError: as AWS answered; ``kind.look.gone`` means the same.
+        ResourceMissingError: there is no such resource.
+        ClientError: AWS refused; the code ``kind.look.gone`` also means that there is no such resource.
     """
     look = kind.look
     answer = aws(kind.listing.service, look.operation, **_filled(look.params, resource.arn, kind.name(resource.arn)))
@@ -37,19 +33,19 @@ def obstacle(aws: Aws, kind: Taggable, resource: Resource) -> dict[str, str]:
         if one and one["id"] and resource_arn(kind.arn, one["id"], place) == resource.arn:
             elsewhere = one.get("region") or resource.region
             if elsewhere != resource.region:
-                return {"Spared": f"it is in {elsewhere}; tags are read and set in a resource's own region only"}
+                return {"Spared": f"it is in {elsewhere}; tags are read and set only in a resource's own region"}
             return {key: one[name] for key, name in (("Spared", "spared"), ("Busy", "busy")) if one.get(name)}
-    raise ResourceMissingError(f"{resource.arn}: {look.operation} of {kind.listing.service} answers without it")
+    raise ResourceMissingError(f"{resource.arn}: {look.operation} of {kind.listing.service} does not return it")
 
 
 def own_name(aws: Aws, kind: Taggable, resource: Resource) -> Resource:
-    """Return a resource by its ARN. UntagResource may name a secret by its name, which is only part of its ARN.
+    """Return a resource under its own ARN. UntagResource may give a secret's name, which is only part of its ARN.
 
-    An ARN ends in a hyphen and six characters that AWS adds (Secrets Manager API reference, CreateSecret, which advises
-    against names that end so).
+    The ARN ends in a hyphen and six characters that AWS adds (Secrets Manager API reference, CreateSecret, which
+    advises against names that end like that).
 
     Raises:
-        ClientError: as AWS answered.
+        ClientError: AWS refused.
     """
     name = kind.name(resource.arn)
     if not kind.replicates or _SUFFIXED.fullmatch(name):
@@ -58,7 +54,7 @@ def own_name(aws: Aws, kind: Taggable, resource: Resource) -> Resource:
 
 
 def _filled(params: Any, arn: str, name: str) -> Any:
-    """Return parameters with the resource's ARN and name in their places."""
+    """Return parameters with the resource's ARN and name filled in."""
     if isinstance(params, str):
         return params.format(arn=arn, id=name)
     if isinstance(params, list):

@@ -1,4 +1,4 @@
-"""Resources carry the tags that say whose they are."""
+"""Resources have the tags that say who owns them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import jmespath
 from botocore.exceptions import ClientError
 
 from evenkeel.control import (
+    TAGGING,
+    Aws,
     Call,
     Change,
     CloudTrail,
@@ -26,34 +28,34 @@ from evenkeel.control import (
     ParameterProblem,
     Place,
     Radius,
+    Resource,
     Severity,
     Stage,
     State,
     TagChange,
     fits,
+    read_tags,
+    resource_arn,
 )
-from evenkeel.events.parsing import resource_arn
-from evenkeel.runtime.tags import TAGGING, read_tags
 from tagging.presence import obstacle, own_name
 from tagging.types import TYPES, Listing, Taggable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from evenkeel.control import Resource
-    from evenkeel.runtime.aws import Aws
-
 _OWNER = "Owner"
-# AWS Batch user guide, "Tag restrictions", and so for every service: these characters, 50 tags, keys to 128 characters
-# and values to 256, and "aws:" in any spelling is no key's beginning.
+# AWS Batch user guide, "Tag restrictions", the same for every service: these characters, 50 tags, keys of up to 128
+# characters and values of up to 256, and no key that begins with "aws:" in any spelling.
 _FORBIDDEN = re.compile(r"[^\w .:/=+\-@]")
 _LONGEST_KEY, _LONGEST_VALUE, _MOST_TAGS = 128, 256, 50
-_TAKEN = "letters, digits, spaces or _ . : / = + - @"
-_KEYS = f"write 1 to {_LONGEST_KEY} {_TAKEN}, beginning with nothing like aws:, which is AWS's own"
+_ACCEPTED = "letters, digits, spaces or _ . : / = + - @"
+_KEYS = f"write 1 to {_LONGEST_KEY} {_ACCEPTED}, not beginning with aws:, which is reserved"
 _HTTP_NOT_FOUND = 404
-_GONE = re.compile(r"not (be )?f(ou|i)nd|does not exist|non-?existent|NoSuch", re.IGNORECASE)  # worded by each service
-_LISTS = "these list; there is nothing to name"
-_NARROWER = "supports no resource-level permission; the service's own tag permission beside it is scoped"
+_NOT_FOUND = re.compile(
+    r"not (be )?f(ou|i)nd|does not exist|non-?existent|NoSuch", re.IGNORECASE
+)  # each service's words
+_LISTS = "these actions list resources and cannot be limited to one"
+_NARROWER = "supports no resource-level permission; the service's own tag permission, also required, is scoped"
 
 
 def _all(kind: Taggable) -> str:
@@ -62,9 +64,9 @@ def _all(kind: Taggable) -> str:
 
 
 def _look(kind: Taggable) -> Grant:
-    """Return the grant of the call that tells whether a resource is there; where it lists, too, no other is needed.
+    """Return the grant for the call that checks whether a resource exists; if that call lists, it is the only one.
 
-    Beside the ``*`` of those that AWS does not scope stands the type that they are asked of.
+    If AWS does not scope the action, the grant names the resource type besides ``*``.
     """
     if kind.look.scoped:
         return Grant(Stage.READ, (kind.look.action,), on=(_all(kind),))
@@ -72,19 +74,23 @@ def _look(kind: Taggable) -> Grant:
 
 
 class RequiredTags(Control):
-    """Resources carry the required tags, and nobody's own tag is ever changed.
+    """Resources have the required tags, and no existing tag is ever changed.
 
-    Why: an alert, a bill or a leaked resource can be brought to somebody. Not heard: volumes that are made with
-        an instance or by CreateReplaceRootVolumeTask, since no event names them, and green databases of a blue/green
-        deployment; `evenkeel run` finds them. A replica of a secret is left alone: it gets its primary's tags.
-    Blast radius: a tag may matter to tag-based permissions; only missing keys are added, only with known values.
+    Why: tags tell who owns a resource when an alert, a bill or a leak concerns it. Not seen: volumes that are created
+        with an instance or by CreateReplaceRootVolumeTask, since no event names them, and the green databases of a
+        blue/green deployment; `evenkeel run` finds them. A replica of a secret is skipped: it gets its primary's tags.
+    Blast radius: a tag may matter to tag-based permissions; only missing keys are added, and only with known values.
     Cost: none.
-    Undo: the keys that were added are taken off again.
-    Mode: enforce, since only missing keys are added, and only with values that are known to be true.
+    Undo: the added keys are removed again.
+    Mode: enforce, since only missing keys are added, and only with values that are known to be correct.
+    Runbook: the alert names the missing keys. `aws resourcegroupstaggingapi get-resources --resource-arn-list ARN`
+        shows the tags. Ask the principal in the alert for the values and tag the resource, or set a value for its
+        account in the settings. Exempt resources that a service or a vendor manages and that you must not tag.
     """
 
     severity = Severity.LOW
     default_mode = Mode.ENFORCE
+    reference = "https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html"
     announces = True
     resource_type = "any type in functions/controls/tagging/types.py"
     arn = ""
@@ -133,12 +139,12 @@ class RequiredTags(Control):
         ),
     )
     parameters = {"required": [_OWNER, "Environment", "Project", "CostCenter"], "values": {}}
-    blast_radius = Radius(limit=1000)  # it takes part in every creation, and a tag can be taken off again
+    blast_radius = Radius(limit=1000)  # it acts on every creation, and a tag can be removed again
     always_settles = True
     gone_codes = frozenset(kind.look.gone for kind in TYPES if kind.look.gone)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> ParameterProblem | None:
-        """Require keys and values that AWS takes."""
+        """Require keys and values that AWS accepts."""
         keys = parameters["required"]
         for key in keys:
             if not _is_key(key):
@@ -150,12 +156,12 @@ class RequiredTags(Control):
             if not _is_key(key):
                 return ParameterProblem("values", f"{key!r} is not a tag key", _KEYS)
             if not isinstance(value, str) or not value.strip() or value != _clean(value):
-                hint = f"write up to {_LONGEST_VALUE} {_TAKEN}, not spaces only"
+                hint = f"write up to {_LONGEST_VALUE} {_ACCEPTED}, not spaces only"
                 return ParameterProblem("values", f"{value!r} is not accepted", hint, key)
         return None
 
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the tags; where there are none, look whether the resource is there and takes any."""
+        """Read the tags; if there are none, check whether the resource exists and can be tagged."""
         arn = context.resource.arn
         tags, kind = read_tags(aws, arn), _kind(arn)
         lacks = any(not tags.get(key) for key in context.parameters["required"])
@@ -164,7 +170,7 @@ class RequiredTags(Control):
         return {"Tags": tags}
 
     def judge(self, state: State, context: Context) -> Judgement:
-        """Find required keys that are missing or empty; add those whose value is known."""
+        """Find required keys that are missing or empty, and add the missing ones whose value is known."""
         if state.get("Spared"):
             return NotApplicable(state["Spared"])
         tags, required = state["Tags"], context.parameters["required"]
@@ -179,13 +185,13 @@ class RequiredTags(Control):
         unknown = [key for key in missing if key not in known and key not in others]
         remains = "; ".join(
             (
-                *(f"{key} is empty; Evenkeel never overwrites: give it a value" for key in empty),
+                *(f"{key} is empty; Evenkeel never overwrites a tag: give it a value" for key in empty),
                 *(
-                    f"{other} is there instead of {key}: rename it, keys are case-sensitive"
+                    f"{other} is set instead of {key}: rename it, since keys are case-sensitive"
                     for key, other in others.items()
                 ),
                 *(
-                    [f"no value is known for {', '.join(unknown)}: tag it, or give the settings a value"]
+                    [f"no value is known for {', '.join(unknown)}: tag the resource, or set a value in the settings"]
                     if unknown
                     else []
                 ),
@@ -204,33 +210,33 @@ class RequiredTags(Control):
         return NonCompliant(reason, change, remains=remains, kind=kind)
 
     def fault(self, state: State) -> Any:
-        """Leave it to the finding's kind, which names the keys: tags that are not required change from day to day."""
+        """Return nothing, so that the kind alone counts, which names the keys: other tags change from day to day."""
 
     def discover(self, aws: Aws, place: Place) -> Iterator[str]:
-        """List the resources of every type; the tagging API would leave out those that were never tagged."""
+        """List the resources of every type; the tagging API leaves out those that were never tagged."""
         for kind in TYPES:
             for page in _pages(aws, kind.listing, place):
                 for value in jmespath.search(kind.listing.path, page) or []:
                     yield resource_arn(kind.arn, value, place)
 
     def resolve(self, aws: Aws, resource: Resource) -> Resource:
-        """Return a secret by its ARN, where the event has its name."""
+        """Return a secret under its own ARN, if the event has only its name."""
         kind = _kind(resource.arn)
         return own_name(aws, kind, resource) if kind else resource
 
     def applies_to(self, arn: str) -> bool:
-        """Say whether one of the types has this ARN."""
+        """Return whether the ARN is of one of the types."""
         return _kind(arn) is not None
 
     def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:
-        """Return the failure that the tagging API hides inside a success."""
+        """Return the failure that the tagging API reports inside a successful answer, if any."""
         for arn, failure in answer.get("FailedResourcesMap", {}).items():
-            told = str(failure.get("ErrorMessage", ""))
-            gone = failure.get("StatusCode") == _HTTP_NOT_FOUND or _GONE.search(told)
+            message = str(failure.get("ErrorMessage", ""))
+            missing = failure.get("StatusCode") == _HTTP_NOT_FOUND or _NOT_FOUND.search(message)
             hidden: Any = {
                 "Error": {
-                    "Code": "NotFound" if gone else failure.get("ErrorCode", ""),
-                    "Message": f"{arn}: {failure.get('ErrorMessage', '')}",
+                    "Code": "NotFound" if missing else failure.get("ErrorCode", ""),
+                    "Message": f"{arn}: {message}",
                 },
                 "ResponseMetadata": {"HTTPStatusCode": failure.get("StatusCode", 0)},
             }
@@ -239,12 +245,12 @@ class RequiredTags(Control):
 
 
 def _kind(arn: str) -> Taggable | None:
-    """Return the type that has this ARN."""
+    """Return the type of an ARN, or None."""
     return next((kind for kind in TYPES if fits(kind.arn, arn)), None)
 
 
 def _pages(aws: Aws, listing: Listing, place: Place) -> Iterator[dict[str, Any]]:
-    """Return the pages of a listing of a place."""
+    """Return the pages of a listing in an account and region."""
     params: dict[str, Any] = {name: value.format(region=place.region) for name, value in listing.params.items()}
     if listing.page:
         params["PaginationConfig"] = {"PageSize": listing.page}
@@ -252,37 +258,37 @@ def _pages(aws: Aws, listing: Listing, place: Place) -> Iterator[dict[str, Any]]
 
 
 def _is_key(key: Any) -> bool:
-    """Say whether AWS takes a tag's key from anybody but itself."""
+    """Return whether AWS accepts a tag key from its customers."""
     if not isinstance(key, str) or len(key) > _LONGEST_KEY:
         return False
     return bool(key.strip()) and not _FORBIDDEN.search(key) and not key.lower().startswith("aws:")
 
 
 def _spelled_otherwise(missing: list[str], tags: Mapping[str, str], required: list[str]) -> dict[str, str]:
-    """Return missing keys that are there in other letters (``owner`` for ``Owner``), each with the key that is there.
+    """Return missing keys that exist in another spelling (``owner`` for ``Owner``), each with the existing key.
 
-    A second key that differs in case only would be two answers to one question.
+    Adding a second key that differs only in case would give two answers to one question.
     """
     folded = {key.casefold(): key for key in tags if key not in required}
     return {key: folded[key.casefold()] for key in missing if key.casefold() in folded}
 
 
 def _values(context: Context, missing: list[str]) -> dict[str, str]:
-    """Return the values that are known for missing keys: the settings' first, then who made it for the owner."""
+    """Return the known values of missing keys: those of the settings first, then the creator for the owner."""
     known = {key: value for key, value in context.parameters["values"].items() if key in missing}
-    owner = _maker(context)
+    owner = _creator(context)
     if _OWNER in missing and _OWNER not in known and owner:
         known[_OWNER] = owner
     return known
 
 
-def _maker(context: Context) -> str:
-    """Return who made the resource as a tag's value; nothing where the event does not prove it."""
+def _creator(context: Context) -> str:
+    """Return who created the resource, as a tag value; an empty string if the event does not prove it."""
     kind = _kind(context.resource.arn)
-    proved = kind is not None and kind.proves_maker(context.resource.region)
+    proved = kind is not None and kind.proves_creator(context.resource.region)
     return _clean(context.actor.owner) if context.creates and proved else ""
 
 
 def _clean(value: str) -> str:
-    """Return a text as a tag's value: only characters that AWS takes, at most 256."""
+    """Return a text as a tag value: at most 256 characters, all of which AWS accepts."""
     return _FORBIDDEN.sub("_", value)[:_LONGEST_VALUE]

@@ -1,7 +1,7 @@
-"""The resource types that are tagged, one entry of data each: add a type by adding an entry.
+"""The resource types that are tagged, one entry each: add a type by adding an entry.
 
-Sources: CloudTrail's ``at`` from each service's documented or recorded events; ARNs and actions from the Service
-Authorization Reference; that the tagging API knows the type from its "Services that support" page.
+Sources: each service's documented or recorded events for ``at``; the Service Authorization Reference for ARNs and
+actions; the tagging API's page "Services that support" for the types.
 """
 
 from __future__ import annotations
@@ -18,99 +18,99 @@ class Listing:
     """The operation that lists all resources of a type."""
 
     service: str
-    """As boto3 names it."""
+    """Its name in boto3."""
     operation: str
     path: str
     """JMESPath to ARNs, ids, names or URLs in a page."""
     action: str
     page: int = 0
-    """How many resources to ask for at once; 0 where the service makes pages of its own accord."""
+    """How many resources to request at once; 0 if the service pages by itself."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """``{region}`` in a value is the region that is listed."""
+    """``{region}`` in a value stands for the region to list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The call that tells whether one resource is there, of the same service as the listing.
+    """The call that checks whether one resource exists, of the same service as the listing.
 
-    ``{arn}`` and ``{id}`` in the parameters are the resource's.
+    ``{arn}`` and ``{id}`` in the parameters stand for the resource's.
     """
 
     operation: str
     params: Mapping[str, Any]
     path: str
-    """JMESPath to one or a list of ``{id}``: ARN, id, name or URL. What is being deleted for good is left out.
+    """JMESPath to one or more objects with ``id``: ARN, id, name or URL. Resources being deleted are left out.
 
-    Besides it there may be ``region``, where the answer knows resources of others; ``spared``: why a resource cannot be
-    tagged; and ``busy``: why it cannot be tagged yet.
+    Optional keys: ``region``, if the answer includes resources of other regions; ``spared``, why a resource cannot be
+    tagged; ``busy``, why it cannot be tagged yet.
     """
     action: str
     scoped: bool = True
-    """AWS grants the action on resources, not on ``*`` only."""
+    """AWS supports resource-level permissions for the action."""
     gone: str = ""
-    """The service's own error code for a resource that is not there, beside the common ones."""
+    """The service's own error code for a resource that does not exist, besides the common ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taggable:
-    """A resource type: how its creation shows in CloudTrail, what its ARN is, how it is listed, found and tagged."""
+    """A resource type: its creation in CloudTrail, its ARN, and how it is listed, found and tagged."""
 
     cfn_type: str
     arn: str
     created_by: tuple[str, ...]
     at: str
-    """JMESPath into CloudTrail's ``detail``: ARN, id, name or URL of what was created, one or many."""
+    """JMESPath into CloudTrail's ``detail``: ARN, id, name or URL of one or more created resources."""
     listing: Listing
     look: Look
     unless: str = ""
-    """JMESPath into CloudTrail's ``detail`` that finds something where what was created is not to be tagged."""
+    """JMESPath into CloudTrail's ``detail`` that finds something if the created resource must not be tagged."""
     changed_by: tuple[str, ...] = ()
-    """Calls after which an existing resource is read again; who makes them is not its maker."""
+    """Calls after which an existing resource is read again; their caller is not its creator."""
     changed_at: str = ""
-    """JMESPath as ``at``, for ``changed_by``."""
+    """Like ``at``, for ``changed_by``."""
     lower_case: bool = False
-    """AWS keeps the name in lower case, however the caller spelled it."""
+    """AWS stores the name in lower case, however the caller wrote it."""
     replicates: bool = False
-    """A copy in another region gets its tags from its primary only."""
+    """A replica in another region gets its tags only from its primary."""
     config: bool = True
-    """AWS Config's rules name the resource by something that is in its ARN."""
+    """AWS Config's rules identify the resource by a part of its ARN."""
     repeats_in: str = ""
-    """Region in which the creating call succeeds on what exists already, too; ``*`` is every region.
+    """Region in which the creating call also succeeds on an existing resource; ``*`` means every region.
 
-    Of the others, the API references have an error for it. Where a client token makes a call repeatable (EC2, Secrets
-    Manager), only its maker knows it.
+    For all other types the API reference lists an error for that case. If a client token makes a call repeatable (EC2,
+    Secrets Manager), only the creator knows the token.
     """
 
-    def proves_maker(self, region: str) -> bool:
-        """Say whether who calls for the creation in a region is the one who made the resource."""
+    def proves_creator(self, region: str) -> bool:
+        """Return whether the caller of the creating call in a region is certain to have created the resource."""
         return self.repeats_in not in {"*", region}
 
     @property
     def service(self) -> str:
-        """The service as ARNs, event sources, IAM actions and EventBridge's "Tag Change on Resource" name it."""
+        """The service's name in ARNs, event sources, IAM actions and EventBridge's "Tag Change on Resource"."""
         return self.arn.split(":")[2]
 
     def name(self, arn: str) -> str:
-        """Return what stands for ``{id}`` in a resource's ARN."""
+        """Return the part of a resource's ARN that ``{id}`` stands for."""
         return arn.split(":", 5)[5].removeprefix(self.arn.split(":", 5)[5].removesuffix("{id}"))
 
     @property
     def tag(self) -> tuple[str, ...]:
-        """The service's own permissions that tag:TagResources needs beside itself."""
+        """The service's own permissions that tag:TagResources also needs."""
         return _TAG.get(self.service) or (f"{self.service}:TagResource",)
 
     @property
     def untag(self) -> tuple[str, ...]:
-        """The service's own permissions that tag:UntagResources needs beside itself."""
+        """The service's own permissions that tag:UntagResources also needs."""
         return _UNTAG.get(self.service) or (f"{self.service}:UntagResource",)
 
 
-# Services whose permissions for tagging are not just TagResource and UntagResource.
+# Services whose tagging permissions are not TagResource and UntagResource.
 _S3 = ("s3:GetBucketTagging", "s3:PutBucketTagging")
 _TAG = {"ec2": ("ec2:CreateTags",), "rds": ("rds:AddTagsToResource",), "s3": _S3, "sqs": ("sqs:TagQueue",)}
 _UNTAG = {"ec2": ("ec2:DeleteTags",), "rds": ("rds:RemoveTagsFromResource",), "s3": _S3, "sqs": ("sqs:UntagQueue",)}
 
-# What is left of an answer of listings that tell of the deleted, too, for a while.
+# The live resources in listings that include deleted ones for a while.
 _INSTANCES = "Reservations[].Instances[] | [?State.Name != 'terminated' && State.Name != 'shutting-down']"
 _VOLUMES = "Volumes[?State != 'deleting' && State != 'deleted']"
 _GATEWAYS = "NatGateways[?State != 'deleting' && State != 'deleted']"
@@ -118,22 +118,22 @@ _FILE_SYSTEMS = "FileSystems[?LifeCycleState != 'deleting' && LifeCycleState != 
 _DB_INSTANCES = "DBInstances[?DBInstanceStatus != 'deleting']"
 _DB_CLUSTERS = "DBClusters[?Status != 'deleting']"
 
-# Three services make no pages unless they are asked to. SQS leaves out what is beyond 1,000 queues (developer guide,
+# Three services do not page unless asked to. SQS leaves out queues beyond the first 1,000 (developer guide,
 # "Amazon SQS list queue pagination"), EC2's answer may be throttled or time out (developer guide, "Pagination in the
 # Amazon EC2 API"), S3 refuses accounts with a raised quota (API reference, ListBuckets). The others' pages hold 50 or
 # 100 by default (API references of the operations).
 _PAGE = 1000
-_PAGE_OF_EC2 = 500  # an instance takes many kilobytes, and an answer is waited for 5 seconds only
+_PAGE_OF_EC2 = 500  # one instance takes many kilobytes, and the read timeout is 5 seconds
 
 # fmt: off
 TYPES = (
-    # AWS managed keys and those that are being deleted take no tags (KMS API reference, TagResource; developer guide,
-    # "Key states of AWS KMS keys"); which they are, ListKeys does not tell.
+    # AWS managed keys and keys being deleted cannot be tagged (KMS API reference, TagResource; developer guide,
+    # "Key states of AWS KMS keys"); ListKeys does not say which they are.
     Taggable("AWS::KMS::Key", "arn:{partition}:kms:{region}:{account}:key/{id}",
              ("CreateKey",), "responseElements.keyMetadata.arn",
              Listing("kms", "list_keys", "Keys[].KeyArn", "kms:ListKeys"),
              Look("describe_key", {"KeyId": "{arn}"},
-                  "KeyMetadata.{id: Arn, spared: (KeyManager == 'AWS' && 'AWS manages the key; it takes no tags') || "
+                  "KeyMetadata.{id: Arn, spared: (KeyManager == 'AWS' && 'AWS managed keys cannot be tagged') || "
                   "(contains(['PendingDeletion', 'PendingReplicaDeletion'], KeyState) && 'the key is being deleted')}",
                   "kms:DescribeKey")),
     Taggable("AWS::DynamoDB::Table", "arn:{partition}:dynamodb:{region}:{account}:table/{id}",
@@ -149,7 +149,7 @@ TYPES = (
              Listing("logs", "describe_log_groups", "logGroups[].logGroupName", "logs:DescribeLogGroups"),
              Look("describe_log_groups", {"logGroupIdentifiers": ["{id}"]}, "logGroups[].{id: logGroupName}",
                   "logs:DescribeLogGroups", scoped=False)),
-    # A listing by prefix knows the buckets of all regions; the tagging API knows its own region's only (its API
+    # A listing by prefix returns buckets of all regions; the tagging API covers only its own region (its API
     # reference, GetResources and TagResources).
     Taggable("AWS::S3::Bucket", "arn:{partition}:s3:::{id}",
              ("CreateBucket",), "requestParameters.bucketName",
@@ -197,7 +197,7 @@ TYPES = (
              Listing("ecr", "describe_repositories", "repositories[].repositoryArn", "ecr:DescribeRepositories"),
              Look("describe_repositories", {"repositoryNames": ["{id}"]}, "repositories[].{id: repositoryArn}",
                   "ecr:DescribeRepositories", gone="RepositoryNotFoundException")),
-    # Deleted clusters stay in sight for a while as INACTIVE (ECS API reference, DeleteCluster).
+    # Deleted clusters remain visible for a while as INACTIVE (ECS API reference, DeleteCluster).
     Taggable("AWS::ECS::Cluster", "arn:{partition}:ecs:{region}:{account}:cluster/{id}",
              ("CreateCluster",), "responseElements.cluster.clusterArn",
              Listing("ecs", "list_clusters", "clusterArns[]", "ecs:ListClusters"),
@@ -210,7 +210,7 @@ TYPES = (
                      "elasticfilesystem:DescribeFileSystems"),
              Look("describe_file_systems", {"FileSystemId": "{id}"}, f"{_FILE_SYSTEMS}.{{id: FileSystemArn}}",
                   "elasticfilesystem:DescribeFileSystems", gone="FileSystemNotFound")),
-    # Secrets that a service keeps for itself (rds!db-…) are that service's. A replica "can't be updated independently
+    # Secrets that a service manages (rds!db-…) belong to that service. A replica "can't be updated independently
     # from its primary secret" (user guide, "Promote a replica secret"); the primary gives it its tags.
     Taggable("AWS::SecretsManager::Secret", "arn:{partition}:secretsmanager:{region}:{account}:secret:{id}",
              ("CreateSecret",), "responseElements.arn || responseElements.aRN",
@@ -218,13 +218,13 @@ TYPES = (
                      "secretsmanager:ListSecrets"),
              Look("describe_secret", {"SecretId": "{arn}"},
                   "{id: ARN, region: PrimaryRegion, spared: "
-                  "(OwningService && 'a service keeps the secret for itself') || "
+                  "(OwningService && 'a service manages the secret') || "
                   "(DeletedDate && 'the secret is being deleted')}", "secretsmanager:DescribeSecret"),
              unless="[responseElements.arn, responseElements.aRN, requestParameters.secretId][?@ && contains(@, '!')]",
              changed_by=("ReplicateSecretToRegions", "UntagResource"),
              changed_at="responseElements.arn || requestParameters.secretId",
              replicates=True),
-    # Without the metadata only, it would want the key of an encrypted definition (API reference, DescribeStateMachine).
+    # Anything but the metadata would need the key of an encrypted definition (API reference, DescribeStateMachine).
     Taggable("AWS::StepFunctions::StateMachine", "arn:{partition}:states:{region}:{account}:stateMachine:{id}",
              ("CreateStateMachine",), "responseElements.stateMachineArn",
              Listing("stepfunctions", "list_state_machines", "stateMachines[].stateMachineArn",
@@ -233,7 +233,7 @@ TYPES = (
                   "[@][?status != 'DELETING'].{id: stateMachineArn}", "states:DescribeStateMachine",
                   gone="StateMachineDoesNotExist"),
              repeats_in="*"),  # Step Functions API reference, CreateStateMachine: "is an idempotent API"
-    # A rule of Config names a database by its resource id (db-AB12…), which is no part of the ARN.
+    # AWS Config rules identify a database by its resource id (db-AB12…), which is not part of the ARN.
     Taggable("AWS::RDS::DBInstance", "arn:{partition}:rds:{region}:{account}:db:{id}",
              ("CreateDBInstance", "CreateDBInstanceReadReplica", "RestoreDBInstanceFromDBSnapshot",
               "RestoreDBInstanceFromS3", "RestoreDBInstanceToPointInTime"),

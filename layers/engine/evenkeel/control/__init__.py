@@ -1,5 +1,7 @@
 """Everything that a control imports: ``from evenkeel.control import Control, Call, Change, …``."""
 
+from evenkeel.arns import like
+from evenkeel.control.arn_templates import fits, resource_arn
 from evenkeel.control.contract import (
     SECTIONS,
     Context,
@@ -11,9 +13,9 @@ from evenkeel.control.contract import (
     ParameterProblem,
     Radius,
     Stage,
-    fits,
 )
 from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange, Trigger, find
+from evenkeel.errors import ErrorKind, ResourceMissingError, classify, code
 from evenkeel.model import (
     Call,
     Change,
@@ -28,9 +30,13 @@ from evenkeel.model import (
     Severity,
     State,
 )
+from evenkeel.runtime.aws import Aws
+from evenkeel.runtime.tags import TAGGING, read_tags
 
 __all__ = [
     "SECTIONS",
+    "TAGGING",
+    "Aws",
     "Call",
     "Change",
     "CloudTrail",
@@ -39,6 +45,7 @@ __all__ = [
     "Context",
     "Control",
     "Env",
+    "ErrorKind",
     "Frameworks",
     "Grant",
     "Judgement",
@@ -51,12 +58,18 @@ __all__ = [
     "Place",
     "Radius",
     "Resource",
+    "ResourceMissingError",
     "SecurityHub",
     "Severity",
     "Stage",
     "State",
     "TagChange",
     "Trigger",
+    "classify",
+    "code",
     "find",
     "fits",
+    "like",
+    "read_tags",
+    "resource_arn",
 ]

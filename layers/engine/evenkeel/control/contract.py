@@ -1,7 +1,7 @@
-"""The contract of a control: one desired state of one resource type, declared and judged, never acted on.
+"""The contract of a control: it declares one desired state of one resource type and judges it, but never acts.
 
 A control is one class in one module of a group's package (``functions/controls/<group>/<name>.py``). Its id,
-group, title and docs page derive from the module's path and the class's docstring.
+group, title and docs page are derived from the module's path and the class's docstring.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from evenkeel.control.arn_templates import fits
 from evenkeel.control.triggers import SecurityHub
 from evenkeel.errors import ErrorKind, classify, code
 from evenkeel.model import Actor, Judgement, Mode, Place, Resource, Severity, State
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from evenkeel.control.triggers import Trigger
     from evenkeel.runtime.aws import Aws
 
-SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode")
-"""Sections that a control's docstring has, each a line that starts with the name and a colon."""
+SECTIONS = ("Why", "Blast radius", "Cost", "Undo", "Mode", "Runbook")
+"""Sections of a control's docstring, in this order; each starts on a line with its name and a colon."""
 _SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):\s*", re.MULTILINE)
 _FOLDER_EXCEPTIONS = {"awslambda": "lambda"}  # ``lambda`` is a keyword and cannot name a package
 
@@ -46,9 +47,9 @@ class Stage(StrEnum):
 class Grant:
     """IAM actions a control needs in one stage.
 
-    ``on`` are ARN templates (``{partition}``, ``{region}``, ``{account}``); empty means the control's own resources.
-    ``why`` is required where ``on`` holds ``*``: which fact of AWS forbids a narrower resource. Beside ``*`` may stand
-    the templates of what the action is asked of, where that is not every resource of the control.
+    ``on`` holds ARN templates (``{partition}``, ``{region}``, ``{account}``); empty means the control's own resources.
+    ``why`` is required if ``on`` holds ``*``: the fact of AWS that rules out a narrower resource. Besides ``*``, ``on``
+    may hold the ARN templates of the resources that the action is about, if those are not all of the control's.
     """
 
     stage: Stage
@@ -59,10 +60,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Frameworks:
-    """The control's names in the standards people are audited against."""
+    """The control's ids in the standards that people are audited against."""
 
     security_hub: tuple[str, ...] = ()
-    """Ids of Security Hub CSPM's controls, e.g. ``("KMS.4",)``. Their findings trigger the control, too."""
+    """Ids of Security Hub CSPM controls, e.g. ``("KMS.4",)``. Their findings trigger the control, too."""
     cis_3_0: str = ""
     nist_800_53: tuple[str, ...] = ()
     config_rule: str = ""
@@ -70,7 +71,7 @@ class Frameworks:
 
 @dataclass(frozen=True, slots=True)
 class Radius:
-    """How many resources one control may change in one account in one window."""
+    """The most resources that one control may change in one account in one window."""
 
     limit: int = 100
     window_seconds: int = 3600
@@ -78,22 +79,22 @@ class Radius:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """How AWS takes several changes of one resource in one call of an operation.
+    """Which calls of an operation AWS accepts as one.
 
-    Two calls become one where ``keys`` are the same in both, no other parameter is in both, except ``lists``, and not
-    both have a parameter of ``one_at_a_time``: those go out one after the other.
+    Two calls are sent as one if ``keys`` are the same in both, no other parameter except ``lists`` is in both, and at
+    most one has a parameter of ``one_at_a_time``. All others are sent one after the other.
     """
 
     keys: tuple[str, ...]
     """Parameters that name the resource."""
     lists: tuple[str, ...] = ()
-    """List parameters whose values may follow each other, such as API Gateway's ``patchOperations``."""
+    """List parameters that can be concatenated, such as API Gateway's ``patchOperations``."""
     one_at_a_time: tuple[str, ...] = ()
-    """Parameters of which AWS takes one in a call, such as the kinds of DynamoDB's UpdateTable."""
+    """Parameters of which AWS accepts one per call, such as the kinds of change of DynamoDB's UpdateTable."""
 
 
 class Env(str):
-    """A parameter's default that the stack provides: the name of an environment variable."""
+    """The name of an environment variable in which the stack provides a parameter's default."""
 
     __slots__ = ()
 
@@ -121,67 +122,71 @@ class ParameterProblem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Which resource is looked at, and what a judgement may depend on beside its state."""
+    """The resource to judge, and everything besides its state that the judgement may depend on."""
 
     resource: Resource
     parameters: Mapping[str, Any]
     now: datetime
     actor: Actor = field(default_factory=Actor)
     creates: bool = False
-    """The resource was made, or got its name, by the event at hand. It tells the resource's age, nothing else."""
+    """The current event created the resource or gave it its name. This says how old it is, and nothing else."""
     event: str = ""
-    """The name of the event at hand. It says which questions are worth asking, never what their answers are."""
+    """The current event's name. It may decide which reads are worthwhile, never what they return."""
     found: bool = False
-    """AWS Config or Security Hub found it so: it may have been so for years, and nobody asked to have it changed."""
+    """AWS Config or Security Hub reported the resource: it may have been like this for years, and nobody asked for a
+    change."""
 
 
 class Control(ABC):
-    """One desired state. Subclasses declare the class attributes and implement the three methods."""
+    """One desired state. Subclasses declare the class attributes and implement ``read``, ``judge`` and ``discover``."""
 
     id: ClassVar[str]
     group: ClassVar[str]
     severity: ClassVar[Severity]
     default_mode: ClassVar[Mode]
     resource_type: ClassVar[str]
-    """CloudFormation's type name, e.g. ``AWS::KMS::Key``, or words where there are many."""
+    """CloudFormation's type name, e.g. ``AWS::KMS::Key``, or a description if there are many types."""
     arn: ClassVar[str]
-    """ARN template with ``{partition}``, ``{region}``, ``{account}`` and ``{id}``; empty for many types.
+    """ARN template with ``{partition}``, ``{region}``, ``{account}`` and ``{id}``; empty if there are many types.
 
-    Without ``{id}`` there is one such resource in an account and region; CloudTrail's ``recipientAccountId`` names it.
+    A template without ``{id}`` means one resource per account and region; CloudTrail's ``recipientAccountId`` names it.
     """
+    reference: ClassVar[str]
+    """URL of the page on docs.aws.amazon.com that explains the setting."""
     frameworks: ClassVar[Frameworks] = Frameworks()
     triggers: ClassVar[tuple[Trigger, ...]]
     permissions: ClassVar[tuple[Grant, ...]]
     parameters: ClassVar[Mapping[str, Any]] = {}
-    """The settings' parameters with their defaults."""
+    """Parameters that the settings may change, with their defaults."""
     blast_radius: ClassVar[Radius] = Radius()
     always_settles: ClassVar[bool] = False
-    """Wait the settle time after every creation and tag change, not only after infrastructure-as-code's creations."""
+    """Wait for the settle time after every creation and tag change, not only if infrastructure as code made it."""
     urgent: ClassVar[bool] = False
-    """A change by infrastructure as code does not wait for the settle time, unless its trigger says that it settles."""
+    """Do not wait for the settle time after a change by infrastructure as code, unless the trigger sets ``settles``."""
     appears_within: ClassVar[timedelta] = timedelta(minutes=2)
-    """How long after its creation a resource that AWS does not find may still be about to appear."""
+    """How long after its creation a resource may still be missing from AWS's answers."""
     undo_replaces: ClassVar[bool] = False
-    """Undo puts back a whole document that others write into, too: it cannot be forced once somebody changed that."""
+    """Undo restores a whole document that other people also edit, so it cannot be forced once somebody changed it."""
     yields: ClassVar[bool] = True
-    """Give in after a tug of war, and to a freeze; False where leaving the resource as it is would blind Evenkeel."""
+    """Stop after a tug of war and during a freeze; False if leaving the resource as it is would blind Evenkeel."""
     state_has_ids: ClassVar[bool] = False
-    """A state holds ids that AWS assigns anew when the same weakness is made again."""
+    """The state holds ids that AWS assigns again when somebody repeats the same misconfiguration."""
     global_events: ClassVar[bool] = False
-    """Its service's events appear in one region of a partition only, as IAM's do; its group is deployed there."""
+    """The service's events appear in only one region of a partition, as IAM's do; the group is deployed there."""
     announces: ClassVar[bool] = False
-    """Some findings are announced whatever the mode: ``judge`` gives a caution, leaves something or changes nothing.
+    """Some findings are only announced, whatever the mode: ``judge`` returns a caution, a remainder or no change.
 
-    Then, and in ``notify``, the state item of a compliant resource is read, so that an announcement can be forgotten.
+    For such controls, and in ``notify`` mode, the state item of a compliant resource is read as well, so that a finding
+    that comes back is announced again.
     """
     busy_codes: ClassVar[frozenset[str]] = frozenset()
-    """Error codes of AWS that mean "not ready yet" for this control's calls, beside the common ones."""
+    """AWS error codes that mean "not ready yet" for this control's calls, besides the common ones."""
     gone_codes: ClassVar[frozenset[str]] = frozenset()
-    """Error codes of AWS that mean "there is no such resource" for this control's calls, beside the common ones."""
+    """AWS error codes that mean "no such resource" for this control's calls, besides the common ones."""
     done_codes: ClassVar[frozenset[str]] = frozenset()
-    """Error codes of AWS that mean "it is already so" for this control's undo calls."""
+    """AWS error codes that mean "already done" for this control's undo calls."""
     merges: ClassVar[Mapping[str, Merge]] = {}
-    """Operations that change only what they name: what several controls find on one resource goes out as one call."""
+    """Operations that change only the settings they name, so that changes of several controls go out as one call."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""
@@ -197,38 +202,38 @@ class Control(ABC):
 
     @property
     def sections(self) -> dict[str, str]:
-        """The docstring's sections by their names, each as one line; what is not written is not there."""
+        """The docstring's sections by name, each as one line; a section that is not written is left out."""
         parts = _SECTION.split(inspect.cleandoc(type(self).__doc__ or ""))
         return {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
     @abstractmethod
     def read(self, aws: Aws, context: Context) -> State:
-        """Read the live state, asking first the question that most often ends the matter.
+        """Read the live state. Make the call first that most often shows that the resource is compliant.
 
         Raises:
-            ClientError: as AWS answered; the engine decides what it means.
+            ClientError: AWS refused; the engine decides what that means.
         """
 
     @abstractmethod
     def judge(self, state: State, context: Context) -> Judgement:
-        """Judge a state; pure."""
+        """Judge a state, without any call."""
 
-    def resolve(self, aws: Aws, resource: Resource) -> Resource:  # noqa: ARG002 - for those with other names
-        """Return a resource by its own ARN, where an event may know it by another name.
+    def resolve(self, aws: Aws, resource: Resource) -> Resource:  # noqa: ARG002 - for overrides
+        """Return the resource under its own ARN, if events may use another name for it.
 
         Raises:
-            ClientError, ResourceMissingError: as :meth:`read`.
+            ClientError, ResourceMissingError: as in :meth:`read`.
         """
         return resource
 
     def essence(self, state: State) -> Any:
-        """Return what of a state a person would call the same or not, without what AWS assigns or counts."""
+        """Return the part of a state that decides whether two states are the same, without AWS's ids and counters."""
         return state
 
     def fault(self, state: State) -> Any:
-        """Return what of a weak state is wrong: by default its essence, less where that holds what others change daily.
+        """Return the part of a noncompliant state that is wrong: the essence, or less if that changes from day to day.
 
-        Two findings with another fault, or of another kind, are two findings; see
+        Findings with different faults, or of different kinds, are different findings; see
         :mod:`evenkeel.remediation.fingerprint`.
         """
         return self.essence(state)
@@ -239,56 +244,38 @@ class Control(ABC):
 
     def check_parameters(
         self,
-        parameters: Mapping[str, Any],  # noqa: ARG002 - for those with rules of their own
+        parameters: Mapping[str, Any],  # noqa: ARG002 - for overrides
     ) -> ParameterProblem | None:
         """Return the first problem of parameters that have the right types, or None."""
         return None
 
-    def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:  # noqa: ARG002 - for those that have one
-        """Return the error that AWS hid inside a successful answer to one of the control's calls, if any."""
+    def partial_failure(self, answer: dict[str, Any]) -> ClientError | None:  # noqa: ARG002 - for overrides
+        """Return the error that a successful answer to one of the control's calls hides, if any."""
         return None
 
     def kind(self, error: Exception) -> ErrorKind:
-        """Say what an error means, by the control's own codes first."""
+        """Return what an error means; the control's own codes come first."""
         name = code(error) if isinstance(error, ClientError) else ""
         if name in self.busy_codes:
             return ErrorKind.TRANSIENT
         return ErrorKind.NOT_FOUND if name in self.gone_codes else classify(error)
 
     def applies_to(self, arn: str) -> bool:
-        """Say whether an ARN is of the control's type."""
+        """Return whether an ARN is of the control's type."""
         return fits(self.arn, arn)
 
     @property
     def all_triggers(self) -> tuple[Trigger, ...]:
-        """All that wakes it: what it declares, and the findings of the Security Hub controls that it maps to."""
+        """The declared triggers, and the findings of the Security Hub controls that it maps to."""
         ids = self.frameworks.security_hub
         return (*self.triggers, SecurityHub(ids)) if ids else self.triggers
 
     @property
     def of_the_account(self) -> bool:
-        """Say whether there is one such resource in an account and region: a setting, which nobody can tag."""
+        """Return whether there is one such resource per account and region: a setting, which cannot be tagged."""
         return bool(self.arn) and "{id}" not in self.arn
 
     @property
     def only_announces(self) -> bool:
-        """Say whether the control never changes anything: it asks for no permission to."""
+        """Return whether the control never changes anything, since it declares no permission to."""
         return not any(grant.stage is Stage.APPLY for grant in self.permissions)
-
-
-def fits(template: str, arn: str) -> bool:
-    """Say whether an ARN is of a template: same service, and same prefix before the id or same name without.
-
-    It is exact, so that no resource has two ARNs here and what is said of one, an exemption, holds for it. Region and
-    account are there where the template has them. An id holds no colon, as of none of the types it does: Lambda and
-    DynamoDB take parts of an ARN, a whole ARN and a qualifier for a name, too.
-    """
-    wanted, given = template.split(":", 5), arn.split(":", 5)
-    if len(given) < len(wanted) or given[0] != "arn" or wanted[2] != given[2]:
-        return False
-    if [bool(part) for part in wanted[3:5]] != [bool(part) for part in given[3:5]]:
-        return False
-    prefix, an_id, _ = wanted[5].partition("{id}")
-    if not an_id:
-        return given[5] == prefix
-    return given[5].startswith(prefix) and len(given[5]) > len(prefix) and ":" not in given[5][len(prefix) :]

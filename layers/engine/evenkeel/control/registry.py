@@ -1,4 +1,4 @@
-"""Finds the controls: every module of a group's package beside its handler."""
+"""Finds the controls: every module of a group's package except its handler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from evenkeel.control import Control
 
 
 def controls_of(package: str) -> tuple[Control, ...]:
-    """Return the controls of one group's package, by id. ``package`` is its import name, e.g. ``kms``."""
+    """Return the controls of one group's package, sorted by id. ``package`` is its import name, e.g. ``kms``.
+
+    Raises:
+        ImportError: a module holds two controls.
+    """
     module = importlib.import_module(package)
     found: dict[str, Control] = {}
     for entry in pkgutil.iter_modules(module.__path__):
@@ -25,13 +29,13 @@ def controls_of(package: str) -> tuple[Control, ...]:
             is_control = inspect.isclass(candidate) and issubclass(candidate, Control)
             if is_control and candidate.__module__ == member.__name__ and not inspect.isabstract(candidate):
                 if candidate.id in found:
-                    raise ImportError(f"{member.__name__} holds two controls; one module holds one")
+                    raise ImportError(f"{member.__name__} holds two controls; give each control a module of its own")
                 found[candidate.id] = candidate()
     return tuple(found[name] for name in sorted(found))
 
 
 def groups_in(functions: Path) -> dict[str, tuple[Control, ...]]:
-    """Return the controls by group that a folder of packages holds; the folder must be importable."""
+    """Return the controls in a folder of group packages, by group; the folder must be on the import path."""
     packages = sorted(folder.parent.name for folder in functions.glob("*/handler.py"))
     found = [controls for controls in map(controls_of, packages) if controls]
     return {controls[0].group: controls for controls in found}
@@ -39,8 +43,8 @@ def groups_in(functions: Path) -> dict[str, tuple[Control, ...]]:
 
 @lru_cache(maxsize=1)
 def groups() -> dict[str, tuple[Control, ...]]:
-    """Return all controls by group: those of the function that runs this, in Lambda; else those of the repository."""
-    root = os.environ.get("LAMBDA_TASK_ROOT")  # where Lambda lays a function's code; its packages are right there
+    """Return the controls by group: in Lambda those of the function's own code, elsewhere those of the repository."""
+    root = os.environ.get("LAMBDA_TASK_ROOT")  # where Lambda unpacks a function's code, with its group packages on top
     folder = Path(root) if root else Path(__file__).resolve().parents[4] / "functions" / "controls"
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -48,5 +52,5 @@ def groups() -> dict[str, tuple[Control, ...]]:
 
 
 def all_controls() -> dict[str, Control]:
-    """Return every control of :func:`groups` by id."""
+    """Return all controls of :func:`groups` by id."""
     return {control.id: control for controls in groups().values() for control in controls}

@@ -1,4 +1,4 @@
-"""What can wake a control: CloudTrail calls, AWS Config's verdicts and items, tag changes, Security Hub's findings."""
+"""Triggers of controls: CloudTrail calls, AWS Config evaluations and items, tag changes, Security Hub findings."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def _compiled(expression: str) -> Any:
 
 
 def find(expression: str, document: Any) -> list[str]:
-    """Return the strings that a JMESPath expression finds, one or many, without repeats and in order.
+    """Return the strings that a JMESPath expression finds, in order and without repeats.
 
-    Where a function of the expression meets a part of another kind than it takes, nothing is found.
+    If a function in the expression meets a value of a type it does not accept, nothing is found.
     """
     try:
         found = _compiled(expression).search(document)
@@ -32,10 +32,10 @@ def find(expression: str, document: Any) -> list[str]:
 class CloudTrail:
     """Successful API calls that create or weaken a resource.
 
-    ``at`` is a JMESPath expression into the event's ``detail`` that yields the resource's ARN, id, name or URL, one or
-    many. ``unless`` is one whose presence says that the call was about another kind of thing. ``arn`` overrides the
-    control's ARN template, for controls over many types. ``creates`` says that the call makes the resource, or gives it
-    the name that ``at`` finds: there was none of that ARN before.
+    ``at`` is a JMESPath expression into the event's ``detail`` that yields the ARN, id, name or URL of one or more
+    resources. ``unless`` is an expression that finds something if the call is about another kind of resource. ``arn``
+    overrides the control's ARN template, for controls of many types. ``creates`` means that the call creates the
+    resource or gives it the name that ``at`` finds: no resource had that ARN before.
     """
 
     source: str
@@ -45,17 +45,17 @@ class CloudTrail:
     unless: str = ""
     arn: str = ""
     settles: bool = False
-    """Infrastructure-as-code's call waits for the settle time, as its creations do: it is one step of several."""
+    """Wait for the settle time if infrastructure as code made the call, as after creations: other calls follow it."""
     weakens: bool = False
-    """The calls can only weaken the resource, never strengthen it: each makes a finding that was announced a new one.
+    """The calls can only weaken the resource, never strengthen it, so a finding that was announced is new after each.
 
-    It is needed where no trigger hears of the strengthening calls, so that nobody sees the resource compliant between.
+    This is needed if no trigger covers the calls that strengthen the resource: nobody sees it compliant in between.
     """
     lower_case: bool = False
-    """AWS keeps in lower case what the event has as the caller spelled it."""
+    """AWS stores the name in lower case; the event has it as the caller wrote it."""
 
     def matches(self, detail: dict[str, Any]) -> bool:
-        """Say whether a CloudTrail ``detail`` is of these calls."""
+        """Return whether a CloudTrail ``detail`` is one of these calls."""
         if detail.get("eventSource") != self.source or detail.get("eventName") not in self.names:
             return False
         return not (self.unless and find(self.unless, detail))
@@ -73,19 +73,19 @@ class Config:
 class TagChange:
     """EventBridge's own "Tag Change on Resource" of one service's resource type, e.g. ``("dynamodb", "table")``.
 
-    It waits for the settle time where the control always settles: tags that a creation sets come as such an event, too.
+    If the control always settles, it waits for the settle time: tags set on creation arrive as such an event, too.
     """
 
     service: str
     resource_type: str = ""
-    """Empty for services whose events name no type (S3 says ``bucket``, SQS and SNS nothing)."""
+    """Empty for services whose events name no type (S3's name ``bucket``; those of SQS and SNS name none)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityHub:
-    """Security Hub CSPM's open findings of its own controls, by their ids, e.g. ``("KMS.4",)``.
+    """Open findings of Security Hub CSPM controls, by id, e.g. ``("KMS.4",)``.
 
-    No control declares it: :attr:`evenkeel.control.Control.all_triggers` derives it from the control's frameworks.
+    Controls do not declare it: :attr:`evenkeel.control.Control.all_triggers` derives it from their frameworks.
     """
 
     ids: tuple[str, ...]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evenkeel.control import fits
+from evenkeel.control.arn_templates import resource_arn
 from evenkeel.control.triggers import CloudTrail, Config, SecurityHub, TagChange, find
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import security_hub
@@ -25,10 +24,6 @@ API_CALL = "AWS API Call via CloudTrail"
 CONFIG_RULE = "Config Rules Compliance Change"
 CONFIG_ITEM = "Config Configuration Item Change"
 TAG_CHANGE = "Tag Change on Resource"
-
-_ARN = re.compile(r"arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
-_ID = re.compile(r"[A-Za-z0-9_.\-/:#+=,@$]{1,1024}")
-_QUALIFIED = re.compile(r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:]+):[^:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,26 +174,6 @@ def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]
 def _tag_change_of(trigger: TagChange, detail: dict[str, Any]) -> bool:
     same_type = not trigger.resource_type or detail.get("resource-type") == trigger.resource_type
     return detail.get("service") == trigger.service and same_type
-
-
-def resource_arn(template: str, value: str, place: Place) -> str:
-    """Return the ARN that an event's value (ARN, id, name or URL) means, or an empty string for a malformed one.
-
-    A URL (SQS) ends in account and name, and one of another account is none of ours; CloudWatch Logs' ARNs may end in
-    ``:*``, Lambda's in a version or alias, which say nothing about the function that is looked at.
-    """
-    value = _QUALIFIED.sub(r"\1", value.removesuffix(":*"))
-    if value.startswith("arn:"):
-        of_type = (not template or fits(template, value)) and value.split(":")[1] == place.partition
-        return value if of_type and _ARN.fullmatch(value) else ""
-    if "://" in value:
-        owner, _, value = value.rpartition("/")
-        if not owner.endswith(f"/{place.account}"):
-            return ""
-    if not template or not _ID.fullmatch(value):
-        return ""
-    arn = place.arn(template, value)
-    return arn if _ARN.fullmatch(arn) else ""
 
 
 def _cause(payload: dict[str, Any]) -> Cause:

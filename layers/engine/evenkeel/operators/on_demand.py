@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from evenkeel.audit import records
 from evenkeel.cli_lines import cli_line
+from evenkeel.control import resource_arn
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, RunRefusedError
-from evenkeel.events.parsing import resource_arn
 from evenkeel.model import RUN_EVENT, Actor, Cause, Request, Resource
 
 if TYPE_CHECKING:
