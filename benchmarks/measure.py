@@ -43,12 +43,12 @@ _RECORD_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{16}")
 
 
 def is_engines(service: str, operation: str) -> bool:
-    """Say whether a call is the engine's own: the two tables, the settings and the queue."""
+    """Return whether a call is the engine's own: the two tables, the settings and the queue."""
     return (service == "dynamodb" and operation in ENGINE_OPERATIONS) or service in {"appconfigdata", "sqs"}
 
 
 def is_read(operation: str) -> bool:
-    """Say whether an operation only reads."""
+    """Return whether an operation only reads."""
     return operation.startswith(("get_", "describe_", "list_"))
 
 
@@ -83,7 +83,7 @@ def measure(scenario: Scenario, place: Place, promise: float) -> dict[str, Any]:
 
 
 def is_clear(pairs: Pairs, promise: float) -> bool:
-    """Say whether the promised ratio of CPU lies outside the 99 % confidence interval of the pairs' median."""
+    """Return whether the promised ratio of CPU lies outside the 99 % confidence interval of the pairs' median."""
     ratios = sorted(_ratios(pairs))
     aside = max(0, int(len(ratios) / 2 - 1.29 * math.sqrt(len(ratios))))  # the sign test's, by the normal distribution
     return not ratios[aside] <= promise <= ratios[-1 - aside]

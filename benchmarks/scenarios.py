@@ -86,7 +86,7 @@ class Scenario:
         return event
 
     def names(self, arn: str) -> bool:
-        """Say whether the event, told of a resource, asks the control to look at just that one."""
+        """Return whether the event, told of a resource, asks the control to look at just that one."""
         try:
             asked = parsing.parse(self.event(arn), (self.control,), PLACE).requests
         except MalformedPayloadError:  # the call tells of a resource of another type

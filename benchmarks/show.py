@@ -154,7 +154,7 @@ def _named(calls: Counter[str], sign: str = "") -> str:
 
 
 def _reasons(row: dict[str, Any]) -> str:
-    """Say what the calls beyond the minimum are for."""
+    """Return what the calls beyond the minimum are for."""
     least = minimum(row["control"])
     reasons = [least.why] if least.why else []
     if row["proves"] > least.proof:

@@ -124,7 +124,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _is_short(nodes: list[yaml.Node]) -> bool:
-    """Say whether scalars and the functions among them fit in one line."""
+    """Return whether scalars and the functions among them fit in one line."""
     return sum(len(str(node.value)) + len(node.tag) % 20 + 2 for node in nodes) <= _ONE_LINE
 
 

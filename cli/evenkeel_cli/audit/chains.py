@@ -140,7 +140,7 @@ class Chain:
     now: datetime
 
     def judge(self) -> Judged:
-        """Say what is wrong with it."""
+        """Return what is wrong with it."""
         head = str((self.state or {}).get("head", ""))
         if not self.links:
             return self._empty(head)

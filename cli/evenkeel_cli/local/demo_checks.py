@@ -13,7 +13,7 @@ REQUIRED = ("Owner", "Environment", "Project", "CostCenter")
 
 
 def rotates(world: World, arn: str) -> str:
-    """Say what is wrong with a key's rotation; empty when it rotates at least once a year."""
+    """Return what is wrong with a key's rotation; empty when it rotates at least once a year."""
     status = world("kms").get_key_rotation_status(KeyId=arn)
     if not status["KeyRotationEnabled"]:
         return "rotation is off"
@@ -32,7 +32,7 @@ def does_not_rotate(world: World, arn: str) -> str:
 
 
 def recoverable(world: World, arn: str) -> str:
-    """Say what is wrong with a table's recovery; empty when it has point-in-time recovery."""
+    """Return what is wrong with a table's recovery; empty when it has point-in-time recovery."""
     name = arn.rpartition("/")[2]
     described = world("dynamodb").describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     status = described["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
@@ -40,14 +40,14 @@ def recoverable(world: World, arn: str) -> str:
 
 
 def encrypted(world: World, arn: str) -> str:
-    """Say what is wrong with a log group's key; empty when it is the stack's."""
+    """Return what is wrong with a log group's key; empty when it is the stack's."""
     key = _group(world, arn).get("kmsKeyId")
     wanted = world.outputs["LogKeyArn"]
     return "" if key == wanted else f"its key is {key or 'none'}, not {wanted}"
 
 
 def retained(world: World, arn: str) -> str:
-    """Say what is wrong with a log group's retention; empty when it is a year."""
+    """Return what is wrong with a log group's retention; empty when it is a year."""
     days = _group(world, arn).get("retentionInDays")
     return "" if days == 365 else f"it keeps events for {days or 'ever, not 365'} days"  # noqa: PLR2004 - a year
 
@@ -58,7 +58,7 @@ def logs(world: World, arn: str) -> str:
 
 
 def blocked(world: World, arn: str) -> str:
-    """Say what of a bucket's public access block is off; empty when all four parts are on."""
+    """Return what of a bucket's public access block is off; empty when all four parts are on."""
     client = world("s3")
     try:
         found = client.get_public_access_block(Bucket=arn.rpartition(":")[2])["PublicAccessBlockConfiguration"]

@@ -68,7 +68,7 @@ class Screen:
         self._began = time.monotonic()
 
     def begin(self, region: str, account: str) -> None:
-        """Say what is about to happen."""
+        """Return what is about to happen."""
         self.out.print(
             Text.assemble(
                 ("Evenkeel", "bold"), f"  the real stack on an AWS on this machine: account {account}, {region}"
@@ -83,7 +83,7 @@ class Screen:
             self._live.start()
 
     def stood(self, local: Local) -> None:
-        """Say what stands."""
+        """Return what stands."""
         self._end_live()
         steps = (
             ("sandbox started", local.start_seconds),
@@ -161,7 +161,7 @@ class Screen:
             self.out.print(Text.assemble(("│ ", "dim"), (part, style)), soft_wrap=True)
 
     def end(self, cases: Sequence[Case], files: str, announced: int = 0) -> None:
-        """Say how it all ended, with the figures and the files; ``announced`` findings were not repaired."""
+        """Return how it all ended, with the figures and the files; ``announced`` findings were not repaired."""
         self._end_live()
         repairs = [case for case in cases if case.must_repair]
         good = [case for case in repairs if not case.trouble]
@@ -185,7 +185,7 @@ class Screen:
         self.out.print(f"  files:    {files}", style="dim", soft_wrap=True)
 
     def _times(self, good: Sequence[Case]) -> None:
-        """Say how long it took from event to verified, and what of it was waiting on purpose."""
+        """Return how long it took from event to verified, and what of it was waiting on purpose."""
         new = sorted(case.milliseconds or 0 for case in good if case.deed.person == "alice")
         weakened = [case.milliseconds or 0 for case in good if case.deed.person == "bob"]
         if weakened:

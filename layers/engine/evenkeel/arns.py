@@ -9,12 +9,12 @@ _PIECES = re.compile(r"\{\w+\}|.", re.DOTALL)
 
 
 def like(pattern: str, arn: str) -> bool:
-    """Say whether an ARN matches a pattern."""
+    """Return whether an ARN matches a pattern."""
     return fnmatchcase(arn, pattern.replace("[", "[[]"))
 
 
 def may_name(pattern: str, template: str) -> bool:
-    """Say whether a pattern matches an ARN of a control's template, whose words in braces hold anything but a colon.
+    """Return whether a pattern matches an ARN of a control's template, whose words in braces hold anything but a colon.
 
     Both are read side by side to their ends, in every way that the pattern's stars and the template's words allow.
     """

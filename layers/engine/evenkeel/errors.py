@@ -150,7 +150,7 @@ AwsError = (ClientError, BotoCoreError, ResourceMissingError)
 
 
 def classify(error: Exception) -> ErrorKind:
-    """Say what an AWS error means.
+    """Return what an AWS error means.
 
     AWS words an implicit denial by our own role "no identity-based policy allows", an explicit one "with an explicit
     deny", and a refusal by a key's or resource's policy "no resource-based policy allows" (IAM user guide,

@@ -138,7 +138,7 @@ class Remediator(Worker):
         return visits.visit([(controls[each.control], each) for each in requests], settings, redelivered=redelivered)
 
     def _told(self, results: Sequence[Result]) -> None:
-        """Say what became of requests, and send those back that have to come again: in one message, if at one time."""
+        """Log results, and put requests that come again back on the queue: in one message, if after the same delay."""
         now, waiting = self.now(), defaultdict(list)
         for result in results:
             self._tell(result)

@@ -141,7 +141,7 @@ class Counters:
         return self._update(f"once#{name}#{now:%Y-%m-%d}", change, first, values) is None
 
     def turned(self, name: str, to: str, owner: str, quiet: timedelta) -> bool:
-        """Say whether it is news that ``name`` is turned ``to`` something: last it was something else, or so long ago.
+        """Return whether it is news that ``name`` is turned ``to`` something: it was something else, or long ago.
 
         Asked again, the same owner gets the same answer, until another's is news.
         """
@@ -158,7 +158,7 @@ class Counters:
         return self._update(f"turned#{name}", change, news, values) is None
 
     def first_use(self, name: str, expires_at: datetime) -> bool:
-        """Say whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
+        """Return whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
         values = {":expires": int(expires_at.timestamp())}
         return self._update(f"once#{name}", "SET expires_at = :expires", "attribute_not_exists(pk)", values) is None
 

@@ -115,7 +115,7 @@ class Part:
 
     @property
     def last(self) -> bool:
-        """Say whether its digest is whole with it."""
+        """Return whether its digest is whole with it."""
         return not self.after
 
 

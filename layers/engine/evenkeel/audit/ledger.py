@@ -271,7 +271,7 @@ class Ledger:
                 return
 
     def _lost(self, sealed: PlannedRecord, reasons: Any) -> StaleStateError | LeaseHeldError:
-        """Say who was faster: another worker that still holds the lease, or one that has finished."""
+        """Return who was faster: another worker that still holds the lease, or one that has finished."""
         item: dict[str, Any] = next((reason["Item"] for reason in reasons if reason.get("Item")), {})
         if StateItem.of(item).leased_to_other(self.owner, self._clock()):
             return LeaseHeldError(f"{sealed['resource']}: another worker is at it")

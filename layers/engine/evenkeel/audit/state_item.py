@@ -115,7 +115,7 @@ class StateItem:
         return tuple(each for each in self.rounds if each["at"] >= since.timestamp() * 1000)[-TUG_REPAIRS:]
 
     def held(self, now: datetime) -> str:
-        """Say why it must be left alone for now, or return an empty string."""
+        """Return why it must be left alone for now, or return an empty string."""
         if self.hold_until <= now.timestamp():
             return ""
         return f"held until {datetime.fromtimestamp(self.hold_until, UTC):%Y-%m-%d %H:%M} UTC: {self.hold_reason}"
@@ -128,5 +128,5 @@ class StateItem:
         return HeldBy(self.hold_kind, until, self.hold_record)
 
     def leased_to_other(self, owner: str, now: datetime) -> bool:
-        """Say whether somebody else is at work on it."""
+        """Return whether somebody else is at work on it."""
         return self.lease_owner not in {"", owner} and self.lease_until >= int(now.timestamp() * 1000)

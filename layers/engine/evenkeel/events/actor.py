@@ -19,13 +19,13 @@ _CLOUDFORMATION = frozenset({"cloudformation.amazonaws.com", "cloudformation.ama
 
 
 def is_own_role(identity: dict[str, Any], account: str) -> bool:
-    """Say whether a ``userIdentity`` is one of Evenkeel's roles in an account; another account's are nobody's."""
+    """Return whether a ``userIdentity`` is one of Evenkeel's roles in an account; another account's are nobody's."""
     parts = _text(_issuer(identity).get("arn")).split(":", 5)  # not just anywhere: a path may hold colons, too
     return parts[2:5] == ["iam", "", account] and parts[-1].startswith(OWN_ROLE_PATH)
 
 
 def is_infrastructure_as_code(actor: Actor) -> bool:
-    """Say whether a tool made the call that sets further properties in a later call."""
+    """Return whether a tool made the call that sets further properties in a later call."""
     return names_a_tool(f"{actor.user_agent} {actor.invoked_by}")
 
 
@@ -39,7 +39,7 @@ def by_cloudformation(actor: Actor) -> bool:
 
 
 def names_a_tool(text: str) -> bool:
-    """Say whether a text (a client's name, a tag) names one of infrastructure-as-code's tools."""
+    """Return whether a text (a client's name, a tag) names one of infrastructure-as-code's tools."""
     return any(tool in text.lower() for tool in _INFRASTRUCTURE_AS_CODE)
 
 

@@ -90,7 +90,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
 
 
 def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> str:
-    """Say why an event is none of our business, or return an empty string."""
+    """Return why an event is none of our business, or return an empty string."""
     account = str(detail.get("recipientAccountId") or payload.get("account") or "")
     if account != place.account or str(payload.get("account") or account) != place.account:
         return f"it is of account {account or 'unknown'}"
@@ -131,7 +131,7 @@ def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: d
 
 
 def _hits(trigger: Trigger, payload: dict[str, Any], place: Place) -> bool:
-    """Say whether an event is one that must name a resource."""
+    """Return whether an event is one that must name a resource."""
     kind, detail = payload["detail-type"], payload["detail"]
     if isinstance(trigger, SecurityHub):
         return kind == security_hub.FINDINGS and bool(security_hub.open_findings(trigger.ids, detail, place))

@@ -193,7 +193,7 @@ class Announcer:
             return delayed(evaluation.request, str(error))
 
     def _enough(self, evaluation: Evaluation, reason: str, severity: str) -> tuple[bool, str]:
-        """Say whether people are told of one more finding, and in which words: one beyond the day's most says so."""
+        """Return whether people are told of one more finding, and in which words: one beyond the day's most says so."""
         if severity == Severity.CRITICAL:
             return True, reason
         if self._ledger.counters.count(f"told#{evaluation.per_account}", MOST).held_until is None:

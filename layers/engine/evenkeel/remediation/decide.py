@@ -123,7 +123,7 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
 
 
 def not_ours(arn: str, given: Circumstances) -> str:
-    """Say why the resource ``arn`` is none of the control's business, whatever its state, or return an empty string."""
+    """Return why the control does not apply to the resource ``arn``, whatever its state, or an empty string."""
     if given.mode is Mode.OFF:
         return "the control is off"
     # Scope says what may be changed. An own part never is, and people want to know of it wherever the scope ends.
@@ -131,7 +131,7 @@ def not_ours(arn: str, given: Circumstances) -> str:
 
 
 def in_scope(arn: str, scope: Iterable[str]) -> bool:
-    """Say whether one of the scope's ARN patterns (``*`` and ``?``) matches; an empty scope matches nothing."""
+    """Return whether one of the scope's ARN patterns (``*`` and ``?``) matches; an empty scope matches nothing."""
     return any(like(pattern, arn) for pattern in scope)
 
 
@@ -180,15 +180,15 @@ def return_delay(attempt: int) -> int:
 
 
 def given_up(request: Request, now: datetime) -> bool:
-    """Say whether a request came back so long that people must look at it."""
+    """Return whether a request came back so long that people must look at it."""
     return now - request.first_time(now) > GIVE_UP_AFTER
 
 
 def may_still_settle(request: Request, now: datetime) -> bool:
-    """Say whether "not found" by a change may only mean that a new resource is not ready for changes yet."""
+    """Return whether "not found" by a change may only mean that a new resource is not ready for changes yet."""
     return request.creates and now - request.event_time(now) < CREATION_WINDOW
 
 
 def may_still_appear(control: Control, request: Request, now: datetime) -> bool:
-    """Say whether "not found" may only mean that AWS does not show the new resource yet."""
+    """Return whether "not found" may only mean that AWS does not show the new resource yet."""
     return request.creates and now - request.event_time(now) < control.appears_within

@@ -122,7 +122,7 @@ class Evaluation:
         return state, self.control.judge(state, context)
 
     def kind(self, error: Exception) -> ErrorKind:
-        """Say what an error means for the control."""
+        """Return what an error means for the control."""
         return self.control.kind(error)
 
     def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> FindingRecord:

@@ -299,7 +299,7 @@ def _computed_again(control: Control, record: EndedRecord) -> tuple[Call, ...]:
 
 
 def _is_no_answer(error: Exception) -> bool:
-    """Say whether AWS left open what became of a call: it was cut off, or AWS failed over it.
+    """Return whether AWS left open what became of a call: it was cut off, or AWS failed over it.
 
     HTTP 500 is a failure inside AWS; 503 is a call that was not taken (EC2 API reference, "Error codes").
     """
