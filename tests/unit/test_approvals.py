@@ -76,7 +76,7 @@ def test_settings_that_changed_the_calls_refuse_it(world: World, awaiting: tuple
         (FROZEN, "frozen until"),
         ({"schema_version": 1, "controls": {CONTROL: {"mode": "off"}}}, "the control is off"),
         ({"schema_version": 1, "controls": {CONTROL: {"mode": "notify"}}}, "the control's mode is notify"),
-        ({"schema_version": 1}, "the settings do not ask for approval any more"),
+        ({"schema_version": 1}, "the settings do not require approval any more"),
         (
             {**APPROVE, "exemptions": [{"controls": ["*"], "resources": ["*"], "reason": "r", "approver": "a",
                                         "expires": "2099-01-01"}]},

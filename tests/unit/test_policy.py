@@ -200,7 +200,7 @@ def test_pauses_between_returns_double_up_to_a_quarter_of_an_hour(attempt: int, 
 )
 def test_giving_up(first: str, over: bool) -> None:
     """If this fails, a request goes round for ever, or is given up before six hours."""
-    assert decide.given_up(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
+    assert decide.returned_too_long(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
 
 
 @pytest.mark.parametrize(

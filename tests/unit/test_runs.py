@@ -214,7 +214,7 @@ def test_an_allowance_is_never_exceeded(world: World, ask: Ask) -> None:
     outcomes = [each["outcome"] for each in results]
     assert (outcomes.count("REMEDIATED"), outcomes.count("SKIPPED")) == (2, 2)
     assert {each["reason"] for each in results if each["outcome"] == "SKIPPED"} == {
-        f"run {run} has begun 2 changes, as many as it may"
+        f"run {run} has reached its limit of 2 changes"
     }
     assert [rotates(arn) for arn in weak] == [True, True, False]
     assert world.chains() == 3

@@ -178,4 +178,4 @@ def test_undo_of_what_was_cut_is_refused(world: World, older: Callable[[], None]
     older()
     undoer = Undoer(Aws(client), world.ledger("undo-1"), BOB, 400, world.clock, world.sleep)
     with pytest.raises(UndoRefusedError, match="too large to keep whole; undo it by hand"):
-        undoer.look(KMS, arn, done.record_id)
+        undoer.preview(KMS, arn, done.record_id)

@@ -213,14 +213,14 @@ def test_clerk_sends_what_was_frozen_when_it_is_due_and_it_is_looked_at_again(wo
 
 def test_what_comes_out_of_a_long_freeze_into_a_throttle_is_not_given_up(world: World, key: str) -> None:
     """If this fails, a freeze of a day makes every throttled request a dead letter."""
-    from evenkeel.remediation.decide import given_up  # noqa: PLC0415 - one user
+    from evenkeel.remediation.decide import returned_too_long  # noqa: PLC0415 - one user
 
     document, ends = _frozen(world, hours=24)
     world.run(CONTROL, request(CONTROL, key, attempt=3, first_seen=world.now.isoformat()), document=document)
     world.now = ends + timedelta(minutes=1)
     world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException")
     result = world.run(CONTROL, world.kept(CONTROL, key), document=document)
-    assert (result.outcome, given_up(result.request, world.now)) == ("RETURNED", False)
+    assert (result.outcome, returned_too_long(result.request, world.now)) == ("RETURNED", False)
 
 
 @pytest.mark.parametrize("mode", ["off", "notify"])

@@ -68,7 +68,7 @@ def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, clock.now)
     try:
         if wish["dry_run"]:
-            return _described(undoer.look(control, wish["resource"], wish["record"]))
+            return _described(undoer.preview(control, wish["resource"], wish["record"]))
         done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
     except ClientError as error:
         if error.operation_name == "AssumeRole" and code(error) in DENIED_CODES:  # so STS answers for a missing role

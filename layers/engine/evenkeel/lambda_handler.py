@@ -142,7 +142,7 @@ class Remediator(Worker):
         now, waiting = self.now(), defaultdict(list)
         for result in results:
             self._tell(result)
-            if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
+            if result.outcome is Outcome.RETURNED and decide.returned_too_long(result.request, now):
                 reason = f"for six hours: {result.reason}"
                 self._give_up(json.dumps(encode(result.request)), "GaveUp", reason)
             elif result.outcome is Outcome.RETURNED:

@@ -58,10 +58,10 @@ class Counters:
         self._table = table
         self._clock = clock
 
-    def count(self, name: str, radius: Radius, owner: str = "", *, look_only: bool = False) -> Counted:
+    def count(self, name: str, radius: Radius, owner: str = "", *, check_only: bool = False) -> Counted:
         """Count one more change against the blast radius of ``name`` (control and account).
 
-        ``look_only`` counts nothing and only says whether the control is held. ``owner`` is whose change it is: asked
+        ``check_only`` counts nothing and only says whether the control is held. ``owner`` is whose change it is: asked
         again, whoever hit the limit hears that again, so that a crash before it was told does not silence it.
 
         The item holds the window, its count and, once the limit is hit, until when the control is held and after how
@@ -70,7 +70,7 @@ class Counters:
         """
         now = self._clock()
         moment = int(now.timestamp())
-        if look_only:
+        if check_only:
             item = self._read(f"radius#{name}")
             held = _is_held(item, moment, radius.limit)
             return Counted.of(item, first=_is_by(item, owner)) if held else Counted()

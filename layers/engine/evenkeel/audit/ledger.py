@@ -106,7 +106,7 @@ class Ledger:
         ``placed`` places a hold in the same transaction, with the record's reason.
 
         Raises:
-            LeaseHeldError: another worker is at it.
+            LeaseHeldError: another worker is busy with it.
             StaleStateError: the state item is not ``item`` any more.
         """
         now = self._clock()
@@ -132,7 +132,7 @@ class Ledger:
         """Take over a plan that another worker left without an outcome.
 
         Raises:
-            LeaseHeldError: another worker is at it.
+            LeaseHeldError: another worker is busy with it.
         """
         now = self._clock()
         self._update_state(
@@ -154,7 +154,7 @@ class Ledger:
         *,
         keep_open: bool = False,
         rounds: Sequence[dict[str, Any]] = (),
-        left: str = "",
+        remaining: str = "",
         hold: tuple[Placed, Request] | None = None,
         unhold: bool = False,
     ) -> EndedRecord:
@@ -174,8 +174,8 @@ class Ledger:
             gone = (*gone, "plan", "plan_digest", "planned_at", *due_index.KEYS)
         if record["outcome"] == Outcome.REMEDIATED:  # compliant: what was announced before is news when it comes again
             gone = (*gone, *state_updates.ANNOUNCEMENT)
-        if left:
-            changes |= state_updates.announcement(sealed, self._clock(), left)
+        if remaining:
+            changes |= state_updates.announcement(sealed, self._clock(), remaining)
         if hold:  # what the person left is what they decided about, whatever ids AWS gave it
             changes |= state_updates.hold(sealed, *hold, self._clock()) | state_updates.found_in(sealed["after"])
         elif unhold:
@@ -274,7 +274,7 @@ class Ledger:
         """Return who was faster: another worker that still holds the lease, or one that has finished."""
         item: dict[str, Any] = next((reason["Item"] for reason in reasons if reason.get("Item")), {})
         if StateItem.of(item).leased_to_other(self.owner, self._clock()):
-            return LeaseHeldError(f"{sealed['resource']}: another worker is at it")
+            return LeaseHeldError(f"{sealed['resource']}: another worker is busy with it")
         return StaleStateError(f"{sealed['resource']}: its state item changed meanwhile", item)
 
     def _update(
@@ -310,7 +310,7 @@ class Ledger:
         except ClientError as error:
             if code(error) != "ConditionalCheckFailedException":
                 raise
-            raise LeaseHeldError(f"{arn}: another worker is at it") from error
+            raise LeaseHeldError(f"{arn}: another worker is busy with it") from error
 
 
 def _key(control: str, arn: str) -> str:
