@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.audit import due_index
-from evenkeel.audit.ledger import LOOK_AGAIN
+from evenkeel.audit.ledger import RECHECK_AFTER
 from evenkeel.errors import code
 from evenkeel.events.message import encode
 from evenkeel.events.queue import BATCH, Queue
@@ -81,7 +81,7 @@ class Waker:
                 woken.more = True
                 break
             url = next((url for group, url in self._queues.items() if entry.control.startswith(f"{group}-")), "")
-            item = self._put_off(entry, LOOK_AGAIN if url else NO_QUEUE)
+            item = self._put_off(entry, RECHECK_AFTER if url else NO_QUEUE)
             if item is None:
                 continue
             woken.due += 1

@@ -92,7 +92,7 @@ class StackCalls:
         who = request.actor.principal or request.actor.owner or "somebody"
         rest = f"what else they switch within {TOGETHER.seconds // 60} minutes is audited without an alert"
         switch = NOTIFIER if alerts else "groups"
-        first = self._ledger.counters.turned(switch, f"{outcome} by {who}", detail["eventID"], TOGETHER)
+        first = self._ledger.counters.should_report(switch, f"{outcome} by {who}", detail["eventID"], TOGETHER)
         return Note(part, request, outcome, reason, f"by {who}; {rest}", _evidence(detail), announce=first)
 
     def _settings(self, detail: dict[str, Any]) -> Note | None:
