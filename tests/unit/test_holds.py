@@ -222,7 +222,7 @@ def test_another_finding_takes_the_place_of_a_plan_that_waits(world: World) -> N
     assert (first.outcome, _look(world, INGRESS, arn)) == ("AWAITING", "SKIPPED")
     assert _opened(world, arn, permission(ANY, 3389)) == "AWAITING"
     second = world.records()[-1]
-    with pytest.raises(Exception, match="was decided, or its time is over"):
+    with pytest.raises(Exception, match="was decided already, or has expired"):
         world.decide({"approve": first.record_id, "resource": arn}, ALICE)
     [result] = world.decide({"approve": second["record_id"], "resource": arn}, ALICE)
     assert (result.outcome, rules(arn)) == ("REMEDIATED", [])

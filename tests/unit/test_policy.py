@@ -23,7 +23,7 @@ CAREFUL = NonCompliant("off", CHANGE, caution="it costs")
 ALL = ("*",)
 LATER = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
 FROZEN = Hold("frozen until 2026-11-21 06:30 UTC", LATER, HoldKind.FREEZE)
-WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + timedelta(hours=72))
+WAITS = AwaitApproval("awaits approval until 2026-11-23 09:00 UTC", NOW + timedelta(hours=72))
 
 
 @pytest.mark.parametrize(

@@ -335,7 +335,7 @@ def test_release_of_an_undo_that_was_cut_short_closes_it(world: World, repaired:
     with pytest.raises(Crash):
         _undoer(world).run(KMS, *repaired)
     world.now += timedelta(minutes=2)
-    with pytest.raises(ApprovalRefusedError, match="nothing is kept there"):
+    with pytest.raises(ApprovalRefusedError, match="no held request"):
         world.decide({"drop": CONTROL, "resource": arn, "because": "x"}, CALLER)
     [result] = world.decide({"release": CONTROL, "resource": arn}, CALLER)
     item = world.state(CONTROL, arn)

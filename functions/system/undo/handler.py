@@ -87,7 +87,7 @@ def _checked(payload: Any) -> dict[str, Any]:
     for name, value in payload.items():
         kind = _KINDS.get(name)
         if kind is None or type(value) is not kind or value == "":
-            wanted = f"write a {kind.__name__}" if kind else f"known are {', '.join(sorted(_KINDS))}"
+            wanted = f"write a {kind.__name__}" if kind else f"known: {', '.join(sorted(_KINDS))}"
             raise MalformedPayloadError(f"{name}: {wanted}")
     return {"dry_run": True, "force": False, **payload}
 

@@ -118,7 +118,7 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
         return Hold(reason, given.frozen_until, HoldKind.FREEZE, critical=critical)
     if mode is Mode.APPROVE:
         until = given.now + APPROVAL_TIME
-        return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)
+        return AwaitApproval(f"awaits approval until {until:%Y-%m-%d %H:%M} UTC", until)
     return Apply()
 
 
