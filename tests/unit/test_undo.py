@@ -179,7 +179,7 @@ def _replace(world: World, **changes: Any) -> None:
     ("changes", "told"),
     [
         ({"undo": [{"service": "kms", "operation": "schedule_key_deletion", "params": {}}]}, "are not those that"),
-        ({"parameters": {"period_days": 1}}, "impossible parameters"),
+        ({"parameters": {"period_days": 1}}, "parameters that are not valid"),
         ({"schema_version": 2}, "newer schema version"),
         ({"outcome": "FAILED"}, "is FAILED; only a finished repair"),
     ],

@@ -1,4 +1,4 @@
-"""The Lambda handler of every group: a batch of queue messages, or a person's own payload.
+"""The Lambda handler of every group: serves a batch of queue messages, or a person's payload.
 
 A group's ``handler.py`` is ``handler = remediator(__package__)``.
 """
@@ -35,25 +35,25 @@ Only crashes count: planned returns are new messages.
 """
 SETTINGS_RETRY_SECONDS = 60
 TIME_FOR_ONE_MILLISECONDS = 20_000
-"""What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
+"""Time that one request may need, mostly waiting for AWS to show a change; with less left it goes back to the queue."""
 TIME_FOR_ANOTHER_MILLISECONDS = 8_000
-"""What each further request of the same visit may need: the waiting is shared, not all reads are."""
-_MOST_TIME_MILLISECONDS = 50_000  # of the function's minute
+"""Time that each further request of the same visit may need: the waiting is shared, the reads may not be."""
+_MAX_TIME_MILLISECONDS = 50_000  # of the function's minute
 
 
 Crash: TypeAlias = tuple[str, Exception]
-"""A request that crashed, as a message for the queue, and of what."""
+"""A request that crashed, as a message for the queue, and its error."""
 
 
 class Remediator(Worker):
-    """Serves what reaches a group's function: queue messages, and what people ask for."""
+    """Serves a group's function: queue messages and people's payloads."""
 
     def message(self, record: batch.Record, context: LambdaContext) -> None:
         """Serve one queue message.
 
         Raises:
-            Exception: something that a redelivery may fix. After the last one, what crashed becomes a dead letter here,
-                with the reason, which SQS's own redrive could not carry.
+            Exception: an error that a redelivery may fix. After the last delivery, the requests that crashed become
+                dead letters here, with the reason, which SQS's own redrive would not add.
         """
         receives, body = int(record["attributes"]["ApproximateReceiveCount"]), record["body"]
         try:
@@ -67,7 +67,7 @@ class Remediator(Worker):
             self.logger.error("crashed", message_id=record["messageId"], receives=receives, exc_info=crash)
         if crashes and receives < MAX_RECEIVES:
             raise crashes[0][1]
-        if len(crashes) == served:  # the message itself, as it came
+        if len(crashes) == served:  # all crashed: the original message becomes the dead letter
             crashes = [(body, crash) for _, crash in crashes]
         reasons: dict[str, list[str]] = {}
         for crashed, crash in crashes:
@@ -76,10 +76,10 @@ class Remediator(Worker):
             self._give_up(crashed, "Crashed", "; ".join(why))
 
     def _serve(self, record: batch.Record, context: LambdaContext, receives: int) -> tuple[int, list[Crash]]:
-        """Serve all requests of a message, resource by resource; return how many there are, and which crashed.
+        """Serve all requests of a message, resource by resource; return their number, and those that crashed.
 
         Raises:
-            MalformedPayloadError: the message is not one of ours.
+            MalformedPayloadError: the message is neither an event nor a request.
         """
         try:
             payload = json.loads(record["body"])
@@ -101,13 +101,13 @@ class Remediator(Worker):
     def _visit(
         self, requests: Sequence[Request], visits: Visits, context: LambdaContext, *, redelivered: bool
     ) -> list[Crash]:
-        """Serve the requests about one resource, and see that what is not finished comes back; return what crashed."""
+        """Serve the requests about one resource, and send unfinished ones back; return those that crashed."""
         ended: Sequence[Result | Exception]
         if context.get_remaining_time_in_millis() < _time_for(len(requests)):
             late = "no time left in this batch"
             ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in requests]
         else:
-            ended = self._visited(requests, visits, redelivered=redelivered)
+            ended = self._run_visit(requests, visits, redelivered=redelivered)
         results: list[Result] = []
         crashes: list[Crash] = []
         for request, end in zip(requests, ended, strict=True):
@@ -122,12 +122,12 @@ class Remediator(Worker):
             else:
                 crashes.append((message, end))
         try:
-            self._told(results)
-        except Exception as error:  # noqa: BLE001 - what is to come again must not be lost: the caller raises it
-            crashes += [(json.dumps(encode(each.request)), error) for each in _waiting(results)]
+            self._log_and_return(results)
+        except Exception as error:  # noqa: BLE001 - a request that must come again is not lost: the caller raises it
+            crashes += [(json.dumps(encode(each.request)), error) for each in _returned(results)]
         return crashes
 
-    def _visited(
+    def _run_visit(
         self, requests: Sequence[Request], visits: Visits, *, redelivered: bool
     ) -> Sequence[Result | Exception]:
         controls = {control.id: control for control in self.controls}
@@ -137,17 +137,17 @@ class Remediator(Worker):
             return [error] * len(requests)
         return visits.visit([(controls[each.control], each) for each in requests], settings, redelivered=redelivered)
 
-    def _told(self, results: Sequence[Result]) -> None:
-        """Log results, and put requests that come again back on the queue: in one message, if after the same delay."""
-        now, waiting = self.now(), defaultdict(list)
+    def _log_and_return(self, results: Sequence[Result]) -> None:
+        """Log results, and put returned requests back on the queue: in one message if they have the same delay."""
+        now, by_delay = self.now(), defaultdict(list)
         for result in results:
-            self._tell(result)
+            self._log(result)
             if result.outcome is Outcome.RETURNED and decide.returned_too_long(result.request, now):
                 reason = f"for six hours: {result.reason}"
                 self._give_up(json.dumps(encode(result.request)), "GaveUp", reason)
             elif result.outcome is Outcome.RETURNED:
-                waiting[result.delay_seconds].append(result)
-        for delay_seconds, together in waiting.items():
+                by_delay[result.delay_seconds].append(result)
+        for delay_seconds, together in by_delay.items():
             reasons = "; ".join(dict.fromkeys(result.reason for result in together))
             self.queue.put_back([result.request.again(now) for result in together], delay_seconds, reasons)
 
@@ -155,7 +155,7 @@ class Remediator(Worker):
         self.logger.error("dead letter", kind=kind, reason=reason, body_start=body[:500])
         self.queue.give_up(body, f"{kind}: {reason}")
 
-    def _tell(self, result: Result) -> None:
+    def _log(self, result: Result) -> None:
         request = result.request
         self.logger.info(
             str(result.outcome),
@@ -168,11 +168,11 @@ class Remediator(Worker):
             record_id=result.record_id,
         )
 
-    def decided(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
+    def serve_decision(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Serve a person's decision about a held change; see :mod:`evenkeel.operators.approvals`."""
         decision = approvals.parse(payload)
         owner = context.aws_request_id
-        people = approvals.Approvals(
+        decisions = approvals.Approvals(
             self.controls,
             self.ledger(owner),
             self.queue,
@@ -183,56 +183,56 @@ class Remediator(Worker):
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
         run, loaded = self.visits(owner, context).run, self.settings.load()
-        decided = people.decide(
+        answer = decisions.decide(
             decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
         )
-        for result in decided.results:
-            self._tell(result)
-        cursor = str(decided.cursor) if decided.cursor else None
-        return {"results": [on_demand.described(result) for result in decided.results], "next": cursor}
+        for result in answer.results:
+            self._log(result)
+        cursor = str(answer.cursor) if answer.cursor else None
+        return {"results": [on_demand.described(result) for result in answer.results], "next": cursor}
 
-    def opened(self, context: LambdaContext) -> runs.Runs:
+    def runs(self, context: LambdaContext) -> runs.Runs:
         """Return the stack's runs, for one invocation."""
         ledger = self.ledger(context.aws_request_id)
         return runs.Runs(ledger, self.environment, self.place(context), self.sts_endpoint, self.now)
 
-    def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
-        opened = self.opened(context)
+    def serve_on_demand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Serve a person's request to check resources; see :mod:`evenkeel.operators.on_demand`."""
+        known_runs = self.runs(context)
         wanted = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, self.now())
-        wanted = wanted.covered(opened)
+        wanted = wanted.covered(known_runs)
         run = self.visits(context.aws_request_id, context).run
         loaded = self.settings.load()
 
         def one(request: Request) -> Result:
             if wanted.run:
-                opened.must_be_open(wanted.run)  # asked again for each: whoever ends a run stops it within seconds
+                known_runs.must_be_open(wanted.run)  # checked for each resource, so that ending a run takes seconds
             result = run(wanted.control, request, loaded)
             if request.dry_run:
-                self._tell(result)
+                self._log(result)
             else:
-                self._told([result])
+                self._log_and_return([result])
             return result
 
         return on_demand.serve(wanted, one, self.control_aws, context.get_remaining_time_in_millis)
 
 
 def _by_resource(requests: Iterable[Request]) -> list[list[Request]]:
-    """Return requests in groups about one resource each, in their order."""
+    """Return requests grouped by resource, in their order."""
     found: dict[str, list[Request]] = {}
     for request in requests:
         found.setdefault(request.resource.arn, []).append(request)
     return list(found.values())
 
 
-def _waiting(results: Iterable[Result]) -> list[Result]:
+def _returned(results: Iterable[Result]) -> list[Result]:
     """Return the results of requests that come again."""
     return [result for result in results if result.outcome is Outcome.RETURNED]
 
 
 def _time_for(requests: int) -> int:
-    """Return the milliseconds that a visit with so many requests may need; a new invocation always has as much."""
-    return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MOST_TIME_MILLISECONDS)
+    """Return the milliseconds that a visit with so many requests may need; a new invocation always has that much."""
+    return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MAX_TIME_MILLISECONDS)
 
 
 def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
@@ -250,10 +250,10 @@ def remediator(package: str) -> Callable[[dict[str, Any], LambdaContext], dict[s
             )
         try:
             if isinstance(event, dict) and any(verb in event for verb in approvals.VERBS):
-                return worker.decided(event, context)
+                return worker.serve_decision(event, context)
             if isinstance(event, dict) and any(verb in event for verb in runs.VERBS):
-                return worker.opened(context).serve(event)
-            return worker.by_hand(event, context)
+                return worker.runs(context).serve(event)
+            return worker.serve_on_demand(event, context)
         except EvenkeelError as error:
             if isinstance(error, SettingsError):
                 worker.settings.count(error)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SHORTEST = 3
-"""From so many characters on, names that contain what was given are suggested."""
+"""Minimum length of an input for which names that contain it are suggested."""
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What one Lambda worker keeps between invocations: its controls, the AWS clients, settings and queue."""
+"""The parts that a Lambda worker keeps between invocations: its controls, AWS clients, settings and queue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Worker:
     """The parts of one Lambda worker."""
 
     def __init__(self, package: str) -> None:
-        """Find the group's controls; AWS is reached at the first message."""
+        """Find the group's controls; AWS clients are made at the first message."""
         self.controls = controls_of(package)
         self.logger, _ = telemetry()
 
@@ -64,7 +64,7 @@ class Worker:
         return clock.now()
 
     def place(self, context: LambdaContext) -> Place:
-        """Return where this function may act, from its own ARN."""
+        """Return the place in which this function may act, from its ARN."""
         return Place.of_function(context.invoked_function_arn)
 
     def ledger(self, owner: str) -> Ledger:
@@ -73,7 +73,7 @@ class Worker:
         return Ledger(self.engine_aws, environment.audit_table, environment.state_table, owner, self.now)
 
     def visits(self, owner: str, context: LambdaContext) -> Visits:
-        """Return what serves the requests of one invocation; ``owner`` is the lease's."""
+        """Return the visits of one invocation; ``owner`` is the lease's."""
         environment = self.environment
         return Visits(
             self.control_aws,
@@ -86,5 +86,5 @@ class Worker:
         )
 
     def sts_endpoint(self) -> str:
-        """Return the URL of STS, for which people sign their proofs."""
+        """Return the URL of STS, which checks people's proofs."""
         return str(self.engine_aws.client("sts").meta.endpoint_url)
