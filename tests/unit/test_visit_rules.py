@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clerk.requeue import Waker
+from clerk.requeue import Requeuer
 from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
 from evenkeel.remediation.repair import NotGrantedError
@@ -183,11 +183,11 @@ def test_frozen_finding_is_kept_with_its_time_and_not_told(world: World, key: st
 def _clerk(world: World) -> list[str]:
     """Let the clerk look; return what it sent."""
     queues = {"kms": QUEUE_URL}
-    waker = Waker(
+    requeuer = Requeuer(
         Aws(client), Environment.read(), queues, account=ACCOUNT, now=world.now, remaining_milliseconds=lambda: 60_000
     )
-    waker.wake("plan", 0)
-    waker.wake("held", 0)
+    requeuer.requeue("plan", 0)
+    requeuer.requeue("held", 0)
     return [message["Body"] for message in world.messages(QUEUE_URL)]
 
 
