@@ -95,8 +95,10 @@ def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     from moto import mock_aws  # noqa: PLC0415 - as above
 
     from tests import moto_gaps  # noqa: PLC0415 - as above
+    from tests.quick_moto import quicken  # noqa: PLC0415 - as above
     from tests.world import World  # noqa: PLC0415 - as above
 
+    quicken()
     moto_gaps.install(variables)
     with mock_aws():
         yield World(wire)
