@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import decisions, imports, packages, promises, show, waves
+from benchmarks import decisions, imports, packages, promises, show, visits, waves
 from benchmarks.measure import measure
 from benchmarks.minimum import minimum
 from benchmarks.place import prepared
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "build" / "bench" / "report.json"
 WARM_UP, WAVES = 100, (200, 1000)
-PARTS = ("imports", "packages", "stack", "events", "decisions")
+PARTS = ("imports", "packages", "stack", "events", "visits", "decisions")
 """What ``--only`` knows beside the ids of controls; ``events`` are those of all controls."""
 WITHOUT_A_SANDBOX = {"packages", "imports"}
 
@@ -75,6 +75,9 @@ def on_a_sandbox(all_of_them: tuple[Scenario, ...], chosen: set[str]) -> dict[st
         place = prepared(sandbox, stack)
         with reaching(cache(sandbox.client)):
             figures["events"] = per_event(all_of_them, chosen, place)
+            if "visits" in chosen:
+                console.print("measuring visits", style="dim")
+                figures["visits"] = visits.cost(all_of_them, place)
             if "decisions" in chosen:
                 console.print("measuring decisions", style="dim")
                 figures["decisions"] = decisions.cost(all_of_them, place)
@@ -87,6 +90,7 @@ def broken_promises(figures: dict[str, Any]) -> list[str]:
     lost = sum(wave["lost"] + wave["not_rotating"] for wave in through["waves"])
     return [
         *(sentence for row in figures.get("events", ()) for sentence in promises.broken(row)),
+        *(sentence for row in figures.get("visits", ()) for sentence in visits.dearer(row)),
         *(sentence for row in figures.get("decisions", ()) for sentence in decisions.dearer(row)),
         *promises.slow_imports(figures.get("imports", [])),
         *([f"{lost} events of the waves were lost"] if lost else []),

@@ -25,6 +25,8 @@ def figures(found: dict[str, Any]) -> None:
     for only_announces, title in ((False, "Controls that change something"), (True, "Controls that only announce")):
         if some := [row for row in rows if row["only_announces"] is only_announces]:
             events(some, title)
+    if "visits" in found:
+        visits(found["visits"])
     if "decisions" in found:
         decisions(found["decisions"])
     if "packages" in found:
@@ -96,6 +98,26 @@ def packages(rows: list[dict[str, Any]]) -> None:
     table = _table("Packages: what is uploaded, zipped", ("package",), ("KiB",))
     for row in rows:
         table.add_row(row["package"], f"{row['bytes'] / 1024:.1f}")
+    console.print(table)
+
+
+def visits(rows: list[dict[str, Any]]) -> None:
+    """Print what a new resource costs where several controls look at it."""
+    table = _table(
+        "Visits: calls for one new resource that several controls look at (without the engine's own)",
+        ("group", "event"),
+        ("controls", "each alone", "one visit"),
+    )
+    table.add_column("of them")
+    for row in rows:
+        table.add_row(
+            row["group"],
+            row["event"],
+            str(len(row["controls"])),
+            str(row["alone"].total()),
+            str(row["together"].total()),
+            _named(row["together"]),
+        )
     console.print(table)
 
 

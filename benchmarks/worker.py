@@ -93,31 +93,30 @@ class Evenkeel:
         return aws.connect(region)
 
     def handler(self, package: str, control_id: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-        """Return the handler of a group with one control in it."""
+        """Return the handler of a group with one control in it, or with all where the id is empty."""
         if control_id not in self._handlers:
             # The bare side must not pay for these.
-            from evenkeel import lambda_handler  # noqa: PLC0415
+            from evenkeel import lambda_handler, worker  # noqa: PLC0415
             from evenkeel.control import registry  # noqa: PLC0415
             from evenkeel.runtime import telemetry  # noqa: PLC0415
 
             if not self._handlers:
                 telemetry.telemetry()[0].addHandler(self._said)
-            alone = tuple(control for control in registry.controls_of(package) if control.id == control_id)
-            module: Any = lambda_handler
-            module.controls_of = lambda _: alone
+            chosen = tuple(each for each in registry.controls_of(package) if control_id in {"", each.id})
+            module: Any = worker
+            module.controls_of = lambda _: chosen
             module.connect = self._connect
             self._handlers[control_id] = lambda_handler.remediator(package)
         return self._handlers[control_id]
 
     def serve(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Serve one SQS batch of one event; its outcome is what the handler logs of its one request."""
+        """Serve one SQS batch of one event; its outcome is what the handler logs of its requests."""
         handler, batch = self.handler(order["package"], order["control"]), order["batch"]
         context = Context(batch)
         self.calls.clear()
         self._said.outcomes.clear()
         answer = measured(lambda: _serve(handler, batch, context))
-        (outcome,) = self._said.outcomes
-        return {**answer, "outcome": outcome, "calls": self.calls}
+        return {**answer, "outcome": ", ".join(self._said.outcomes), "calls": self.calls}
 
 
 class Bare:

@@ -21,7 +21,7 @@ from evenkeel.events import parsing
 from evenkeel.events.queue import Queue
 from evenkeel.model import Cause, Place, Request, Resource
 from evenkeel.operators import approvals
-from evenkeel.remediation.pipeline import Pipeline
+from evenkeel.remediation.visit import Visits
 from evenkeel.runtime.aws import Aws
 from evenkeel.runtime.dynamodb import unwire
 from evenkeel.settings import parser
@@ -93,7 +93,7 @@ def _session() -> Any:
 
 
 class World:
-    """The stack's own resources, and the means to send a request through the pipeline."""
+    """The stack's own resources, and the means to serve a request."""
 
     def __init__(self, wire: Wire) -> None:
         """Make tables, queues and an empty settings document."""
@@ -128,12 +128,12 @@ class World:
         """Return the ledger of one worker."""
         return Ledger(Aws(connect), AUDIT, STATE, owner, self.clock, self.sleep)
 
-    def pipeline(
+    def visits(
         self, owner: str = "worker-1", scope: tuple[str, ...] = ("*",), connect: Callable[[str], Any] = client
-    ) -> Pipeline:
-        """Return the pipeline of one worker, which reaches AWS by ``connect``."""
+    ) -> Visits:
+        """Return what serves one worker's requests, which reaches AWS by ``connect``."""
         ledger = self.ledger(owner, connect)
-        return Pipeline(
+        return Visits(
             Aws(connect),
             ledger,
             scope=scope,
@@ -156,7 +156,7 @@ class World:
             clock=self.clock,
             remaining_milliseconds=lambda: 60_000,
         )
-        loaded, run = parser.parse(json.dumps(document or self.document)), self.pipeline("desk").run
+        loaded, run = parser.parse(json.dumps(document or self.document)), self.visits("desk").run
         return desk.decide(
             approvals.parse({**payload, "caller": {"arn": who}}),
             lambda control, wish, approval: run(control, wish, loaded, approval=approval),
@@ -183,7 +183,7 @@ class World:
         control = all_controls()[control] if isinstance(control, str) else control
         self.wire.calls.clear()
         loaded = parser.parse(json.dumps(document or self.document))
-        return self.pipeline(owner, scope).run(control, request, loaded, redelivered=redelivered)
+        return self.visits(owner, scope).run(control, request, loaded, redelivered=redelivered)
 
     def records(self) -> list[Record]:
         """Return all audit records in the order of their ids, without the daily digests."""

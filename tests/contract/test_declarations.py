@@ -62,7 +62,10 @@ def test_operations_that_are_merged_are_called_and_name_the_resource_as_aws_requ
     assert {call.operation for _, call in calls} == declared
     for control, call in calls:
         shape = _operations(call.service)[call.operation].input_shape
-        assert control.merges[call.operation] in shape.required_members
+        merge = control.merges[call.operation]
+        assert set(merge.keys) <= set(shape.required_members)
+        assert all(shape.members[name].type_name == "list" for name in merge.lists)
+        assert set(merge.one_at_a_time) <= shape.members.keys()
 
 
 def test_controls_that_are_merged_change_different_things() -> None:
@@ -70,7 +73,8 @@ def test_controls_that_are_merged_change_different_things() -> None:
     owners: dict[tuple[str, str, str], set[str]] = {}
     for control in CONTROLS:
         for call in _merged(control):
-            for name in call.params.keys() - {control.merges[call.operation]}:
+            merge = control.merges[call.operation]
+            for name in call.params.keys() - {*merge.keys, *merge.lists}:
                 owners.setdefault((call.service, call.operation, name), set()).add(control.id)
     assert owners
     assert [found for found in owners.items() if len(found[1]) > 1] == []

@@ -61,7 +61,7 @@ def test_many_approvers_in_parallel_make_one_change(world: World, awaiting: tupl
     ready, outcomes = threading.Barrier(8), []
 
     def approve(number: int) -> None:
-        run = world.pipeline(f"desk-{number}", connect=connect).run
+        run = world.visits(f"desk-{number}", connect=connect).run
         ready.wait()
         approval = Approval(record, f"approver-{number}")
         outcomes.append(str(run(all_controls()[CONTROL], kept, loaded, approval=approval).outcome))

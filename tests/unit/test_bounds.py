@@ -56,7 +56,7 @@ def _in_parallel(world: World, wishes: list[Request], document: dict[str, Any]) 
     ready, found, lock = threading.Barrier(len(wishes)), Counter[str](), threading.Lock()
 
     def work(number: int, wish: Request) -> None:
-        pipeline = world.pipeline(f"worker-{number}", connect=connect)
+        pipeline = world.visits(f"worker-{number}", connect=connect)
         ready.wait()
         outcome = str(pipeline.run(all_controls()[CONTROL], wish, loaded).outcome)
         with lock:
@@ -106,7 +106,7 @@ def test_worker_that_looked_before_another_repaired_looks_again(world: World) ->
     def other(_: object) -> None:
         world.wire._plans.clear()
         loaded = parser.parse('{"schema_version": 1}')
-        world.pipeline("worker-2").run(all_controls()[CONTROL], request(CONTROL, key), loaded)
+        world.visits("worker-2").run(all_controls()[CONTROL], request(CONTROL, key), loaded)
 
     world.wire.when("dynamodb", "GetItem", other)
     assert world.run(CONTROL, request(CONTROL, key)).outcome == "COMPLIANT"

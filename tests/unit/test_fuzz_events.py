@@ -128,7 +128,7 @@ def test_spoiled_event_is_accounted_for_and_changes_only_what_it_names(world: Wo
     handler = remediator(type(control).__module__.partition(".")[0])
 
     handler(sqs_event(sources[0]), Context())
-    assert control.only_announces or [record["step"] for record in world.records()][:1] == ["PLANNED"]
+    assert control.only_announces or "PLANNED" in [record["step"] for record in world.records()]
 
     @examples(4)
     @given(spoiled(st.sampled_from(sources), least=0))

@@ -198,7 +198,7 @@ def test_neptune_is_neither_judged_nor_listed(world: World) -> None:
     arn, mine = cluster("graph", Engine="neptune"), cluster()
     for control in BOTH:
         assert _run(world, control, arn, creates=True).outcome == "NOT_APPLICABLE"
-        assert list(all_controls()[control].discover(world.pipeline()._aws, PLACE)) == [mine]
+        assert list(all_controls()[control].discover(world.visits()._aws, PLACE)) == [mine]
 
 
 @pytest.mark.parametrize("control", BOTH)

@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 
 from evenkeel.control.registry import all_controls
 from evenkeel.model import Result
-from evenkeel.remediation import steps
+from evenkeel.remediation import calls
 from evenkeel.remediation.undo import Undoer
 from evenkeel.runtime.aws import Aws
 from evenkeel.settings import parser
@@ -58,11 +58,10 @@ def _serve(
     redelivered: bool = False,
     crashes: bool = False,
 ) -> list[Result]:
-    """Take requests in step through their ways, with the calls counted from here; ``crashes`` are left out."""
+    """Serve requests in one visit, with the calls counted from here; ``crashes`` are left out."""
     world.wire.calls.clear()
-    pipeline, loaded = world.pipeline(owner), parser.parse(json.dumps(document))
-    ways = [pipeline.steps(all_controls()[each.control], each, loaded, redelivered=redelivered) for each in requests]
-    found = steps.serve(ways, world.sleep)
+    asked = [(all_controls()[each.control], each) for each in requests]
+    found = world.visits(owner).visit(asked, parser.parse(json.dumps(document)), redelivered=redelivered)
     crashed = [each for each in found if isinstance(each, Exception)]
     if crashed and not crashes:
         raise crashed[0]
@@ -84,7 +83,7 @@ def test_two_findings_are_one_call_and_two_acts(world: World) -> None:
     """If this fails, the second finding of a new database waits for the first, or the records do not say who sent."""
     results = _serve(world, _wishes(instance()))
     assert [each.outcome for each in results] == ["REMEDIATED", "REMEDIATED"]
-    assert rds_calls(world) == [READ, READ, WRITE, READ, READ]
+    assert rds_calls(world) == [READ, WRITE, READ]
     assert world.wire.params("ModifyDBInstance") == [UNION]
     assert switches() == (True, False)
     plans = {plan["control"]: plan for plan in world.records() if plan["step"] == "PLANNED"}
@@ -93,7 +92,7 @@ def test_two_findings_are_one_call_and_two_acts(world: World) -> None:
         assert record["sent_with"] == {other: plans[other]["record_id"]}
         assert record["plan_id"] == plans[control]["record_id"]
         assert [len(call["params"]) for call in record["calls"]] == [2]  # its own finding's, as it was planned
-    assert sum(record["aws_calls"] for record in ended(world).values()) == 5
+    assert sum(record["aws_calls"] for record in ended(world).values()) == 3
     assert world.chains() == 2
 
 
@@ -250,7 +249,7 @@ def test_fault_of_one_that_looks_like_a_passing_one_does_not_hold_up_the_other(
 
     world.wire.when("rds", "ModifyDBInstance", refuse, times=99)
     results = _serve(world, _wishes(arn), crashes=isinstance(error, Exception))
-    for _ in range(steps.PATIENCE):
+    for _ in range(calls.PATIENCE):
         if results and all(each.outcome == "RETURNED" for each in results):
             results = _again(world, results)
     other = BOTH[1 - BOTH.index(faulty)]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evenkeel import lambda_handler as module
 from evenkeel import names
 from evenkeel.audit import records
 from evenkeel.lambda_handler import remediator
 from evenkeel.operators.runs import LONGEST_HOURS
 from evenkeel.runtime.dynamodb import wire
+from evenkeel.worker import Worker
 from notifier import alert
 from tests import factories
 from tests.runs import opened
@@ -65,7 +65,7 @@ def rotates(arn: str) -> bool:
 
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     """Turn the function's clock on."""
-    monkeypatch.setattr(module, "_now", lambda: datetime.now(UTC) + by)
+    monkeypatch.setattr(Worker, "now", lambda _: datetime.now(UTC) + by)
 
 
 def test_a_repair_and_its_alert_name_who_ran_it(world: World, ask: Ask, key: str) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evenkeel.control import Call, CloudTrail, Config, Control, Grant, NotApplicable, NotReady, Stage, fits
+from evenkeel.control import Call, CloudTrail, Config, Control, Grant, Merge, NotApplicable, NotReady, Stage, fits
 from evenkeel.errors import ResourceMissingError
 
 if TYPE_CHECKING:
@@ -163,8 +163,8 @@ class DatabaseControl(Control):
     # What a call does not name stays as it is (API reference, ModifyDBInstance and ModifyDBCluster).
     merges = MappingProxyType(
         {
-            "modify_db_instance": "DBInstanceIdentifier",
-            "modify_db_cluster": "DBClusterIdentifier",
+            "modify_db_instance": Merge(keys=("DBInstanceIdentifier",)),
+            "modify_db_cluster": Merge(keys=("DBClusterIdentifier",)),
         }
     )
 
@@ -260,7 +260,7 @@ def modify(context: Context, setting: str, *, value: bool) -> Call:
     applied, too, which may restart the database (RDS user guide, "Using the schedule modifications setting").
     """
     operation = f"modify_db_{'cluster' if is_cluster(context.resource.arn) else 'instance'}"
-    identifier = DatabaseControl.merges[operation]
+    [identifier] = DatabaseControl.merges[operation].keys
     return Call("rds", operation, {identifier: _name(context.resource.arn), setting: value})
 
 

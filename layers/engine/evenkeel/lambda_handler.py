@@ -6,35 +6,26 @@ A group's ``handler.py`` is ``handler = remediator(__package__)``.
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
-from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evenkeel import system_parts
-from evenkeel.audit.ledger import Ledger
-from evenkeel.control.registry import controls_of
 from evenkeel.errors import EvenkeelError, MalformedPayloadError, SettingsError
 from evenkeel.events import parsing
-from evenkeel.events.queue import Queue
-from evenkeel.model import Outcome, Place, Request, Result
+from evenkeel.model import Outcome, Request, Result
 from evenkeel.operators import approvals, on_demand, runs
-from evenkeel.remediation import decide, steps
-from evenkeel.remediation.pipeline import Pipeline
+from evenkeel.remediation import decide
+from evenkeel.remediation.evaluation import returned
 from evenkeel.remediation.repair import NotGrantedError
 from evenkeel.runtime import batch
-from evenkeel.runtime.aws import Aws, connect
-from evenkeel.runtime.environment import Environment
-from evenkeel.runtime.telemetry import telemetry
-from evenkeel.settings.store import SettingsStore
+from evenkeel.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from evenkeel.remediation.steps import Steps
+    from evenkeel.remediation.visit import Visits
+
 
 MAX_RECEIVES = 5
 """Deliveries of one message before it is a dead letter; the template's redrive policy is generated from it.
@@ -45,82 +36,50 @@ SETTINGS_RETRY_SECONDS = 60
 TIME_FOR_ONE_MILLISECONDS = 20_000
 """What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
 TIME_FOR_ANOTHER_MILLISECONDS = 8_000
-"""What each further request that goes in step with it may need: the waiting is shared, the looks are not."""
+"""What each further request of the same visit may need: the waiting is shared, not all reads are."""
 _MOST_TIME_MILLISECONDS = 50_000  # of the function's minute
 
 
-class Remediator:
-    """Everything one Lambda worker keeps between invocations."""
+Crash: TypeAlias = tuple[str, Exception]
+"""A request that crashed, as a message for the queue, and of what."""
 
-    def __init__(self, package: str) -> None:
-        """Find the group's controls; AWS is reached at the first message."""
-        self.controls = controls_of(package)
-        self.logger, _ = telemetry()
 
-    @cached_property
-    def environment(self) -> Environment:
-        """The stack's variables."""
-        return Environment.read()
-
-    @cached_property
-    def _doors(self) -> tuple[Aws, Aws]:
-        return connect(self.environment.region)
-
-    @property
-    def _engine_aws(self) -> Aws:
-        return self._doors[0]
-
-    @property
-    def _control_aws(self) -> Aws:
-        return self._doors[1]
-
-    @cached_property
-    def settings(self) -> SettingsStore:
-        """The settings in force."""
-        return SettingsStore(self._engine_aws, self.environment, _now, self.controls)
-
-    @cached_property
-    def queue(self) -> Queue:
-        """The way back."""
-        return Queue(self._engine_aws, self.environment.queue_url, self.environment.dlq_url)
-
-    def pipeline(self, owner: str, context: LambdaContext) -> Pipeline:
-        """Return the pipeline of one invocation; ``owner`` is the lease's."""
-        environment = self.environment
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
-        return Pipeline(
-            self._control_aws,
-            ledger,
-            scope=environment.scope,
-            retention_days=environment.retention_days,
-            clock=_now,
-            stack=environment.stack,
-            own_parts=system_parts.arns(environment.stack, self.place(context), environment.keys),
-        )
-
-    def place(self, context: LambdaContext) -> Place:
-        """Return where this function may act, from its own ARN."""
-        return Place.of_function(context.invoked_function_arn)
+class Remediator(Worker):
+    """Serves what reaches a group's function: queue messages, and what people ask for."""
 
     def message(self, record: batch.Record, context: LambdaContext) -> None:
         """Serve one queue message.
 
         Raises:
-            Exception: something that a redelivery may mend; after the last one the message becomes a dead letter here,
+            Exception: something that a redelivery may fix. After the last one, what crashed becomes a dead letter here,
                 with the reason, which SQS's own redrive could not carry.
         """
-        receives = int(record["attributes"]["ApproximateReceiveCount"])
+        receives, body = int(record["attributes"]["ApproximateReceiveCount"]), record["body"]
         try:
-            self._serve(record, context, redelivered=receives > 1)
+            served, crashes = self._serve(record, context, receives)
         except MalformedPayloadError as error:
-            self._give_up(record["body"], "Malformed", str(error))
-        except Exception as error:  # nothing is lost: redelivered, or dead-lettered with the reason
-            self.logger.exception("crashed", message_id=record["messageId"], receives=receives)
-            if receives < MAX_RECEIVES:
-                raise
-            self._give_up(record["body"], "Crashed", f"{type(error).__name__}: {error}")
+            self._give_up(body, "Malformed", str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - nothing is lost: redelivered, or a dead letter with the reason
+            served, crashes = 1, [(body, error)]
+        for _, crash in crashes:
+            self.logger.error("crashed", message_id=record["messageId"], receives=receives, exc_info=crash)
+        if crashes and receives < MAX_RECEIVES:
+            raise crashes[0][1]
+        if len(crashes) == served:  # the message itself, as it came
+            crashes = [(body, crash) for _, crash in crashes]
+        reasons: dict[str, list[str]] = {}
+        for crashed, crash in crashes:
+            reasons.setdefault(crashed, []).append(f"{type(crash).__name__}: {crash}")
+        for crashed, why in reasons.items():
+            self._give_up(crashed, "Crashed", "; ".join(why))
 
-    def _serve(self, record: batch.Record, context: LambdaContext, *, redelivered: bool) -> None:
+    def _serve(self, record: batch.Record, context: LambdaContext, receives: int) -> tuple[int, list[Crash]]:
+        """Serve all requests of a message, resource by resource; return how many there are, and which crashed.
+
+        Raises:
+            MalformedPayloadError: the message is not one of ours.
+        """
         try:
             payload = json.loads(record["body"])
         except (ValueError, RecursionError) as error:
@@ -128,52 +87,58 @@ class Remediator:
         parsed = parsing.parse(payload, self.controls, self.place(context))
         if parsed.irrelevant:
             self.logger.info("irrelevant", reason=parsed.irrelevant)
-            return
-        owner = f"{context.aws_request_id}/{record['messageId']}"
-        pipeline, crashes = self.pipeline(owner, context), []
-        for crew in steps.crews(parsed.requests, self.controls):
-            crashes += self._in_step(crew, pipeline, context, redelivered=redelivered)
-        if len(crashes) == 1:
-            raise crashes[0]
-        if crashes:
-            told = "; ".join(f"{type(crash).__name__}: {crash}" for crash in crashes)
-            raise ExceptionGroup(f"several controls crashed: {told}", crashes)
-        for alone, reason in parsed.malformed:
-            self._give_up(json.dumps(alone), "Malformed", reason)
+            return 0, []
+        visits = self.visits(f"{context.aws_request_id}/{record['messageId']}", context)
+        crashes: list[Crash] = []
+        for requests in _by_resource(parsed.requests):
+            crashes += self._visit(requests, visits, context, redelivered=receives > 1)
+        if not crashes or receives >= MAX_RECEIVES:  # else they come again with the message
+            for alone, reason in parsed.malformed:
+                self._give_up(json.dumps(alone), "Malformed", reason)
+        return len(parsed.requests) + len(parsed.malformed), crashes
 
-    def _in_step(
-        self, crew: Sequence[Request], pipeline: Pipeline, context: LambdaContext, *, redelivered: bool
-    ) -> list[Exception]:
-        """Serve requests in step, and see that whatever is not finished comes back; return what crashed."""
-        ended: list[Result | Exception | None]
-        if context.get_remaining_time_in_millis() < _time_for(len(crew)):
+    def _visit(
+        self, requests: Sequence[Request], visits: Visits, context: LambdaContext, *, redelivered: bool
+    ) -> list[Crash]:
+        """Serve the requests about one resource, and see that what is not finished comes back; return what crashed."""
+        ended: Sequence[Result | Exception]
+        if context.get_remaining_time_in_millis() < _time_for(len(requests)):
             late = "no time left in this batch"
-            ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in crew]
+            ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in requests]
         else:
-            ways = [self._way(pipeline, request, redelivered=redelivered) for request in crew]
-            ended = steps.serve(ways, time.sleep)
-        crashes = [crash for crash in ended if isinstance(crash, Exception)]
+            ended = self._visited(requests, visits, redelivered=redelivered)
+        results: list[Result] = []
+        crashes: list[Crash] = []
+        for request, end in zip(requests, ended, strict=True):
+            message = json.dumps(parsing.encode(request))
+            if isinstance(end, Result):
+                results.append(end)
+            elif isinstance(end, SettingsError):
+                self.settings.count(end)
+                results.append(returned(request, f"settings: {end}", SETTINGS_RETRY_SECONDS))
+            elif isinstance(end, NotGrantedError):
+                self._give_up(message, "NotGranted", str(end))
+            else:
+                crashes.append((message, end))
         try:
-            self._told([result for result in ended if isinstance(result, Result)])
-        except Exception as error:  # noqa: BLE001 - one crash must not stop the others; the caller raises it
-            crashes.append(error)
+            self._told(results)
+        except Exception as error:  # noqa: BLE001 - what is to come again must not be lost: the caller raises it
+            crashes += [(json.dumps(parsing.encode(each.request)), error) for each in _waiting(results)]
         return crashes
 
-    def _way(self, pipeline: Pipeline, request: Request, *, redelivered: bool) -> Steps[Result | None]:
-        """Return the way of one request; in the end there is no result where it became a dead letter."""
-        control = next(control for control in self.controls if control.id == request.control)
+    def _visited(
+        self, requests: Sequence[Request], visits: Visits, *, redelivered: bool
+    ) -> Sequence[Result | Exception]:
+        controls = {control.id: control for control in self.controls}
         try:
-            return (yield from pipeline.steps(control, request, self.settings.load(), redelivered=redelivered))
+            settings = self.settings.load()
         except SettingsError as error:
-            self.settings.count(error)
-            return Result(request, Outcome.RETURNED, f"settings: {error}", delay_seconds=SETTINGS_RETRY_SECONDS)
-        except NotGrantedError as error:
-            self._give_up(json.dumps(parsing.encode(request)), "NotGranted", str(error))
-            return None
+            return [error] * len(requests)
+        return visits.visit([(controls[each.control], each) for each in requests], settings, redelivered=redelivered)
 
     def _told(self, results: Sequence[Result]) -> None:
         """Say what became of requests, and send those back that have to come again: in one message, if at one time."""
-        now, waiting = _now(), defaultdict(list)
+        now, waiting = self.now(), defaultdict(list)
         for result in results:
             self._tell(result)
             if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
@@ -205,19 +170,18 @@ class Remediator:
     def decided(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
         decision = approvals.parse(payload)
-        environment, owner = self.environment, context.aws_request_id
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
+        owner = context.aws_request_id
         desk = approvals.Desk(
             self.controls,
-            ledger,
+            self.ledger(owner),
             self.queue,
-            stack=environment.stack,
-            sts_endpoint=self._engine_aws.client("sts").meta.endpoint_url,
+            stack=self.environment.stack,
+            sts_endpoint=self.sts_endpoint(),
             place=self.place(context),
-            clock=_now,
+            clock=self.now,
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
-        run, loaded = self.pipeline(owner, context).run, self.settings.load()
+        run, loaded = self.visits(owner, context).run, self.settings.load()
         decided = desk.decide(
             decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
         )
@@ -228,17 +192,15 @@ class Remediator:
 
     def opened(self, context: LambdaContext) -> runs.Runs:
         """Return the stack's runs, for one invocation."""
-        environment, owner = self.environment, context.aws_request_id
-        ledger = Ledger(self._engine_aws, environment.audit_table, environment.state_table, owner, _now)
-        client = self._engine_aws.client
-        return runs.Runs(ledger, environment, self.place(context), lambda: client("sts").meta.endpoint_url, _now)
+        ledger = self.ledger(context.aws_request_id)
+        return runs.Runs(ledger, self.environment, self.place(context), self.sts_endpoint, self.now)
 
     def by_hand(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
         opened = self.opened(context)
-        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, _now())
+        wish = on_demand.parse(payload, self.controls, self.place(context), context.aws_request_id, self.now())
         wish = wish.covered(opened)
-        run = self.pipeline(context.aws_request_id, context).run
+        run = self.visits(context.aws_request_id, context).run
         loaded = self.settings.load()
 
         def one(request: Request) -> Result:
@@ -251,15 +213,24 @@ class Remediator:
                 self._told([result])
             return result
 
-        return on_demand.serve(wish, one, self._control_aws, context.get_remaining_time_in_millis)
+        return on_demand.serve(wish, one, self.control_aws, context.get_remaining_time_in_millis)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _by_resource(requests: Iterable[Request]) -> list[list[Request]]:
+    """Return requests in groups about one resource each, in their order."""
+    found: dict[str, list[Request]] = {}
+    for request in requests:
+        found.setdefault(request.resource.arn, []).append(request)
+    return list(found.values())
+
+
+def _waiting(results: Iterable[Result]) -> list[Result]:
+    """Return the results of requests that come again."""
+    return [result for result in results if result.outcome is Outcome.RETURNED]
 
 
 def _time_for(requests: int) -> int:
-    """Return the milliseconds that requests in step may need; a new invocation always has as much."""
+    """Return the milliseconds that a visit with so many requests may need; a new invocation always has as much."""
     return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MOST_TIME_MILLISECONDS)
 
 

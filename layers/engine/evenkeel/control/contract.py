@@ -76,6 +76,22 @@ class Radius:
     window_seconds: int = 3600
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """How AWS takes several changes of one resource in one call of an operation.
+
+    Two calls become one where ``keys`` are the same in both, no other parameter is in both, except ``lists``, and not
+    both have a parameter of ``one_at_a_time``: those go out one after the other.
+    """
+
+    keys: tuple[str, ...]
+    """Parameters that name the resource."""
+    lists: tuple[str, ...] = ()
+    """List parameters whose values may follow each other, such as API Gateway's ``patchOperations``."""
+    one_at_a_time: tuple[str, ...] = ()
+    """Parameters of which AWS takes one in a call, such as the kinds of DynamoDB's UpdateTable."""
+
+
 class Env(str):
     """A parameter's default that the stack provides: the name of an environment variable."""
 
@@ -143,9 +159,8 @@ class Control(ABC):
     """Error codes of AWS that mean "there is no such resource" for this control's calls, beside the common ones."""
     done_codes: ClassVar[frozenset[str]] = frozenset()
     """Error codes of AWS that mean "it is already so" for this control's undo calls."""
-    merges: ClassVar[Mapping[str, str]] = {}
-    """Operations that change only what they name, each with the parameter for the resource: what several controls find
-    on one resource at once is changed in one call."""
+    merges: ClassVar[Mapping[str, Merge]] = {}
+    """Operations that change only what they name: what several controls find on one resource goes out as one call."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Derive group and id from the module's path: ``kms.key_rotation`` is ``kms-key-rotation``."""

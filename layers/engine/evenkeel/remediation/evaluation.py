@@ -1,4 +1,4 @@
-"""One request on its way: what it is judged by, and the look at the live state."""
+"""One request with the settings that it is judged by, its reads, and its records."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from evenkeel.audit import records
 from evenkeel.control import Context
 from evenkeel.errors import ApprovalRefusedError
 from evenkeel.model import Call, Mode, Outcome, Result, Severity
-from evenkeel.remediation import own_parts
-from evenkeel.remediation.decide import Apply, AwaitApproval, Circumstances
+from evenkeel.remediation import holds, own_parts
+from evenkeel.remediation.decide import Announce, Apply, AwaitApproval, Circumstances, Skip, return_delay
 from evenkeel.remediation.fingerprint import fingerprint
+from evenkeel.remediation.holds import Bearing
+from evenkeel.runtime.tags import read_tags
+from evenkeel.settings.rules import Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from evenkeel.audit.records import Record
+    from evenkeel.audit.state_item import StateItem
     from evenkeel.control import Control
     from evenkeel.errors import ErrorKind
-    from evenkeel.model import Judgement, NonCompliant, Request, State
+    from evenkeel.model import Judgement, NonCompliant, Request, Resource, State
     from evenkeel.remediation.decide import Decision
-    from evenkeel.runtime.aws import Aws
+    from evenkeel.runtime.aws import Answers, Aws
+    from evenkeel.settings.parser import Settings
     from evenkeel.settings.resolve import ControlSettings
 
 
@@ -42,7 +48,7 @@ def _overrides(finding: NonCompliant, approval: Approval | None) -> Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Evaluation:
     """One request with the settings it is judged by."""
 
     control: Control
@@ -51,6 +57,8 @@ class Job:
     """The door to AWS for its control's calls; it counts them."""
     settings: ControlSettings
     settings_version: str
+    scope: tuple[str, ...] = ("*",)
+    """Patterns of the ARNs that the stack may change."""
     redelivered: bool = False
     """The queue delivered it before: a plan may be open whose worker died."""
     exempt: str = ""
@@ -62,6 +70,8 @@ class Job:
     """The resource is a part of this stack: it is never changed; see :mod:`evenkeel.system_parts`."""
     graver: str = ""
     """Of an own part: the finding's fingerprint if somebody else than CloudFormation had caused it."""
+    item: StateItem | None = None
+    """The state item, where it is known without a read."""
 
     @property
     def released(self) -> bool:
@@ -73,11 +83,11 @@ class Job:
         """The resource's ARN."""
         return self.request.resource.arn
 
-    def circumstances(self, scope: tuple[str, ...], now: datetime) -> Circumstances:
+    def circumstances(self, now: datetime) -> Circumstances:
         """Return what a decision depends on."""
         critical = self.control.severity is Severity.CRITICAL
         own = (own_parts.WEAKENED if self.weakened else own_parts.FOUND) if self.own else ""
-        return Circumstances(self.settings.mode, scope, now, self.exempt, self.frozen_until, critical, own)
+        return Circumstances(self.settings.mode, self.scope, now, self.exempt, self.frozen_until, critical, own)
 
     @property
     def weakened(self) -> bool:
@@ -98,8 +108,8 @@ class Job:
         """What is counted per control and account: the blast radius, the denials of a day."""
         return f"{self.control.id}#{self.request.resource.account}"
 
-    def look(self, now: datetime) -> tuple[State, Judgement]:
-        """Read the live state and judge it.
+    def look(self, now: datetime, answers: Answers | None = None) -> tuple[State, Judgement]:
+        """Read the live state and judge it; ``answers`` are AWS's answers that other controls' reads share.
 
         Raises:
             ClientError, BotoCoreError, ResourceMissingError: as :meth:`evenkeel.control.Control.read`.
@@ -114,7 +124,7 @@ class Job:
             event=request.cause.event_name,
             found=request.cause.origin in {"config", "securityhub"},
         )
-        state = self.control.read(self.aws, context)
+        state = self.control.read(self.aws.sharing(answers), context)
         return state, self.control.judge(state, context)
 
     def kind(self, error: Exception) -> ErrorKind:
@@ -172,6 +182,20 @@ class Job:
             raise ApprovalRefusedError(f"{self.arn}: it changed since record {record['record_id']}; reject that one")
         return Apply()
 
+    def under_hold(self, record: Record, item: StateItem, decision: Decision, now: datetime) -> Decision:
+        """Return a decision as it is under the resource's hold, if it has one."""
+        approval, bearing = self.approval, Bearing.NONE
+        if approval is None or approval.record["record_id"] != item.hold_record:  # a person's yes opens its own hold
+            bearing = holds.bearing(item, record, self.control, self.request, now)
+        held = item.held(now)
+        if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, Apply)):
+            return Skip(held)
+        if bearing is Bearing.OTHER and self.own and isinstance(decision, Announce):
+            return replace(decision, held=True)
+        if bearing is Bearing.OTHER:
+            return Announce(f"new since the resource is on hold, and not changed: {held}", held=True)
+        return decision
+
     def would(self, finding: NonCompliant, decision: Decision) -> Result:
         """Return what would have been done."""
         calls = finding.change.calls if finding.change else ()
@@ -199,6 +223,60 @@ class Job:
         return Result(
             self.request, outcome, reason, tuple(Call(**call) for call in sealed["calls"]), sealed["record_id"]
         )
+
+
+def name_and_tags(
+    control: Control, request: Request, aws: Aws, settings: Settings, now: datetime
+) -> tuple[Resource, dict[str, str]]:
+    """Return the resource by its own ARN, and its tags where a rule depends on them; they are not read otherwise.
+
+    Raises:
+        ClientError, BotoCoreError, ResourceMissingError: AWS refused, or did not answer.
+    """
+    resource = control.resolve(aws, request.resource)
+    if not control.of_the_account and settings.needs_tags(control, now):
+        return resource, read_tags(aws, resource.arn)
+    return resource, {}
+
+
+def evaluate(  # noqa: PLR0913 - what a request meets
+    control: Control,
+    request: Request,
+    aws: Aws,
+    settings: Settings,
+    tags: Mapping[str, str],
+    *,
+    scope: tuple[str, ...],
+    own_parts: frozenset[str],
+    clock: Callable[[], datetime],
+) -> Evaluation:
+    """Return a request with what the settings say about its resource.
+
+    Raises:
+        SettingsError: the control's settings are not valid.
+    """
+    now, resource = clock(), request.resource
+    subject = Subject(resource.arn, resource.account, resource.region, tags)
+    exemption = settings.exemption(control, subject, now)
+    exempt = ""
+    if exemption:
+        exempt = f"exempt until {exemption.expires}: {exemption.reason} (approved by {exemption.approver})"
+    return Evaluation(
+        control,
+        request,
+        aws,
+        settings.of(control, subject),
+        settings.version,
+        scope=scope,
+        exempt=exempt,
+        frozen_until=settings.frozen_until(control, now),
+        own=resource.arn in own_parts,
+    )
+
+
+def delayed(request: Request, reason: str) -> Result:
+    """Return the result of a request that comes again, after the delay for its attempt."""
+    return returned(request, reason, return_delay(request.attempt))
 
 
 def returned(request: Request, reason: str, delay_seconds: int) -> Result:

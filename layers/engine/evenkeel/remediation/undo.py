@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from evenkeel.model import (
     Resource,
     Step,
 )
-from evenkeel.remediation.repair import VERIFY_PAUSES
+from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
 from evenkeel.settings.resolve import with_defaults
 from evenkeel.versions import RECORD
 
@@ -91,6 +91,7 @@ class Undoer:
         self._aws = aws
         self._ledger = ledger
         self._caller = caller
+        self._plans = Plans(ledger, clock)
         self._retention_days = retention_days
         self._clock = clock
         self._sleep = sleep
@@ -149,12 +150,7 @@ class Undoer:
         item = self._ledger.state(control.id, arn)
         if item.leased_to_other(self._ledger.owner, self._clock()):
             raise LeaseHeldError(f"{arn}: another worker is at it; ask again")
-        plan = self._ledger.record(arn, item.plan) if item.plan else None
-        if plan is None:
-            return item
-        detail = "interrupted; a person had the resource changed"
-        ended = records.ended(plan, Outcome.FAILED, now=self._clock(), detail=detail, announce=False)
-        return replace(item, head=self._ledger.close(item.head, ended)["hash"], plan="")
+        return self._plans.interrupt(arn, item, "a person had the resource changed")
 
     def _call(self, control: Control, undo: Undo) -> _Stop | None:
         """Make the calls in their order; return where they stopped, if they did."""

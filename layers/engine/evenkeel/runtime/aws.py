@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from copy import copy
+from copy import copy, deepcopy
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.config import Config as BotoConfig
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from evenkeel.model import Call
 
     Connect: TypeAlias = Callable[[str], Any]
+
+Answers: TypeAlias = dict[tuple[str, str, str], Any]
+"""AWS's answers by service, operation and parameters, which several controls share; HTTP 404 is an answer, too."""
 
 ATTEMPTS = 3
 """Of a call of the engine's own, and of a read: a brief throttle is ridden out; a longer one is for the queue."""
@@ -50,6 +54,8 @@ class Aws:
         self._pauses = pauses
         self._patient = patient or self.client
         self._clients: dict[str, Any] = {}
+        self.answers: Answers | None = None
+        self.asked: set[tuple[str, str, str]] = set()
         self.made: list[tuple[str, str]] = []
 
     def client(self, service: str) -> Any:
@@ -65,6 +71,23 @@ class Aws:
             ClientError: AWS refused.
             BotoCoreError: no answer came.
         """
+        if self.answers is None:
+            return self._patiently(service, operation, params)
+        key = (service, operation, repr(sorted(params.items())))
+        if key not in self.answers or key in self.asked:  # who asks again wants to know what changed meanwhile
+            try:
+                self.answers[key] = self._patiently(service, operation, params)
+            except ClientError as error:
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != HTTPStatus.NOT_FOUND:
+                    raise
+                self.answers[key] = error
+        self.asked.add(key)
+        if isinstance(self.answers[key], ClientError):
+            raise self.answers[key]
+        answer: dict[str, Any] = deepcopy(self.answers[key])
+        return answer
+
+    def _patiently(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         for pause in self._pauses:
             try:
                 return self._once(service, operation, params)
@@ -92,6 +115,15 @@ class Aws:
         for page in self._patient(service).get_paginator(operation).paginate(**params):
             self.made.append((service, operation))
             yield page
+
+    def sharing(self, answers: Answers | None) -> Aws:
+        """Return the same door for the reads of one control, which get the answers that others got already.
+
+        What the control asks twice is asked twice. Listings are not shared.
+        """
+        other = copy(self)
+        other.answers, other.asked = answers, set()
+        return other
 
     def fresh(self) -> Aws:
         """Return the same door, with the same clients, that counts its calls from nothing."""

@@ -99,7 +99,7 @@ def test_second_worker_that_races_for_a_new_resource_waits(world: World, key: st
         world.wire._plans.clear()
         world.wire.crash("kms", "EnableKeyRotation")
         with pytest.raises(Crash):
-            world.pipeline("worker-2").run(*_args(world, request(CONTROL, key, creates=True)))
+            world.visits("worker-2").run(*_args(world, request(CONTROL, key, creates=True)))
 
     world.wire.when("dynamodb", "TransactWriteItems", other)
     result = world.run(CONTROL, request(CONTROL, key, creates=True))

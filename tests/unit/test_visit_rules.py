@@ -294,5 +294,5 @@ def test_resource_out_of_scope_is_not_read(world: World, key: str) -> None:
     loaded = parser.parse('{"schema_version": 1}')
     control = all_controls()[CONTROL]
     world.wire.clear()
-    result = world.pipeline(scope=("*:table/*",)).run(control, request(CONTROL, key), loaded)
+    result = world.visits(scope=("*:table/*",)).run(control, request(CONTROL, key), loaded)
     assert (result.outcome, result.reason, world.wire.calls) == ("SKIPPED", "out of the stack's scope", [])

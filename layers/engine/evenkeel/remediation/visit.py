@@ -1,0 +1,297 @@
+"""One visit to a resource: what one message asks about it, in five phases. The only place that knows their order.
+
+    look      every control reads and judges; what several ask of AWS is asked once
+    decide    mode, scope, exemptions, holds: what is not to be changed ends here
+    plan      every plan is written before the first call
+    send      calls that AWS takes together go out as one
+    prove     one fresh read proves every change; each gets its outcome
+
+Each request has a decision, a plan and an outcome of its own, and ends by itself: a crash of one ends no other.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from evenkeel.audit.state_item import StateItem
+from evenkeel.errors import AwsError, LeaseHeldError, StaleStateError
+from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
+from evenkeel.remediation import calls, decide
+from evenkeel.remediation.announce import Announcer
+from evenkeel.remediation.calls import Planned
+from evenkeel.remediation.evaluation import delayed, evaluate, name_and_tags, returned
+from evenkeel.remediation.fingerprint import fingerprint
+from evenkeel.remediation.limits import AllowanceSpentError, Limits, TooMuchError
+from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
+from evenkeel.remediation.repair import Repairer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from evenkeel.audit.ledger import Ledger
+    from evenkeel.audit.records import Record
+    from evenkeel.control import Control
+    from evenkeel.model import Change, Request, State
+    from evenkeel.remediation.evaluation import Approval, Evaluation
+    from evenkeel.runtime.aws import Answers, Aws
+    from evenkeel.settings.parser import Settings
+
+_STALE_ATTEMPTS = 3
+
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A finding, and when the state was read."""
+
+    evaluation: Evaluation
+    state: State
+    finding: NonCompliant
+    looked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _ToChange:
+    """A finding that is to be changed."""
+
+    evaluation: Evaluation
+    record: Record
+    item: StateItem
+    change: Change
+
+
+class _Progress:
+    """How far the requests of one visit are, by their number; each ends with a result, or with what it crashed of."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        """Begin with none ended."""
+        self._requests = requests
+        self.ended: dict[int, Result | Exception] = {}
+        self.stale: dict[int, StateItem | None] = {}
+        """The state items that another worker changed meanwhile; None where the new one is not known."""
+
+    def each(self, phase: Callable[[S], T | Result], entries: Mapping[int, S]) -> dict[int, T]:
+        """Take every request through one phase; return those that go on."""
+        onward: dict[int, T] = {}
+        for number, entry in entries.items():
+            try:
+                reached = phase(entry)
+            except LeaseHeldError as error:
+                reached = delayed(self._requests[number], str(error))
+            except StaleStateError as error:
+                self.stale[number] = StateItem.of(error.item) if error.item else None
+                continue
+            except Exception as error:  # noqa: BLE001 - it ends this request alone; the caller gets it
+                self.ended[number] = error
+                continue
+            if isinstance(reached, Result):
+                self.ended[number] = reached
+            else:
+                onward[number] = reached
+        return onward
+
+
+class Visits:
+    """Serves requests for one worker."""
+
+    def __init__(  # noqa: PLR0913 - the world, handed in so that tests can hand in another
+        self,
+        aws: Aws,
+        ledger: Ledger,
+        *,
+        scope: tuple[str, ...],
+        retention_days: int,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+        stack: str,
+        own_parts: frozenset[str],
+    ) -> None:
+        """Keep the world; ``aws`` makes the controls' calls, the ledger has its own.
+
+        ``stack`` is the stack's name, for the commands in records; ``own_parts`` are the ARNs of its parts.
+        """
+        self._aws = aws
+        self._ledger = ledger
+        self._evaluate = partial(evaluate, scope=scope, own_parts=own_parts, clock=clock)
+        self._retention_days = retention_days
+        self._clock = clock
+        self._sleep = sleep
+        self._plans = Plans(ledger, clock)
+        self._limits = Limits(ledger.counters, stack, clock)
+        self._repairer = Repairer(self._plans, ledger.counters, clock)
+        self._announcer = Announcer(ledger, self._plans, retention_days, clock)
+
+    def run(
+        self,
+        control: Control,
+        request: Request,
+        settings: Settings,
+        *,
+        redelivered: bool = False,
+        approval: Approval | None = None,
+    ) -> Result:
+        """Serve one request by itself; ``approval`` is a person's yes to what is held of it.
+
+        Raises:
+            SettingsError: the control's settings are not valid; nothing was changed.
+            NotGrantedError: our role lacks a permission.
+            ClientError: AWS refused a read, or one of the engine's own calls.
+        """
+        [ended] = self.visit([(control, request)], settings, redelivered=redelivered, approval=approval)
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    def visit(
+        self,
+        asked: Sequence[tuple[Control, Request]],
+        settings: Settings,
+        *,
+        redelivered: bool = False,
+        approval: Approval | None = None,
+    ) -> list[Result | Exception]:
+        """Serve requests about one resource; return what became of each, in their order: errors as :meth:`run`."""
+        progress = _Progress([request for _, request in asked])
+
+        def start(one: tuple[Control, Request]) -> Evaluation | Result:
+            return self._start(*one, settings, redelivered=redelivered, approval=approval)
+
+        evaluations = progress.each(start, dict(enumerate(asked)))
+        for _ in range(_STALE_ATTEMPTS):
+            self._phases(progress, evaluations)
+            evaluations = {number: replace(evaluations[number], item=item) for number, item in progress.stale.items()}
+            progress.stale = {}
+        for number, each in evaluations.items():
+            progress.ended[number] = delayed(each.request, "its state item keeps changing")
+        return [progress.ended[number] for number in range(len(asked))]
+
+    def _phases(self, progress: _Progress, evaluations: Mapping[int, Evaluation]) -> None:
+        """Look, decide, plan, send, prove."""
+        answers: Answers = {}
+        found = progress.each(partial(self._look, answers=answers), evaluations)
+        to_change = progress.each(self._decide, found)
+        planned = progress.each(self._plan, to_change)
+        planned = self._send(progress, planned)
+        for pause in VERIFY_PAUSES:
+            if planned and pause:
+                self._sleep(pause)
+            answers = {}
+            planned = progress.each(partial(self._repairer.prove, answers=answers), planned)
+        progress.each(self._repairer.prove_later, planned)
+
+    def _start(
+        self, control: Control, request: Request, settings: Settings, *, redelivered: bool, approval: Approval | None
+    ) -> Evaluation | Result:
+        """Return a request with what the settings say about its resource, or a result where it is not time for it."""
+        now = self._clock()
+        seconds = decide.settle_delay(control, request, settings.settle_seconds, now)
+        if seconds:
+            waited = f"{seconds} s for {decide.client(request.actor) or 'its maker'} to finish"
+            return returned(replace(request, waited=waited), f"settling: {waited}", seconds)
+        # What was held or waited is not new any more; its maker is not known, nor is its size.
+        request = replace(request, creates=decide.may_still_settle(request, now))
+        aws = self._aws.fresh()
+        try:
+            resource, tags = name_and_tags(control, request, aws, settings, now)
+        except AwsError as error:
+            bare = self._evaluate(control, request, aws, settings, {})
+            return self._announcer.rules_unknown(bare, error)
+        request = replace(request, resource=resource)
+        evaluation = self._evaluate(control, request, aws, settings, tags)
+        # A creation's first look spares the read: its write holds only where no state item exists.
+        item = StateItem() if request.creates and not request.attempt and not redelivered else None
+        return replace(evaluation, redelivered=redelivered, approval=approval, item=item)
+
+    def _look(self, evaluation: Evaluation, answers: Answers) -> _Found | Result:
+        """Read and judge; what is no finding ends here."""
+        request, looked_at = evaluation.request, self._clock()
+        outside = decide.not_ours(evaluation.arn, evaluation.circumstances(looked_at))
+        if outside and not evaluation.approval:  # it is not even read
+            return self._announcer.leave(evaluation, Result(request, Outcome.SKIPPED, outside))
+        try:
+            state, judgement = evaluation.look(looked_at, answers)
+        except AwsError as error:
+            return self._announcer.unreadable(evaluation, error)
+        if isinstance(judgement, NotReady):
+            return delayed(request, f"not ready: {judgement.reason}")
+        if isinstance(judgement, NonCompliant):
+            return _Found(evaluation, state, judgement, looked_at)
+        if isinstance(judgement, NotApplicable):
+            return self._announcer.leave(evaluation, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
+        return self._announcer.compliant(evaluation, state, looked_at)
+
+    def _decide(self, found: _Found) -> _ToChange | Result:
+        """Decide about a finding; what is not to be changed is left as decided, and ends here.
+
+        Raises:
+            LeaseHeldError, StaleStateError: another worker is at the resource, or was since it was read.
+            ApprovalRefusedError: it is not what was approved.
+        """
+        evaluation, state, now = found.evaluation, found.state, self._clock()
+        finding = evaluation.graded(found.finding)
+        finding, record = evaluation.recorded(state, finding, now=now, retention_days=self._retention_days)
+        if evaluation.own:
+            critical = replace(finding, severity=Severity.CRITICAL)
+            evaluation = replace(evaluation, graver=fingerprint(evaluation.control, state, critical))
+        decision = decide.decide(finding, evaluation.arn, evaluation.circumstances(self._clock()))
+        if evaluation.approval and not evaluation.approval.releases:
+            decision = evaluation.approved(state, finding, decision)
+        request = evaluation.request
+        if isinstance(decision, decide.Skip):
+            return self._announcer.leave(evaluation, Result(request, Outcome.SKIPPED, decision.reason))
+        item = evaluation.item
+        if request.dry_run:
+            item = self._ledger.state(evaluation.control.id, evaluation.arn)
+            decision = evaluation.under_hold(record, item, decision, self._clock())
+            skipped = isinstance(decision, decide.Skip)
+            return Result(request, Outcome.SKIPPED, decision.reason) if skipped else evaluation.would(finding, decision)
+        if item is None:
+            item = self._ledger.state(evaluation.control.id, evaluation.arn)
+            if item.rounds and item.rounds[-1]["at"] >= int(found.looked_at.timestamp() * 1000):
+                raise StaleStateError(f"{evaluation.arn}: repaired since it was looked at")
+        decision = evaluation.under_hold(record, item, decision, self._clock())
+        if isinstance(decision, decide.Apply) and finding.change:
+            return _ToChange(evaluation, record, item, finding.change)
+        return self._announcer.left(evaluation, record, item, decision)
+
+    def _plan(self, to_change: _ToChange) -> Planned | Result:
+        """Write the plan ahead of its calls; what would go too far is held instead.
+
+        Raises:
+            LeaseHeldError, StaleStateError: another worker was faster; nothing was changed.
+        """
+        evaluation, record, item = to_change.evaluation, to_change.record, to_change.item
+        if item.leased_to_other(self._ledger.owner, self._clock()):
+            return delayed(evaluation.request, "another worker is at it")
+        if evaluation.request.plan and evaluation.request.plan == item.plan:
+            return self._repairer.still_unproved(evaluation, record, item)
+        decision: decide.Decision
+        try:
+            plan = self._plans.open(evaluation, record, item, self._limits)
+            return Planned(evaluation, plan, to_change.change, item)
+        except AllowanceSpentError as error:
+            decision = decide.Skip(str(error))
+            if item.held_request and not item.held(self._clock()):  # it was held: nobody waits for the answer
+                decision, item = decide.Announce(str(error)), replace(item, announced="")
+        except TooMuchError as error:
+            # Held by whoever was faster, or since the blast radius holds.
+            item = self._ledger.state(evaluation.control.id, evaluation.arn)
+            hold = decide.Hold(str(error), error.until, error.kind, critical=error.critical)
+            decision = evaluation.under_hold(record, item, hold, self._clock())
+        return self._announcer.left(evaluation, record, item, decision)
+
+    def _send(self, progress: _Progress, planned: dict[int, Planned]) -> dict[int, Planned]:
+        """Make the first call of every plan, then the second; return the plans whose calls all went through."""
+        for turn in range(max((len(each.change.calls) for each in planned.values()), default=0)):
+            due = {number: each for number, each in planned.items() if turn < len(each.change.calls)}
+            sent = calls.send([(each, each.change.calls[turn]) for each in due.values()])
+            gone_through = progress.each(self._repairer.sent, dict(zip(due, sent, strict=True)))
+            planned = {number: each for number, each in planned.items() if number not in due} | gone_through
+        return planned
