@@ -46,8 +46,8 @@ AT_IMPORT = frozenset({"awslambda/runtimes.py"})
 TESTS = (
     *("test_alert", "test_control_settings", "test_controls_on_aws", "test_events", "test_identity", "test_judges"),
     *("test_patterns", "test_digests", "test_policy", "test_properties", "test_records", "test_returned_requests"),
-    *("test_rules", "test_exemptions_and_freezes", "test_security_hub", "test_calls", "test_visit", "test_rds_together"),
-    *("test_rds_messages", "test_visit_rules"),
+    *("test_rules", "test_exemptions_and_freezes", "test_security_hub", "test_calls", "test_rds_together"),
+    *("test_rds_messages", "test_visit", "test_visit_rules"),
     *("test_settings", "test_settings_mistakes", "test_settings_rules", "test_bounds"),
     *("test_approvals", "test_approvals_at_once", "test_releases", "test_remediator_decisions"),
     *("test_allowances", "test_clerk_digest", "test_notifier_digest", "test_own_parts", "test_redrives", "test_drops"),
