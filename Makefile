@@ -32,11 +32,11 @@ sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deploy
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
 test: $(STAMP) ## run the tests: every promise, in about five minutes
-	$(BIN)/pytest -q -n 3 --dist loadfile
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real clients, storms, mutants of what changed
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 10 tests/prove
-	FUZZ_TIMES=3 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
+	FUZZ_TIMES=6 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
 		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
 	$(BIN)/python -m tools.mutants --changed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +28,7 @@ os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "moto_gaps" / "images
 LONGEST = (
     *("test_least_privilege.py", "test_selftest.py", "test_terraform.py", "test_cdk.py", "test_sam.py"),
     *("test_settings_taken_back.py", "test_settings_missing.py", "test_storm.py", "test_push_obeyed.py"),
+    *("test_cli_deciding.py", "test_demo.py", "test_digests.py"),
 )
 
 
@@ -39,6 +40,14 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker idles at the end: real clients, then all with a local AWS."""
     items.sort(key=lambda item: (_place(item.path.name), "sandbox" not in item.path.parts))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let the files that share a sandbox run in one worker."""
+    from tests.scheduling import ByStack  # noqa: PLC0415 - only where xdist asks for it
+
+    return ByStack(config, log) if config.option.dist == "loadfile" else None
 
 
 def _place(file: str) -> int:
@@ -53,12 +62,9 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Set the environment of a Lambda, and nothing of the developer's own AWS."""
-    from tests.world import VARIABLES  # noqa: PLC0415 - boto3 only where a test needs it
+    from tests.world import set_variables  # noqa: PLC0415 - boto3 only where a test needs it
 
-    for name in [name for name in os.environ if name.startswith(("AWS_", "EVENKEEL_"))]:
-        monkeypatch.delenv(name)
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
+    set_variables(monkeypatch)
     return monkeypatch
 
 
@@ -92,16 +98,10 @@ def people(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     """Return the stack's tables and queues on an empty moto without its gaps."""
-    from moto import mock_aws  # noqa: PLC0415 - as above
+    from tests.world import standing  # noqa: PLC0415 - as above
 
-    from tests import moto_gaps  # noqa: PLC0415 - as above
-    from tests.quick_moto import quicken  # noqa: PLC0415 - as above
-    from tests.world import World  # noqa: PLC0415 - as above
-
-    quicken()
-    moto_gaps.install(variables)
-    with mock_aws():
-        yield World(wire)
+    with standing(variables, wire) as there:
+        yield there
 
 
 @pytest.fixture

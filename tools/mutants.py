@@ -45,7 +45,8 @@ AT_IMPORT = frozenset({"awslambda/runtimes.py"})
 """Modules that only make a table when they are imported, which is before a fault is planted."""
 TESTS = (
     *("test_alert", "test_control_settings", "test_controls_on_aws", "test_events", "test_identity", "test_judges"),
-    *("test_patterns", "test_digests", "test_policy", "test_properties", "test_records", "test_returned_requests"),
+    *("test_discovery", "test_patterns", "test_digests", "test_policy", "test_properties", "test_records"),
+    *("test_returned_requests",),
     *("test_rules", "test_exemptions_and_freezes", "test_security_hub", "test_calls", "test_rds_together"),
     *("test_rds_messages", "test_visit", "test_visit_rules"),
     *("test_settings", "test_settings_mistakes", "test_settings_rules", "test_bounds"),

@@ -130,7 +130,7 @@ def test_spoiled_event_is_accounted_for_and_changes_only_what_it_names(world: Wo
     handler(sqs_event(sources[0]), Context())
     assert control.only_announces or "PLANNED" in [record["step"] for record in world.records()]
 
-    @examples(4)
+    @examples(2)
     @given(spoiled(st.sampled_from(sources), least=0))
     def deliver(payload: Any) -> None:
         _start_again(world)
