@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.examples import by_default
 from tests.quick import share_models, spare_the_collector
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ LONGEST = (
 
 
 def pytest_configure() -> None:
-    """Let all sessions share what boto3 knows of AWS."""
+    """Let all sessions share what boto3 knows of AWS, and say how Hypothesis tries."""
     share_models()
+    by_default()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,8 +20,9 @@ from evenkeel.runtime.aws import Aws
 from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import pascal
 from tests.contract.registry import MATCHES
+from tests.examples import examples
 from tests.factories import ARNS
-from tests.fuzzing import CONTROLS, examples, spoiled
+from tests.fuzzing import CONTROLS, spoiled
 from tests.tables import AUDIT, STATE
 from tests.world import ACCOUNT, DLQ_URL, PLACE, QUEUE_URL, Context, client, sqs_event
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tests.wire import Made
     from tests.world import World
 
+pytestmark = pytest.mark.hypothesis
 SETTINGS = {"schema_version": 1, "controls": {control.id: enforcing(control.id) for control in CONTROLS}}
 OURS = {AUDIT, STATE, QUEUE_URL, DLQ_URL}
 EACH = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
