@@ -95,7 +95,7 @@ def test_group_that_goes_away_meanwhile_is_no_fault(world: World) -> None:
     result = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
     ended = world.records()[-1]
     assert (result.outcome, ended["outcome"], ended["announce"]) == ("FAILED", "FAILED", False)
-    assert "the resource went away" in ended["detail"]
+    assert "the resource was deleted" in ended["detail"]
     client("ec2").delete_security_group(GroupId=arn.rpartition("/")[2])
     assert world.run(INGRESS, request(INGRESS, arn, attempt=1)).outcome == "COMPLIANT"
 
@@ -164,7 +164,7 @@ def test_undo_minds_open_rules_only(world: World) -> None:
     arn = security_group(SSH)
     done = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
     authorize(arn, WEB)
-    assert not _undoer(world).look(INGRESS_CONTROL, arn, done.record_id).drifted
+    assert not _undoer(world).preview(INGRESS_CONTROL, arn, done.record_id).drifted
     authorize(arn, permission(ANY_6))
     with pytest.raises(UndoRefusedError, match="changed since"):
         _undoer(world).run(INGRESS_CONTROL, arn, done.record_id)

@@ -1,4 +1,4 @@
-"""Requests of people to a group's function: run a control, open a run, approve, reject, release, drop."""
+"""People's requests to a group's function: run a control, open a run, approve, reject, release, drop."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class OperatorRequests:
         return self._run_control(payload, context)
 
     def _decide(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Serve a person's decision about a kept change; see :mod:`evenkeel.operators.approvals`."""
+        """Serve a person's decision about a held change; see :mod:`evenkeel.operators.approvals`."""
         decision = approvals.parse(payload)
         owner = context.aws_request_id
-        people = approvals.Approvals(
+        decisions = approvals.Approvals(
             self._worker.controls,
             self._worker.ledger(owner),
             self._worker.queue,
@@ -47,13 +47,13 @@ class OperatorRequests:
             remaining_milliseconds=context.get_remaining_time_in_millis,
         )
         run, loaded = self._worker.visits(owner, context).run, self._worker.settings.load()
-        decided = people.decide(
+        answer = decisions.decide(
             decision, lambda control, request, approval: run(control, request, loaded, approval=approval)
         )
-        for result in decided.results:
+        for result in answer.results:
             self._worker.log(result)
-        cursor = str(decided.cursor) if decided.cursor else None
-        return {"results": [on_demand.described(result) for result in decided.results], "next": cursor}
+        cursor = str(answer.cursor) if answer.cursor else None
+        return {"results": [on_demand.described(result) for result in answer.results], "next": cursor}
 
     def _runs(self, context: LambdaContext) -> runs.Runs:
         """Return the stack's runs, for one invocation."""
@@ -63,18 +63,18 @@ class OperatorRequests:
         )
 
     def _run_control(self, payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Serve a person's payload; see :mod:`evenkeel.operators.on_demand`."""
-        opened = self._runs(context)
+        """Serve a person's request to check resources; see :mod:`evenkeel.operators.on_demand`."""
+        known_runs = self._runs(context)
         wanted = on_demand.parse(
             payload, self._worker.controls, self._worker.place(context), context.aws_request_id, self._worker.now()
         )
-        wanted = wanted.covered(opened)
+        wanted = wanted.covered(known_runs)
         run = self._worker.visits(context.aws_request_id, context).run
         loaded = self._worker.settings.load()
 
         def one(request: Request) -> Result:
             if wanted.run:
-                opened.must_be_open(wanted.run)  # asked again for each: whoever ends a run stops it within seconds
+                known_runs.must_be_open(wanted.run)  # checked for each resource, so that ending a run takes seconds
             result = run(wanted.control, request, loaded)
             if request.dry_run:
                 self._worker.log(result)

@@ -1,4 +1,4 @@
-"""Messages of a group's queue: each is served whole, comes again, or becomes a dead letter with the reason."""
+"""Serves messages of a group's queue; one that fails comes again, or becomes a dead letter with the reason."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Only crashes count: planned returns are new messages.
 """
 SETTINGS_RETRY_SECONDS = 60
 TIME_FOR_ONE_MILLISECONDS = 20_000
-"""What one request may need (most of it is waiting for AWS to show a change); with less left it waits for another."""
+"""Time that one request may need, mostly waiting for AWS to show a change; with less left it goes back to the queue."""
 TIME_FOR_ANOTHER_MILLISECONDS = 8_000
-"""What each further request of the same visit may need: the waiting is shared, not all reads are."""
-_MOST_TIME_MILLISECONDS = 50_000  # of the function's minute
+"""Time that each further request of the same visit may need: the waiting is shared, the reads may not be."""
+_MAX_TIME_MILLISECONDS = 50_000  # of the function's minute
 
 
 Crash: TypeAlias = tuple[str, Exception]
-"""A request that crashed, as a message for the queue, and of what."""
+"""A request that crashed, as a message for the queue, and its error."""
 
 
 class QueueMessages:
@@ -49,8 +49,8 @@ class QueueMessages:
         """Serve one queue message.
 
         Raises:
-            Exception: something that a redelivery may fix. After the last one, what crashed becomes a dead letter here,
-                with the reason, which SQS's own redrive could not carry.
+            Exception: an error that a redelivery may fix. After the last delivery, the requests that crashed become
+                dead letters here, with the reason, which SQS's own redrive would not add.
         """
         receives, body = int(record["attributes"]["ApproximateReceiveCount"]), record["body"]
         try:
@@ -64,7 +64,7 @@ class QueueMessages:
             self._worker.logger.error("crashed", message_id=record["messageId"], receives=receives, exc_info=crash)
         if crashes and receives < MAX_RECEIVES:
             raise crashes[0][1]
-        if len(crashes) == served:  # the message itself, as it came
+        if len(crashes) == served:  # all crashed: the original message becomes the dead letter
             crashes = [(body, crash) for _, crash in crashes]
         reasons: dict[str, list[str]] = {}
         for crashed, crash in crashes:
@@ -73,10 +73,10 @@ class QueueMessages:
             self._worker.give_up(crashed, "Crashed", "; ".join(why))
 
     def _serve(self, record: batch.Record, context: LambdaContext, receives: int) -> tuple[int, list[Crash]]:
-        """Serve all requests of a message, resource by resource; return how many there are, and which crashed.
+        """Serve all requests of a message, resource by resource; return their number, and those that crashed.
 
         Raises:
-            MalformedPayloadError: the message is not one of ours.
+            MalformedPayloadError: the message is neither an event nor a request.
         """
         try:
             payload = json.loads(record["body"])
@@ -98,13 +98,13 @@ class QueueMessages:
     def _visit(
         self, requests: Sequence[Request], visits: Visits, context: LambdaContext, *, redelivered: bool
     ) -> list[Crash]:
-        """Serve the requests about one resource, and see that what is not finished comes back; return what crashed."""
+        """Serve the requests about one resource, and send unfinished ones back; return those that crashed."""
         ended: Sequence[Result | Exception]
         if context.get_remaining_time_in_millis() < _time_for(len(requests)):
             late = "no time left in this batch"
             ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in requests]
         else:
-            ended = self._visited(requests, visits, redelivered=redelivered)
+            ended = self._run_visit(requests, visits, redelivered=redelivered)
         results: list[Result] = []
         crashes: list[Crash] = []
         for request, end in zip(requests, ended, strict=True):
@@ -120,11 +120,11 @@ class QueueMessages:
                 crashes.append((message, end))
         try:
             self._worker.finish(results)
-        except Exception as error:  # noqa: BLE001 - what is to come again must not be lost: the caller raises it
-            crashes += [(json.dumps(encode(each.request)), error) for each in _waiting(results)]
+        except Exception as error:  # noqa: BLE001 - a request that must come again is not lost: the caller raises it
+            crashes += [(json.dumps(encode(each.request)), error) for each in _returned(results)]
         return crashes
 
-    def _visited(
+    def _run_visit(
         self, requests: Sequence[Request], visits: Visits, *, redelivered: bool
     ) -> Sequence[Result | Exception]:
         controls = {control.id: control for control in self._worker.controls}
@@ -136,18 +136,18 @@ class QueueMessages:
 
 
 def _by_resource(requests: Iterable[Request]) -> list[list[Request]]:
-    """Return requests in groups about one resource each, in their order."""
+    """Return requests grouped by resource, in their order."""
     found: dict[str, list[Request]] = {}
     for request in requests:
         found.setdefault(request.resource.arn, []).append(request)
     return list(found.values())
 
 
-def _waiting(results: Iterable[Result]) -> list[Result]:
+def _returned(results: Iterable[Result]) -> list[Result]:
     """Return the results of requests that come again."""
     return [result for result in results if result.outcome is Outcome.RETURNED]
 
 
 def _time_for(requests: int) -> int:
-    """Return the milliseconds that a visit with so many requests may need; a new invocation always has as much."""
-    return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MOST_TIME_MILLISECONDS)
+    """Return the milliseconds that a visit with so many requests may need; a new invocation always has that much."""
+    return min(TIME_FOR_ONE_MILLISECONDS + TIME_FOR_ANOTHER_MILLISECONDS * (requests - 1), _MAX_TIME_MILLISECONDS)
