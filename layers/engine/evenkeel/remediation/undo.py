@@ -150,7 +150,7 @@ class Undoer:
         item = self._ledger.state(control.id, arn)
         if item.leased_to_other(self._ledger.owner, self._clock()):
             raise LeaseHeldError(f"{arn}: another worker is at it; ask again")
-        return self._plans.interrupt(arn, item, "a person had the resource changed")
+        return self._plans.interrupt(arn, item, "a person had the resource changed", missing_ok=True)
 
     def _call(self, control: Control, undo: Undo) -> _Stop | None:
         """Make the calls in their order; return where they stopped, if they did."""
