@@ -14,18 +14,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from evenkeel.audit.state_item import StateItem
-from evenkeel.errors import AwsError, LeaseHeldError, StaleStateError
+from evenkeel.errors import AwsError, StaleStateError
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
 from evenkeel.remediation import calls, decide
 from evenkeel.remediation.announce import Announcer
 from evenkeel.remediation.calls import Planned
-from evenkeel.remediation.evaluation import delayed, evaluate, name_and_tags, returned
+from evenkeel.remediation.evaluation import delayed, evaluate, returned, tags_for_rules
 from evenkeel.remediation.fingerprint import fingerprint
 from evenkeel.remediation.limits import AllowanceSpentError, Limits, TooMuchError
 from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
+from evenkeel.remediation.progress import Progress
 from evenkeel.remediation.repair import Repairer
 from evenkeel.runtime.aws import Answers
 
@@ -44,13 +45,9 @@ if TYPE_CHECKING:
 _STALE_ATTEMPTS = 3
 
 
-S = TypeVar("S")
-T = TypeVar("T")
-
-
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A finding, and when the state was read."""
+    """A finding, and a time before which no part of the state was read."""
 
     evaluation: Evaluation
     state: State
@@ -66,37 +63,6 @@ class _ToChange:
     record: FindingRecord
     item: StateItem
     change: Change
-
-
-class _Progress:
-    """How far the requests of one visit are, by their number; each ends with a result, or with what it crashed of."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        """Begin with none ended."""
-        self._requests = requests
-        self.ended: dict[int, Result | Exception] = {}
-        self.stale: dict[int, StateItem | None] = {}
-        """The state items that another worker changed meanwhile; None where the new one is not known."""
-
-    def each(self, phase: Callable[[S], T | Result], entries: Mapping[int, S]) -> dict[int, T]:
-        """Take every request through one phase; return those that go on."""
-        onward: dict[int, T] = {}
-        for number, entry in entries.items():
-            try:
-                reached = phase(entry)
-            except LeaseHeldError as error:
-                reached = delayed(self._requests[number], str(error))
-            except StaleStateError as error:
-                self.stale[number] = StateItem.of(error.item) if error.item else None
-                continue
-            except Exception as error:  # noqa: BLE001 - it ends this request alone; the caller gets it
-                self.ended[number] = error
-                continue
-            if isinstance(reached, Result):
-                self.ended[number] = reached
-            else:
-                onward[number] = reached
-        return onward
 
 
 class Visits:
@@ -159,26 +125,35 @@ class Visits:
         approval: Approval | None = None,
     ) -> list[Result | Exception]:
         """Serve requests about one resource; return what became of each, in their order: errors as :meth:`run`."""
-        progress, answers = _Progress([request for _, request in asked]), Answers()
+        progress, answers = Progress({number: request for number, (_, request) in enumerate(asked)}), Answers()
 
         def start(one: tuple[Control, Request]) -> Evaluation | Result:
             return self._start(*one, settings, answers, redelivered=redelivered, approval=approval)
 
-        evaluations = progress.each(start, dict(enumerate(asked)))
-        for _ in range(_STALE_ATTEMPTS):
-            self._phases(progress, evaluations)
-            evaluations = {number: replace(evaluations[number], item=item) for number, item in progress.stale.items()}
-            progress.stale = {}
+        started = progress.each(start, dict(enumerate(asked)))
+        progress.requests |= {number: each.request for number, each in started.items()}
+        evaluations: dict[int, Evaluation] = started
+        planned: dict[int, Planned] = {}
+        for attempt in range(1, _STALE_ATTEMPTS + 1):
+            planned |= self._planned(progress, evaluations)
+            evaluations = progress.again(started)
+            if not evaluations or attempt == _STALE_ATTEMPTS:  # else their calls go out with the others'
+                self._carry_out(progress, planned)
+                planned = {}
+                evaluations |= progress.again(started)
         for number, each in evaluations.items():
             progress.ended[number] = delayed(each.request, "its state item keeps changing")
         return [progress.ended[number] for number in range(len(asked))]
 
-    def _phases(self, progress: _Progress, evaluations: Mapping[int, Evaluation]) -> None:
-        """Look, decide, plan, send, prove."""
-        answers = Answers()
-        found = progress.each(partial(self._look, answers=answers), evaluations)
+    def _planned(self, progress: Progress, evaluations: Mapping[int, Evaluation]) -> dict[int, Planned]:
+        """Look, decide and plan; return the findings that are to be changed."""
+        looked_at, answers = self._clock(), Answers()
+        found = progress.each(partial(self._look, looked_at=looked_at, answers=answers), evaluations)
         to_change = progress.each(self._decide, found)
-        planned = progress.each(self._plan, to_change)
+        return progress.each(self._plan, to_change)
+
+    def _carry_out(self, progress: Progress, planned: dict[int, Planned]) -> None:
+        """Send and prove."""
         planned = self._send(progress, planned)
         for pause in VERIFY_PAUSES:
             if planned and pause:
@@ -206,20 +181,21 @@ class Visits:
         # What was held or waited is not new any more; its maker is not known, nor is its size.
         request = replace(request, creates=decide.may_still_settle(request, now))
         aws = self._aws.fresh()
+        reads = aws.sharing(answers)
         try:
-            resource, tags = name_and_tags(control, request, aws.sharing(answers), settings, now)
+            request = replace(request, resource=control.resolve(reads, request.resource))
+            tags = tags_for_rules(control, request.resource, reads, settings, now)
         except AwsError as error:
             bare = self._evaluate(control, request, aws, settings, {})
             return self._announcer.rules_unknown(bare, error)
-        request = replace(request, resource=resource)
         evaluation = self._evaluate(control, request, aws, settings, tags)
         # A creation's first look spares the read: its write holds only where no state item exists.
         item = StateItem() if request.creates and not request.attempt and not redelivered else None
         return replace(evaluation, redelivered=redelivered, approval=approval, item=item)
 
-    def _look(self, evaluation: Evaluation, answers: Answers) -> _Found | Result:
-        """Read and judge; what is no finding ends here."""
-        request, looked_at = evaluation.request, self._clock()
+    def _look(self, evaluation: Evaluation, looked_at: datetime, answers: Answers) -> _Found | Result:
+        """Read and judge; what is no finding ends here. No shared answer is older than ``looked_at``."""
+        request = evaluation.request
         outside = decide.not_ours(evaluation.arn, evaluation.circumstances(looked_at))
         if outside and not evaluation.approval:  # it is not even read
             return self._announcer.leave(evaluation, Result(request, Outcome.SKIPPED, outside))
@@ -296,7 +272,7 @@ class Visits:
             decision = evaluation.under_hold(record, item, hold, self._clock())
         return self._announcer.left(evaluation, record, item, decision)
 
-    def _send(self, progress: _Progress, planned: dict[int, Planned]) -> dict[int, Planned]:
+    def _send(self, progress: Progress, planned: dict[int, Planned]) -> dict[int, Planned]:
         """Make the first call of every plan, then the second; return the plans whose calls all went through."""
         for turn in range(max((len(each.change.calls) for each in planned.values()), default=0)):
             due = {number: each for number, each in planned.items() if turn < len(each.change.calls)}
