@@ -32,12 +32,11 @@ sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deploy
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
 test: $(STAMP) ## run the tests: every promise, in about five minutes
-	$(BIN)/pytest -q -n 3 --dist loadfile
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real clients, storms, mutants of what changed
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 10 tests/prove
-	FUZZ_TIMES=3 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
-		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
+	FUZZ_TIMES=6 $(BIN)/pytest -q -n 2 --dist load -m hypothesis tests/unit tests/cli
 	$(BIN)/python -m tools.mutants --changed
 
 check: lint types imports generated scan test ## what has to be right before a commit; the gate runs this and prove
@@ -80,9 +79,8 @@ scan: $(SCANNERS)/installed ## scan the template, its policies and the code for 
 audit: $(SCANNERS)/installed ## ask PyPI for known vulnerabilities of what is locked (needs the network)
 	$(SCANNERS)/bin/pip-audit --disable-pip --no-deps --strict -r requirements/dev.txt -r layers/engine/requirements.txt
 
-fuzz: $(STAMP) ## try the properties on forty times as many events, settings and payloads (about a quarter of an hour)
-	FUZZ_TIMES=30 $(BIN)/pytest -q -n 2 tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
-		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
+fuzz: $(STAMP) ## try the properties on eighty times as many events, settings and payloads (about a quarter of an hour)
+	FUZZ_TIMES=80 $(BIN)/pytest -q -n 2 --dist load -m hypothesis tests/unit tests/cli
 
 limits: $(STAMP) ## print how far the stack is from each limit of AWS, today and with thirty groups
 	@$(BIN)/python -m tools.aws_quotas
