@@ -25,6 +25,7 @@ from evenkeel.control import (
     Stage,
     State,
     code,
+    plural,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ class PointInTimeRecovery(Control):
             undo=(_set(context, enabled=enabled, days=days if enabled else 0),),
             residue="" if enabled else "the recovery history kept so far is lost when recovery is turned off",
         )
-        reason = f"keeps {days} days of recovery history, not {wanted}" if enabled else "point-in-time recovery is off"
+        reason = "point-in-time recovery is off"
+        if enabled:
+            reason = f"keeps {plural(days, 'day')} of recovery history, not {wanted}"
         kind, caution = ("", "") if enabled else _too_expensive(state, context)
         return NonCompliant(reason, change, caution=caution, kind=kind)
 
