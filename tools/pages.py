@@ -155,7 +155,7 @@ def triggers(control: Control) -> Iterator[str]:
         kind, names, notes = _trigger(trigger)
         lines.setdefault((kind, "; ".join(filter(None, (*notes, waits(control, trigger))))), []).extend(names)
     for (kind, note), names in lines.items():
-        yield f"- {kind}: {', '.join(names)}{f' ({note})' if note else ''}"
+        yield f"- {kind}: {', '.join(dict.fromkeys(names))}{f' ({note})' if note else ''}"
     if any(waits(control, trigger) for trigger in control.all_triggers):
         yield ""
         yield (

@@ -44,7 +44,7 @@ class PointInTimeRecovery(Control):
     Blast radius: none for reads and writes.
     Cost: about 0.20 dollars a month per GiB of table size; tables above `max_table_gib` are only announced.
     Undo: recovery is turned off again; the history kept so far is lost.
-    Mode: enforce, since it disturbs nobody and `max_table_gib` limits what it costs.
+    Mode: enforce, since it interrupts nothing and `max_table_gib` limits the cost.
     Runbook: if the alert says that the table is above `max_table_gib`, ask its owner whether the backups are worth the
         cost, then run the command in the alert. If DynamoDB did not report the size yet, run `evenkeel run
         dynamodb-point-in-time-recovery --resource ARN --apply` after six hours. `aws dynamodb
