@@ -15,8 +15,9 @@ from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
 from evenkeel.events.message import encode
-from evenkeel.lambda_handler import MAX_RECEIVES, remediator
+from evenkeel.lambda_handler import remediator
 from evenkeel.model import Call
+from evenkeel.queue_messages import MAX_RECEIVES
 from evenkeel.runtime.aws import Aws
 from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import pascal

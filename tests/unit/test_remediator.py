@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.events.message import decode, encode
-from evenkeel.lambda_handler import MAX_RECEIVES, remediator
+from evenkeel.lambda_handler import remediator
+from evenkeel.queue_messages import MAX_RECEIVES
 from evenkeel.runtime.dynamodb import unwire, wire
 from evenkeel.settings.loaded_mark import KEY as MARK
 from tests.runs import opened

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evenkeel import clock, system_parts
 from evenkeel.audit.ledger import Ledger
 from evenkeel.control.registry import controls_of
+from evenkeel.events.message import encode
 from evenkeel.events.queue import Queue
-from evenkeel.model import Place
+from evenkeel.model import Outcome, Place
+from evenkeel.remediation import decide
 from evenkeel.remediation.visit import Visits
 from evenkeel.runtime.aws import Aws, connect
 from evenkeel.runtime.environment import Environment
@@ -17,9 +21,12 @@ from evenkeel.runtime.telemetry import telemetry
 from evenkeel.settings.store import SettingsStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from evenkeel.model import Result
 
 
 class Worker:
@@ -88,3 +95,36 @@ class Worker:
     def sts_endpoint(self) -> str:
         """Return the URL of STS, for which people sign their proofs."""
         return str(self.engine_aws.client("sts").meta.endpoint_url)
+
+    def finish(self, results: Sequence[Result]) -> None:
+        """Log results, and put requests that come again back on the queue: in one message, if after the same delay."""
+        now, waiting = self.now(), defaultdict(list)
+        for result in results:
+            self.log(result)
+            if result.outcome is Outcome.RETURNED and decide.given_up(result.request, now):
+                reason = f"for six hours: {result.reason}"
+                self.give_up(json.dumps(encode(result.request)), "GaveUp", reason)
+            elif result.outcome is Outcome.RETURNED:
+                waiting[result.delay_seconds].append(result)
+        for delay_seconds, together in waiting.items():
+            reasons = "; ".join(dict.fromkeys(result.reason for result in together))
+            self.queue.put_back([result.request.again(now) for result in together], delay_seconds, reasons)
+
+    def give_up(self, body: str, kind: str, reason: str) -> None:
+        """Send a message to the dead-letter queue."""
+        self.logger.error("dead letter", kind=kind, reason=reason, body_start=body[:500])
+        self.queue.give_up(body, f"{kind}: {reason}")
+
+    def log(self, result: Result) -> None:
+        """Log what became of a request."""
+        request = result.request
+        self.logger.info(
+            str(result.outcome),
+            control=request.control,
+            resource=request.resource.arn,
+            reason=result.reason,
+            event_id=request.cause.event_id,
+            event_name=request.cause.event_name,
+            attempt=request.attempt,
+            record_id=result.record_id,
+        )
