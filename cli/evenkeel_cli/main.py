@@ -68,7 +68,7 @@ def demo(
     region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
-    """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
+    """Watch the real stack repair real resources on a local AWS; no AWS account is touched."""
     from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
 
     story.run(output_dir, timeout, region, account)
@@ -80,7 +80,7 @@ def sandbox(
     region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
-    """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
+    """Start a local AWS with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
     from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
 
     serve.run(port, region, account)
@@ -228,7 +228,7 @@ def selftest(  # noqa: PLR0913, PLR0917 - a command's options
         bool, typer.Option("--apply", help="Create test resources; without it, none are created.")
     ] = False,
     clean: Annotated[
-        list[str] | None, typer.Option(metavar="RUN", help="Only remove what this run left behind; can be repeated.")
+        list[str] | None, typer.Option(metavar="RUN", help="Only delete what this run left behind; can be repeated.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, max=400, help="Seconds to wait for each step.")] = 300,
     yes: Yes = False,
@@ -238,11 +238,11 @@ def selftest(  # noqa: PLR0913, PLR0917 - a command's options
     """Test each control on resources that the test creates: repair, record, alert, undo. Dry run unless --apply."""
     from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
 
-    how = command.How(apply, yes, output is Output.JSON, timeout)
+    options = command.Options(apply, yes, output is Output.JSON, timeout)
     if clean:
-        command.clean(stack, region, clean, how)
+        command.clean(stack, region, clean, options)
     else:
-        command.run(stack, region, tuple(control or ()), how)
+        command.run(stack, region, tuple(control or ()), options)
 
 
 @app.command()
