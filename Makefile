@@ -25,7 +25,7 @@ $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(STAMP) ## watch the real stack repair real resources, on an AWS on this machine
+demo: $(STAMP) ## watch the real stack repair real resources on a local AWS
 	@$(BIN)/evenkeel demo
 
 sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deployed; Ctrl-C ends it
