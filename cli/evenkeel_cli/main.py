@@ -127,11 +127,11 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
     """Undo a change, or all changes since a time, the newest first. Shows the calls and asks first."""
     from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
 
-    how = undo_command.How(force, dry_run, yes, output is Output.JSON)
+    options = undo_command.Options(force, dry_run, yes, output is Output.JSON)
     if undo_bulk.is_bulk(record, since, control, resource):
-        undo_bulk.run(stack, region, since, control, resource, how)
+        undo_bulk.run(stack, region, since, control, resource, options)
     else:
-        undo_command.one(stack, region, record, resource, how)
+        undo_command.one(stack, region, record, resource, options)
 
 
 @app.command()
@@ -216,7 +216,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
     wanted = run_rounds.RunRequest(control, tuple(resource or ()), after, at_most or 0)
     wanted.check(everything=all_)
     run_command.run(
-        stack, region, wanted, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
+        stack, region, wanted, run_command.Options(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
     )
 
 
