@@ -1,4 +1,4 @@
-"""The ``evenkeel`` command: what is asked for is imported only when it is asked for."""
+"""The ``evenkeel`` command; each subcommand imports its code only when it runs."""
 
 from __future__ import annotations
 

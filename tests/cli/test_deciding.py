@@ -122,7 +122,7 @@ def test_nothing_is_released_unasked(monkeypatch: pytest.MonkeyPatch, about: tup
     asked = _answers(monkeypatch)
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", *about)
     assert (result.exit_code, asked) == (2, [])
-    assert "nothing was released: this asks first unless --yes is given" in result.stderr
+    assert "nothing was released: the command asks for confirmation" in result.stderr
 
 
 def test_what_is_sent_to_its_queue_is_told_as_released(monkeypatch: pytest.MonkeyPatch) -> None:

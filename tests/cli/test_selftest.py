@@ -323,8 +323,8 @@ def test_a_control_that_the_stack_has_not_is_refused(name: str, said: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--apply",), "nothing was created: this asks first unless --yes is given"),
-        (("--clean", "6b01f0e6270e", "--apply"), "nothing was deleted: this asks first unless --yes is given"),
+        (("--apply",), "nothing was created: the command asks for confirmation"),
+        (("--clean", "6b01f0e6270e", "--apply"), "nothing was deleted: the command asks for confirmation"),
         (("--clean", "orders"), "--clean orders: not a run id"),
     ],
 )
