@@ -32,12 +32,11 @@ sandbox: $(STAMP) ## start a local AWS on 127.0.0.1 (PORT=4566) with the stack d
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
 test: $(STAMP) ## run the tests (about five minutes)
-	$(BIN)/pytest -q -n 3 --dist loadfile
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 prove: $(STAMP) ## run the slow and exhaustive tests: real waits, other clients, a storm, mutants of recent changes
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 10 tests/prove
-	FUZZ_TIMES=3 $(BIN)/pytest -q -n 2 --dist load tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
-		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
+	FUZZ_TIMES=6 $(BIN)/pytest -q -n 2 --dist load -m hypothesis tests/unit tests/cli
 	$(BIN)/python -m tools.mutants --changed
 
 check: lint types imports generated scan test ## run all checks and tests to pass before a push; CI runs this and prove
@@ -80,9 +79,8 @@ scan: $(SCANNERS)/installed ## scan templates, policies and code for known secur
 audit: $(SCANNERS)/installed ## check the locked packages for known vulnerabilities (needs the network)
 	$(SCANNERS)/bin/pip-audit --disable-pip --no-deps --strict -r requirements/dev.txt -r layers/engine/requirements.txt
 
-fuzz: $(STAMP) ## run the property tests with forty times as many examples (about 15 minutes)
-	FUZZ_TIMES=30 $(BIN)/pytest -q -n 2 tests/unit/test_properties.py tests/unit/test_fuzz_events.py \
-		tests/unit/test_fuzz_people.py tests/cli/test_settings_fuzz.py
+fuzz: $(STAMP) ## run the property tests with eighty times as many examples (about 15 minutes)
+	FUZZ_TIMES=80 $(BIN)/pytest -q -n 2 --dist load -m hypothesis tests/unit tests/cli
 
 limits: $(STAMP) ## print how much of each AWS quota the stack uses, today and with thirty groups
 	@$(BIN)/python -m tools.aws_quotas

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.examples import by_default
 from tests.quick import share_models, spare_the_collector
 
 if TYPE_CHECKING:
@@ -28,17 +29,27 @@ os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "moto_gaps" / "images
 LONGEST = (
     *("test_least_privilege.py", "test_selftest.py", "test_terraform.py", "test_cdk.py", "test_sam.py"),
     *("test_settings_taken_back.py", "test_settings_missing.py", "test_storm.py", "test_push_obeyed.py"),
+    *("test_cli_deciding.py", "test_demo.py", "test_digests.py"),
 )
 
 
 def pytest_configure() -> None:
-    """Let all sessions share what boto3 knows of AWS."""
+    """Let all sessions share what boto3 knows of AWS, and say how Hypothesis tries."""
     share_models()
+    by_default()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker idles at the end: real clients, then all with a local AWS."""
     items.sort(key=lambda item: (_place(item.path.name), "sandbox" not in item.path.parts))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let the files that share a sandbox run in one worker."""
+    from tests.scheduling import ByStack  # noqa: PLC0415 - only where xdist asks for it
+
+    return ByStack(config, log) if config.option.dist == "loadfile" else None
 
 
 def _place(file: str) -> int:
@@ -53,12 +64,9 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Set the environment of a Lambda, and nothing of the developer's own AWS."""
-    from tests.world import VARIABLES  # noqa: PLC0415 - boto3 only where a test needs it
+    from tests.world import set_variables  # noqa: PLC0415 - boto3 only where a test needs it
 
-    for name in [name for name in os.environ if name.startswith(("AWS_", "EVENKEEL_"))]:
-        monkeypatch.delenv(name)
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
+    set_variables(monkeypatch)
     return monkeypatch
 
 
@@ -92,14 +100,10 @@ def people(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(variables: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
     """Return the stack's tables and queues on an empty moto without its gaps."""
-    from moto import mock_aws  # noqa: PLC0415 - as above
+    from tests.world import standing  # noqa: PLC0415 - as above
 
-    from tests import moto_gaps  # noqa: PLC0415 - as above
-    from tests.world import World  # noqa: PLC0415 - as above
-
-    moto_gaps.install(variables)
-    with mock_aws():
-        yield World(wire)
+    with standing(variables, wire) as there:
+        yield there
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import HealthCheck
-from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from evenkeel.control import Env
@@ -15,21 +12,6 @@ from evenkeel.control.registry import all_controls
 from tests.world import ACCOUNT, REGION
 
 CONTROLS = tuple(all_controls().values())
-TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
-"""How many times as many examples as by default; ``make fuzz`` sets it."""
-SECONDS = 10
-"""An example that takes longer counts as one that hangs."""
-
-
-def examples(count: int) -> tried:
-    """Return how a test is tried; fixtures made once serve all its examples."""
-    return tried(
-        max_examples=count * TIMES,
-        deadline=SECONDS * 1000,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-
-
 # Half of a character that takes two in UTF-16 is valid in JSON as an escape, and in no encoding.
 TEXT = st.text(max_size=40) | st.text(st.characters(exclude_categories=()), max_size=8)
 ODD = st.sampled_from([

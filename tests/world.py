@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections import Counter
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from moto import mock_aws
+from moto.backends import get_backend
 
 from evenkeel import names, system_parts
 from evenkeel.audit import digests
@@ -26,8 +30,9 @@ from evenkeel.remediation.visit import Visits
 from evenkeel.runtime.aws import Aws
 from evenkeel.runtime.dynamodb import unwire
 from evenkeel.settings import parser
-from tests import tables
+from tests import moto_gaps, tables
 from tests.moto_gaps import Configuration, undelay
+from tests.quick_moto import quicken
 from tests.tables import AUDIT, STACK, STATE
 
 if TYPE_CHECKING:
@@ -93,6 +98,38 @@ def _session() -> Any:
     return boto3.session.Session("testing", "testing", region_name=REGION)
 
 
+def set_variables(patch: pytest.MonkeyPatch) -> None:
+    """Set the environment of a Lambda, and nothing of the developer's own AWS, until ``patch`` is undone."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "EVENKEEL_"))]:
+        patch.delenv(name)
+    for name, value in VARIABLES.items():
+        patch.setenv(name, value)
+
+
+@contextmanager
+def standing(patch: pytest.MonkeyPatch, wire: Wire) -> Iterator[World]:
+    """Return the stack's tables and queues on an empty moto; its gaps are filled until ``patch`` is undone."""
+    quicken()
+    moto_gaps.install(patch)
+    with mock_aws():
+        yield World(wire)
+
+
+_made: dict[str, Any] = {}
+"""The stack's tables as moto keeps them, empty."""
+
+
+def _make_stack() -> None:
+    """Make the stack's tables and queues; the second time without a call, since each test does it."""
+    table, queue = (get_backend(service)[ACCOUNT][REGION] for service in ("dynamodb", "sqs"))
+    if not _made:
+        tables.make(client("dynamodb"))
+        _made.update(deepcopy(dict(table.tables)))
+    table.tables.update(deepcopy(_made))
+    for name in (names.queue(STACK, "kms"), names.dead_letters(STACK)):
+        queue.create_queue(name)
+
+
 class World:
     """The stack's own resources, and the means to serve a request."""
 
@@ -103,9 +140,7 @@ class World:
         self.now = self.start
         self.document: dict[str, Any] = {"schema_version": 1}
         self.own_keys: frozenset[str] = frozenset()
-        tables.make(client("dynamodb"))
-        client("sqs").create_queue(QueueName=names.queue(STACK, "kms"))
-        client("sqs").create_queue(QueueName=names.dead_letters(STACK))
+        _make_stack()
         self.configuration = Configuration()
         wire.stand_ins = self.configuration.answers()
         self.settings(self.document)

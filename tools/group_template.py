@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from evenkeel import names
 from evenkeel.events.eventbridge import patterns
-from evenkeel.lambda_handler import MAX_RECEIVES
 from evenkeel.plurals import plural
+from evenkeel.queue_messages import MAX_RECEIVES
 from tools import home_regions
 from tools.cfn import Fn, Star, arn_of, document, ref
 from tools.names import stem

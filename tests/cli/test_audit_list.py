@@ -141,7 +141,7 @@ def test_what_refuses_does_not_stop_the_rest_of_a_wave(account: Listed, monkeypa
 
     def answer(_stack: Any, _function: str, payload: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
         if payload["resource"].endswith("1"):
-            raise RefusedError("LeaseHeldError", "another worker is at it", "")
+            raise RefusedError("LeaseHeldError", "another worker is busy with it", "")
         return {"results": [{"outcome": "COMPLIANT", "control": "c", "resource": "r", "reason": ""}]}
 
     monkeypatch.setattr(proved, "ask", answer)
@@ -149,7 +149,7 @@ def test_what_refuses_does_not_stop_the_rest_of_a_wave(account: Listed, monkeypa
     account.held_by = {f"{KEY}{n}": name_of(n + 100) for n in (1, 2)}
     result = evenkeel("release", "--undone-since", "1h", "--stack", "prod", "--yes")
     assert (result.exit_code, "COMPLIANT" in result.stdout) == (1, True)
-    assert "1 of 2 were not released: another worker is at it" in result.stderr
+    assert "1 of 2 were not released: another worker is busy with it" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("--undone-since", "1h", "--resource", KEY), ("--undone-since", "soon")])

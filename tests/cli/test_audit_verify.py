@@ -42,7 +42,7 @@ class Place:
     def digest(self) -> None:
         """Let the clerk make what is due."""
         environment = Environment.read(VARIABLES)
-        Digests(Aws(client), environment, self.key, lambda: 60_000, lambda: self.world.now).keep()
+        Digests(Aws(client), environment, self.key, lambda: 60_000, lambda: self.world.now).make_due()
 
     def run(self, *options: str) -> Result:
         """Verify."""

@@ -162,7 +162,7 @@ def test_release_into_an_approval_is_done_and_says_who_goes_on(monkeypatch: pyte
 @pytest.mark.parametrize("about", [(), ("--resource", ARN)])
 def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about: tuple[str, ...]) -> None:
     """If this fails, a script cannot tell that there was nothing to release, or who undid is not told of --resource."""
-    refused = functions.RefusedError("NothingHeldError", f"cannot: {ARN}: {CONTROL} holds nothing there", "")
+    refused = functions.RefusedError("NothingHeldError", f"cannot: {ARN}: not held by {CONTROL}", "")
     said = []
     for output in ("table", "json"):
         _answers(monkeypatch, refused if about else {"results": []})
@@ -201,7 +201,7 @@ def test_what_cannot_be_released_is_told_before_anybody_is_asked(arguments: list
         ("UnprovedCallerError", "caller: signed more than five minutes ago; sign again", "this machine's clock"),
         (
             "ApprovalRefusedError",
-            f"{ARN}: it waits for approval; approve or reject record {RECORD}",
+            f"{ARN}: it awaits approval; approve or reject record {RECORD}",
             f"audit list --stack evenkeel --region eu-west-1 --since 30d --resource {ARN}",
         ),
         ("MalformedPayloadError", "because: write a text", "the stack is older than this command"),

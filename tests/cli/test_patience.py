@@ -260,7 +260,7 @@ def test_an_answer_that_is_always_lost_is_unknown_and_the_wave_goes_on(account: 
 
 def test_a_first_try_that_is_still_at_it_is_waited_for(account: Account) -> None:
     """If this fails, an undo whose answer was lost is given up while it is being done."""
-    busy = refuses("LeaseHeldError", f"{KEY}: another worker is at it")
+    busy = refuses("LeaseHeldError", f"{KEY}: another worker is busy with it")
     account.records = [repair(2)]
     result = account.wave(LOST, busy, busy, done(2))
     assert (result.exit_code, account.waited) == (0, [1.0, 3.0, 9.0])

@@ -315,10 +315,10 @@ def test_what_is_not_in_line_fails_and_says_what_to_do(account: Account, outcome
 
 def test_a_refusal_is_told_in_the_functions_words(account: Account) -> None:
     """If this fails, a wrong ARN ends in a traceback, or scripts cannot tell it from a failed change."""
-    refused = refuses("MalformedPayloadError", "resources: 'x' is no AWS::KMS::Key")
+    refused = refuses("MalformedPayloadError", "resources: 'x' is not an AWS::KMS::Key")
     result = account.run("--resource", "arn:aws:s3:::b", answers=[refused])
     assert result.exit_code == 2
-    assert "cannot run kms-key-rotation: resources: 'x' is no AWS::KMS::Key" in result.stderr
+    assert "cannot run kms-key-rotation: resources: 'x' is not an AWS::KMS::Key" in result.stderr
     assert "Fix what it names" in result.stderr
 
 

@@ -91,7 +91,7 @@ def test_each_problem_within_a_rule_has_its_own_line(tmp_path: Path) -> None:
         f"{path}:6: exemptions[0].approver: is empty; write who approved it",
         f"{path}:7: exemptions[0].expires: 2020-01-01 has passed; write a later day, or remove the exemption",
         (
-            f"{path}:8: exemptions[0].until: unknown key; known are accounts, approver, controls, expires, reason,"
+            f"{path}:8: exemptions[0].until: unknown key; known: accounts, approver, controls, expires, reason,"
             " resources, tags"
         ),
         f"{path}:9: settle_seconds: 'soon' is text; write whole seconds from 0 to 900",
@@ -236,7 +236,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
     assert validated(tmp_path, json.dumps(document, indent=2))[0] == 0
     exit_code, stderr, path = validated(tmp_path, json.dumps({"schema_version": 1, "controls": {"x": {}}}, indent=2))
     assert exit_code == 2
-    assert f"{path}:4: controls.x: unknown key; known are cloudtrail-logging, " in stderr
+    assert f"{path}:4: controls.x: unknown key; known: cloudtrail-logging, " in stderr
 
 
 def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from evenkeel_cli.settings import source_file
 from evenkeel_cli.ui.failure import CommandError
-from tests.fuzzing import DOCUMENTS, VALID, examples
+from tests.examples import examples
+from tests.fuzzing import DOCUMENTS, VALID
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 EXAMPLE = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[0]
@@ -46,7 +47,7 @@ def _checked(folder: Path, content: bytes) -> None:
         assert refused.next_step
 
 
-@examples(40)
+@examples(20)
 @given(garbled().map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=60))
 @example(b"\x1f")
 @example(b'schema_version: 1\nfreezes: [{cron: "0 0 1 * *", hours: 3, name: "\\uD800"}]\n')
@@ -55,7 +56,7 @@ def test_any_text_is_read_or_refused_with_its_place(tmp_path_factory: Any, conte
     _checked(tmp_path_factory.getbasetemp(), content)
 
 
-@examples(60)
+@examples(25)
 @given(DOCUMENTS)
 def test_any_document_is_checked_or_refused_with_its_place(tmp_path_factory: Any, document: Any) -> None:
     """If this fails, settings that are valid YAML and nonsense end in a traceback."""

@@ -16,7 +16,8 @@ from evenkeel.settings import schema, schema_collections, schema_types
 from evenkeel.settings.problems import ROOT, Problems
 from evenkeel_cli.settings import json_schema, source_file
 from tests.cli.running import evenkeel
-from tests.fuzzing import DOCUMENTS, JSON, TEXT, examples, spoiled
+from tests.examples import examples
+from tests.fuzzing import DOCUMENTS, JSON, TEXT, spoiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

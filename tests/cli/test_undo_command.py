@@ -61,7 +61,7 @@ def test_a_stack_without_the_function_says_how_to_get_it() -> None:
 
 def test_whoever_is_busy_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """One event in the middle of a wave would leave a change behind."""
-    busy = refuses("LeaseHeldError", "another worker is at it")
+    busy = refuses("LeaseHeldError", "another worker is busy with it")
     assert undoing(Function(busy, busy, {"outcome": "UNDONE"}), monkeypatch).run(ARN, RECORD, force=False) == {
         "outcome": "UNDONE"
     }

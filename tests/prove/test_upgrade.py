@@ -134,7 +134,7 @@ def test_group_that_is_switched_off_keeps_what_is_in_the_tables(there: Updated) 
         there.queue("dynamodb")
     there.comes_due("later", RECOVERY)
     there.invoke("clerk", {})
-    told = there.logged("clerk", "no queue for what is due: is its group still enabled? reported again in a day")
+    told = there.logged("clerk", "due item has no queue: is its group still enabled? reported again in a day")
     assert [line["resource"] for line in told] == [there.arns["later"]]
     assert there.switched_off() == []
     there.client("lambda").get_function(FunctionName="evenkeel-lambda")

@@ -10,13 +10,11 @@ for _folder in ("controls", "system"):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "functions" / _folder))
 
 import pytest  # noqa: E402 - the functions' packages have to be importable first
-from moto import mock_aws  # noqa: E402
 
-from tests import moto_gaps  # noqa: E402
 from tests.samples.stored import FOLDER  # noqa: E402
 from tests.samples.story import documents  # noqa: E402
 from tests.wire import WIRE  # noqa: E402
-from tests.world import VARIABLES, World  # noqa: E402
+from tests.world import set_variables, standing  # noqa: E402
 
 
 def main(release: str) -> int:
@@ -26,12 +24,9 @@ def main(release: str) -> int:
         sys.stderr.write(f"{folder} is there: what a release wrote does not change. Name a new release.\n")
         return 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("AWS_ENDPOINT_URL", raising=False)  # as of a sandbox: moto would not see the calls
-        for name, value in VARIABLES.items():
-            patch.setenv(name, value)
-        moto_gaps.install(patch)
-        with mock_aws():
-            found = documents(World(WIRE))
+        set_variables(patch)
+        with standing(patch, WIRE) as world:
+            found = documents(world)
     folder.mkdir()
     for name, document in found.items():
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

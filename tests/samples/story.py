@@ -189,7 +189,7 @@ def _run(world: World) -> None:
 
 def _digest(world: World) -> None:
     key = client("kms").create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["Arn"]
-    Digests(Aws(client), Environment.read(VARIABLES), key, lambda: 60_000, world.clock).keep()
+    Digests(Aws(client), Environment.read(VARIABLES), key, lambda: 60_000, world.clock).make_due()
     assert any(each["resource"] == digests.RESOURCE for each in _items(AUDIT))
 
 

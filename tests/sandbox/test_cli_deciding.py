@@ -87,7 +87,9 @@ def test_approvals_at_the_same_moment_make_one_change(place: Place) -> None:
             assert (code, "there was nothing left to change" in out) == (0, True)
         else:
             assert code == 1
-            assert any(told in out + err for told in ("was decided", "another worker is at it", "it changed since"))
+            assert any(
+                told in out + err for told in ("was decided", "another worker is busy with it", "it changed since")
+            )
     found = place.ask("audit", "list", "--resource", arn, "--control", CONTROL)
     assert sorted(each.get("outcome", each["step"]) for each in found) == ["AWAITING", "PLANNED", "REMEDIATED"]
     assert place.ask("audit", "verify", "--resource", arn)["ok"]

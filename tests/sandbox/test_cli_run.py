@@ -85,4 +85,4 @@ def test_a_resource_of_another_type_is_refused(place: Place) -> None:
     """If this fails, a wrong ARN is looked at, or ends in a traceback."""
     result = place.run("run", CONTROL, "--resource", "arn:aws:s3:::shop", "-o", "json")
     assert result.exit_code == 2
-    assert "'arn:aws:s3:::shop' is no AWS::KMS::Key" in json.loads(result.stderr)["error"]["message"]
+    assert "'arn:aws:s3:::shop' is not an AWS::KMS::Key" in json.loads(result.stderr)["error"]["message"]

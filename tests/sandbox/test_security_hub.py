@@ -70,7 +70,7 @@ def test_finding_ends_with_the_resource_mended_and_a_note_and_still_new(place: P
     after = _now(place, finding)
     assert (after["Workflow"], after["Note"]) == ({"Status": "NEW"}, note)
     [alert] = [each for each in place.alerts() if done["record_id"] in each["Body"]]
-    assert "The tag ManagedBy=terraform says that a template made it: fix it there, too" in alert["Body"]
+    assert "The tag ManagedBy=terraform says that a template created it: fix it there, too" in alert["Body"]
     assert place.chain_is_unbroken(arn)
 
 
@@ -120,7 +120,8 @@ def test_finding_that_is_gone_loses_no_alert(place: Place) -> None:
     done = place.awaited(arn, "REMEDIATED")
     eventually(lambda: [each for each in place.alerts() if done["record_id"] in each["Body"]], "the alert")
     eventually(
-        lambda: [line for line in place.sandbox.logs("evenkeel-notifier") if '"finding gone"' in line], "the log line"
+        lambda: [line for line in place.sandbox.logs("evenkeel-notifier") if '"finding deleted"' in line],
+        "the log line",
     )
 
 

@@ -63,7 +63,7 @@ def _round(place: Place) -> tuple[float | None, dict[str, str]]:
 
 def _whole(lines: list[str]) -> list[str]:
     """Return the lines of a round's log once its last part is there: it comes after the answer."""
-    return lines if any('"looked"' in line and '"held"' in line for line in lines) else []
+    return lines if any('"requeued"' in line and '"held"' in line for line in lines) else []
 
 
 def _put(place: Place, namespace: str, metric: str, dimensions: dict[str, str], ago: timedelta, value: float) -> None:

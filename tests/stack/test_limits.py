@@ -116,7 +116,7 @@ def test_the_longest_names_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             (name, "another part of the stack")
             for name in ("clerk", "undo", "audit", "state", "dead-letters", "engine")
         ],
-        ("kms-undo", "other characters than lowercase letters and digits"),
+        ("kms-undo", "lowercase letters and digits only"),
         ("api_gateway", "lowercase letters"),
         ("Kms", "lowercase letters"),
         ("7zip", "lowercase letters"),

@@ -83,7 +83,9 @@ def test_alert_names_who_let_a_kept_change_through() -> None:
     assert f"Decided by: {bob}" in told({**RECORD, "approver": bob}).text
 
 
-@pytest.mark.parametrize(("origin", "said"), [("manual", "a person by hand"), ("verify", "nobody just now")])
+@pytest.mark.parametrize(
+    ("origin", "said"), [("manual", "a person by hand"), ("verify", "nobody: Evenkeel read the resource again")]
+)
 def test_what_no_event_tells_of_is_not_laid_to_an_event(origin: str, said: str) -> None:
     """If this fails, on-call looks for an event where a person ran a control, or a hold ended."""
     nobody = {"principal": "", "owner": "", "user_agent": ""}
@@ -186,7 +188,8 @@ def test_suggested_exemption_is_one_that_the_settings_take(control: str, arn: st
          ["Done: DENIED, nothing was changed; AWS forbids it: explicit deny", "Was refused:", ENABLE,
           "To do: ask the owner of the policy that forbids the change to allow it.", "exemptions:"], ["Undo"]),
         ({"outcome": "FAILED", "detail": "no"},
-         ["Done: FAILED, the calls failed, or did not hold: no", "Tried:", ENABLE, f"evenkeel audit show r-1 {HERE}"],
+         ["Done: FAILED, the calls failed, or the change did not hold: no", "Tried:", ENABLE,
+          f"evenkeel audit show r-1 {HERE}"],
          ["Undo", "evenkeel release"]),
         ({"outcome": "FAILED", "undoes": "r-0", "calls": RECORD["undo"]},
          [f"evenkeel undo r-0 {HERE} --force", f"evenkeel release kms-key-rotation {HERE} --resource {ARN}"],
@@ -200,8 +203,8 @@ def test_suggested_exemption_is_one_that_the_settings_take(control: str, arn: st
         ({"actor": {"principal": "", "owner": "alice", "user_agent": ""}}, ["Caused by: alice with CreateKey"],
          ["Client"]),
         ({"actor": {"principal": "", "owner": "", "user_agent": ""}}, ["Caused by: unknown (the event names"], []),
-        ({"outcome": "AWAITING", "detail": "waits for approval until 2026-11-24 17:31 UTC"},
-         ["Done: AWAITING, nothing was changed: waits for approval until 2026-11-24 17:31 UTC"], []),
+        ({"outcome": "AWAITING", "detail": "awaits approval until 2026-11-24 17:31 UTC"},
+         ["Done: AWAITING, nothing was changed: awaits approval until 2026-11-24 17:31 UTC"], []),
         ({"outcome": "HELD", "detail": "frozen until 2026-11-21 23:00 UTC"},
          ["To do: nothing. It is read again when the freeze ends.", f"evenkeel settings show {HERE}"],
          ["evenkeel release"]),
@@ -242,13 +245,13 @@ TERRAFORM = {**RECORD["actor"], "user_agent": "HashiCorp Terraform/1.9"}
 @pytest.mark.parametrize(
     ("tags", "actor", "said"),
     [
-        ({"aws:cloudformation:stack-name": "shop"}, {}, f"The CloudFormation stack shop made it: {AGAIN}"),
-        ({"aws:cloudformation:stack-name": "shop"}, TERRAFORM, f"The CloudFormation stack shop made it: {AGAIN}"),
-        ({"a": "b", "made-by": "Terraform"}, {}, f"The tag made-by=Terraform says that a template made it: {AGAIN}"),
-        ({"terraform": "true"}, {}, f"The tag terraform=true says that a template made it: {AGAIN}"),
-        ({"aws-cdk:cr-owned": "x"}, {}, f"The tag aws-cdk:cr-owned=x says that a template made it: {AGAIN}"),
-        ({"terraform": "t" * 256}, {}, f"The tag terraform={'t' * 70} says that a template made it: {AGAIN}"),
-        ({"Owner": "a"}, TERRAFORM, f"A template made it: {AGAIN}"),
+        ({"aws:cloudformation:stack-name": "shop"}, {}, f"The CloudFormation stack shop created it: {AGAIN}"),
+        ({"aws:cloudformation:stack-name": "shop"}, TERRAFORM, f"The CloudFormation stack shop created it: {AGAIN}"),
+        ({"a": "b", "made-by": "Terraform"}, {}, f"The tag made-by=Terraform says that a template created it: {AGAIN}"),
+        ({"terraform": "true"}, {}, f"The tag terraform=true says that a template created it: {AGAIN}"),
+        ({"aws-cdk:cr-owned": "x"}, {}, f"The tag aws-cdk:cr-owned=x says that a template created it: {AGAIN}"),
+        ({"terraform": "t" * 256}, {}, f"The tag terraform={'t' * 70} says that a template created it: {AGAIN}"),
+        ({"Owner": "a"}, TERRAFORM, f"A template created it: {AGAIN}"),
         ({"terraform": "false", "Pulumi": "No"}, {}, ""),
         ({"Owner": "a"}, {}, ""),
         ({}, {}, ""),
@@ -263,8 +266,8 @@ def test_template_that_made_it_is_named(tags: dict[str, str], actor: dict[str, s
 def test_tags_that_cannot_be_read_are_told_as_such() -> None:
     """If this fails, an alert says by its silence that no template made the resource, though nobody looked."""
     lines = told({**RECORD, "actor": TERRAFORM}, {}, "AccessDeniedException").text.splitlines()
-    assert "Tags: cannot be read (AccessDeniedException); they could show whether a template made it." in lines
-    assert f"Template: A template made it: {AGAIN}" in lines
+    assert "Tags: cannot be read (AccessDeniedException); they could show whether a template created it." in lines
+    assert f"Template: A template created it: {AGAIN}" in lines
 
 
 def test_many_calls_are_cut_and_it_says_so() -> None:
@@ -283,7 +286,7 @@ def test_alert_is_never_too_long_for_sns(letter: str) -> None:
     words = dict.fromkeys(("title", "reason", "detail", "remains", "residue"), letter * 100_000)
     found = told({**RECORD, **words, "calls": large, "undo": large}, {"terraform": letter * 256})
     assert 100_000 < len(found.text.encode()) < 250_000
-    assert "… (cut; the record has it whole)" in found.text
+    assert "… (cut; the record has the full text)" in found.text
     assert "Record: r-1 (settings abc)" in found.text.splitlines()
     assert len(alert.tampering("MODIFY", {"record_id": "r"}, {letter * 100_000: 1}, HOME).text.encode()) < 10_000
 

@@ -63,7 +63,7 @@ def test_what_a_freeze_kept_beyond_the_allowance_is_announced(world: World) -> N
     world.document, world.now = ENFORCE, world.now + timedelta(hours=2)
     assert _outcomes(world, [world.kept(CONTROL, arn) for arn in arns]) == ["REMEDIATED", "ANNOUNCED"]
     told, item = world.records()[-1], world.state(CONTROL, arns[1])
-    assert (told["announce"], told["detail"]) == (True, f"run {RUN} has begun 1 change, as many as it may")
+    assert (told["announce"], told["detail"]) == (True, f"run {RUN} has reached its limit of 1 change")
     assert (item.held_request, item.hold_until) == ("", 0)
 
 

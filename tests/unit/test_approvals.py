@@ -76,7 +76,7 @@ def test_settings_that_changed_the_calls_refuse_it(world: World, awaiting: tuple
         (FROZEN, "frozen until"),
         ({"schema_version": 1, "controls": {CONTROL: {"mode": "off"}}}, "the control is off"),
         ({"schema_version": 1, "controls": {CONTROL: {"mode": "notify"}}}, "the control's mode is notify"),
-        ({"schema_version": 1}, "the settings do not ask for approval any more"),
+        ({"schema_version": 1}, "the settings do not require approval any more"),
         (
             {**APPROVE, "exemptions": [{"controls": ["*"], "resources": ["*"], "reason": "r", "approver": "a",
                                         "expires": "2099-01-01"}]},
@@ -98,7 +98,7 @@ def test_approval_counts_once(world: World, awaiting: tuple[str, str]) -> None:
     """If this fails, one approval serves for whatever comes later."""
     approve(world, awaiting)
     client("kms").disable_key_rotation(KeyId=awaiting[0])
-    with pytest.raises(ApprovalRefusedError, match="was decided, or its time is over"):
+    with pytest.raises(ApprovalRefusedError, match="was decided already, or has expired"):
         approve(world, awaiting, CAROL)
     assert not rotates(awaiting[0])
 
@@ -131,7 +131,7 @@ def test_planted_record_is_not_approved(world: World, awaiting: tuple[str, str])
     bare = {name: value for name, value in record.items() if name not in {"hash", "previous"}}
     planted = seal({**bare, "record_id": "f" * 12 + "-0"}, record["hash"])
     client("dynamodb").put_item(TableName=AUDIT, Item=wire(planted))
-    with pytest.raises(ApprovalRefusedError, match="was decided, or its time is over"):
+    with pytest.raises(ApprovalRefusedError, match="was decided already, or has expired"):
         approve(world, (arn, planted["record_id"]))
     client("dynamodb").delete_item(
         TableName=AUDIT, Key={"resource": {"S": arn}, "record_id": {"S": planted["record_id"]}}
@@ -139,7 +139,9 @@ def test_planted_record_is_not_approved(world: World, awaiting: tuple[str, str])
     forged = seal({**bare, "actor": {**record["actor"], "principal": "nobody"}}, "")
     for overwritten in (forged, {**record, "actor": {**record["actor"], "principal": "nobody"}}):
         client("dynamodb").put_item(TableName=AUDIT, Item=wire(overwritten))
-        with pytest.raises(ApprovalRefusedError, match=f"{record_id} is not what was written; verify the audit"):
+        with pytest.raises(
+            ApprovalRefusedError, match=f"{record_id} was changed after it was written; verify the audit"
+        ):
             approve(world, awaiting, ALICE)
     client("dynamodb").put_item(TableName=AUDIT, Item=wire(record))
     assert not rotates(arn)
@@ -191,8 +193,8 @@ def test_rejection_can_be_released(world: World, awaiting: tuple[str, str]) -> N
 @pytest.mark.parametrize(
     ("payload", "told"),
     [
-        ({"release": CONTROL}, "holds nothing there"),
-        ({"drop": CONTROL, "because": "x"}, "holds nothing there"),
+        ({"release": CONTROL}, "not held by"),
+        ({"drop": CONTROL, "because": "x"}, "not held by"),
         ({"release": "kms-key"}, "kms-key: not a control of this function; it has"),
         ({"drop": "nothing", "because": "x"}, "nothing: not a control of this function"),
         ({"approve": "r-1"}, "record r-1 does not wait for approval"),
@@ -209,9 +211,7 @@ def test_decision_about_nothing_is_refused(world: World, payload: dict[str, Any]
 def test_what_waits_for_approval_is_not_released_or_dropped(world: World, awaiting: tuple[str, str]) -> None:
     """If this fails, release is a way around approval: whoever caused it releases it."""
     for payload in ({"release": CONTROL}, {"drop": CONTROL, "because": "x"}):
-        with pytest.raises(
-            ApprovalRefusedError, match=f"it waits for approval; approve or reject record {awaiting[1]}"
-        ):
+        with pytest.raises(ApprovalRefusedError, match=f"it awaits approval; approve or reject record {awaiting[1]}"):
             world.decide({"resource": awaiting[0], **payload}, ALICE, document=APPROVE)
 
 

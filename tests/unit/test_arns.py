@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from evenkeel.arns import like, may_name
 from evenkeel.control.registry import all_controls
+from tests.examples import examples
 from tests.factories import ARNS
-from tests.fuzzing import examples
 
 KEYS = "arn:{partition}:kms:{region}:{account}:key/{id}"
 GROUPS = "arn:{partition}:logs:{region}:{account}:log-group:{id}"
@@ -41,7 +41,7 @@ def test_which_patterns_could_fit_a_resource_of_a_control(pattern: str, template
     assert may_name(pattern, template) is fits
 
 
-@examples(300)
+@examples(100)
 @given(st.text("ab:*?", max_size=6), st.text("ab:", max_size=6), st.text("ab", max_size=3))
 def test_a_pattern_that_matches_an_arn_may_name_it(pattern: str, text: str, an_id: str) -> None:
     """If this fails, a pattern that holds for a resource is refused as one that could not."""

@@ -160,14 +160,14 @@ def test_limit_above_what_was_counted_ends_the_hold(world: World) -> None:
         held = counters.count("x", Radius(3, 3600))
     assert (held.held_until is not None, held.limit, held.changes) == (True, 3, 3)
     assert counters.count("x", Radius(3, 3600)).held_until == held.held_until
-    assert counters.count("x", Radius(5, 3600), look_only=True) == Counted()
+    assert counters.count("x", Radius(5, 3600), check_only=True) == Counted()
     assert [counters.count("x", Radius(5, 3600)) for _ in range(2)] == [Counted(), Counted()]
     again = counters.count("x", Radius(5, 3600))
     assert (again.first, again.limit, again.changes) == (True, 5, 5)
     assert counters.count("x", Radius(3, 3600)).held_until
     world.now += timedelta(hours=2)
     assert counters.count("x", Radius(6, 3600)) == Counted()
-    assert counters.count("x", Radius(5, 3600), look_only=True).held_until
+    assert counters.count("x", Radius(5, 3600), check_only=True).held_until
 
 
 def test_hold_of_an_earlier_version_is_obeyed_and_told(world: World) -> None:

@@ -127,7 +127,7 @@ def test_refusal_that_may_be_about_one_is_found_out_by_single_calls() -> None:
     assert isinstance(closed.error, ClientError)
 
 
-@pytest.mark.parametrize(("attempt", "made"), [(0, 1), (calls.PATIENCE - 1, 1), (calls.PATIENCE, 3)])
+@pytest.mark.parametrize(("attempt", "made"), [(0, 1), (calls.BUSY_ATTEMPTS - 1, 1), (calls.BUSY_ATTEMPTS, 3)])
 def test_busy_resource_is_asked_together_a_few_times_then_by_single_calls(attempt: int, made: int) -> None:
     """If this fails, a busy resource gets twice the calls, or one odd parameter that is called busy holds all up."""
     aws = Aws(lambda _: _refusal("ThrottlingException"))

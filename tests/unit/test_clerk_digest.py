@@ -41,7 +41,7 @@ class Clerk:
     def keep(self) -> float:
         """Run one round."""
         environment = Environment.read({**VARIABLES, "EVENKEEL_RETENTION_DAYS": "400"})
-        return Digests(Aws(client), environment, self.key, self._remaining, lambda: self.world.now).keep()
+        return Digests(Aws(client), environment, self.key, self._remaining, lambda: self.world.now).make_due()
 
     def _remaining(self) -> int:
         return self.left.pop(0) if self.left else 60_000

@@ -65,7 +65,9 @@ def test_wave_costs_one_write_an_item_and_one_call_for_ten_messages(world: World
 
 def _looked(caplog: pytest.LogCaptureFixture, kind: str) -> list[tuple[int, int, bool]]:
     """Return what the log says of a kind, round by round: how much was due and sent, whether there is more."""
-    told: Any = [record for record in caplog.records if record.message == "looked" and record.__dict__["kind"] == kind]
+    told: Any = [
+        record for record in caplog.records if record.message == "requeued" and record.__dict__["kind"] == kind
+    ]
     return [(record.due, record.sent, record.more) for record in told]
 
 

@@ -50,7 +50,7 @@ def _parsed(**document: Any) -> parser.Settings:
         (
             TAGS,
             {"parameters": {"days": 1}},
-            (".parameters.days: unknown key; known are required, values"),
+            (".parameters.days: unknown key; known: required, values"),
         ),
         (
             KMS,

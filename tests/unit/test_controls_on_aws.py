@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.control.registry import all_controls
-from evenkeel.runtime.aws import Aws
 from tests import factories, moto_gaps
-from tests.world import LOG_KEY, PLACE, client, request
+from tests.world import LOG_KEY, client, request
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -304,24 +303,6 @@ def test_denial_inside_a_success_is_audited_as_one(world: World) -> None:
     world.wire.answer("resourcegroupstaggingapi", "TagResources", {"FailedResourcesMap": {arn: failure}})
     settings = _settings(TAGS, parameters={"required": ["Project"], "values": VALUES})
     assert world.run(TAGS, request(TAGS, arn), document=settings).outcome == "DENIED"
-
-
-@pytest.mark.parametrize("control", all_controls().values(), ids=lambda control: control.id)
-def test_discovery_finds_all_resources_of_the_type(world: World, control: Any) -> None:
-    """If this fails, a backfill leaves out resources."""
-    made = {make() for make in factories.BY_TYPE.values()}
-    made |= {make(name="carts") for kind, make in factories.BY_TYPE.items() if control.applies_to(factories.ARNS[kind])}
-    mine = {arn for arn in made if control.applies_to(arn)}
-    assert len(mine) >= (1 if control.of_the_account else 2)
-    assert mine <= set(control.discover(Aws(client), PLACE))
-
-
-@pytest.mark.parametrize("control", all_controls().values(), ids=lambda control: control.id)
-def test_discovery_names_only_resources_that_the_control_takes(world: World, control: Any) -> None:
-    """If this fails, a backfill stumbles over what its own listing gave it."""
-    for make in factories.BY_TYPE.values():
-        make()
-    assert all(control.applies_to(arn) for arn in control.discover(Aws(client), PLACE))
 
 
 def test_table_without_backups_to_describe_is_waited_for_and_a_gone_one_is_not(world: World) -> None:

@@ -14,6 +14,7 @@ from evenkeel.audit.digests import Begun, Head, Part
 from evenkeel.audit.records import new_id
 from evenkeel.runtime.dynamodb import unwire, wire
 from evenkeel.versions import DIGEST
+from tests.examples import examples
 
 NOW = datetime(2026, 11, 20, 0, 3, tzinfo=UTC)
 RETENTION = timedelta(days=400)
@@ -45,6 +46,7 @@ def part(begun_at: datetime, *, before: int = 0, after: str = "") -> Part:
     return found
 
 
+@examples(40)
 @given(st.lists(heads, max_size=8))
 def test_part_comes_back_from_the_table_as_it_was_put(found: list[Head]) -> None:
     """If this fails, a digest that nobody touched is announced as tampering."""
@@ -53,6 +55,7 @@ def test_part_comes_back_from_the_table_as_it_was_put(found: list[Head]) -> None
     assert (list(read.heads), read.day, read.number, read.last) == (found, "2026-11-20", 0, False)
 
 
+@examples(40)
 @given(st.lists(heads, min_size=1, max_size=8), st.data())
 def test_any_change_of_a_part_shows(found: list[Head], data: st.DataObject) -> None:
     """If this fails, somebody can take a head out of a digest, or put another in, and its MAC still fits."""
@@ -82,6 +85,7 @@ def test_what_is_no_part_is_none_and_no_error(planted: dict[str, Any]) -> None:
     assert Part.read(planted) is None
 
 
+@examples(40)
 @given(st.lists(heads, max_size=40), st.integers(100, 2000))
 def test_packing_keeps_every_head_in_its_order_and_no_pack_is_too_large(found: list[Head], most: int) -> None:
     """If this fails, a chain is in no digest, or a part is larger than an item of DynamoDB may be."""
@@ -133,6 +137,7 @@ def test_what_is_due(newest: Part | None, expected: Begun | None) -> None:
     assert digests.due(newest, NOW) == expected
 
 
+@examples(40)
 @given(st.integers(0, 300), st.integers(0, 59))
 def test_what_moved_after_the_digest_before_began_is_in_the_next(minutes: int, late: int) -> None:
     """If this fails, a record that was written while a digest was made is in no digest at all."""

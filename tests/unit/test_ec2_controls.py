@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evenkeel.control import Context
@@ -16,6 +16,7 @@ from evenkeel.model import NonCompliant, Resource
 from evenkeel.remediation.undo import Undoer
 from evenkeel.runtime.aws import Aws
 from tests.cases.ec2_security_group_open_ingress import ANY, ANY_6, make
+from tests.examples import examples
 from tests.factories.ec2 import authorize, ebs_default_encryption, permission, rules, security_group
 from tests.world import ACCOUNT, PLACE, REGION, client, request
 
@@ -94,7 +95,7 @@ def test_group_that_goes_away_meanwhile_is_no_fault(world: World) -> None:
     result = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
     ended = world.records()[-1]
     assert (result.outcome, ended["outcome"], ended["announce"]) == ("FAILED", "FAILED", False)
-    assert "the resource went away" in ended["detail"]
+    assert "the resource was deleted" in ended["detail"]
     client("ec2").delete_security_group(GroupId=arn.rpartition("/")[2])
     assert world.run(INGRESS, request(INGRESS, arn, attempt=1)).outcome == "COMPLIANT"
 
@@ -163,7 +164,7 @@ def test_undo_minds_open_rules_only(world: World) -> None:
     arn = security_group(SSH)
     done = world.run(INGRESS, request(INGRESS, arn), document=_enforce(INGRESS))
     authorize(arn, WEB)
-    assert not _undoer(world).look(INGRESS_CONTROL, arn, done.record_id).drifted
+    assert not _undoer(world).preview(INGRESS_CONTROL, arn, done.record_id).drifted
     authorize(arn, permission(ANY_6))
     with pytest.raises(UndoRefusedError, match="changed since"):
         _undoer(world).run(INGRESS_CONTROL, arn, done.record_id)
@@ -214,7 +215,7 @@ def some_rules(draw: st.DrawFn) -> list[tuple[dict[str, Any], str]]:
     return list(found.values())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12)
 @given(some_rules())
 def test_other_peoples_rules_survive(world: World, given_rules: list[tuple[dict[str, Any], str]]) -> None:
     """If this fails, some mix of rules makes a repair or its undo touch a rule that was not open, or change one."""

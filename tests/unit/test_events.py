@@ -101,11 +101,11 @@ def test_several_resources_of_one_event_get_a_request_each_and_once() -> None:
     [
         (_created(errorCode="AccessDenied"), "the call failed with AccessDenied"),
         (_created(errorCode="E" * 500), f"the call failed with {'E' * 128}"),
-        (_created(recipientAccountId="210987654321"), "it is of account 210987654321"),
-        ({**_created(), "account": "210987654321"}, f"it is of account {ACCOUNT}"),
-        ({**_created(recipientAccountId=None), "account": None}, "it is of account unknown"),
-        (_created(awsRegion="us-east-1"), "it is of region us-east-1"),
-        ({**_created(awsRegion=None), "region": None}, "it is of region unknown"),
+        (_created(recipientAccountId="210987654321"), "it is from account 210987654321"),
+        ({**_created(), "account": "210987654321"}, f"it is from account {ACCOUNT}"),
+        ({**_created(recipientAccountId=None), "account": None}, "it is from account unknown"),
+        (_created(awsRegion="us-east-1"), "it is from region us-east-1"),
+        ({**_created(awsRegion=None), "region": None}, "it is from region unknown"),
         (
             _created(
                 userIdentity={"sessionContext": {"sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:role/evenkeel/x"}}}
@@ -139,7 +139,7 @@ def test_account_and_region_may_be_told_by_either_part() -> None:
         ({}, 'neither an EventBridge event ("detail-type" and "detail") nor a returned request'),
         ({"detail-type": 1, "detail": {}}, "neither an EventBridge event"),
         ({"detail-type": "x", "detail": []}, "neither an EventBridge event"),
-        (_created(None), "CreateKey names no resource that can be acted on: its parameters are null, cut short"),
+        (_created(None), "CreateKey names no resource that Evenkeel can act on: its parameters are null, truncated"),
         (_created("a key"), "CreateKey names no resource"),
         (_created(5), "CreateKey names no resource"),
         (_created(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"), "CreateKey names no resource"),

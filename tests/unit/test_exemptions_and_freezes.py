@@ -173,7 +173,7 @@ def test_a_freeze_needs_no_more_than_cron_and_hours() -> None:
         ({"cron": "61 0 * * *"}, ".cron: '61 0 * * *'"),
         ({"controls": []}, ".controls: is an empty list; write a list"),
         ({"controls": "*"}, ".controls: '*' is text; write a list"),
-        ({"days": 1}, ".days: unknown key; known are controls, cron, hours, name, timezone"),
+        ({"days": 1}, ".days: unknown key; known: controls, cron, hours, name, timezone"),
     ],
 )
 def test_wrong_freezes_are_refused_with_the_place(differs: dict[str, Any], told: str) -> None:

@@ -178,7 +178,7 @@ def test_finding_that_cannot_be_found_is_not_noted(world: World, inbox: str, cap
     world.wire.answer("securityhub", "GetFindings", {"Findings": []})
     assert _announce(MENDED) == FINE
     assert world.wire.params("BatchUpdateFindings") == []
-    assert "finding gone" in _logged(caplog)
+    assert "finding deleted" in _logged(caplog)
     assert _counted(caplog) == {"announced": 1}
 
 
@@ -209,7 +209,7 @@ def test_update_at_the_same_time_is_tried_again(
         ("ConcurrentUpdateError", 3, {"not noted": 1}, "ConcurrentUpdateError: no"),
         ("InvalidInput", 1, {"not noted": 1}, "InvalidInput: no"),
         ("FindingSizeExceeded", 1, {"not noted": 1}, "FindingSizeExceeded: no"),
-        ("FindingNotFound", 1, {}, "finding gone"),
+        ("FindingNotFound", 1, {}, "finding deleted"),
     ],
 )
 def test_finding_that_is_left_out_of_a_successful_answer_is_told(

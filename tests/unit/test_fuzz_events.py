@@ -15,14 +15,16 @@ from evenkeel.control.registry import all_controls, groups
 from evenkeel.errors import MalformedPayloadError
 from evenkeel.events import parsing
 from evenkeel.events.message import encode
-from evenkeel.lambda_handler import MAX_RECEIVES, remediator
+from evenkeel.lambda_handler import remediator
 from evenkeel.model import Call
+from evenkeel.queue_messages import MAX_RECEIVES
 from evenkeel.runtime.aws import Aws
 from tests.cases.case import changes_type, enforcing, maker
 from tests.contract.permissions import pascal
 from tests.contract.registry import MATCHES
+from tests.examples import examples
 from tests.factories import ARNS
-from tests.fuzzing import CONTROLS, examples, spoiled
+from tests.fuzzing import CONTROLS, spoiled
 from tests.tables import AUDIT, STATE
 from tests.world import ACCOUNT, DLQ_URL, PLACE, QUEUE_URL, Context, client, sqs_event
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from tests.wire import Made
     from tests.world import World
 
+pytestmark = pytest.mark.hypothesis
 SETTINGS = {"schema_version": 1, "controls": {control.id: enforcing(control.id) for control in CONTROLS}}
 OURS = {AUDIT, STATE, QUEUE_URL, DLQ_URL}
 EACH = pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.id)
@@ -131,7 +134,7 @@ def test_spoiled_event_is_accounted_for_and_changes_only_what_it_names(world: Wo
     handler(sqs_event(sources[0]), Context())
     assert control.only_announces or "PLANNED" in [record["step"] for record in world.records()]
 
-    @examples(4)
+    @examples(2)
     @given(spoiled(st.sampled_from(sources), least=0))
     def deliver(payload: Any) -> None:
         _start_again(world)

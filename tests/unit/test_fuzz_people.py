@@ -18,7 +18,8 @@ from evenkeel.operators import approvals
 from evenkeel.operators.caller_proof import UnprovedCallerError
 from evenkeel.settings.problems import InvalidSettingsError
 from tests import factories
-from tests.fuzzing import JSON, TEXT, examples, spoiled
+from tests.examples import examples
+from tests.fuzzing import JSON, TEXT, spoiled
 from tests.sts import CALLER, signed
 from tests.world import Context, client, request
 from undo import handler as undo
@@ -34,7 +35,7 @@ OURS = {
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.EvenkeelError)
 }
 OURS |= {UnprovedCallerError.__name__, InvalidSettingsError.__name__, "NotGrantedError"}
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
+pytestmark = [pytest.mark.hypothesis, pytest.mark.filterwarnings("ignore:No application metrics")]
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_any_manual_payload_is_answered_and_without_a_run_changes_nothing(world:
     good = {"control": CONTROL, "resources": [arn], "dry_run": True, "after": ""}
     assert _answered(handler, good) == ""
 
-    @examples(80)
+    @examples(30)
     @given(_wishes(good, {**good, "resources": "all"}, {**good, "dry_run": False, "run": "0" * 12 + "-" + "0" * 16}))
     def ask(payload: Any) -> None:
         world.wire.clear()
@@ -107,7 +108,7 @@ def test_any_decision_is_answered(world: World) -> None:
         {"drop": CONTROL, "because": "no", **about},
     )
 
-    @examples(80)
+    @examples(30)
     @given(_wishes(*verbs).map(lambda wish: {**wish, "caller": caller} if isinstance(wish, dict) else wish))
     def decide(payload: Any) -> None:
         if _decides(payload, verbs):
@@ -127,7 +128,7 @@ def test_any_undo_payload_is_answered_and_without_proof_takes_nothing_back(world
     good = signed(sts, {"resource": arn, "record": record_id, "dry_run": True, "force": False})
     assert _answered(undo.handler, good) == ""
 
-    @examples(80)
+    @examples(30)
     @given(_wishes(good, {**good, "dry_run": False, "caller": {**good["caller"], "x-evenkeel-request": "another"}}))
     def ask(payload: Any) -> None:
         _answered(undo.handler, payload)
@@ -142,7 +143,7 @@ def test_any_clerk_payload_is_answered_and_without_proof_drops_nothing(world: Wo
     del world
     good = {"drop": ["message-1"], "because": "done", "caller": signed(sts, {})["caller"]}
 
-    @examples(40)
+    @examples(20)
     @given(_wishes(good))
     def ask(payload: Any) -> None:
         kind = _answered(clerk.handler, payload)

@@ -14,8 +14,8 @@ from evenkeel.audit.state_item import HoldKind, StateItem
 from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
 from evenkeel.remediation import decide, holds
-from evenkeel.remediation.fingerprint import announced_lately
-from evenkeel.remediation.holds import Bearing
+from evenkeel.remediation.fingerprint import announced_recently
+from evenkeel.remediation.holds import HoldEffect
 from evenkeel.remediation.undo import Undoer
 from evenkeel.runtime.aws import Aws
 from tests.factories.ec2 import authorize, permission, rules, security_group
@@ -48,44 +48,44 @@ def _item(kind: str, findings: tuple[str, ...] | None, **more: Any) -> StateItem
     return StateItem(hold_until=until, hold_kind=kind, hold_findings=findings, hold_at=int(NOW.timestamp()), **more)
 
 
-def _bearing(item: StateItem, control: str = "kms-key-rotation", *, found: str = "f", **fields: Any) -> Bearing:
+def _bearing(item: StateItem, control: str = "kms-key-rotation", *, found: str = "f", **fields: Any) -> HoldEffect:
     wish = request(control, "arn:aws:kms:eu-west-1:123456789012:key/1", **fields)
     record = {"fingerprint": found, "before": {}, "severity": all_controls()[control].severity}
-    return holds.bearing(item, record, all_controls()[control], wish, NOW + timedelta(minutes=1))
+    return holds.hold_effect(item, record, all_controls()[control], wish, NOW + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
     ("kind", "same", "other"),
     [
-        (HoldKind.PERSON, Bearing.HELD, Bearing.OTHER),
-        (HoldKind.APPROVAL, Bearing.HELD, Bearing.NONE),
-        (HoldKind.FREEZE, Bearing.HELD, Bearing.NONE),
-        (HoldKind.TUG_OF_WAR, Bearing.HELD, Bearing.NONE),
-        (HoldKind.BLAST_RADIUS, Bearing.COUNTED, Bearing.NONE),
+        (HoldKind.PERSON, HoldEffect.HELD, HoldEffect.OTHER),
+        (HoldKind.APPROVAL, HoldEffect.HELD, HoldEffect.NONE),
+        (HoldKind.FREEZE, HoldEffect.HELD, HoldEffect.NONE),
+        (HoldKind.TUG_OF_WAR, HoldEffect.HELD, HoldEffect.NONE),
+        (HoldKind.BLAST_RADIUS, HoldEffect.COUNTED, HoldEffect.NONE),
     ],
 )
-def test_hold_is_about_its_findings_only(kind: HoldKind, same: Bearing, other: Bearing) -> None:
+def test_hold_is_about_its_findings_only(kind: HoldKind, same: HoldEffect, other: HoldEffect) -> None:
     """If this fails, a hold hides a finding that it was not placed for, or does not hold the one that it was."""
     item = _item(kind, ("f", "g"))
     assert (_bearing(item), _bearing(item, found="g"), _bearing(item, found="h")) == (same, same, other)
     assert _bearing(_item(kind, ())) is other
-    assert _bearing(StateItem()) is Bearing.NONE
+    assert _bearing(StateItem()) is HoldEffect.NONE
 
 
 def test_hold_of_an_earlier_version_is_obeyed_and_hides_nothing_critical() -> None:
     """If this fails, an update of the stack has undone resources repaired, or leaves a critical finding unsaid."""
     old = _item("", None)
-    assert _bearing(old) is Bearing.HELD
-    assert _bearing(old, "cloudtrail-logging") is Bearing.OTHER
+    assert _bearing(old) is HoldEffect.HELD
+    assert _bearing(old, "cloudtrail-logging") is HoldEffect.OTHER
 
 
-@pytest.mark.parametrize(("minutes", "bearing"), [(-5, Bearing.HELD), (5, Bearing.OTHER)])
-def test_weakening_after_a_person_decided_is_not_what_they_decided(minutes: int, bearing: Bearing) -> None:
+@pytest.mark.parametrize(("minutes", "bearing"), [(-5, HoldEffect.HELD), (5, HoldEffect.OTHER)])
+def test_weakening_after_a_person_decided_is_not_what_they_decided(minutes: int, bearing: HoldEffect) -> None:
     """If this fails, what somebody weakens under a person's hold is silent, or the event that led to it is repeated."""
     when = (NOW + timedelta(minutes=minutes)).isoformat()
     cause = Cause("cloudtrail", "event", "DisableKeyRotation", when)
     assert _bearing(_item(HoldKind.PERSON, ("f",)), cause=cause, weakens=True) is bearing
-    assert _bearing(_item(HoldKind.TUG_OF_WAR, ("f",)), cause=cause, weakens=True) is Bearing.HELD
+    assert _bearing(_item(HoldKind.TUG_OF_WAR, ("f",)), cause=cause, weakens=True) is HoldEffect.HELD
 
 
 @given(
@@ -121,9 +121,9 @@ def test_silence_needs_the_same_finding_within_a_day_and_nothing_new(
     cause = Cause("cloudtrail", "e" if known_event else "other", "Call", when)
     wish = request("kms-key-rotation", "arn", cause=cause, weakens=weakens)
     record = {"fingerprint": "f" if same else "g", "before": {}}
-    silent = announced_lately(item, record, wish, NOW, has_ids=False)
-    made_again = weakens and not known_event and event_age <= age
-    assert silent is (same and age < 86_400 and not made_again)
+    silent = announced_recently(item, record, wish, NOW, state_has_ids=False)
+    recurred = weakens and not known_event and event_age <= age
+    assert silent is (same and age < 86_400 and not recurred)
 
 
 def _look(world: World, control: str, arn: str, **fields: Any) -> str:
@@ -185,7 +185,7 @@ def test_what_is_new_under_a_persons_hold_is_announced_once_and_not_changed(worl
     client("s3").put_bucket_policy(Bucket="orders-open", Policy=policy_text)
     assert _look(world, BLOCK, arn) == "ANNOUNCED"
     told = world.records()[-1]
-    assert (told["announce"], "new since the resource is on hold" in told["detail"]) == (True, True)
+    assert (told["announce"], "new since the resource was put on hold" in told["detail"]) == (True, True)
     world.now += timedelta(days=2)
     assert _look(world, BLOCK, arn) == "SKIPPED"
     assert world.state(BLOCK, arn).held(world.now)
@@ -222,7 +222,7 @@ def test_another_finding_takes_the_place_of_a_plan_that_waits(world: World) -> N
     assert (first.outcome, _look(world, INGRESS, arn)) == ("AWAITING", "SKIPPED")
     assert _opened(world, arn, permission(ANY, 3389)) == "AWAITING"
     second = world.records()[-1]
-    with pytest.raises(Exception, match="was decided, or its time is over"):
+    with pytest.raises(Exception, match="was decided already, or has expired"):
         world.decide({"approve": first.record_id, "resource": arn}, ALICE)
     [result] = world.decide({"approve": second["record_id"], "resource": arn}, ALICE)
     assert (result.outcome, rules(arn)) == ("REMEDIATED", [])
@@ -268,9 +268,9 @@ def test_critical_finding_of_a_new_resource_is_decided_about_anew(kind: HoldKind
     later = Cause("cloudtrail", "event", "CreateKey", (NOW + timedelta(minutes=1)).isoformat())
     before = Cause("cloudtrail", "event", "CreateKey", (NOW - timedelta(minutes=1)).isoformat())
     item = _item(kind, ("f",))
-    assert _bearing(item, RDS, cause=later, creates=True) is Bearing.NONE
-    assert _bearing(item, RDS, cause=before, creates=True) is not Bearing.NONE
-    assert _bearing(item, cause=later, creates=True) is not Bearing.NONE
+    assert _bearing(item, RDS, cause=later, creates=True) is HoldEffect.NONE
+    assert _bearing(item, RDS, cause=before, creates=True) is not HoldEffect.NONE
+    assert _bearing(item, cause=later, creates=True) is not HoldEffect.NONE
 
 
 def test_what_an_undo_put_back_is_not_new_because_its_rules_have_new_ids(world: World) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -140,7 +141,8 @@ def test_name_that_is_like_a_function_keeps_its_end() -> None:
 
 def _guide() -> dict[str, Any]:
     """Return the dates that cfn-lint has for runtimes of archives (those of images alone have no days of blocking)."""
-    listed = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "LmbdRuntimeLifecycle.json").read_text())
+    path = distribution("cfn-lint").locate_file("cfnlint/data/AdditionalSpecs/LmbdRuntimeLifecycle.json")
+    listed = json.loads(Path(str(path)).read_text())  # the package itself takes seconds to import
     return {name: days for name, days in listed.items() if days["create-block"]}
 
 

@@ -94,7 +94,7 @@ def test_tags_of_the_resource_say_which_template_is_to_be_mended(world: World, i
     world.wire.answer("resourcegroupstaggingapi", "GetResources", found)
     assert handler({"Records": [written(OUTCOME)]}, Context()) == FINE
     [message] = world.messages(inbox)
-    assert "Template: The CloudFormation stack shop made it: fix it there, too" in message["Body"]
+    assert "Template: The CloudFormation stack shop created it: fix it there, too" in message["Body"]
     assert world.wire.params("GetResources") == [{"ResourceARNList": [RECORD["resource"]]}]
 
 

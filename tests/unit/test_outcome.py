@@ -38,7 +38,7 @@ def test_a_new_outcome_without_a_meaning_is_refused_at_import(monkeypatch: pytes
     assert more != source
     module = ModuleType("newer")
     monkeypatch.setitem(sys.modules, "newer", module)
-    with pytest.raises(TypeError, match="NEWER: say what the outcome means"):
+    with pytest.raises(TypeError, match="NEWER: an outcome needs a meaning"):
         exec(more, module.__dict__)  # noqa: S102 - our own source
 
 

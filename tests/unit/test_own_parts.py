@@ -294,7 +294,7 @@ def test_part_has_no_second_name(control: str, name: str) -> None:
     Scope, exemptions and holds would be passed by the same way.
     """
     controls = tuple(all_controls().values())
-    with pytest.raises(MalformedPayloadError, match=r"resources: .* is no AWS::"):
+    with pytest.raises(MalformedPayloadError, match=r"resources: .* is not an AWS::"):
         on_demand.parse({"control": control, "resources": [name]}, controls, PLACE, "run", datetime.now(UTC))
     if name.startswith("arn:"):
         with pytest.raises(MalformedPayloadError, match=r"is no AWS::|is not in partition aws"):

@@ -23,7 +23,7 @@ CAREFUL = NonCompliant("off", CHANGE, caution="it costs")
 ALL = ("*",)
 LATER = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
 FROZEN = Hold("frozen until 2026-11-21 06:30 UTC", LATER, HoldKind.FREEZE)
-WAITS = AwaitApproval("waits for approval until 2026-11-23 09:00 UTC", NOW + timedelta(hours=72))
+WAITS = AwaitApproval("awaits approval until 2026-11-23 09:00 UTC", NOW + timedelta(hours=72))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_pauses_between_returns_double_up_to_a_quarter_of_an_hour(attempt: int, 
 )
 def test_giving_up(first: str, over: bool) -> None:
     """If this fails, a request goes round for ever, or is given up before six hours."""
-    assert decide.given_up(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
+    assert decide.returned_too_long(request("kms-key-rotation", ARN, first_seen=first), NOW) is over
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,14 @@ from evenkeel.settings.problems import InvalidSettingsError
 from evenkeel.settings.rules import Subject
 from tests.cases.case import NOW
 from tests.contract.registry import EXAMPLES
-from tests.fuzzing import CONTROLS, DOCUMENTS, FREEZES, JSON, TEXT, VALID, examples, spoiled
+from tests.examples import examples
+from tests.fuzzing import CONTROLS, DOCUMENTS, FREEZES, JSON, TEXT, VALID, spoiled
 from tests.world import ACCOUNT, PLACE, REGION
 
 if TYPE_CHECKING:
     from evenkeel.settings.problems import DocumentPath
 
-QUICK = examples(150)
+QUICK = examples(60)
 
 
 @st.composite

@@ -65,7 +65,7 @@ def test_database_that_is_made_for_hours_is_waited_for(world: World, control: st
     arn = instance()
     with held(arn, "creating"):
         result, looks = _run(world, control, arn, creates=True), 0
-        while not decide.given_up(result.request.again(world.now), world.now) and looks < 60:
+        while not decide.returned_too_long(result.request.again(world.now), world.now) and looks < 60:
             assert rds_calls(world) == [READ]
             result = _again(world, control, result)
             assert result.reason == "not ready: the database is creating"
@@ -225,7 +225,7 @@ def test_instance_deleted_during_the_change_is_no_alarm(world: World) -> None:
     arn = instance()
     world.wire.fail("rds", "ModifyDBInstance", "DBInstanceNotFound", status=404)
     _run(world, PROTECTION, arn)
-    assert world.records()[-1]["detail"].startswith("the resource went away")
+    assert world.records()[-1]["detail"].startswith("the resource was deleted")
     assert not world.records()[-1]["announce"]
 
 

@@ -87,7 +87,7 @@ def test_two_in_step_need_more_time_than_one(world: World, left: int, served: bo
 @pytest.mark.parametrize("several", [[], "x", {}, None])
 def test_message_of_several_that_holds_none_says_so(several: Any) -> None:
     """If this fails, a spoiled message of several requests crashes the worker or vanishes."""
-    with pytest.raises(MalformedPayloadError, match="requests: expected a list of some"):
+    with pytest.raises(MalformedPayloadError, match="requests: expected a non-empty list"):
         parsing.parse({"schema_version": 1, "requests": several}, groups()["rds"], PLACE)
 
 

@@ -249,7 +249,7 @@ def test_fault_of_one_that_looks_like_a_passing_one_does_not_hold_up_the_other(
 
     world.wire.when("rds", "ModifyDBInstance", refuse, times=99)
     results = _serve(world, _wishes(arn), crashes=isinstance(error, Exception))
-    for _ in range(calls.PATIENCE):
+    for _ in range(calls.BUSY_ATTEMPTS):
         if results and all(each.outcome == "RETURNED" for each in results):
             results = _again(world, results)
     other = BOTH[1 - BOTH.index(faulty)]

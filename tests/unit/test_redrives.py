@@ -96,7 +96,7 @@ def test_what_is_not_there_or_not_reached_in_time_is_said_and_stays(world: World
         ({"kms": ["a", "a"]}, "write 1 to 100 messages at a time, each once"),
         ({"kms": ["a"], "logs": ["a"]}, "write 1 to 100 messages at a time, each once"),
         ({"kms": [f"{number}" for number in range(101)]}, "write 1 to 100 messages at a time"),
-        ({"nowhere": ["a"]}, "no group 'nowhere'; there are kms, logs"),
+        ({"nowhere": ["a"]}, "no group 'nowhere'; enabled are kms, logs"),
     ],
 )
 def test_what_cannot_be_meant_sends_and_records_nothing(world: World, sts: str, groups: Any, told: str) -> None:

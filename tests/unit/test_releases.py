@@ -78,7 +78,7 @@ def test_release_of_all_passes_over_what_is_busy_and_says_so(world: World) -> No
     assert {result.request.resource.arn for result in results} == arns
     [busy] = [result for result in results if result.outcome == "SKIPPED"]
     assert "not released: " in busy.reason
-    assert "another worker is at it" in busy.reason
+    assert "another worker is busy with it" in busy.reason
     held = {arn for arn in arns if world.state(CONTROL, arn).held(world.now)}
     assert held == {busy.request.resource.arn}
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.events.message import decode, encode
-from evenkeel.lambda_handler import MAX_RECEIVES, remediator
+from evenkeel.lambda_handler import remediator
+from evenkeel.queue_messages import MAX_RECEIVES
 from evenkeel.runtime.dynamodb import unwire, wire
 from evenkeel.settings.loaded_mark import KEY as MARK
 from tests.runs import opened
@@ -316,9 +317,9 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     [
         (_created(KEY, errorCode="AccessDenied"), "the call failed with AccessDenied"),
         (_created(KEY, userIdentity=OWN), "Evenkeel itself made the call"),
-        (_created(KEY, recipientAccountId="210987654321"), "it is of account 210987654321"),
-        ({**_created(KEY), "account": "210987654321"}, "it is of account"),
-        (_created(KEY, awsRegion="us-east-1"), "it is of region us-east-1"),
+        (_created(KEY, recipientAccountId="210987654321"), "it is from account 210987654321"),
+        ({**_created(KEY), "account": "210987654321"}, "it is from account"),
+        (_created(KEY, awsRegion="us-east-1"), "it is from region us-east-1"),
         (_created(KEY.replace(REGION, "us-east-1")), "no control of this group"),
         (cloudtrail("kms.amazonaws.com", "CreateAlias"), "no control of this group"),
         (cloudtrail("sqs.amazonaws.com", "CreateKey"), "no control of this group"),

@@ -96,7 +96,7 @@ def _spoiled(**fields: Any) -> dict[str, Any]:
         ),
         (
             _spoiled(resource={"arn": "arn:aws:s3:::b", "account": ACCOUNT, "region": REGION}),
-            "'arn:aws:s3:::b' is no AWS::KMS::Key",
+            "'arn:aws:s3:::b' is not an AWS::KMS::Key",
         ),
         (
             _spoiled(resource={"arn": KEY.replace(REGION, "us-east-1"), "account": ACCOUNT, "region": REGION}),

@@ -153,7 +153,7 @@ def test_a_run_ends_by_itself(
     later(monkeypatch, timedelta(minutes=minutes))
     answer = act(ask, key, run)
     assert rotates(key) == good
-    assert good or "its time was over" in answer["error"]["message"]
+    assert good or "it expired at" in answer["error"]["message"]
 
 
 def test_another_stacks_run_changes_nothing(
@@ -186,7 +186,7 @@ def test_a_run_whose_record_was_changed_changes_nothing(world: World, ask: Ask, 
         forged = {**record, **change}
         for planted in (forged, {**forged, "hash": records.record_hash(forged)}):
             client("dynamodb").put_item(TableName=AUDIT, Item=wire(planted))
-            assert "is not what was written; verify the audit" in act(ask, key, run)["error"]["message"]
+            assert "was changed after it was written; verify the audit" in act(ask, key, run)["error"]["message"]
     assert not rotates(key)
 
 
@@ -214,7 +214,7 @@ def test_an_allowance_is_never_exceeded(world: World, ask: Ask) -> None:
     outcomes = [each["outcome"] for each in results]
     assert (outcomes.count("REMEDIATED"), outcomes.count("SKIPPED")) == (2, 2)
     assert {each["reason"] for each in results if each["outcome"] == "SKIPPED"} == {
-        f"run {run} has begun 2 changes, as many as it may"
+        f"run {run} has reached its limit of 2 changes"
     }
     assert [rotates(arn) for arn in weak] == [True, True, False]
     assert world.chains() == 3
@@ -239,9 +239,9 @@ GOOD = {"controls": [CONTROL], "resources": "all", "dry_run": False}
     [
         (None, "send controls, resources and dry_run"),
         ({"controls": [CONTROL]}, "send controls, resources and dry_run"),
-        ({**GOOD, "who": "me"}, "known are allowance, controls, dry_run, hours, resources"),
-        ({**GOOD, "controls": []}, "controls: write a list of controls' ids"),
-        ({**GOOD, "controls": ["A B"]}, "controls: write a list of controls' ids"),
+        ({**GOOD, "who": "me"}, "known: allowance, controls, dry_run, hours, resources"),
+        ({**GOOD, "controls": []}, "controls: write a list of control ids"),
+        ({**GOOD, "controls": ["A B"]}, "controls: write a list of control ids"),
         ({**GOOD, "resources": []}, 'write a list of ARNs, or "all"'),
         ({**GOOD, "resources": "every"}, 'write a list of ARNs, or "all"'),
         ({**GOOD, "resources": ["x" * 1025]}, 'write a list of ARNs, or "all"'),

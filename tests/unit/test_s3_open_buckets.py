@@ -8,7 +8,7 @@ import pytest
 
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import ApprovalRefusedError
-from evenkeel.remediation.announce import MOST
+from evenkeel.remediation.announce import DAILY_LIMIT
 from evenkeel.remediation.undo import Undoer
 from evenkeel.runtime.aws import Aws
 from tests.factories.s3 import obeying_bucket
@@ -96,8 +96,8 @@ def test_grants_that_the_block_ignores_are_not_asked_for(world: World) -> None:
 def test_critical_finding_is_announced_beyond_the_days_most(world: World) -> None:
     """If this fails, the hundred and first announcement of a day hides a public bucket."""
     counters = world.ledger().counters
-    for _ in range(MOST.limit + 1):
-        counters.count(f"told#{BLOCK}#{ACCOUNT}", MOST)
+    for _ in range(DAILY_LIMIT.limit + 1):
+        counters.count(f"told#{BLOCK}#{ACCOUNT}", DAILY_LIMIT)
     counters.first_today(f"told#{BLOCK}#{ACCOUNT}", "arn:aws:s3:::another")
     run(world, BLOCK, _obeying("public-read"))
     [record] = world.records()

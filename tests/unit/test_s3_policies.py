@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 from hypothesis import example, given
-from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from evenkeel.control import Context
@@ -16,13 +15,14 @@ from evenkeel.control.registry import all_controls
 from evenkeel.model import Compliant, NonCompliant, Resource
 from s3 import policy
 from tests.cases.case import NOW
+from tests.examples import examples
 from tests.world import ACCOUNT, REGION
 
 ARN = "arn:aws:s3:::orders"
 TLS = all_controls()["s3-tls-only-policy"]
 CONTEXT = Context(Resource(ARN, ACCOUNT, REGION), {}, NOW)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/reader"
-QUICK = tried(max_examples=200, deadline=2000)
+QUICK = examples(60)
 
 
 def one_or_many(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -131,4 +131,4 @@ def test_unknown_key_of_a_blast_radius_is_refused() -> None:
     with pytest.raises(SettingsError) as caught:
         _parsed(controls={KMS.id: {"blast_radius": {"hours": 1}}}).of(KMS)
     place = "controls.kms-key-rotation.blast_radius.hours"
-    assert str(caught.value) == f"{place}: unknown key; known are limit, window_seconds"
+    assert str(caught.value) == f"{place}: unknown key; known: limit, window_seconds"

@@ -78,7 +78,7 @@ def test_what_cannot_be_recorded_whole_is_told_and_not_changed(
     assert not [name for name in world.wire.changes() if name.startswith("kms:")]
     [record] = world.records()
     assert (record["calls"], record["undo"], record["residue"], record["announce"]) == ([], [], "", True)
-    assert "too large to be recorded whole and so to be changed safely; change it by hand" in record["detail"]
+    assert "too large to be recorded in full, so Evenkeel does not change it; change it by hand" in record["detail"]
     assert f"calls left out: {1 + ('calls' in parts)} (SHA-256 " in record["detail"]
     assert world.run(CONTROL, request(CONTROL, arn), document=document).outcome == "SKIPPED"
     assert world.chains() == 1
@@ -167,7 +167,7 @@ def test_approval_of_what_grew_is_refused(world: World, grown: Callable[..., Non
     arn = factories.key()
     kept = world.run(CONTROL, request(CONTROL, arn), document=APPROVE)
     grown(state=90_000)
-    with pytest.raises(ApprovalRefusedError, match="too large to be recorded whole"):
+    with pytest.raises(ApprovalRefusedError, match="too large to be recorded in full"):
         world.decide({"approve": kept.record_id, "resource": arn}, BOB, document=APPROVE)
 
 
@@ -178,4 +178,4 @@ def test_undo_of_what_was_cut_is_refused(world: World, older: Callable[[], None]
     older()
     undoer = Undoer(Aws(client), world.ledger("undo-1"), BOB, 400, world.clock, world.sleep)
     with pytest.raises(UndoRefusedError, match="too large to keep whole; undo it by hand"):
-        undoer.look(KMS, arn, done.record_id)
+        undoer.preview(KMS, arn, done.record_id)

@@ -64,7 +64,7 @@ def test_a_pause_names_who_with_which_client_and_what_it_means(world: World) -> 
     message = alert.outcome(record, HOME)
     assert message.subject.startswith("[HIGH] PAUSED evenkeel-pause")
     for words in (
-        "What happened: the event source of the kms controls was switched off: nothing of theirs is repaired until",
+        "What happened: the event source of the kms controls was switched off: they repair nothing until",
         f"Caused by: {ALICE} with UpdateEventSourceMapping20150331 at ",
         "Client: signin.amazonaws.com",
         f"\n{RESUME}",
@@ -77,14 +77,14 @@ def test_a_resume_is_told_too(world: World) -> None:
     pause("kms")
     pause("kms", enabled=True)
     assert told(world) == ["PAUSED", "RESUMED"]
-    assert "what waited is served now" in world.records()[-1]["reason"]
+    assert "messages that waited are served now" in world.records()[-1]["reason"]
 
 
 def test_pausing_all_groups_is_one_alert_and_a_record_each(world: World) -> None:
     """If this fails, one command floods on-call with thirty alerts, or the audit lacks what was paused."""
     pause(*GROUPS)
     assert (world.outcomes(), told(world)) == (["PAUSED"] * 3, ["PAUSED"])
-    assert "what else they switch within 10 minutes is audited without an alert" in world.records()[0]["detail"]
+    assert "their other switches within 10 minutes are recorded without an alert" in world.records()[0]["detail"]
     assert world.chains() == 3
 
 
@@ -146,7 +146,7 @@ def test_a_stopped_deployment_is_told(world: World) -> None:
     tell(deployed("app-1", "StopDeployment"))
     (record,) = world.records()
     assert (record["outcome"], record["announce"]) == ("STOPPED", True)
-    assert record["reason"] == "deployment 7 of the settings was stopped; what was in force before it holds"
+    assert record["reason"] == "deployment 7 of the settings was stopped; the previous settings stay in force"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ KNOWN = ["kms-key-rotation", "logs-group-retention", "REMEDIATED"]
         ("kms", "did you mean kms-key-rotation?"),
         ("remediated", "did you mean REMEDIATED?"),
         ("group", "did you mean logs-group-retention?"),
-        ("on", "known are REMEDIATED, kms-key-rotation, logs-group-retention"),
-        ("vpc", "known are REMEDIATED, kms-key-rotation, logs-group-retention"),
-        ("", "known are REMEDIATED, kms-key-rotation, logs-group-retention"),
+        ("on", "known: REMEDIATED, kms-key-rotation, logs-group-retention"),
+        ("vpc", "known: REMEDIATED, kms-key-rotation, logs-group-retention"),
+        ("", "known: REMEDIATED, kms-key-rotation, logs-group-retention"),
     ],
 )
 def test_names_that_are_close_or_contain_it_are_suggested(given: str, phrase: str) -> None:

@@ -22,7 +22,7 @@ NOTIFY: dict[str, Any] = {"schema_version": 1, "settle_seconds": 0, "controls": 
 
 @pytest.fixture(autouse=True)
 def _two_a_day(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
-    monkeypatch.setattr(announce, "MOST", Radius(limit=2, window_seconds=86_400))
+    monkeypatch.setattr(announce, "DAILY_LIMIT", Radius(limit=2, window_seconds=86_400))
     midnight = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
     world.now = midnight + timedelta(days=1, minutes=1)
 
@@ -42,7 +42,7 @@ def test_flood_of_findings_is_told_as_such_and_stands_in_the_audit(world: World)
         assert world.run(CONTROL, request(CONTROL, _key()), document=NOTIFY).outcome == "ANNOUNCED"
     assert _told(world) == [True, True, True, False, False]
     details = [record["detail"] for record in world.records()]
-    assert "more than 2 such findings: those that follow today stand in the audit only" in details[2]
+    assert "more than 2 such findings today: the rest are only in the audit table" in details[2]
     assert details[0] == "the control's mode is notify"
     world.now += timedelta(days=1, minutes=1)
     world.run(CONTROL, request(CONTROL, _key()), document=NOTIFY)

@@ -51,7 +51,7 @@ def repaired(world: World) -> tuple[str, str]:
 def test_look_tells_and_changes_nothing(world: World, repaired: tuple[str, str]) -> None:
     """If this fails, a dry run of undo weakens something."""
     world.wire.clear()
-    look = _undoer(world).look(KMS, *repaired)
+    look = _undoer(world).preview(KMS, *repaired)
     assert world.wire.changes() == []
     assert ([call.operation for call in look.calls], look.drifted) == (["disable_key_rotation"], False)
 
@@ -106,16 +106,16 @@ def test_unfinished_and_unknown_records_are_refused(world: World, repaired: tupl
     """If this fails, a plan or another resource's record is taken back."""
     arn, _ = repaired
     with pytest.raises(UndoRefusedError, match="is PLANNED; only a finished repair"):
-        _undoer(world).look(KMS, arn, world.records()[0]["record_id"])
+        _undoer(world).preview(KMS, arn, world.records()[0]["record_id"])
     with pytest.raises(UndoRefusedError, match="has no record nonsense"):
-        _undoer(world).look(KMS, arn, "nonsense")
+        _undoer(world).preview(KMS, arn, "nonsense")
 
 
 def test_resource_that_changed_since_needs_force(world: World, repaired: tuple[str, str]) -> None:
     """If this fails, an undo overwrites what somebody set after the repair."""
     arn, record_id = repaired
     client("kms").enable_key_rotation(KeyId=arn, RotationPeriodInDays=90)
-    assert _undoer(world).look(KMS, arn, record_id).drifted
+    assert _undoer(world).preview(KMS, arn, record_id).drifted
     with pytest.raises(UndoRefusedError, match="it changed since"):
         _undoer(world).run(KMS, arn, record_id)
     assert _rotates(arn)
@@ -127,7 +127,9 @@ def test_undo_that_does_not_show_is_told(world: World, repaired: tuple[str, str]
     stale = {"KeyRotationEnabled": True, "RotationPeriodInDays": 365}
     world.wire.answer("kms", "GetKeyRotationStatus", stale, times=99)
     assert _undoer(world).run(KMS, *repaired).outcome == "FAILED"
-    assert world.records()[-1]["detail"] == "the calls went through and do not show yet; the resource is held"
+    assert (
+        world.records()[-1]["detail"] == "the calls succeeded, but the change does not show yet; the resource is held"
+    )
 
 
 def test_undo_that_shows_late_is_not_repaired_again(world: World, repaired: tuple[str, str]) -> None:
@@ -146,7 +148,7 @@ def test_undo_that_may_not_be_looked_at_is_told_and_held(world: World, repaired:
     arn, record_id = repaired
     world.wire.fail("kms", "DescribeKey", "AccessDeniedException", "not authorized to perform: kms:DescribeKey")
     assert _undoer(world).run(KMS, arn, record_id).outcome == "FAILED"
-    assert "cannot be proved" in world.records()[-1]["detail"]
+    assert "cannot be verified" in world.records()[-1]["detail"]
     assert "kms:DescribeKey" in world.records()[-1]["detail"]
     item = world.ledger().state(CONTROL, arn)
     assert (item.plan, item.lease_owner, bool(item.held(world.now))) == ("", "", True)
@@ -176,8 +178,8 @@ def _replace(world: World, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"undo": [{"service": "kms", "operation": "schedule_key_deletion", "params": {}}]}, "holds other calls"),
-        ({"parameters": {"period_days": 1}}, "impossible parameters"),
+        ({"undo": [{"service": "kms", "operation": "schedule_key_deletion", "params": {}}]}, "are not those that"),
+        ({"parameters": {"period_days": 1}}, "parameters that are not valid"),
         ({"schema_version": 2}, "newer schema version"),
         ({"outcome": "FAILED"}, "is FAILED; only a finished repair"),
     ],
@@ -204,7 +206,7 @@ def test_record_that_was_changed_breaks_its_chain(world: World, repaired: tuple[
     """If this fails, an undo trusts a record that is not what was written."""
     client("dynamodb").put_item(TableName=AUDIT, Item=wire({**world.records()[-1], "reason": "x"}))
     with pytest.raises(BrokenChainError):
-        _undoer(world).look(KMS, *repaired)
+        _undoer(world).preview(KMS, *repaired)
 
 
 def test_failure_hidden_in_a_success_stops_the_undo(world: World) -> None:
@@ -318,7 +320,7 @@ def test_undo_waits_for_a_worker_and_closes_what_one_left(world: World) -> None:
     world.wire.crash("kms", "EnableKeyRotation")
     with pytest.raises(Crash):
         world.run(CONTROL, request(CONTROL, arn))
-    with pytest.raises(LeaseHeldError, match="ask again"):
+    with pytest.raises(LeaseHeldError, match="try again"):
         _undoer(world).run(KMS, arn, done.record_id, force=True)
     world.now += timedelta(minutes=2)
     assert _undoer(world).run(KMS, arn, done.record_id, force=True).outcome == "UNDONE"
@@ -333,7 +335,7 @@ def test_release_of_an_undo_that_was_cut_short_closes_it(world: World, repaired:
     with pytest.raises(Crash):
         _undoer(world).run(KMS, *repaired)
     world.now += timedelta(minutes=2)
-    with pytest.raises(ApprovalRefusedError, match="nothing is kept there"):
+    with pytest.raises(ApprovalRefusedError, match="no held request"):
         world.decide({"drop": CONTROL, "resource": arn, "because": "x"}, CALLER)
     [result] = world.decide({"release": CONTROL, "resource": arn}, CALLER)
     item = world.state(CONTROL, arn)

@@ -70,7 +70,7 @@ def test_undo_that_stops_half_way_is_held_and_says_how_far_it_came(
     assert bool(item.held(world.now))
     assert (item.plan, item.lease_owner, item.hold_record) == ("", "", ended["record_id"])
     assert item.hold_kind == "undo"
-    assert "1 of 2 calls went through; then ec2:authorize_security_group_ingress failed: " in ended["detail"]
+    assert "1 of 2 calls succeeded; then ec2:authorize_security_group_ingress failed: " in ended["detail"]
     assert "RulesPerSecurityGroupLimitExceeded" in ended["detail"]
     assert "the resource is held: undo again with force, or release it" in ended["detail"]
 
@@ -130,7 +130,7 @@ def test_busy_aws_is_given_up_in_time_and_nothing_is_held(world: World, closed: 
     world.wire.fail("ec2", AUTHORIZE, BUSY, status=503, times=99)
     assert _undoer(world).run(INGRESS, arn, record_id).outcome == "FAILED"
     assert len(world.wire.params(AUTHORIZE)) == 1 + len(CALL_PAUSES)
-    assert "0 of 2 calls went through" in world.records()[-1]["detail"]
+    assert "0 of 2 calls succeeded" in world.records()[-1]["detail"]
     assert (world.state(INGRESS.id, arn).held(world.now), rules(arn)) == ("", [])
 
 
@@ -141,7 +141,7 @@ def test_pauses_are_one_allowance_for_all_calls(world: World, closed: tuple[str,
     world.wire.fail("ec2", AUTHORIZE, BUSY, times=99, skip=1)
     assert _undoer(world).run(INGRESS, arn, record_id).outcome == "FAILED"
     assert len(world.wire.params(AUTHORIZE)) == 2 + len(CALL_PAUSES)
-    assert "1 of 2 calls went through" in world.records()[-1]["detail"]
+    assert "1 of 2 calls succeeded" in world.records()[-1]["detail"]
 
 
 def test_call_that_got_no_answer_and_went_through_is_not_made_twice(
@@ -168,7 +168,7 @@ def test_undo_that_may_have_gone_through_is_held(world: World, rotated: tuple[st
         world.wire.fail("kms", "DisableKeyRotation", "KMSInternalException", status=500)
         world.wire.fail("kms", "DisableKeyRotation", "UnsupportedOperationException")
     assert _undoer(world).run(ROTATION, *rotated).outcome == "FAILED"
-    assert "may have gone through or not" in world.records()[-1]["detail"]
+    assert "may or may not have succeeded" in world.records()[-1]["detail"]
     assert bool(world.state(ROTATION.id, rotated[0]).held(world.now))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from evenkeel.control.registry import groups
 from evenkeel.events.parsing import parse
-from evenkeel.lambda_handler import MAX_RECEIVES, remediator
+from evenkeel.lambda_handler import remediator
+from evenkeel.queue_messages import MAX_RECEIVES
 from evenkeel.runtime.aws import Aws
 from tests.factories import awslambda, dynamodb
 from tests.world import PLACE, Context, client, cloudtrail, sqs_event

@@ -264,7 +264,7 @@ def test_look_after_the_change_without_the_permission_is_told_and_leaves_no_leas
     with pytest.raises(NotGrantedError, match="deploy the stack's current policies"):
         world.run(CONTROL, request(CONTROL, key, creates=True))
     assert world.outcomes() == ["PLANNED", "FAILED"]
-    assert "changed, and cannot be proved" in world.records()[-1]["detail"]
+    assert "changed, but the change cannot be verified" in world.records()[-1]["detail"]
     assert world.ledger().state(CONTROL, key).lease_owner == ""
 
 

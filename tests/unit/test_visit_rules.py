@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clerk.requeue import Waker
+from clerk.requeue import Requeuer
 from evenkeel.control.registry import all_controls
 from evenkeel.model import Cause
 from evenkeel.remediation.repair import NotGrantedError
@@ -183,11 +183,11 @@ def test_frozen_finding_is_kept_with_its_time_and_not_told(world: World, key: st
 def _clerk(world: World) -> list[str]:
     """Let the clerk look; return what it sent."""
     queues = {"kms": QUEUE_URL}
-    waker = Waker(
+    requeuer = Requeuer(
         Aws(client), Environment.read(), queues, account=ACCOUNT, now=world.now, remaining_milliseconds=lambda: 60_000
     )
-    waker.wake("plan", 0)
-    waker.wake("held", 0)
+    requeuer.requeue("plan", 0)
+    requeuer.requeue("held", 0)
     return [message["Body"] for message in world.messages(QUEUE_URL)]
 
 
@@ -213,14 +213,14 @@ def test_clerk_sends_what_was_frozen_when_it_is_due_and_it_is_looked_at_again(wo
 
 def test_what_comes_out_of_a_long_freeze_into_a_throttle_is_not_given_up(world: World, key: str) -> None:
     """If this fails, a freeze of a day makes every throttled request a dead letter."""
-    from evenkeel.remediation.decide import given_up  # noqa: PLC0415 - one user
+    from evenkeel.remediation.decide import returned_too_long  # noqa: PLC0415 - one user
 
     document, ends = _frozen(world, hours=24)
     world.run(CONTROL, request(CONTROL, key, attempt=3, first_seen=world.now.isoformat()), document=document)
     world.now = ends + timedelta(minutes=1)
     world.wire.fail("kms", "GetKeyRotationStatus", "ThrottlingException")
     result = world.run(CONTROL, world.kept(CONTROL, key), document=document)
-    assert (result.outcome, given_up(result.request, world.now)) == ("RETURNED", False)
+    assert (result.outcome, returned_too_long(result.request, world.now)) == ("RETURNED", False)
 
 
 @pytest.mark.parametrize("mode", ["off", "notify"])

@@ -43,7 +43,7 @@ def look(
     def look(now: datetime) -> tuple[bool, dict[str, float], set[str]]:
         caplog.clear()
         environment = Environment(STACK, AUDIT, STATE, "a/b/c", "eu-west-1")
-        told = vitals.Rounds(Aws(client), environment, WATCHED, now).look()
+        told = vitals.VitalsReader(Aws(client), environment, WATCHED, now).read()
         named = {vars(line)["part"] for line in caplog.records if "part" in vars(line)}
         return told, metrics(capsys.readouterr().out), named
 
@@ -185,7 +185,7 @@ def test_a_big_stack_takes_as_few_calls_as_possible(world: World, capsys: pytest
     assert len(watched) == 100 * (1 + 2 + 4) + 2 * 4
     put("Errors", f"{STACK}-group99", START - MINUTE)
     environment = Environment(STACK, AUDIT, STATE, "a/b/c", "eu-west-1")
-    assert vitals.Rounds(Aws(client), environment, watched, START).look()
+    assert vitals.VitalsReader(Aws(client), environment, watched, START).read()
     assert metrics(capsys.readouterr().out) == {"FunctionsFailing": 1}
     assert [len(each["MetricDataQueries"]) for each in world.wire.params("GetMetricData")] == [500, 208]
     assert Counter(world.wire.names())["dynamodb:UpdateItem"] == 1

@@ -63,7 +63,7 @@ def told(
         caplog.clear()
         assert handler({"source": "aws.events"}, Context()) == {"due": 0, "stuck": 0}
         sums = metrics(capsys.readouterr().out)
-        assert [line.kind for line in caplog.records if line.message == "looked"] == ["plan", "held"], "to its end"
+        assert [line.kind for line in caplog.records if line.message == "requeued"] == ["plan", "held"], "to its end"
         errors = [vars(line) for line in caplog.records if line.levelname == "ERROR"]
         return sums.get("SwitchedOff"), {line["what"]: line.get("state") or line["error"] for line in errors}
 

@@ -154,9 +154,9 @@ def _group_of(queue: DeadLetters, message: DeadLetter, stack: Stack, to: str, *,
 def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None]) -> Iterator[tuple[str, str, str]]:
     """Have the clerk send messages to their groups, in the person's name; yield each id, group and error."""
     ids = list(groups)
-    for start in range(0, len(ids), dead_letters.MOST):
+    for start in range(0, len(ids), dead_letters.MAX_MESSAGES):
         wanted: dict[str, list[str]] = {}
-        for each in ids[start : start + dead_letters.MOST]:
+        for each in ids[start : start + dead_letters.MAX_MESSAGES]:
             wanted.setdefault(groups[each], []).append(each)
         next_step = f"List what is left: {stack.line('dlq', 'list')}"
         clerk, what = stack.output("ClerkFunctionName"), "send dead letters back"
@@ -205,8 +205,8 @@ def drop(  # noqa: PLR0913 - the command's own options
         _table(console.errors(), found, there, now)
     prompts.confirm(f"Delete {plural(len(found), 'message')} permanently?", "nothing was dropped", yes=yes)
     left: list[str] = []
-    for start in range(0, len(found), dead_letters.MOST):
-        some = {message.id: message for message in found[start : start + dead_letters.MOST]}
+    for start in range(0, len(found), dead_letters.MAX_MESSAGES):
+        some = {message.id: message for message in found[start : start + dead_letters.MAX_MESSAGES]}
         said = _have_dropped(there, list(some), because, console.progress(show=not as_json))
         left += said["missing"]
         for each in said["dropped"]:

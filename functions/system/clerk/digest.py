@@ -1,7 +1,8 @@
-"""The daily digest: the heads of all chains that moved, put into the audit table part by part, each with a MAC.
+"""Makes the daily digest: the heads of all chains that changed, written to the audit table in parts, each with a MAC.
 
-The newest part that bears our MAC says all there is to know: what is due, where to go on, what to chain to. So a crash,
-a time limit or a missed day needs nothing but the next round. Two clerks at once ask for the same key, and one gets it.
+The newest part with our MAC is all the state there is: it determines which digest is due, where to continue and what to
+chain to. So after a crash, a timeout or a missed day the next round just continues. If two clerks run at once, both
+write the same key, and only one succeeds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 logger, _ = telemetry()
 
 STOP_AT_MILLISECONDS = 20_000
-"""Time that must be left to read another page of the state table (1 MB) and put what it holds."""
+"""Time that must remain to read another page of the state table (1 MB) and to write its heads."""
 
 
 class Digests:
@@ -52,11 +53,11 @@ class Digests:
         self._remaining = remaining_milliseconds
         self._clock = clock
 
-    def keep(self) -> float:
-        """Make what is due, and return how many seconds ago the newest whole digest began.
+    def make_due(self) -> float:
+        """Make the digest that is due, if any; return how many seconds ago the newest complete digest began.
 
         Raises:
-            ClientError: a table or KMS refused; the next round goes on from the last part that was put.
+            ClientError: a table or KMS refused a call; the next round continues after the last part that was written.
         """
         newest = self._newest()
         begun = digests.due(newest, self._clock())
@@ -68,7 +69,7 @@ class Digests:
         return digests.age(newest, self._clock())
 
     def _newest(self) -> Part | None:
-        """Return the newest part that is ours. Others are passed over: whoever plants one must not stop the digests."""
+        """Return the newest part with our MAC. Others are skipped, so that a planted part cannot stop the digests."""
         pages = self._aws.pages(
             "dynamodb",
             "query",
@@ -94,21 +95,21 @@ class Digests:
         return mac.hex()
 
     def _make(self, begun: Begun, newest: Part | None) -> Part | None:
-        """Put parts until the digest is whole or time is short; return the last part put."""
-        waiting: list[Head] = []
+        """Write parts until the digest is complete or time is short; return the last part written."""
+        rest: list[Head] = []
         after = begun.after
         while True:
             found, after = self._page(begun.since, after)
-            full, waiting = digests.packed([*waiting, *found])
+            full, rest = digests.packed([*rest, *found])
             for heads in full:
                 newest = self._put(begun, heads, heads[-1].key, newest)
             if not after or self._remaining() < STOP_AT_MILLISECONDS:
-                return self._put(begun, waiting, after, newest)
+                return self._put(begun, rest, after, newest)
 
     def _page(self, since: str, after: str) -> tuple[list[Head], str]:
-        """Return a page of the heads that moved, and the key to go on after; empty at the end.
+        """Return a page of the heads that changed, and the key after which to continue; empty at the end.
 
-        It need not be a consistent read: what it misses is younger than the digest's beginning, and so in the next one.
+        It need not be a consistent read: a head that it misses is newer than the digest, and so in the next one.
         """
         start: dict[str, Any] = {"ExclusiveStartKey": wire({"pk": after})} if after else {}
         answer = self._aws(
@@ -124,10 +125,10 @@ class Digests:
         return [Head.of(unwire(item)) for item in answer["Items"]], last
 
     def _put(self, begun: Begun, heads: Sequence[Head], after: str, previous: Part | None) -> Part | None:
-        """Put the next part; where its key is taken by an item that is not ours, take the key after that.
+        """Write the next part; if an item that is not ours has its key, use the next key.
 
         Raises:
-            LeaseHeldError: another clerk put this part.
+            LeaseHeldError: another clerk wrote this part.
         """
         number = previous.number + 1 if previous and previous.day == begun.day else 0
         while True:
@@ -139,11 +140,11 @@ class Digests:
                 logger.info("digest", heads=len(heads), whole=not after, **logged)
                 return Part.read(record)
             if self._ours(taken):
-                raise LeaseHeldError(f"digest {record['record_id']}: it is there already")
+                raise LeaseHeldError(f"digest {record['record_id']}: it exists already")
             number += 1
 
     def _taken(self, record: dict[str, Any]) -> dict[str, Any] | None:
-        """Put a part and return None, or the item (wire form) that has its key."""
+        """Write a part and return None, or return the item (wire form) that already has its key."""
         try:
             self._aws(
                 "dynamodb",

@@ -1,7 +1,7 @@
-"""Dead letters that a person has dropped: each is audited, then deleted.
+"""Drops dead letters for a person: records each one, then deletes it.
 
-The clerk reads the messages from the queue itself; of the payload it takes ids only, so that what is audited is what is
-deleted. A crash between the two leaves the message, and a repeat finds its record and deletes it.
+The payload has ids only, and the clerk reads the messages from the queue itself, so that the records match what is
+deleted. A crash between the two leaves the message; a second attempt finds its record and deletes it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from evenkeel.runtime.environment import Environment
 
 HIDDEN_SECONDS = 60
-"""How long what is read stays hidden should the clerk die: its own time limit."""
+"""How long messages stay hidden if the clerk crashes: its own timeout."""
 STOP_AT_MILLISECONDS = 10_000
-"""Time that must be left to go on; what is not dealt with by then is said to be missing, and stays."""
+"""Time that must remain to continue; messages that were not handled by then stay, and are reported as missing."""
 
 
 class Dropper:
-    """Drops dead letters in one person's name."""
+    """Drops dead letters for one person."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the clerk it needs
+    def __init__(  # noqa: PLR0913 - the parts of the clerk that it needs
         self, aws: Aws, ledger: Ledger, environment: Environment, *, place: Place, caller: str, now: datetime
     ) -> None:
         """Keep the parts."""
@@ -44,10 +44,10 @@ class Dropper:
         self._now = now
 
     def run(self, request: DropRequest, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
-        """Drop what is asked for; return ``{"dropped": [message ids], "missing": [message ids]}``.
+        """Drop the requested messages; return ``{"dropped": [message ids], "missing": [message ids]}``.
 
         Raises:
-            ClientError, LeaseHeldError: AWS refused; what is not audited was not deleted.
+            ClientError, LeaseHeldError: AWS refused a call; messages without a record were not deleted.
         """
         missing = set(request.messages)
         try:

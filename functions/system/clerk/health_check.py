@@ -1,7 +1,6 @@
-"""Whether Evenkeel's inputs and alerts are switched on: its EventBridge rules, and the notifier's event source.
+"""Checks that Evenkeel's inputs and alerts are on: its EventBridge rules, and the notifier's event source.
 
-The queues' event sources are not asked about: ``evenkeel pause`` switches them off, and messages that
-wait have an alarm.
+The queues' event sources are not checked: ``evenkeel pause`` switches them off, and messages that wait have an alarm.
 """
 
 from __future__ import annotations
@@ -23,38 +22,38 @@ if TYPE_CHECKING:
 logger, _ = telemetry()
 
 MISSING = "missing"
-"""The state of what is not there."""
+"""The state of a rule or event source that does not exist."""
 READING = frozenset({"Creating", "Enabling", "Enabled", "Updating"})
-"""States of an event source that reads, or is about to (Lambda API reference, GetEventSourceMapping, ``State``)."""
+"""States of an event source that reads, or will soon (Lambda API reference, GetEventSourceMapping, ``State``)."""
 
 
 def rules_of(groups: Iterable[str]) -> list[str]:
-    """Return the names after ``<stack>-`` of the rules that some groups have; groups.json is generated."""
+    """Return the names of some groups' rules, without the prefix ``<stack>-``; groups.json is generated."""
     found = json.loads(Path(__file__).with_name("groups.json").read_text(encoding="utf-8"))
     return [f"{group}-{suffix}" for group in groups for suffix in found[group]["rules"]]
 
 
 def switched_off(aws: Aws, stack: str, rules: Sequence[str], source: str) -> int | None:
-    """Log by name what is off, and return how much; None where none was seen to be off but AWS did not answer all.
+    """Log each part that is off, and return their number; None if none was found but a check failed.
 
-    ``rules`` are the names of the stack's rules after ``<stack>-``, ``source`` is the UUID of the event source mapping.
+    ``rules`` are the names of the stack's rules without ``<stack>-``, ``source`` is the event source mapping's UUID.
 
-    A question that failed is logged and never raised. The clerk then sends no count, and the alarm goes off once
-    data are missing for long enough: a refusal does that, a throttle does not. A round that failed for it would be done
-    again as a whole, and leave a dead letter.
+    A check that fails is logged, not raised: the whole round would be repeated and become a dead letter. The clerk then
+    sends no count, and the alarm goes off if data are missing for long enough. A denied call leads to that, a throttled
+    one does not.
     """
     off: dict[str, str] = {}
     complete = True
-    questions: dict[str, Callable[[], dict[str, str]]] = {
+    checks: dict[str, Callable[[], dict[str, str]]] = {
         "rules": lambda: _rules(aws, stack, rules),
         f"event source {source}": lambda: _source(aws, source),
     }
-    for what, ask in questions.items():
+    for what, check in checks.items():
         try:
-            off |= ask()
+            off |= check()
         except AwsError as error:
             complete = False
-            logger.error("no answer whether it is on", what=what, error=str(error))  # noqa: TRY400 - it says all
+            logger.error("cannot check whether it is on", what=what, error=str(error))  # noqa: TRY400 - it is enough
     for what, state in off.items():
         logger.error("switched off", what=what, state=state)
     return len(off) if off or complete else None
@@ -63,7 +62,7 @@ def switched_off(aws: Aws, stack: str, rules: Sequence[str], source: str) -> int
 def _rules(aws: Aws, stack: str, rules: Sequence[str]) -> dict[str, str]:
     """Return the rules that are off, with their states.
 
-    Two states are on; they differ in CloudTrail's read-only events (EventBridge API reference, Rule, ``State``).
+    Two states mean "on"; they differ in CloudTrail's read-only events (EventBridge API reference, Rule, ``State``).
     """
     prefix = f"{stack}-"
     pages = aws.pages("events", "list_rules", NamePrefix=prefix)

@@ -1,4 +1,4 @@
-"""Exemptions that end soon, each announced once for each last day it is given."""
+"""Announces exemptions that end soon: once for each exemption and last day."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ logger, _ = telemetry()
 def announce(
     store: SettingsStore, ledger: Ledger, environment: Environment, place: Place, now: datetime
 ) -> list[EndedRecord]:
-    """Audit each exemption of the live settings that ends soon, and return the records that are new.
+    """Record each exemption of the live settings that ends soon, and return the new records.
 
-    It does not matter whether the exemption's controls are deployed. Settings that cannot be used are logged and
-    counted, and are looked at again in the next round.
+    The exemption's controls need not be deployed. If the settings cannot be used, that is logged and counted, and the
+    next round tries again.
 
     Raises:
-        ClientError, LeaseHeldError: a table refused; what was not written comes in the next round.
+        ClientError, LeaseHeldError: a table refused a call; the next round writes what is missing.
     """
     try:
         settings = store.load()
     except SettingsError as error:
         store.count(error)
-        logger.error("no notices: settings cannot be used", reason=str(error))  # noqa: TRY400 - the message says all
+        logger.error("no notices: settings cannot be used", reason=str(error))  # noqa: TRY400 - the message is enough
         return []
     written = []
     for exemption in settings.exemptions:
@@ -69,9 +69,9 @@ def _note(exemption: Exemption, version: str, settings_name: str, place: Place, 
 
 
 def arn(exemption: Exemption, settings_name: str, place: Place) -> str:
-    """Return the name of an exemption until one day, beneath the ARN of the settings that it is in.
+    """Return the id of an exemption and its last day, below the ARN of the settings.
 
-    Neither reason nor approver is part of it: to correct a spelling sends no new alert.
+    It does not depend on reason and approver, so correcting a typo there sends no new alert.
     """
     chosen = exemption.selector
     parts = (exemption.controls, chosen.resources, chosen.accounts)

@@ -1,7 +1,7 @@
-"""Dead letters that a person sends back to their groups' queues: one record of the request first, then each message.
+"""Sends dead letters back to their groups' queues for a person: records the request first, then sends each message.
 
-The clerk reads the messages from the queue itself; of the payload it takes ids and groups only. A crash on the way
-leaves the messages that were not sent; one may be sent twice, which is harmless.
+The payload has ids and groups only, and the clerk reads the messages from the queue itself. A crash leaves the messages
+that were not sent; one may be sent twice, which is harmless.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Redriver:
-    """Sends dead letters back in one person's name; ``queues`` are the URLs of the enabled groups' queues."""
+    """Sends dead letters back for one person; ``queues`` are the URLs of the enabled groups' queues."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the clerk it needs
+    def __init__(  # noqa: PLR0913 - the parts of the clerk that it needs
         self,
         aws: Aws,
         ledger: Ledger,
@@ -51,15 +51,16 @@ class Redriver:
         self._now = now
 
     def run(self, wanted: RedriveRequest, remaining_milliseconds: Callable[[], int]) -> dict[str, Any]:
-        """Send what is asked for; return ``{"sent": [message ids], "missing": [message ids]}``.
+        """Send the requested messages; return ``{"sent": [message ids], "missing": [message ids]}``.
 
         Raises:
             MalformedPayloadError: a group is not enabled; nothing was sent.
-            ClientError, LeaseHeldError: AWS refused; what was sent by then is in its queue.
+            ClientError, LeaseHeldError: AWS refused a call; messages that were sent before are in their queues.
         """
         for group in wanted.groups:
             if group not in self._queues:
-                raise MalformedPayloadError(f"redrive: no group {group!r}; there are {', '.join(sorted(self._queues))}")
+                enabled = ", ".join(sorted(self._queues))
+                raise MalformedPayloadError(f"redrive: no group {group!r}; enabled are {enabled}")
         system_records.write_once(self._ledger, self._note(wanted), self._environment.retention_days, self._now)
         missing = dict(wanted.messages)
         try:

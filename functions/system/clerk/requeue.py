@@ -1,7 +1,7 @@
-"""Sends what is due back to its queue: plans without an outcome, and holds that end.
+"""Sends due requests back to their queues: those of plans without an outcome, and of holds that end.
 
-An item is put off before its message is sent. That one write shows what the item holds, and fails where somebody has
-released it, decided about it or put it off meanwhile. Should the clerk die between the two, the item is due again.
+An item's due time is moved before its message is sent. That one write returns the item, and fails if it was released,
+decided or requeued meanwhile. If the clerk crashes between the two, the item becomes due again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from evenkeel.audit import due_index
-from evenkeel.audit.ledger import LOOK_AGAIN
+from evenkeel.audit.ledger import RECHECK_AFTER
 from evenkeel.errors import code
 from evenkeel.events.message import encode
 from evenkeel.events.queue import BATCH, Queue
@@ -34,24 +34,24 @@ logger, _ = telemetry()
 STUCK_AFTER = timedelta(hours=1)
 """A plan this old without an outcome raises the alarm."""
 NO_QUEUE = timedelta(days=1)
-"""When an item that is due for a group that is not enabled is reported again."""
+"""When a due item of a group that is not enabled is reported again."""
 
 
 @dataclass(slots=True)
-class Woken:
-    """What was due of one kind."""
+class Requeued:
+    """The numbers of due, sent and stuck items of one kind."""
 
     due: int = 0
     sent: int = 0
     stuck: int = 0
     more: bool = False
-    """The time was over; the rest is found in the next round."""
+    """The time ran out; the rest comes in the next round."""
 
 
-class Waker:
-    """Sends what is due; ``queues`` are the URLs of the enabled groups' queues."""
+class Requeuer:
+    """Sends due requests; ``queues`` are the URLs of the enabled groups' queues."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the clerk it needs
+    def __init__(  # noqa: PLR0913 - the parts of the clerk that it needs
         self,
         aws: Aws,
         environment: Environment,
@@ -69,38 +69,38 @@ class Waker:
         self._now = now
         self._remaining = remaining_milliseconds
 
-    def wake(self, kind: str, stop_at_milliseconds: int) -> Woken:
-        """Send what is due of one kind until so much time is left, and log how far it came.
+    def requeue(self, kind: str, stop_at_milliseconds: int) -> Requeued:
+        """Send the due requests of one kind while there is time, then log and return their numbers.
 
         Raises:
-            ClientError: a table or queue refused; what was put off and not sent is due again.
+            ClientError: a table or queue refused a call; items that were not sent become due again.
         """
-        woken, waiting = Woken(), defaultdict[str, list[str]](list)
+        done, unsent = Requeued(), defaultdict[str, list[str]](list)
         for entry in due_index.find(self._aws, self._environment.state_table, kind, self._now):
             if self._remaining() < stop_at_milliseconds:
-                woken.more = True
+                done.more = True
                 break
             url = next((url for group, url in self._queues.items() if entry.control.startswith(f"{group}-")), "")
-            item = self._put_off(entry, LOOK_AGAIN if url else NO_QUEUE)
+            item = self._postpone(entry, RECHECK_AFTER if url else NO_QUEUE)
             if item is None:
                 continue
-            woken.due += 1
-            woken.stuck += self._stuck(entry, item)
+            done.due += 1
+            done.stuck += self._stuck(entry, item)
             if not url:
-                trouble = "no queue for what is due: is its group still enabled? reported again in a day"
-                logger.error(trouble, control=entry.control, resource=entry.arn)
+                problem = "due item has no queue: is its group still enabled? reported again in a day"
+                logger.error(problem, control=entry.control, resource=entry.arn)
                 continue
-            waiting[url].append(self._message(entry, item))
-            if len(waiting[url]) == BATCH:
-                woken.sent += self._send(url, waiting.pop(url), kind)
-        woken.sent += sum(self._send(url, bodies, kind) for url, bodies in waiting.items())
-        logger.info("looked", kind=kind, due=woken.due, sent=woken.sent, stuck=woken.stuck, more=woken.more)
-        return woken
+            unsent[url].append(self._message(entry, item))
+            if len(unsent[url]) == BATCH:
+                done.sent += self._send(url, unsent.pop(url), kind)
+        done.sent += sum(self._send(url, bodies, kind) for url, bodies in unsent.items())
+        logger.info("requeued", kind=kind, due=done.due, sent=done.sent, stuck=done.stuck, more=done.more)
+        return done
 
-    def _put_off(self, entry: due_index.Entry, later: timedelta) -> dict[str, Any] | None:
-        """Move an item out of the way, and return it; None where it is not due any more.
+    def _postpone(self, entry: due_index.Entry, later: timedelta) -> dict[str, Any] | None:
+        """Move an item's due time, and return the item; None if it is not due any more.
 
-        It is long enough for the outcome to be written: the same is not sent twice.
+        ``later`` must be long enough for the outcome to be written, so that a request is not sent twice.
         """
         values = {":later": int((self._now + later).timestamp()), ":now": int(self._now.timestamp())}
         try:
@@ -117,7 +117,7 @@ class Waker:
         except ClientError as error:
             if code(error) != "ConditionalCheckFailedException":
                 raise
-            logger.info("done meanwhile", item=entry.key)
+            logger.info("not due any more", item=entry.key)
             return None
         return unwire(answer["Attributes"])
 
@@ -128,7 +128,7 @@ class Waker:
         return True
 
     def _message(self, entry: due_index.Entry, item: dict[str, Any]) -> str:
-        """Return the request to send: the held one, or one that checks a plan without an outcome."""
+        """Return the message to send: the held request, or one that checks a plan without an outcome."""
         if entry.kind == "held" and item.get("held_request"):
             return str(item["held_request"])
         cause = Cause("verify", event_name="clerk", event_time=self._now.isoformat())
@@ -136,7 +136,7 @@ class Waker:
         return json.dumps(encode(Request(entry.control, resource, cause)))
 
     def _send(self, url: str, bodies: list[str], kind: str) -> int:
-        """Send messages to a queue, and return how many it took; of the others, each is due again."""
+        """Send messages to a queue, and return how many it accepted; the others become due again."""
         refused = Queue(self._aws, url, self._environment.dlq_url).send_all(bodies, kind)
         for reason in refused:
             logger.error("not sent; it is due again later", queue=url, reason=reason)

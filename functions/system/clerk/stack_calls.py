@@ -1,7 +1,7 @@
-"""Calls that pause or resume the stack or deploy its settings, from CloudTrail's events.
+"""Records calls that pause or resume the stack or deploy its settings, from CloudTrail's events.
 
-So it does not matter by which client it is done: whoever pauses Evenkeel in the console is named like who uses the
-command line. An event is written once, however often it comes.
+So every client is covered: a person who pauses Evenkeel in the console is named like one who uses the command line. An
+event is recorded once, even if it is delivered several times.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 logger, _ = telemetry()
 
 RULE = "stack-calls"
-"""The name of the rule that brings these events, after ``<stack>-``."""
+"""The name of the rule for these events, without the prefix ``<stack>-``."""
 TOGETHER = timedelta(minutes=10)
-"""What one person switches within this time is announced once: ``evenkeel pause`` switches a source for each group."""
+"""One person's switches within this time are announced once: ``evenkeel pause`` switches a source for each group."""
 NOTIFIER = "notifier"
 
 
-def is_one(event: dict[str, Any]) -> bool:
-    """Return whether a payload of the clerk's is an event of the rule."""
+def is_stack_call(event: dict[str, Any]) -> bool:
+    """Return whether the clerk's payload is an event of the rule."""
     return event.get("detail-type") == API_CALL
 
 
 class StackCalls:
-    """Writes what people do to one stack's switches; ``groups`` are the enabled groups of controls."""
+    """Records the calls of people about one stack; ``groups`` are the enabled groups of controls."""
 
     def __init__(
         self, ledger: Ledger, environment: Environment, place: Place, groups: Collection[str], now: datetime
@@ -56,11 +56,11 @@ class StackCalls:
         self._now = now
 
     def audit(self, event: dict[str, Any]) -> EndedRecord | None:
-        """Audit one event; return its record, or None where it is of another stack or was written before.
+        """Record one event; return its record, or None if it is about another stack or was recorded before.
 
         Raises:
-            MalformedPayloadError: it is not of the form that AWS documents.
-            ClientError, LeaseHeldError: a table refused; Lambda brings the event again.
+            MalformedPayloadError: it does not have the form that AWS documents.
+            ClientError, LeaseHeldError: a table refused a call; Lambda delivers the event again.
         """
         detail = event.get("detail")
         if not isinstance(detail, dict) or not _text(detail.get("eventID")):
@@ -74,7 +74,7 @@ class StackCalls:
         return system_records.write_once(self._ledger, note, self._environment.retention_days, self._now)
 
     def _switch(self, detail: dict[str, Any]) -> Note | None:
-        """Return what to write of an event source that was switched; None where it is another's."""
+        """Return the note about an event source that was switched; None if it is not one of this stack's."""
         function = _text(_part(detail, "responseElements").get("functionArn"))
         enabled = _part(detail, "requestParameters").get("enabled")
         name = function.rpartition(":function:")[2].removeprefix(f"{self._environment.stack}-")
@@ -84,19 +84,19 @@ class StackCalls:
         part, outcome = (RESUME, Outcome.RESUMED) if enabled else (PAUSE, Outcome.PAUSED)
         alerts = name == NOTIFIER
         what = "alerts" if alerts else f"{name} controls"
-        reason = f"the event source of the {what} was switched on: what waited is served now"
+        reason = f"the event source of the {what} was switched on: messages that waited are served now"
         if not enabled:
-            so = "no alert is sent" if alerts else "nothing of theirs is repaired"
-            reason = f"the event source of the {what} was switched off: {so} until it is on again"
+            effect = "no alert is sent" if alerts else "they repair nothing"
+            reason = f"the event source of the {what} was switched off: {effect} until it is on again"
         request = self._request(part, f"{function}/event/{detail['eventID']}", detail)
         who = request.actor.principal or request.actor.owner or "somebody"
-        rest = f"what else they switch within {TOGETHER.seconds // 60} minutes is audited without an alert"
+        rest = f"their other switches within {TOGETHER.seconds // 60} minutes are recorded without an alert"
         switch = NOTIFIER if alerts else "groups"
-        first = self._ledger.counters.turned(switch, f"{outcome} by {who}", detail["eventID"], TOGETHER)
+        first = self._ledger.counters.should_report(switch, f"{outcome} by {who}", detail["eventID"], TOGETHER)
         return Note(part, request, outcome, reason, f"by {who}; {rest}", _evidence(detail), announce=first)
 
     def _settings(self, detail: dict[str, Any]) -> Note | None:
-        """Return what to write of a deployment of the settings; None where it is another application's."""
+        """Return the note about a deployment of the settings; None if it is another application's."""
         asked, answer = _part(detail, "requestParameters"), _part(detail, "responseElements")
         if _text(asked.get("applicationId")) != self._environment.settings_name.partition("/")[0]:
             logger.info("not the settings of this stack", application=asked.get("applicationId"))
@@ -106,7 +106,7 @@ class StackCalls:
         outcome = Outcome.STOPPED if detail.get("eventName") == "StopDeployment" else Outcome.PUSHED
         reason = f"version {version} of the settings is being deployed (deployment {number})"
         if outcome is Outcome.STOPPED:
-            reason = f"deployment {number} of the settings was stopped; what was in force before it holds"
+            reason = f"deployment {number} of the settings was stopped; the previous settings stay in force"
         where = configuration(self._environment.settings_name, self._place)
         request = self._request(SETTINGS, f"{where}/event/{detail['eventID']}", detail)
         who = request.actor.principal or request.actor.owner or "somebody"

@@ -1,6 +1,6 @@
 """CloudWatch's metrics of the stack's functions, queues and rules, read once an hour.
 
-An alarm on each of these metrics would cost $0.10 a month, and thirty groups have 200 of them. So each kind of trouble
+An alarm on each of these metrics would cost $0.10 a month, and thirty groups have 200 of them. So each kind of problem
 has one metric and one alarm here, and the log names the function, the queue or the rule.
 """
 
@@ -26,23 +26,23 @@ logger, _ = telemetry()
 
 EVERY = timedelta(hours=1)
 OVERLAP = timedelta(minutes=20)
-"""How far a read reaches back before the last one. Metrics of a queue that was idle come up to 15 minutes late (SQS
-developer guide, "Available CloudWatch metrics for Amazon SQS")."""
+"""Each read overlaps the last one by this. Metrics of a queue that was idle can be up to 15 minutes late (SQS developer
+guide, "Available CloudWatch metrics for Amazon SQS")."""
 FARTHEST = timedelta(days=14)
-"""How far a read reaches back after a long outage: data of one minute last 15 days (CloudWatch API, GetMetricData)."""
+"""How far back a read goes after a long outage: one-minute data last 15 days (CloudWatch API, GetMetricData)."""
 LONGEST = timedelta(hours=12)
-"""How much one round reads. After an outage the next rounds read on: an answer has 100,800 values at most, which take a
-Lambda function of this size some seconds, and two weeks of thirty groups are two million."""
+"""The longest span of one read. After an outage the next rounds continue: an answer has at most 100,800 values, which
+take a Lambda function of this size some seconds, and two weeks of thirty groups are two million."""
 AT_ONCE = 500
 """Metrics of one call (CloudWatch API reference, GetMetricData)."""
 ITEM = "clerk#vitals"
-"""The key of the state item that says how far CloudWatch was read, and which trouble was counted when."""
+"""The key of the state item with the time up to which CloudWatch was read, and when each problem was counted."""
 _MINUTE, _OF_MINUTES = 60, 5
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of trouble: minutes of one of AWS's metrics above a threshold."""
+    """A kind of problem: minutes in which one of AWS's metrics is above a threshold."""
 
     counted: str
     """The name of our own metric, which the alarm reads."""
@@ -54,7 +54,7 @@ class Kind:
     minutes: int = 1
     """So many of five minutes must be above the threshold."""
     quiet: timedelta = timedelta(days=1)
-    """How long the same trouble of the same part is not counted again while it lasts."""
+    """A problem that lasts is counted again after this time."""
 
 
 LOST = Kind("EventsLost", "AWS/Events", "InvocationsFailedToBeSentToDlq", "RuleName", "Sum", quiet=timedelta(0))
@@ -64,7 +64,7 @@ WAITING = Kind(
 FAILING = Kind("FunctionsFailing", "AWS/Lambda", "Errors", "FunctionName", "Sum")
 THROTTLED = Kind("FunctionsThrottled", "AWS/Lambda", "Throttles", "FunctionName", "Sum")
 OFTEN_THROTTLED = replace(THROTTLED, minutes=3)
-"""Of functions that read a queue or a stream: a throttled batch comes again by itself."""
+"""For functions that read a queue or a stream: a throttled batch is delivered again by itself."""
 KINDS = (LOST, WAITING, FAILING, THROTTLED, OFTEN_THROTTLED)
 
 
@@ -82,7 +82,7 @@ class Vital:
         return f"{self.kind.counted}/{self.part}"
 
     def query(self, number: int) -> dict[str, Any]:
-        """Return the question for CloudWatch; ``number`` identifies its answer."""
+        """Return the query for CloudWatch; ``number`` identifies its result."""
         metric = {
             "Namespace": self.kind.namespace,
             "MetricName": self.kind.metric,
@@ -91,7 +91,7 @@ class Vital:
         return {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": _MINUTE, "Stat": self.kind.statistic}}
 
     def last(self, minutes: Mapping[int, float]) -> int | None:
-        """Return the last minute (seconds since 1970) in which this was in trouble; None for never."""
+        """Return the last minute (seconds since 1970) in which the part was unhealthy, or None."""
         bad = sorted(minute for minute, value in minutes.items() if value > self.kind.above)
         needed = self.kind.minutes
         ends = [
@@ -101,9 +101,9 @@ class Vital:
 
 
 def vitals(stack: str, groups: Iterable[str], rules: Iterable[str]) -> list[Vital]:
-    """Return all that is read; ``rules`` are names after ``<stack>-``.
+    """Return all metrics to read; ``rules`` are names without the prefix ``<stack>-``.
 
-    Undo is among the functions although not every stack has it: a metric that does not exist has no data.
+    The undo function is included although not every stack has it: a metric that does not exist has no data.
     """
     groups = list(groups)
     readers, others = [*groups, names.NOTIFIER], [name for name in names.SYSTEM if name != names.NOTIFIER]
@@ -116,8 +116,8 @@ def vitals(stack: str, groups: Iterable[str], rules: Iterable[str]) -> list[Vita
     ]
 
 
-class Rounds:
-    """The hourly read of one stack's vitals."""
+class VitalsReader:
+    """Reads one stack's vitals every hour."""
 
     def __init__(self, aws: Aws, environment: Environment, watched: Sequence[Vital], now: datetime) -> None:
         """Keep the parts."""
@@ -126,53 +126,52 @@ class Rounds:
         self._watched = watched
         self._now = now
 
-    def look(self) -> bool:
-        """Read, log and count what is in trouble where an hour has passed; return whether all was read.
+    def read(self) -> bool:
+        """Read the metrics if an hour has passed, log and count the problems; return whether everything was read.
 
-        What CloudWatch does not return is asked again in the next round, from the same minute on; what is more than
-        :data:`LONGEST` is left to it, too. The count is sent before it is remembered, so that a crash between the two
-        sends it twice.
+        If CloudWatch does not return everything, the next round reads from the same minute again; it also continues
+        after :data:`LONGEST`. Counts are sent before they are stored, so a crash between the two sends them twice.
 
         Raises:
-            ClientError: the state table refused.
+            ClientError: the state table refused a call.
         """
-        item = self._remembered()
+        item = self._stored()
         read_to = datetime.fromtimestamp(int(item["read_to"]), UTC) if item else self._now - EVERY
         if self._now - read_to < EVERY:
             return True
         since = max(read_to - OVERLAP, self._now - FARTHEST)
         until = min(since + LONGEST, self._now)
         try:
-            found = self._troubles(since, until)
+            found = self._problems(since, until)
         except (*AwsError, IncompleteMetricsError) as error:
-            logger.error("no answer how the parts are", what="metrics", error=str(error))  # noqa: TRY400 - it says all
+            logger.error("cannot read metrics", what="metrics", error=str(error))  # noqa: TRY400 - it is enough
             return False
         counted = {key: int(minute) for key, minute in item.get("counted", {}).items()}
         new = [vital for vital, minute in found.items() if minute > counted.get(vital.key, 0) + _seconds(vital)]
         for name, number in Counter(vital.kind.counted for vital in new).items():
             count_for_stack(names.CLERK, name, number)
         lasting = {vital.key: counted[vital.key] for vital in found if vital not in new}
-        self._remember(lasting | {vital.key: found[vital] for vital in new}, until)
+        self._store(lasting | {vital.key: found[vital] for vital in new}, until)
         read = f"{since:%FT%TZ} to {until:%FT%TZ}"
-        logger.info("read", metrics=len(self._watched), span=read, troubles=len(found), new=len(new))
+        logger.info("read", metrics=len(self._watched), span=read, problems=len(found), new=len(new))
         return until == self._now
 
-    def _troubles(self, since: datetime, until: datetime) -> dict[Vital, int]:
-        """Return what was in trouble in that time, with the last minute of each; log it by name."""
+    def _problems(self, since: datetime, until: datetime) -> dict[Vital, int]:
+        """Return the vitals that were unhealthy in that time, with the last minute of each, and log each by name."""
         found = {}
         for vital, minutes in self._data(since, until):
             last = vital.last(minutes)
             if last is not None:
                 found[vital] = last
                 at = f"{datetime.fromtimestamp(last, UTC):%FT%TZ}"
-                logger.error("in trouble", what=vital.kind.counted, part=vital.part, at=at)
+                logger.error("unhealthy", what=vital.kind.counted, part=vital.part, at=at)
         return found
 
     def _data(self, since: datetime, until: datetime) -> Iterator[tuple[Vital, dict[int, float]]]:
         """Yield each metric's values by minute.
 
         Raises:
-            IncompleteMetricsError: CloudWatch did not return all of some metric.
+            IncompleteMetricsError: CloudWatch did not return all values of a metric.
         """
         for start in range(0, len(self._watched), AT_ONCE):
             watched = self._watched[start : start + AT_ONCE]
@@ -187,14 +186,14 @@ class Rounds:
                     values[result["Id"]] |= dict(zip(moments, result["Values"], strict=True))
                     complete |= {result["Id"]} if result["StatusCode"] == "Complete" else set()
             if missing := {query["Id"] for query in queries} - complete:
-                raise IncompleteMetricsError(f"{len(missing)} of {len(queries)} metrics were not read whole")
+                raise IncompleteMetricsError(f"{len(missing)} of {len(queries)} metrics are incomplete")
             yield from ((vital, values[query["Id"]]) for vital, query in zip(watched, queries, strict=True))
 
-    def _remembered(self) -> dict[str, Any]:
+    def _stored(self) -> dict[str, Any]:
         answer = self._aws("dynamodb", "get_item", TableName=self._table, Key=wire({"pk": ITEM}))
         return unwire(answer.get("Item", {}))
 
-    def _remember(self, counted: Mapping[str, int], until: datetime) -> None:
+    def _store(self, counted: Mapping[str, int], until: datetime) -> None:
         self._aws(
             "dynamodb",
             "update_item",
@@ -206,7 +205,7 @@ class Rounds:
 
 
 class IncompleteMetricsError(Exception):
-    """CloudWatch answered, and not with all that was asked."""
+    """CloudWatch's answer does not have everything that was requested."""
 
 
 def _seconds(vital: Vital) -> int:

@@ -1,6 +1,6 @@
-"""What on-call reads: the subject and text of an alert; pure.
+"""The subject and text of an alert for people; pure.
 
-The text is made for a phone: no columns, one fact a line, and each command alone on its line, so that it can be copied.
+The text is for a phone: no columns, one fact per line, and each command alone on its line, so that it can be copied.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from notifier.next_steps import Home
 
 _SUBJECT_LENGTH = 99  # SNS API reference, Publish: ASCII, fewer than 100 characters
-_LEAST = 8  # characters that still distinguish one resource from another
+_MIN_NAME = 8  # characters that still distinguish one resource from another
 _LINES = 25
-_LINE_BYTES = 2500  # SNS takes 256 KB (API reference, Publish), and two lists of calls are most of the lines
+_LINE_BYTES = 2500  # SNS accepts 256 KB (API reference, Publish), and two lists of calls are most of the lines
 _CHANGES = 10  # differences of state that are shown
-_CLIENT_LENGTH = 60  # what follows is the client's libraries; the record keeps it whole
+_CLIENT_LENGTH = 60  # the client's libraries follow; the record has the full text
 _FIX = "fix it there, too, or the next deployment sets it back."
-_STACK = "aws:cloudformation:stack-name"  # nobody else can write it (CloudFormation user guide, "Resource tag")
+_STACK = "aws:cloudformation:stack-name"  # only CloudFormation can set it (CloudFormation user guide, "Resource tag")
 _TAG_LENGTH = 80  # a tag may have 384 characters
 _NOBODY = {
     "manual": "a person by hand (CloudTrail's data events of Lambda say who)",
-    "verify": "nobody just now: it was read again",
+    "verify": "nobody: Evenkeel read the resource again",
 }
-"""Who caused what has no event, by the origin."""
+"""The text for who caused an outcome that has no event, by the cause's origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Alert:
 def outcome(record: EndedRecord, home: Home, tags: Mapping[str, str] | None = None, unread: str = "") -> Alert:
     """Return the alert for an outcome of the stack ``home``.
 
-    ``tags`` are the resource's; ``unread`` says why they are not known.
+    ``tags`` are the resource's; ``unread`` is the reason if they could not be read.
     """
     ended = Outcome(record["outcome"])
     facts = (
@@ -65,7 +65,7 @@ def outcome(record: EndedRecord, home: Home, tags: Mapping[str, str] | None = No
 
 
 def _facts(record: EndedRecord) -> list[str]:
-    """Return what was wrong, what was done, who caused it, and how much it matters."""
+    """Return the lines with the reason, the resource, the outcome, the actor and the severity."""
     actor, cause, ended = record["actor"], record["cause"], Outcome(record["outcome"])
     who = (
         actor["principal"] or actor["owner"] or _NOBODY.get(cause.get("origin", ""), "unknown (the event names nobody)")
@@ -88,14 +88,14 @@ def _facts(record: EndedRecord) -> list[str]:
 
 
 def _label(record: EndedRecord, ended: Outcome) -> str:
-    """Return what the reason says: what was wrong, why a person acted, or what happened to Evenkeel itself."""
+    """Return the label of the reason: what was wrong, why a person acted, or what happened to Evenkeel itself."""
     if ended is Outcome.DROPPED or undone(record):
         return "Why"
     return "What happened" if ended.meaning.about_system else "Wrong"
 
 
 def _own_facts(record: EndedRecord) -> list[str]:
-    """Return what is known of an exemption that ends soon; nobody caused it."""
+    """Return the lines about an exemption that ends soon; it has no actor."""
     return [
         f"Exemption: {record['reason']}",
         f"Done: {_done(record)}",
@@ -131,28 +131,28 @@ def _template(record: EndedRecord, tags: Mapping[str, str], unread: str) -> list
     maker = _maker(actor_of(record["actor"]), tags, Outcome(record["outcome"]))
     return [
         *([f"Template: {maker}{_FIX}"] if maker else []),
-        *([f"Tags: cannot be read ({unread}); they could show whether a template made it."] if unread else []),
+        *([f"Tags: cannot be read ({unread}); they could show whether a template created it."] if unread else []),
     ]
 
 
 def _maker(actor: Actor, tags: Mapping[str, str], ended: Outcome) -> str:
-    """Return which template made the resource, by its tags or its client; empty if nothing points to one.
+    """Return which template created the resource, according to its tags or client; empty if none is known.
 
-    CloudFormation (and CDK with it) marks what it makes; for other tools a tag that names them is a custom.
+    CloudFormation, and so CDK, tags what it creates; for other tools it is common to set a tag with their name.
     """
     if ended.meaning.about_system:
         return ""
     if _STACK in tags:
-        return f"The CloudFormation stack {tags[_STACK]} made it: "
+        return f"The CloudFormation stack {tags[_STACK]} created it: "
     named = (f"{key}={value}" for key, value in tags.items() if value.lower() not in {"false", "no"})
     mark = next((tag for tag in named if names_a_tool(tag)), "")
     if mark:
-        return f"The tag {mark[:_TAG_LENGTH]} says that a template made it: "
-    return "A template made it: " if is_infrastructure_as_code(actor) else ""
+        return f"The tag {mark[:_TAG_LENGTH]} says that a template created it: "
+    return "A template created it: " if is_infrastructure_as_code(actor) else ""
 
 
 def _aws_calls(ended: Outcome, record: EndedRecord) -> list[str]:
-    """Return the AWS calls below titles, those that were made or would be first."""
+    """Return the AWS calls with titles: those that were made or would be made, then those that undo them."""
     title = "Not called" if about_own_part(record) else done(ended)
     titled = [(title, record["calls"])]
     if ended.meaning.undoable:
@@ -163,7 +163,7 @@ def _aws_calls(ended: Outcome, record: EndedRecord) -> list[str]:
 
 
 def _calls(calls: list[ApiCall], region: str) -> list[str]:
-    """Return one line a call; a long list is cut and says so."""
+    """Return one line per call; a long list is cut and says so."""
     shown = [cli_line(call, region) for call in calls_of(calls[:_LINES])]
     return [*shown, *([f"… and {len(calls) - _LINES} more, in the record"] if len(calls) > _LINES else [])]
 
@@ -194,27 +194,27 @@ def _subject_of(record: EndedRecord) -> str:
         f" {record['account']} {record['region']}",
     )
     if Outcome(record["outcome"]).meaning.about_system:
-        return _subject(head + tail)  # its resource is a name of ours, which says nothing to a reader
+        return _subject(head + tail)  # its resource is an internal id, which does not help the reader
     name = _shortened(record["resource"].split(":", 5)[-1], _SUBJECT_LENGTH - len(head) - len(tail) - 1)
     return _subject(f"{head} {name}{tail}")
 
 
 def _shortened(name: str, room: int) -> str:
-    """Return a resource's name, without its type where that is too long, then with dots in place of its middle."""
+    """Return a resource's name; if it is too long, without its type, then with dots in its middle."""
     if len(name) <= room:
         return name
     name = re.sub(r"^[\w-]+[:/]", "", name)
-    if len(name) <= room or room < _LEAST:
+    if len(name) <= room or room < _MIN_NAME:
         return name
     end = (room - 2) // 2
     return f"{name[: room - 2 - end]}..{name[-end:]}"
 
 
 def _line(text: str) -> str:
-    """Return one line, whatever the text holds: a client's or a tag's words must not pass for lines of ours."""
+    """Return a text as one line: a user agent or a tag must not be able to add lines to the alert."""
     shown = _printable(text)
     kept = shown.encode()[:_LINE_BYTES].decode(errors="ignore")
-    return kept if kept == shown else f"{kept}… (cut; the record has it whole)"
+    return kept if kept == shown else f"{kept}… (cut; the record has the full text)"
 
 
 def _printable(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Distinguishes a record that is in its chain from a planted one, even if the planted one has the right hash.
+"""Distinguishes a record that is in its chain from a planted one, even if the planted one has a correct hash.
 
-A chain's head is in the state item, written with the record in one transaction: when a record arrives on the stream,
-the head is that record, or one that leads back to it.
+A chain's head is in the state item, which is written with the record in one transaction: when a record arrives on the
+stream, the head is that record, or a later one that leads back to it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Aws
 
 CLOCKS = timedelta(minutes=1)
-"""How far the clocks of two workers may differ: the id of a later record may be smaller by as much."""
+"""How far the clocks of two workers may differ: the id of a later record can be lower by as much."""
 
 
 def read(image: dict[str, Any]) -> Item | None:
-    """Return an item of the audit table as plain data, or None where it holds what no record of ours does."""
+    """Return an item of the audit table as plain data, or None if it has values that no record has."""
     try:
         found = unwire(image)
-        digest(found)  # bytes, for one, are read and are not JSON
+        digest(found)  # fails for values that are not JSON, such as bytes
     except (TypeError, ValueError, AttributeError):
         return None
     return found
@@ -41,7 +41,7 @@ def is_of_a_later_release(aws: Aws, record: Item) -> bool:
     """Return whether a record is in its chain and is of a version that this release does not read.
 
     Raises:
-        ClientError, BotoCoreError, UnreadableVersionError: the tables did not answer, or not in a form that is known.
+        ClientError, BotoCoreError, UnreadableVersionError: the tables did not answer, or not in a known form.
     """
     texts = all(isinstance(record.get(name), str) for name in ("resource", "record_id", "control", "hash"))
     if not texts or not RECORD.is_newer(record.get("schema_version")) or record["hash"] != record_hash(record):
@@ -50,13 +50,13 @@ def is_of_a_later_release(aws: Aws, record: Item) -> bool:
 
 
 def is_chained(aws: Aws, record: Item) -> bool:
-    """Return whether a record, whose ``hash`` is right, is in the chain of its control and resource.
+    """Return whether a record, whose ``hash`` is correct, is in the chain of its control and resource.
 
-    One GetItem; where the chain has grown since, also a Query of what came after. Both are consistent reads, the head
-    first: what leads back from it is there to be read.
+    This takes one GetItem, and a Query of the later records if the chain has grown since. Both are consistent reads and
+    the head is read first, so the records that lead back from it can be read.
 
     Raises:
-        ClientError, BotoCoreError: the tables did not answer; ask again.
+        ClientError, BotoCoreError: the tables did not answer; try again.
     """
     stack = os.environ["EVENKEEL_STACK"]
     audit, state = names.audit_table(stack), names.state_table(stack)
@@ -64,7 +64,7 @@ def is_chained(aws: Aws, record: Item) -> bool:
     wanted = ledger.state(record["control"], record["resource"]).head
     if wanted in {"", record["hash"]}:
         return bool(wanted)
-    later = {record_hash(each): each for each in _since(aws, audit, record)}  # by what they are, not what they say
+    later = {record_hash(each): each for each in _since(aws, audit, record)}  # computed, not stored hashes
     while wanted in later:
         wanted = later.pop(wanted).get("previous", "")
         if wanted == record["hash"]:
@@ -73,7 +73,7 @@ def is_chained(aws: Aws, record: Item) -> bool:
 
 
 def _since(aws: Aws, table: str, record: Item) -> Iterator[Item]:
-    """Yield the records of a record's resource that may have come after it; none where its id is not of our form."""
+    """Yield the records of the same resource that may be later; none if the record's id is malformed."""
     try:
         written_at = int(record["record_id"].partition("-")[0], 16)  # milliseconds; see records.new_id
     except ValueError:

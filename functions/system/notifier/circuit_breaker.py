@@ -1,4 +1,4 @@
-"""Circuit breaker for calls that an alert does not depend on, so that an API that does not answer delays no alert."""
+"""Circuit breaker for optional calls: an API that does not answer must not delay alerts."""
 
 from __future__ import annotations
 

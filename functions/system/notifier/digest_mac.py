@@ -1,4 +1,4 @@
-"""Distinguishes a digest that the clerk wrote from a planted one, by its MAC, whatever its version."""
+"""Distinguishes a digest that the clerk wrote from a planted one by its MAC, for any version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_ours(aws: Aws, record: Item) -> bool:
 
 
 def is_ours_of_a_later_release(aws: Aws, record: Item) -> bool:
-    """Return whether an item that this release cannot read as a digest is the clerk's all the same.
+    """Return whether an item is a part that the clerk of a later release wrote, which this release cannot read.
 
     Raises:
         ClientError: as above.

@@ -1,4 +1,4 @@
-"""What programs get of a record: the attributes of the SNS message and the event on the bus; pure.
+"""The machine-readable forms of a record: the attributes of the SNS message and the event on the bus; pure.
 
 ``docs/alerts.md`` is generated from these tables.
 """
@@ -22,17 +22,17 @@ ATTRIBUTES = {
     "account": "the resource's account; not of tampering",
     "region": "the resource's region; not of tampering",
 }
-"""Attributes of an alert, for subscriptions' filter policies, and what each holds."""
+"""Attributes of an alert, for subscriptions' filter policies, with their meanings."""
 
 
 class Field(NamedTuple):
     """A field of the event on the bus."""
 
     kind: type
-    """Of its value in JSON: ``str``, ``int``, ``list`` or ``dict``."""
+    """The type of its value in JSON: ``str``, ``int``, ``list`` or ``dict``."""
     meaning: str
     always: bool = True
-    """Every outcome has it; an event of tampering may lack any."""
+    """Whether every outcome has it; an event about tampering may lack any field."""
 
 
 FIELDS = {
@@ -65,12 +65,12 @@ FIELDS = {
     "run": Field(str, "the run that it belongs to, where a person ran the control", always=False),
     "left_out": Field(list, "fields that are too large for an event; the audit record has them", always=False),
 }
-"""Fields of an event's ``detail``, in the order in which they are written. States stay in the audit table."""
+"""Fields of an event's ``detail``, in their order. States are only in the audit table."""
 SOURCE = "evenkeel"
 DETAIL_TYPES = {kind: f"Evenkeel {kind}" for kind in ("Outcome", "Tampering")}
 # An entry has less than 256 KB (EventBridge user guide, "Calculating PutEvents event entry size").
 _EVENT_BYTES = 200_000
-_ATTRIBUTE_LENGTH = 256  # an empty one SNS does not take, either (developer guide, "Message attributes")
+_ATTRIBUTE_LENGTH = 256  # SNS does not accept an empty one, either (developer guide, "Message attributes")
 
 
 def attributes(record: EndedRecord) -> dict[str, str]:
@@ -87,12 +87,12 @@ def attributes(record: EndedRecord) -> dict[str, str]:
 
 
 def tampering_attributes(record: Item) -> dict[str, str]:
-    """Return the attributes of an alert of tampering: only what is certain, whoever wrote the record."""
+    """Return the attributes of an alert about tampering: none that an attacker could choose, except the record's id."""
     return {"kind": "Tampering", "severity": "CRITICAL", "record_id": str(record.get("record_id"))}
 
 
 def detail(record: Item) -> str:
-    """Return the event's detail as JSON; of what the bus would refuse, ``left_out`` names the fields not there."""
+    """Return the event's detail as JSON; if it is too large for the bus, ``left_out`` lists the missing fields."""
     known = {name: record[name] for name in FIELDS if name in record and name != "left_out"}
     kept: dict[str, Any] = {**known, "schema_version": EVENT.version}
     by_size = sorted(kept, key=lambda name: len(_json(kept[name]).encode()))

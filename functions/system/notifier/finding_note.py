@@ -1,9 +1,9 @@
-"""A note on Security Hub's finding about what became of it. Its workflow stays as it is: the next check settles it.
+"""Puts a note with the outcome on a Security Hub finding. The workflow status is not changed: the next check sets it.
 
-A note is an update, and each update of a finding is an event again (Security Hub user guide, "BatchUpdateFindings").
-So an outcome is noted only if the next read of the resource writes nothing: it is changed, or it is held. What was
-refused or failed gets no note, because the event of the note would trigger another attempt, for ever; what was only
-announced has its alert.
+A note is an update, and each update of a finding causes another event (Security Hub user guide,
+"BatchUpdateFindings"). So an outcome is noted only if the next read of the resource will write nothing: the resource is
+changed, or held. A call that was refused or failed gets no note, because the note's event would trigger another
+attempt, endlessly. A finding that was only announced has its alert.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Aws
 
 OFF = "InvalidAccessException"
-"""What Security Hub answers where it is not turned on (Security Hub API reference, BatchUpdateFindings)."""
-_GONE = "FindingNotFound"
-_PASSING = frozenset({"ConcurrentUpdateError", "InternalFailure"})
-_PAUSES = (0.2, 0.8)  # seconds before a finding that somebody else is updating is tried again
-_LEAST = 40  # characters that a note needs for more than its outcome
+"""Security Hub's error if it is not enabled (Security Hub API reference, BatchUpdateFindings)."""
+_NOT_FOUND = "FindingNotFound"
+_TRANSIENT = frozenset({"ConcurrentUpdateError", "InternalFailure"})
+_PAUSES = (0.2, 0.8)  # seconds to wait before each retry
+_MIN_REASON = 40  # characters of the reason that a note must have room for
 
 
 class NoteError(EvenkeelError):
-    """The note could not be put on the finding, and trying again here does not help."""
+    """The note could not be put on the finding, and a retry does not help."""
 
 
 class FindingDeletedError(EvenkeelError):
-    """Security Hub has no such finding any more."""
+    """The finding was deleted from Security Hub."""
 
 
 def is_due(record: EndedRecord) -> bool:
-    """Return whether the finding of an outcome gets a note."""
+    """Return whether the finding that caused an outcome gets a note."""
     cause = record["cause"]
     known = cause.get("origin") == ORIGIN and bool(cause.get("finding_id")) and bool(cause.get("product_arn"))
     return known and Outcome(record["outcome"]).meaning.noted
 
 
 def text(record: EndedRecord, others: str) -> str:
-    """Return the note: outcome, control, finding and record, then what somebody else has noted, whole.
+    """Return the text of the note: outcome, control, reason and record, then the full text of someone else's note.
 
     Raises:
-        NoteError: both have no room in one note; theirs stays.
+        NoteError: there is no room for both; the other note stays.
     """
     words = f"{record['reason']}; {record['detail']}" if record["detail"] else record["reason"]
     head, tail = f"Evenkeel: {record['outcome']} by {record['control']}: ", f". Audit record {record['record_id']}."
     theirs = f"{BEFORE}{others}" if others else ""
     room = MAX_NOTE - len(head) - len(tail) - len(theirs)
-    if room < _LEAST:
-        raise NoteError("somebody else's note leaves no room for another, and is kept")
+    if room < _MIN_REASON:
+        raise NoteError("someone else's note leaves no room for another, and is kept")
     short = words if len(words) <= room else f"{words[: room - 1]}…"
     return head + " ".join(short.split()) + tail + theirs
 
@@ -64,26 +64,26 @@ def put(aws: Aws, record: EndedRecord, sleep: Callable[[float], None] = time.sle
     """Put the note on the finding.
 
     Raises:
-        NoteError: Security Hub did not take it, or it has no room.
-        FindingDeletedError: the finding is not there any more.
+        NoteError: Security Hub did not accept the note, or there is no room for it.
+        FindingDeletedError: the finding was deleted.
         ClientError, BotoCoreError: AWS refused a call, or did not answer.
     """
     failed = _update(aws, record)
     for pause in _PAUSES:
-        if failed.get("ErrorCode") not in _PASSING:
+        if failed.get("ErrorCode") not in _TRANSIENT:
             break
         sleep(pause)
         failed = _update(aws, record)
-    if failed.get("ErrorCode") == _GONE:
+    if failed.get("ErrorCode") == _NOT_FOUND:
         raise FindingDeletedError("the finding was deleted")
     if failed:
         raise NoteError(f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
 
 
 def _update(aws: Aws, record: EndedRecord) -> dict[str, Any]:
-    """Return what Security Hub has against the note inside its successful answer; empty where it took it.
+    """Try once to put the note; return the finding's entry in ``UnprocessedFindings``, or an empty dict on success.
 
-    The finding is read right before, since people may have noted something on it after it was the cause.
+    The finding is read first, since people may have added a note since its event.
     """
     name = {"Id": record["cause"]["finding_id"], "ProductArn": record["cause"]["product_arn"]}
     filters = {field: [{"Value": value, "Comparison": "EQUALS"}] for field, value in name.items()}

@@ -1,7 +1,7 @@
-"""The Lambda entry of the notifier: each audited outcome becomes an alert, an event, a metric, a note on its finding.
+"""The Lambda entry of the notifier: sends an alert and an event for each outcome, and notes it on its finding.
 
-It announces what is on the audit table's stream and nothing else, so what was not audited cannot be announced. A record
-that was planted, changed or removed (but by its time-to-live) is itself announced, as tampering.
+Its only input is the audit table's stream, so an outcome without a record cannot be announced. A record that was
+planted, changed or removed (other than by its time-to-live) is itself announced, as tampering.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 logger, metrics = telemetry()
 
-# An ARN that the Tagging API does not take, such as ours for an account's one setting: nothing can be tagged there.
+# The Tagging API's error for an ARN that it does not accept, such as ours for an account's one setting.
 _NOT_TAGGABLE = "InvalidParameterException"
-# What making a text of a record of another form raises.
+# The errors from making an alert of a malformed record.
 _MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 _TEXTS = (
     *("record_id", "step", "control", "title", "resource", "account", "region", "severity", "mode", "reason"),
     *("remains", "residue", "at", "settings_version", "previous"),
 )
-"""What every record holds as text."""
+"""The fields that every record has as text."""
 _TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
@@ -66,7 +66,7 @@ def _security_hub() -> CircuitBreaker:
 
 
 def announce(raw: batch.Record) -> None:
-    """Announce one change of the audit table, as the stream delivers it."""
+    """Announce one change of the audit table from its stream."""
     keys = raw["dynamodb"]["Keys"]
     new = chain.read(raw["dynamodb"].get("NewImage", {}))
     if raw["eventName"] == "INSERT" and new is not None and _is_newer(new):
@@ -93,7 +93,7 @@ def _tampering(raw: batch.Record, new: Item) -> None:
 
 
 def _is_newer(record: Item) -> bool:
-    """Return whether a later release wrote it: in an update the notifier may be the last to be replaced."""
+    """Return whether a later release wrote a record: in an update the notifier may be the last function replaced."""
     aws = _aws()
     return chain.is_of_a_later_release(aws, record) or digest_mac.is_ours_of_a_later_release(aws, record)
 
@@ -123,7 +123,7 @@ def _outcome(raw: batch.Record, record: EndedRecord) -> None:
         try:
             message = alert.outcome(record, _home(), tags, unread)
         except _MALFORMED:  # announced as tampering, instead of blocking all alerts behind it
-            logger.exception("no alert can be made of it", record_id=record["record_id"])
+            logger.exception("cannot make an alert of the record", record_id=record["record_id"])
             _tampering(raw, record)
             return
         _send(message, record)
@@ -133,24 +133,24 @@ def _outcome(raw: batch.Record, record: EndedRecord) -> None:
 
 
 def _tags(record: EndedRecord) -> tuple[dict[str, str], str]:
-    """Return the tags of a record's resource, or why they are not known: no alert waits for them, or is lost."""
+    """Return the tags of a record's resource, or why they cannot be read; an alert never waits for them."""
     try:
         return _tagging()(lambda aws: read_tags(aws, record["resource"])), ""
     except (*AwsError, UnansweredError) as error:
         why = code(error) if isinstance(error, ClientError) else type(error).__name__
         if why == _NOT_TAGGABLE:
             return {}, ""
-        logger.warning("tags unread", resource=record["resource"], error=str(error))
+        logger.warning("cannot read tags", resource=record["resource"], error=str(error))
         return {}, why
 
 
 def _note(record: EndedRecord) -> None:
-    """Put a note on Security Hub's finding. Its alert is sent already, so a note that fails is not tried again."""
+    """Put a note on a Security Hub finding. The alert has been sent, so a note that fails is not tried again."""
     known: dict[str, Any] = {"record_id": record["record_id"], "finding": record["cause"]["finding_id"]}
     try:
         _security_hub()(lambda aws: finding_note.put(aws, record))
     except finding_note.FindingDeletedError:
-        logger.info("finding gone", **known)
+        logger.info("finding deleted", **known)
     except (finding_note.NoteError, UnansweredError, ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and code(error) == finding_note.OFF:
             logger.info("security hub is off", **known)
@@ -161,7 +161,7 @@ def _note(record: EndedRecord) -> None:
 
 
 def _send(message: Alert, record: Item) -> None:
-    """Publish to the topic for people, then to the bus for programs; a repeat has the same record id."""
+    """Publish an alert to the topic, then an event to the bus; a repeated one has the same record id."""
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
     _aws()(
         "sns",
@@ -181,7 +181,7 @@ def _send(message: Alert, record: Item) -> None:
     answer = _aws()("events", "put_events", Entries=[entry])
     if answer["FailedEntryCount"]:
         failed = answer["Entries"][0]
-        raise RuntimeError(f"{record['record_id']}: the bus refused it: {failed.get('ErrorCode')}; it is sent again")
+        raise RuntimeError(f"{record['record_id']}: the bus refused it: {failed.get('ErrorCode')}; sending again")
 
 
 def _sequence_number(raw: batch.Record) -> str:
@@ -191,6 +191,6 @@ def _sequence_number(raw: batch.Record) -> str:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Process a batch of the stream; records that fail are delivered again."""
+    """Process a batch from the stream; records that fail are delivered again."""
     logger.debug("batch", records=len(event["Records"]), request=context.aws_request_id)
     return batch.serve(event["Records"], announce, _sequence_number, logger, ordered=True)

@@ -1,4 +1,4 @@
-"""What the reader of an alert can do, the command to copy first; pure."""
+"""What the reader of an alert can do next, with commands to copy; pure."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from evenkeel.audit.record_types import EndedRecord
 
 EXEMPT_FOR = timedelta(days=90)
-"""How long the exemption that an alert suggests lasts, counted from its record."""
+"""How long the exemption that an alert suggests lasts, from the record's time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The stack that sends the alert, which its commands name."""
+    """The stack that sends the alert; its commands name it."""
 
     stack: str
     region: str
     undo: bool
-    """The undo function is deployed."""
+    """Whether the undo function is deployed."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Home:
-        """Return it from the function's environment.
+        """Return the stack from the function's environment.
 
         Raises:
             KeyError: the stack or the region is missing.
@@ -43,12 +43,12 @@ class Home:
         return cls(variables["EVENKEEL_STACK"], variables["AWS_REGION"], undo)
 
     def line(self, *words: str, **options: str | bool) -> str:
-        """Return a command line of ours that names this stack."""
+        """Return an ``evenkeel`` command line for this stack."""
         return own_line(self.stack, self.region, *words, **options)
 
 
 def next_steps(record: EndedRecord, home: Home) -> list[str]:
-    """Return lines of words and of commands, each command on a line of its own; empty where nothing can be done."""
+    """Return lines of text and of commands, each command on its own line; empty if there is nothing to do."""
     steps = STEPS[Outcome(record["outcome"]).meaning.next_step]
     return steps(record, home) if steps else []
 
@@ -60,7 +60,7 @@ def _repaired(record: EndedRecord, home: Home) -> list[str]:
     residue = [f"Undo cannot restore: {record['residue']}"] if record["residue"] else []
     if home.undo:
         return [first, "To undo it, and keep it so for 30 days:", home.line("undo", record["record_id"]), *residue]
-    words = "To have it otherwise, add this to the settings file, push it, then undo by hand as below:"
+    words = "To exempt it instead, add this to the settings file, push it, then undo by hand as below:"
     return [first, words, *_exempted(record, home), *residue]
 
 
@@ -75,7 +75,7 @@ def _exempted(record: EndedRecord, home: Home) -> list[str]:
 def _moment(at: Any) -> datetime:
     try:
         return datetime.fromisoformat(at)
-    except ValueError:  # a planted record's; the exemption's day is only a suggestion
+    except ValueError:  # a planted record; the exemption's day is only a suggestion
         return clock.now()
 
 
@@ -126,9 +126,9 @@ def _release(record: EndedRecord, home: Home) -> str:
     return home.line("release", record["control"], resource=record["resource"])
 
 
-def _left_alone(record: EndedRecord, home: Home) -> list[str]:
+def _held_by_person(record: EndedRecord, home: Home) -> list[str]:
     return [
-        "To do: nothing. Evenkeel leaves the resource alone for 30 days; to end that sooner:",
+        "To do: nothing. Evenkeel does not change the resource for 30 days; to end that sooner:",
         _release(record, home),
     ]
 
@@ -140,7 +140,7 @@ def _denied(record: EndedRecord, home: Home) -> list[str]:
 
 def _failed(record: EndedRecord, home: Home) -> list[str]:
     show = home.line("audit", "show", record["record_id"])
-    first = ["To do: check the resource. It may be neither as it should be nor as it was:", show]
+    first = ["To do: check the resource. It may have been changed in part:", show]
     undoes = undone(record)
     if not undoes:
         return first
@@ -154,8 +154,8 @@ def _expiring(_record: EndedRecord, home: Home) -> list[str]:
 
 
 def _dropped(record: EndedRecord, home: Home) -> list[str]:
-    words = "To do: nothing, if this is right. What the message asked for is not done; if it should be, run the control"
-    return [f"{words} by hand. What is known of it:", home.line("audit", "show", record["record_id"])]
+    words = "To do: nothing, if this is right. The message will not be processed; if it should be, run the control"
+    return [f"{words} by hand. Details of the message:", home.line("audit", "show", record["record_id"])]
 
 
 def _paused(record: EndedRecord, home: Home) -> list[str]:
@@ -180,7 +180,7 @@ STEPS: dict[NextStep, Callable[[EndedRecord, Home], list[str]] | None] = {
     NextStep.FIX: _announced,
     NextStep.APPROVE_OR_REJECT: _awaiting,
     NextStep.RELEASE: _held,
-    NextStep.END_HOLD: _left_alone,
+    NextStep.END_HOLD: _held_by_person,
     NextStep.ALLOW_OR_EXEMPT: _denied,
     NextStep.CHECK_RESOURCE: _failed,
     NextStep.EXTEND_EXEMPTION: _expiring,
@@ -188,4 +188,4 @@ STEPS: dict[NextStep, Callable[[EndedRecord, Home], list[str]] | None] = {
     NextStep.RESUME: _paused,
     NextStep.REVIEW_SETTINGS: _settings,
 }
-"""How each next step is worded."""
+"""The text of each next step."""

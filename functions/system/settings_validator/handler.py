@@ -1,7 +1,7 @@
-"""The Lambda function that AppConfig calls with a settings document before it deploys it.
+"""The Lambda function that AppConfig calls with a settings document before deploying it.
 
 An answer accepts the document, an error refuses it. AppConfig shows the error's text to the person who pushed. The
-checks are the engine's own, so that no function refuses what is accepted here.
+checks are the engine's own, so the functions accept every document that is accepted here.
 
 Source: the AppConfig user guide, "Understanding validators".
 """

@@ -1,1 +1,1 @@
-"""Takes changes back: the only function that can weaken, with no event source."""
+"""Undoes changes: the only function that can weaken a resource; it has no event source."""

@@ -1,6 +1,7 @@
 """The Lambda entry of undo: ``{"resource": ARN, "record": id, "dry_run": true, "force": false, "caller": {…}}``.
 
-A dry run says what would be called. Everything else needs a proved caller; see :mod:`evenkeel.operators.caller_proof`.
+A dry run returns the calls that would be made. Otherwise the caller must prove their identity; see
+:mod:`evenkeel.operators.caller_proof`.
 """
 
 from __future__ import annotations
@@ -43,42 +44,42 @@ _own = lru_cache(maxsize=1)(lambda region: connect(region)[0])
 _as_group = lru_cache(maxsize=64)(connect_as)
 
 
-def take_back(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve a person's payload.
+def undo(payload: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Serve a person's request.
 
     Raises:
         EvenkeelError: says what is wrong and what to do; nothing was changed unless it says so.
     """
-    wish = _checked(payload)
+    request = _checked(payload)
     environment = Environment.read()
     own = _own(environment.region)
     place = Place.of_function(context.invoked_function_arn)
     ledger = Ledger(own, environment.audit_table, environment.state_table, context.aws_request_id, clock.now)
-    record = ledger.record(wish["resource"], wish["record"])
+    record = ledger.record(request["resource"], request["record"])
     control = all_controls().get(record["control"]) if record else None
     if record is None or control is None:
-        raise UndoRefusedError(f"{wish['resource']}: no record {wish['record']} of a known control")
+        raise UndoRefusedError(f"{request['resource']}: no record {request['record']} of a known control")
     caller = "nobody"
-    if not wish["dry_run"]:
+    if not request["dry_run"]:
         endpoint = own.client("sts").meta.endpoint_url
         caller = prove(payload, endpoint, environment.stack, place.account, ledger, clock.now)
-    if not in_scope(wish["resource"], environment.scope):
-        raise UndoRefusedError(f"{wish['resource']}: out of the stack's scope; nothing there is changed")
+    if not in_scope(request["resource"], environment.scope):
+        raise UndoRefusedError(f"{request['resource']}: out of the stack's scope, so Evenkeel does not change it")
     role = names.role_arn(place, names.undo_role(environment.stack, place.region, control.group))
     undoer = Undoer(_as_group(place.region, role).fresh(), ledger, caller, environment.retention_days, clock.now)
     try:
-        if wish["dry_run"]:
-            return _described(undoer.look(control, wish["resource"], wish["record"]))
-        done = undoer.run(control, wish["resource"], wish["record"], force=wish["force"])
+        if request["dry_run"]:
+            return _answer(undoer.preview(control, request["resource"], request["record"]))
+        done = undoer.run(control, request["resource"], request["record"], force=request["force"])
     except ClientError as error:
-        if error.operation_name == "AssumeRole" and code(error) in DENIED_CODES:  # so STS answers for a missing role
+        if error.operation_name == "AssumeRole" and code(error) in DENIED_CODES:  # also if there is no such role
             raise GroupNotEnabledError(
-                f"{wish['resource']}: the stack has no role that may undo changes of the group {control.group};"
+                f"{request['resource']}: the stack has no role to undo changes of the group {control.group};"
                 f" add {control.group} to EnabledGroups and deploy, or undo it by hand"
             ) from error
         raise
-    logger.info(done.outcome, control=control.id, resource=wish["resource"], caller=caller, record_id=done.record_id)
-    return _described(done)
+    logger.info(done.outcome, control=control.id, resource=request["resource"], caller=caller, record_id=done.record_id)
+    return _answer(done)
 
 
 def _checked(payload: Any) -> dict[str, Any]:
@@ -87,12 +88,12 @@ def _checked(payload: Any) -> dict[str, Any]:
     for name, value in payload.items():
         kind = _KINDS.get(name)
         if kind is None or type(value) is not kind or value == "":
-            wanted = f"write a {kind.__name__}" if kind else f"known are {', '.join(sorted(_KINDS))}"
+            wanted = f"write a {kind.__name__}" if kind else f"known: {', '.join(sorted(_KINDS))}"
             raise MalformedPayloadError(f"{name}: {wanted}")
     return {"dry_run": True, "force": False, **payload}
 
 
-def _described(undo: Undo) -> dict[str, Any]:
+def _answer(undo: Undo) -> dict[str, Any]:
     record = undo.record
     return {
         "resource": record["resource"],
@@ -108,9 +109,9 @@ def _described(undo: Undo) -> dict[str, Any]:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Serve one person's wish; errors are answers, for whoever invoked is waiting."""
+    """Serve one person's request; errors are returned as answers to the caller."""
     try:
-        return take_back(event, context)
+        return undo(event, context)
     except (EvenkeelError, ClientError, BotoCoreError) as error:
         logger.warning("refused", error=str(error), kind=type(error).__name__)
         return refusal(error)

@@ -1,4 +1,4 @@
-"""Patterns of ARNs, in which only ``*`` and ``?`` are special: what they match, and whether they can match at all."""
+"""ARN patterns, in which only ``*`` and ``?`` are special: whether they match an ARN, or could match any."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ def like(pattern: str, arn: str) -> bool:
 
 
 def may_name(pattern: str, template: str) -> bool:
-    """Return whether a pattern matches an ARN of a control's template, whose words in braces hold anything but a colon.
+    """Return whether a pattern can match an ARN made from a template, whose placeholders take anything but a colon.
 
-    Both are read side by side to their ends, in every way that the pattern's stars and the template's words allow.
+    Both are read in parallel to their ends, in every combination that the pattern's stars and the placeholders allow.
     """
     pieces = _PIECES.findall(template)
-    waiting, seen = [(0, 0)], set()
-    while waiting:
-        at = first, second = waiting.pop()
+    pending, seen = [(0, 0)], set()
+    while pending:
+        at = first, second = pending.pop()
         if at in seen:
             continue
         seen.add(at)
         here, there = pattern[first : first + 1], "".join(pieces[second : second + 1])
-        is_word = len(there) > 1
+        is_placeholder = len(there) > 1
         if not here and not there:
             return True
         if here == "*":
-            waiting += [(first + 1, second), *([(first, second + 1)] if there else [])]
-        if is_word:
-            waiting += [(first, second + 1), *([(first + 1, second)] if here not in {"", ":"} else [])]
+            pending += [(first + 1, second), *([(first, second + 1)] if there else [])]
+        if is_placeholder:
+            pending += [(first, second + 1), *([(first + 1, second)] if here not in {"", ":"} else [])]
         elif here and there and here in {there, "?"}:
-            waiting.append((first + 1, second + 1))
+            pending.append((first + 1, second + 1))
     return False

@@ -1,4 +1,4 @@
-"""The canonical form of data: what both JSON and DynamoDB keep, and its digest; pure."""
+"""The canonical form of data, which both JSON and DynamoDB preserve, and its digest; pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return a value in the form both JSON and DynamoDB keep: times as ISO text, fractions as text, tuples as lists.
+    """Return a value in the form that both JSON and DynamoDB preserve.
 
-    Half of a UTF-16 pair, which JSON can hold and no encoding has, becomes a question mark.
+    Times become ISO texts, fractions texts, tuples lists. An unpaired UTF-16 surrogate, which JSON allows and UTF-8
+    cannot encode, becomes a question mark.
     """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""How people are shown calls and changes: as command lines that can be pasted, and as what was before and after."""
+"""Calls and changes as text for people: command lines that can be pasted, and values before and after."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 _MEANINGS: dict[str, Meaning] = {each: each.meaning for each in Outcome}
 SET_BACK = "Evenkeel sets this back unless exempt"
-"""What is said of calls that weaken a resource again: made by hand, they are repaired away within seconds."""
+"""The warning beside calls that weaken a resource again: if people make them, Evenkeel repairs the resource."""
 _LONGEST_VALUE = 160
 _CLI_NAMES = {"s3": "s3api"}  # the CLI's own ``s3`` is a set of high-level commands
 
 
 def done(outcome: str) -> str:
-    """Return what became of an outcome's calls, as a title above them; ``Calls`` for a plan."""
+    """Return the title above an outcome's calls, such as ``Changed`` or ``Would call``; ``Calls`` for a plan."""
     known = _MEANINGS.get(outcome)
     return str(known.calls if known else Calls.NONE)
 
@@ -37,7 +37,7 @@ def back(outcome: str) -> str:
 
 
 def companions(record: Mapping[str, Any]) -> str:
-    """Return the other controls' plans that the record's call was made for, too; empty where it was made alone."""
+    """Return the other controls' plans that shared the record's call; empty if there are none."""
     return ", ".join(f"{control} (plan {plan})" for control, plan in record.get("sent_with", {}).items())
 
 
@@ -54,8 +54,8 @@ def cli_line(call: Call, region: str = "") -> str:
 def own_line(stack: str, region: str, *words: str, **options: str | bool | tuple[str, ...]) -> str:
     """Return e.g. ``evenkeel undo RECORD --stack prod --region eu-west-1 --force``, quoted for a shell.
 
-    An option is left out where its value is empty or False, has no value where it is True, and is repeated for each
-    member of a tuple.
+    An option is omitted if its value is empty or False, has no value if it is True, and is repeated for each member of
+    a tuple.
     """
     line = ["evenkeel", *words, "--stack", stack, "--region", region]
     for name, value in options.items():
@@ -80,10 +80,10 @@ def exemption(control: str, arn: str, until: date) -> list[str]:
 
 
 def changes(before: Any, after: Any) -> list[str]:
-    """Return what differs between two states of a resource, e.g. ``KeyRotationEnabled: false -> true``, a line each.
+    """Return the differences between two states of a resource, e.g. ``KeyRotationEnabled: false -> true``, one a line.
 
-    Of a list only the members that came or went are shown. A part that one of the reads left out is not compared: the
-    proof may read less than the finding.
+    For lists, only members that were added or removed are shown. A field that one of the states lacks is not compared:
+    the read after a change may omit some.
     """
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return []
@@ -105,7 +105,7 @@ def _differences(name: str, was: Any, now: Any) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as short JSON; ``none`` where there is none."""
+    """Return a value as short JSON, or ``none``."""
     text = "none" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}… (cut)"
 

@@ -1,6 +1,6 @@
-"""Evenkeel's own errors, and what an error of AWS means for the work at hand.
+"""Evenkeel's own errors, and what an error from AWS means.
 
-Every error of ours ends in ``Error`` and says what happened to which resource and what to do next.
+Every error's name ends in ``Error``. Its message names the resource, what happened and what to do next.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 
 class EvenkeelError(Exception):
-    """The root of all errors that Evenkeel raises on purpose."""
+    """The base class of all errors that Evenkeel raises."""
 
 
 def refusal(error: Exception) -> dict[str, dict[str, str]]:
-    """Return what a function answers to a payload that it refuses: ``kind`` is the error's name, for programs."""
+    """Return a function's answer to a payload that it refuses; ``kind`` is the error's name, for programs."""
     return {"error": {"kind": type(error).__name__, "message": str(error)}}
 
 
 class MalformedPayloadError(EvenkeelError):
-    """A payload has not the shape of anything Evenkeel accepts; trying again cannot help."""
+    """A payload has no form that Evenkeel accepts; a retry cannot help."""
 
 
 class SettingsError(EvenkeelError):
@@ -29,19 +29,19 @@ class SettingsError(EvenkeelError):
 
 
 class SettingsUnreadError(SettingsError):
-    """The settings are out of reach. They may be right, so whoever pushed them is not to blame."""
+    """The settings cannot be fetched. They may be valid, so this does not count as an error in a pushed document."""
 
 
 class ResourceMissingError(EvenkeelError):
-    """AWS answered without an error and without the resource: it is not there, or not yet."""
+    """AWS answered without an error and without the resource: it does not exist, or not yet."""
 
 
 class BrokenChainError(EvenkeelError):
-    """The audit records of a resource are not what was written: one is missing, changed or out of its place."""
+    """An audit record of a resource is missing, was changed or is not in the chain."""
 
 
 class UndoRefusedError(EvenkeelError):
-    """A change cannot be taken back as things are; the message says why and what to do."""
+    """A change cannot be undone now; the message says why and what to do."""
 
 
 class GroupNotEnabledError(UndoRefusedError):
@@ -49,7 +49,7 @@ class GroupNotEnabledError(UndoRefusedError):
 
 
 class ApprovalRefusedError(EvenkeelError):
-    """A kept change cannot be approved, rejected or released so; the message says why and what to do."""
+    """A held change cannot be approved, rejected, released or dropped; the message says why and what to do."""
 
 
 class NothingHeldError(ApprovalRefusedError):
@@ -57,7 +57,7 @@ class NothingHeldError(ApprovalRefusedError):
 
 
 class RunRefusedError(EvenkeelError):
-    """A run is not open, or does not cover what is asked for; nothing was changed."""
+    """A run is not open, or does not cover the request; nothing was changed."""
 
 
 class UnreadableVersionError(EvenkeelError):
@@ -65,30 +65,30 @@ class UnreadableVersionError(EvenkeelError):
 
 
 class LeaseHeldError(EvenkeelError):
-    """Another worker is busy with the same control and resource; come back later."""
+    """Another worker is busy with the same control and resource; try again later."""
 
 
 class StaleStateError(EvenkeelError):
-    """The state item changed since it was read; read it again. ``item`` is what it is now, in DynamoDB's wire form."""
+    """The state item changed since it was read; read it again. ``item`` is the present one, in DynamoDB's wire form."""
 
     def __init__(self, message: str, item: dict[str, Any] | None = None) -> None:
-        """Keep the item that DynamoDB returned with the refusal, if it did."""
+        """Keep the item, if DynamoDB returned it with the error."""
         super().__init__(message)
         self.item = item
 
 
 class ErrorKind(StrEnum):
-    """What to do about an error that AWS answered."""
+    """What an error from AWS means."""
 
     NOT_FOUND = "not found"
     TRANSIENT = "transient"
     """Throttled, a failure on AWS's side, or the resource is busy: try again later."""
     DENIED = "denied"
-    """An explicit deny or the resource's own policy: it stays so until its owner changes it."""
+    """An explicit deny, or the resource's own policy: only its owner can change that."""
     NOT_GRANTED = "not granted"
     """Our own role lacks a permission: a defect of the stack."""
     REFUSED = "refused"
-    """AWS understood and said no; the same call will fail again."""
+    """AWS rejected the call; the same call will fail again."""
 
 
 _TRANSIENT_CODES = frozenset(
@@ -130,7 +130,7 @@ _NOT_FOUND_CODES = frozenset({
     "ResourceNotFound", "ResourceNotFoundException", "TableNotFoundException",
 })  # fmt: skip
 DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
-_OWNERS_WORDS = (
+_DENIAL_PHRASES = (
     "explicit deny",
     "no resource-based policy allows",
     "no service control policy allows",
@@ -150,7 +150,7 @@ AwsError = (ClientError, BotoCoreError, ResourceMissingError)
 
 
 def classify(error: Exception) -> ErrorKind:
-    """Return what an AWS error means.
+    """Return the kind of an AWS error.
 
     AWS words an implicit denial by our own role "no identity-based policy allows", an explicit one "with an explicit
     deny", and a refusal by a key's or resource's policy "no resource-based policy allows" (IAM user guide,
@@ -163,7 +163,7 @@ def classify(error: Exception) -> ErrorKind:
     name = code(error)
     if name in DENIED_CODES:
         message = str(error.response.get("Error", {}).get("Message", ""))
-        owners = any(words in message for words in _OWNERS_WORDS)
+        owners = any(words in message for words in _DENIAL_PHRASES)
         return ErrorKind.DENIED if owners else ErrorKind.NOT_GRANTED
     if name in _NOT_FOUND_CODES:
         return ErrorKind.NOT_FOUND

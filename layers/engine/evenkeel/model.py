@@ -1,7 +1,7 @@
-"""The words of the domain as frozen types; nothing here knows of AWS clients.
+"""The domain's types, all frozen; nothing here uses AWS clients.
 
-The words are those of the field: a *control* is a desired state, a *finding* is a judgement that a resource departs
-from it, a *change* is the calls that restore it and the calls that take them back.
+A *control* is a desired state, a *finding* is a judgement that a resource departs from it, a *change* has the calls
+that restore it and the calls that undo them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from evenkeel.outcome import Outcome as Outcome  # noqa: PLC0414, TC001 - handed on, for it is one of these words
+from evenkeel.outcome import Outcome as Outcome  # noqa: PLC0414, TC001 - re-exported as one of the domain's types
 
 RUN_EVENT = "Run"
 """The event name of a cause that is a person's run over existing resources."""
 
 IDENTITY_CENTER = "IdentityCenter"
-"""The kind of an actor whose session IAM Identity Center made; it is named after the person, who cannot choose it."""
+"""The kind of an actor whose session IAM Identity Center created; its name is the user's, who cannot choose another."""
 
 State: TypeAlias = dict[str, Any]
-"""What a control read: a small JSON-able dict, kept in the audit record as evidence."""
+"""The state that a control read: a small JSON-able dict, stored in the audit record as evidence."""
 
 
 class Severity(StrEnum):
@@ -38,12 +38,12 @@ class Mode(StrEnum):
     OFF = "off"
     NOTIFY = "notify"
     APPROVE = "approve"
-    """Plan the change, tell people, and wait for one who did not cause it to approve."""
+    """Plan the change, announce it, and wait until someone other than the person who caused it approves."""
     ENFORCE = "enforce"
 
 
 class Step(StrEnum):
-    """Which half of an act a record is."""
+    """Whether a record is a plan or an outcome."""
 
     PLANNED = "PLANNED"
     OUTCOME = "OUTCOME"
@@ -61,15 +61,15 @@ class Call:
     params: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form that the audit record holds."""
+        """Return the call as JSON, as in audit records."""
         return {"service": self.service, "operation": self.operation, "params": self.params}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The calls that restore the desired state, and the calls that take them back.
+    """The calls that restore the desired state, and the calls that undo them.
 
-    ``residue`` names in one sentence what undo cannot take back; empty when it takes back everything.
+    ``residue`` is one sentence about what undo cannot restore; empty if it restores everything.
     """
 
     calls: tuple[Call, ...]
@@ -84,14 +84,14 @@ class Compliant:
 
 @dataclass(frozen=True, slots=True)
 class NotApplicable:
-    """The control says nothing about this resource; the reason says why."""
+    """The control does not apply to this resource; the reason says why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """The resource cannot be judged or changed yet (being created, updated): look again later."""
+    """The resource cannot be judged or changed yet (being created, updated): it is read again later."""
 
     reason: str
 
@@ -100,11 +100,10 @@ class NotReady:
 class NonCompliant:
     """A finding.
 
-    ``change`` is None where only people can mend it. ``caution`` is a reason to announce even in ``enforce``: the
-    change would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change.
-    ``kind`` is a word for what the control's ``fault`` does not hold: which caution, what remains. It never holds a
-    figure; see :mod:`evenkeel.remediation.fingerprint`.
-    ``severity`` is the finding's where it is not the control's.
+    ``change`` is None if only people can fix it. ``caution`` is a reason to announce it even in ``enforce``: the change
+    would delete data, interrupt service or cost too much. ``remains`` is what stays wrong after the change. ``kind`` is
+    a word for what the control's ``fault`` does not cover: which caution, what remains. It never contains a figure; see
+    :mod:`evenkeel.remediation.fingerprint`. ``severity`` overrides the control's.
     """
 
     reason: str
@@ -133,13 +132,13 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """What follows the ARN's account: ``key/1234…``, ``table/orders``, ``log-group:/app``."""
+        """The part of the ARN after the account: ``key/1234…``, ``table/orders``, ``log-group:/app``."""
         return self.arn.split(":", 5)[5]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stack may act: its own partition, account and region."""
+    """The partition, account and region in which a stack may act: its own."""
 
     account: str
     region: str
@@ -147,18 +146,18 @@ class Place:
 
     @classmethod
     def of_function(cls, arn: str) -> Place:
-        """Return where a Lambda function stands, from its own ARN."""
+        """Return the place of a Lambda function, from its ARN."""
         _, partition, _, region, account, _ = arn.split(":", 5)
         return cls(account, region, partition)
 
     def arn(self, template: str, name: str) -> str:
-        """Fill an ARN template (``arn:{partition}:kms:{region}:{account}:key/{id}``) for a resource of this place."""
+        """Return the ARN of a resource here, from a template (``arn:{partition}:kms:{region}:{account}:key/{id}``)."""
         return template.format(partition=self.partition, region=self.region, account=self.account, id=name)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused the event, as CloudTrail tells it; every field may be empty."""
+    """Who caused the event, according to CloudTrail; every field may be empty."""
 
     principal: str = ""
     """ARN of the caller."""
@@ -173,7 +172,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What made Evenkeel look: an event, or a person's request."""
+    """What triggered Evenkeel: an event, or a person's request."""
 
     origin: str
     """``cloudtrail``, ``config``, ``tag``, ``securityhub``, ``manual``, ``verify`` or ``clerk``."""
@@ -182,20 +181,20 @@ class Cause:
     event_time: str = ""
     """ISO 8601, UTC."""
     finding_id: str = ""
-    """With ``product_arn`` the name of Security Hub's finding, where it was the cause; up to 512 characters."""
+    """With ``product_arn`` the identifier of the Security Hub finding that was the cause; up to 512 characters."""
     product_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wish to look at one resource with one control."""
+    """A request to check one resource with one control."""
 
     control: str
     resource: Resource
     cause: Cause
     actor: Actor = field(default_factory=Actor)
     creates: bool = False
-    """The event made the resource, or gave it this name, so it may not be settled or visible yet."""
+    """The event created the resource, or gave it this name, so it may not be complete or visible yet."""
     settles: bool = False
     """The event may be one step of several; see :func:`evenkeel.remediation.decide.settle_delay`."""
     weakens: bool = False
@@ -204,18 +203,18 @@ class Request:
     attempt: int = 0
     """How often it came back from the queue by plan (not by a crash)."""
     first_seen: str = ""
-    """ISO 8601 time of the first attempt, where ``attempt`` is above 0."""
+    """ISO 8601 time of the first attempt, if ``attempt`` is above 0."""
     plan: str = ""
-    """Record id of a plan whose outcome this request is to establish (a verify-only request)."""
+    """Record id of the plan that this request is to verify; it changes nothing else."""
     run: str = ""
-    """Id of the run that asks for it; see :mod:`evenkeel.operators.runs`."""
+    """Id of the run that it belongs to; see :mod:`evenkeel.operators.runs`."""
     allowance: int = 0
     """How many resources that run may change in all; 0 for no limit but the blast radius."""
     waited: str = ""
     """How long it waited for its caller to finish, and for whom."""
 
     def event_time(self, default: datetime) -> datetime:
-        """Return when the cause happened, or ``default`` where the cause does not say."""
+        """Return when the cause happened, or ``default`` if it has no valid time."""
         try:
             moment = datetime.fromisoformat(self.cause.event_time)
         except ValueError:
@@ -224,20 +223,20 @@ class Request:
         return moment if moment.year in range(2000, 2200) else default
 
     def first_time(self, default: datetime) -> datetime:
-        """Return when the queue delivered it first, or ``default`` where that is now."""
+        """Return when the queue delivered it first, or ``default`` if this is the first time."""
         try:
             return datetime.fromisoformat(self.first_seen)
         except ValueError:
             return default
 
     def again(self, now: datetime) -> Request:
-        """Return the request as it goes back to the queue."""
+        """Return the request for its next attempt."""
         return replace(self, attempt=self.attempt + 1, first_seen=self.first_seen or now.isoformat())
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBy:
-    """The hold for which a resource was left as it is."""
+    """The hold because of which a resource was not changed."""
 
     kind: str
     """Who or what placed it: a :class:`evenkeel.audit.state_item.HoldKind`."""
@@ -248,7 +247,7 @@ class HeldBy:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one request."""
+    """The result of one request."""
 
     request: Request
     outcome: Outcome
@@ -256,6 +255,6 @@ class Result:
     calls: tuple[Call, ...] = ()
     record_id: str = ""
     delay_seconds: int = 0
-    """For RETURNED: how long to wait before looking again."""
+    """For RETURNED: how long to wait before the next attempt."""
     held_by: HeldBy | None = None
     """The hold that is the reason; for a release, the one that it ended."""

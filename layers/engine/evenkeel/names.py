@@ -1,7 +1,7 @@
-"""The physical names of a stack's parts: by them functions, clerk and command line find each other without a list.
+"""The physical names of a stack's parts, all derived from the stack's name, so that no list of them is needed.
 
-Roles are global in an account, so their names hold the region. The longest is a group's undo role; IAM takes 64
-characters (IAM user guide, "IAM and STS quotas"), a region has up to 14 and a group up to 15, which leaves 28 for a
+Roles are global in an account, so their names contain the region. The longest is a group's undo role; IAM allows 64
+characters (IAM user guide, "IAM and STS quotas"), a region has up to 14 and a group up to 15, which leaves 28 for the
 stack's name.
 """
 
@@ -16,36 +16,34 @@ if TYPE_CHECKING:
     from evenkeel.model import Place
 
 STACK_CHARACTERS = 28
-"""The most that a stack's name may have."""
+"""Maximum length of a stack's name."""
 GROUP_CHARACTERS = 15
-"""The most that a group's name may have."""
+"""Maximum length of a group's name."""
 ROLE_PATH = "/evenkeel/"
 """The IAM path of all roles of all stacks."""
 NOTIFIER, CLERK, UNDO, VALIDATOR = "notifier", "clerk", "undo", "settings-validator"
 SYSTEM = (NOTIFIER, CLERK, UNDO, VALIDATOR)
-"""The functions beside the groups'."""
+"""The functions besides the groups'."""
 MONITOR = "settings-monitor"
-"""Names the role with which AppConfig reads the alarm on refused settings."""
+"""The role with which AppConfig reads the alarm on refused settings."""
 RESERVED = (*SYSTEM, MONITOR, "audit", "state", "dead-letters", "alerts", "engine", "settings")
-"""What no group may be called: names of the stack's other parts."""
+"""Names of the stack's other parts, which no group may have."""
 
 
 def check_group(group: str) -> None:
-    """Refuse a group whose parts could not be named after it.
+    """Refuse a group's name that cannot be used in the names of its parts.
 
     Raises:
-        ValueError: the name is too long, taken, or has other characters; says what to do.
+        ValueError: the name is too long, reserved, or has characters that are not allowed; says what to do.
     """
     if group in RESERVED:
         raise ValueError(f"group {group}: another part of the stack has that name; rename the folder")
     if not re.fullmatch("[a-z][a-z0-9]*", group):
-        raise ValueError(
-            f"group {group}: its name has other characters than lowercase letters and digits; rename the folder"
-        )
+        raise ValueError(f"group {group}: its name may have lowercase letters and digits only; rename the folder")
     if len(group) > GROUP_CHARACTERS:
         raise ValueError(
-            f"group {group}: its name has {len(group)} characters; shorten it to {GROUP_CHARACTERS}, for IAM takes 64 "
-            "for a role, which is named after stack, region and group"
+            f"group {group}: its name has {len(group)} characters; shorten it to {GROUP_CHARACTERS}, since IAM allows "
+            "64 for a role, which is named after stack, region and group"
         )
 
 
@@ -60,7 +58,7 @@ def queue(stack: str, group: str) -> str:
 
 
 def queue_urls(stack: str, groups: Iterable[str], dead_letters_url: str) -> dict[str, str]:
-    """Return the URL of each group's queue: it differs from the dead letters' in its last part."""
+    """Return the URL of each group's queue, derived from that of the dead-letter queue."""
     before = dead_letters_url.rpartition("/")[0]
     return {group: f"{before}/{queue(stack, group)}" for group in groups}
 
@@ -81,7 +79,7 @@ def role(stack: str, region: str, name: str) -> str:
 
 
 def undo_role(stack: str, region: str, group: str) -> str:
-    """Return the name of the role with which undo works on a group's resources, without the path."""
+    """Return the name of the role with which undo changes a group's resources, without the path."""
     return role(stack, region, f"{group}-undo")
 
 
@@ -101,7 +99,7 @@ def state_table(stack: str) -> str:
 
 
 def dead_letters(stack: str) -> str:
-    """Return the name of the queue of dead letters."""
+    """Return the name of the dead-letter queue."""
     return f"{stack}-dead-letters"
 
 
@@ -111,7 +109,7 @@ def topic(stack: str) -> str:
 
 
 def bus(stack: str) -> str:
-    """Return the name of the event bus with what the stack did."""
+    """Return the name of the event bus that gets the stack's outcomes."""
     return stack
 
 

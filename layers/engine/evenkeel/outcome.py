@@ -1,4 +1,4 @@
-"""How one request, or one act on the system, ended, and what each outcome means: nothing else says it."""
+"""The outcomes of requests and of acts on the system, and what each means; no other module defines that."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Self
 
 
 class Kind(Enum):
-    """What an outcome is about, and whether it is in the audit table."""
+    """The subject of an outcome, and whether it is in the audit table."""
 
     RESOURCE = auto()
     """In the audit table, about a resource."""
     SYSTEM = auto()
-    """In the audit table, about Evenkeel itself: there is no resource whose tags could say anything."""
+    """In the audit table, about Evenkeel itself: there is no resource that has tags."""
     ANSWER = auto()
     """Not in the audit table: it is the answer of ``evenkeel run`` and is in the functions' logs."""
 
 
 class Calls(StrEnum):
-    """What became of an outcome's AWS calls; the value is the title above them."""
+    """What happened to an outcome's AWS calls; the value is the title above them."""
 
     NONE = "Calls"
     CHANGED = "Changed"
@@ -31,13 +31,13 @@ class Calls(StrEnum):
 
 
 class NextStep(Enum):
-    """What the reader of an alert can do; :mod:`notifier.next_steps` words each."""
+    """What the reader of an alert can do; :mod:`notifier.next_steps` has the texts."""
 
     NONE = auto()
     REVIEW_REPAIR = auto()
     """Nothing if the repair is right, else undo it."""
     FIX = auto()
-    """Make the change, or have it made."""
+    """Make the change, or let Evenkeel make it."""
     APPROVE_OR_REJECT = auto()
     RELEASE = auto()
     """Find out why it is held, then release it."""
@@ -54,7 +54,7 @@ class NextStep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an outcome means to whatever stores, announces or shows it."""
+    """What an outcome means for storing, announcing and showing it."""
 
     says: str
     """One sentence, which docs/alerts.md shows."""
@@ -69,11 +69,11 @@ class Meaning:
     final: bool = True
     """No other outcome of the same act follows. Only a final one is announced."""
     prevented: bool = False
-    """The repair did not come about; the record's ``detail`` says why."""
+    """The resource was not repaired; the record's ``detail`` says why."""
     noted: bool = False
-    """A Security Hub finding may get a note of it; see :mod:`notifier.finding_note`."""
+    """Evenkeel may put a note about it on a Security Hub finding; see :mod:`notifier.finding_note`."""
     done: str = ""
-    """What was done, in the words of an alert."""
+    """What was done, for the text of an alert."""
 
     @property
     def audited(self) -> bool:
@@ -87,12 +87,12 @@ class Meaning:
 
     @property
     def announced(self) -> bool:
-        """Whether people and machines get an alert and an event, unless the record's ``announce`` is false."""
+        """Whether it is sent as an alert and as an event, unless the record's ``announce`` is false."""
         return self.audited and self.final
 
     @property
     def changed(self) -> bool:
-        """Whether the calls went through."""
+        """Whether the calls succeeded."""
         return self.calls is Calls.CHANGED
 
     @property
@@ -102,12 +102,12 @@ class Meaning:
 
     @property
     def touched(self) -> bool:
-        """Whether the resource may differ from what was found."""
+        """Whether the resource may have been changed."""
         return self.calls in {Calls.CHANGED, Calls.TRIED, Calls.CALLED}
 
     @property
     def only_planned(self) -> bool:
-        """Whether there are calls, none of which was made."""
+        """Whether there are calls and none of them was made."""
         return self.calls in {Calls.WOULD, Calls.NOT_CALLED}
 
 
@@ -125,7 +125,7 @@ class Outcome(StrEnum):
         "Changed as far as Evenkeel can; the reason says what people must do.", Kind.RESOURCE, NextStep.REVIEW_REPAIR,
         calls=Calls.CHANGED, colour="yellow", noted=True, done="changed as far as Evenkeel can")
     APPLIED = "APPLIED", Meaning(
-        "Changed; the proof is still to come (AWS shows it late).", Kind.RESOURCE, NextStep.NONE,
+        "Changed, but not verified yet: AWS does not show the change yet.", Kind.RESOURCE, NextStep.NONE,
         calls=Calls.CHANGED, colour="green", final=False)
     ANNOUNCED = "ANNOUNCED", Meaning(
         "Not changed by decision; the alert says what would have been called.", Kind.RESOURCE, NextStep.FIX,
@@ -134,11 +134,11 @@ class Outcome(StrEnum):
         "An explicit deny or the resource's own policy forbids the change.", Kind.RESOURCE, NextStep.ALLOW_OR_EXEMPT,
         calls=Calls.REFUSED, colour="red", out_of_line=True, prevented=True, done="nothing was changed; AWS forbids it")
     FAILED = "FAILED", Meaning(
-        "The calls failed or did not hold; people must look.", Kind.RESOURCE, NextStep.CHECK_RESOURCE,
+        "The calls failed, or the change did not hold; check the resource.", Kind.RESOURCE, NextStep.CHECK_RESOURCE,
         calls=Calls.TRIED, colour="bold red", out_of_line=True, prevented=True,
-        done="the calls failed, or did not hold")
+        done="the calls failed, or the change did not hold")
     AWAITING = "AWAITING", Meaning(
-        "Planned, and held until somebody approves or rejects it, or until the time for that is over.",
+        "Planned, and held until somebody approves or rejects it, or until it expires.",
         Kind.RESOURCE, NextStep.APPROVE_OR_REJECT, calls=Calls.WOULD, noted=True, done="nothing was changed")
     REJECTED = "REJECTED", Meaning(
         "A person decided against the planned change; the resource is held.", Kind.RESOURCE, NextStep.END_HOLD,
@@ -148,7 +148,7 @@ class Outcome(StrEnum):
         Kind.RESOURCE, NextStep.RELEASE, calls=Calls.WOULD, out_of_line=True, prevented=True, noted=True,
         done="nothing was changed; it is held")
     UNDONE = "UNDONE", Meaning(
-        "A person had a change undone; the resource is held, so that it is not repaired again.",
+        "A person undid a change; the resource is held, so that it is not repaired again.",
         Kind.RESOURCE, NextStep.END_HOLD, calls=Calls.CALLED, colour="cyan", out_of_line=True, noted=True,
         done="the change was undone")
 
@@ -156,10 +156,10 @@ class Outcome(StrEnum):
         "About the settings: an exemption ends soon, and nothing was changed.", Kind.SYSTEM, NextStep.EXTEND_EXEMPTION,
         colour="yellow", done="nothing was changed")
     DROPPED = "DROPPED", Meaning(
-        "About the stack's own queue: a person had a dead letter deleted, so it is not processed any more.",
+        "About the stack's own queue: a person deleted a dead letter, so it will not be processed.",
         Kind.SYSTEM, NextStep.RUN_BY_HAND, colour="yellow", done="the message was deleted")
     REDRIVEN = "REDRIVEN", Meaning(
-        "About the stack's own queue: a person had dead letters sent back to their groups' queues.",
+        "About the stack's own queue: a person sent dead letters back to their groups' queues.",
         Kind.SYSTEM, NextStep.NONE)
     PAUSED = "PAUSED", Meaning(
         "About the stack itself: somebody switched an event source off, so its messages wait.",
@@ -172,17 +172,17 @@ class Outcome(StrEnum):
         "About the settings: somebody stopped a deployment of them.", Kind.SYSTEM, NextStep.REVIEW_SETTINGS,
         colour="yellow")
     OPENED = "OPENED", Meaning(
-        "About a run: a person proved who they are; its changes have records of their own.",
+        "About a run: a person opened it; its changes have records of their own.",
         Kind.SYSTEM, NextStep.NONE)
     ENDED = "ENDED", Meaning(
-        "About a run: a person ended it; nothing new begins in its name, only what is already in the queue.",
+        "About a run: a person ended it; only its requests that are already in the queue go on.",
         Kind.SYSTEM, NextStep.NONE)
 
     COMPLIANT = "COMPLIANT", Meaning("The resource is as the control wants it.", Kind.ANSWER, NextStep.NONE)
     NOT_APPLICABLE = "NOT_APPLICABLE", Meaning(
         "The control does not apply to this resource; the reason says why.", Kind.ANSWER, NextStep.NONE)
     SKIPPED = "SKIPPED", Meaning(
-        "Left alone by rule: mode, scope, exemption or a hold; or announced already and nothing has changed since.",
+        "Skipped by a rule: mode, scope, exemption or a hold; or announced already and nothing has changed since.",
         Kind.ANSWER, NextStep.NONE)
     GONE = "GONE", Meaning("The resource was deleted before it could be read.", Kind.ANSWER, NextStep.NONE)
     WOULD_APPLY = "WOULD_APPLY", Meaning(
@@ -200,7 +200,7 @@ class Outcome(StrEnum):
             TypeError: a member was added without one.
         """
         if meaning is None:
-            raise TypeError(f"{value}: say what the outcome means")
+            raise TypeError(f"{value}: an outcome needs a meaning")
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SHORTEST = 3
-"""From so many characters on, names that contain what was given are suggested."""
+"""Minimum length of an input for which names that contain it are suggested."""
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
@@ -18,7 +18,7 @@ def suggestion(given: str, known: Iterable[str]) -> str:
     names = sorted(known)
     within = [name for name in names if given.lower() in name.lower()] if len(given) >= _SHORTEST else []
     close = get_close_matches(given, names) or within
-    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
 
 
 def suggested(given: str, known: Iterable[str]) -> str:

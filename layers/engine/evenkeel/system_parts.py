@@ -1,7 +1,7 @@
 """The stack's own parts, by their exact ARNs: Evenkeel never changes one, and announces a finding about one.
 
-The template makes its parts right. Names are derived and keys are handed in; no prefix and no tag makes a resource a
-part, since anybody can choose a name that begins like ours, and set a tag. Another stack's parts are like any resource.
+The template configures the parts. Names are derived from the stack's, and the ARNs of keys are passed in; a prefix or a
+tag does not make a resource a part, since anybody can set those. Parts of other stacks are like any other resource.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def keys(variables: Mapping[str, str]) -> frozenset[str]:
 
 @lru_cache(maxsize=4)
 def arns(stack: str, place: Place, key_arns: frozenset[str]) -> frozenset[str]:
-    """Return the ARNs of a stack's keys and of all its parts that have a derived name, of groups not deployed, too."""
+    """Return the ARNs of a stack's keys and of all parts with a derived name, also of groups that are not deployed."""
     functions = (*names.SYSTEM, *RULES)
     rules = [names.rule(stack, group, suffix) for group, suffixes in RULES.items() for suffix in suffixes]
     named = {

@@ -1,11 +1,11 @@
 """The documents that outlive a deployment, each with the version of its form.
 
-An update finds all of them there, written by the version before, and a rollback finds those of the version after. So
-each decoder reads its document's newest version and the two before it, and refuses any other: what is refused waits,
-or becomes a dead letter with the reason, and nothing is changed.
+After an update the stack has documents of the previous release, and after a rollback those of the later one. So each
+decoder reads its document's newest version and the two before it, and refuses any other: the work waits, or becomes a
+dead letter with the reason, and nothing is changed.
 
-A new field that older code may ignore needs no new version. One that it must not ignore does, and so does a field that
-goes or changes its meaning. ``tests/samples/`` has what each release wrote.
+A new field that older code can ignore needs no new version. A new field that it must not ignore does, and so does a
+field that is removed or changes its meaning. ``tests/samples/`` has documents of each release.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Document:
 
     name: str
     version: int
-    """The one that is written; its field ``schema_version``."""
+    """The version that this release writes, in the field ``schema_version``."""
     kept: str
-    """Where it is kept, or where it goes."""
+    """Where it is stored, or where it is sent."""
     decoder: str
-    """What reads it: a function or class of ours, or nothing where others read it."""
+    """The function or class that reads it; empty if only others read it."""
     refused: str
-    """What becomes of a version that the decoder does not read."""
+    """What happens to a version that the decoder does not read."""
 
     def reads(self, version: Any) -> bool:
         """Return whether the decoder reads a version."""
@@ -45,14 +45,14 @@ RECORD = Document(
     1,
     "audit table; the terms of a run are the first record of its chain",
     "evenkeel.audit.ledger.Ledger.record",
-    "whoever needs it is refused and comes again; its alert waits for the notifier's update",
+    "the request that needs it is refused and tried again; its alert waits until the notifier is updated",
 )
 DIGEST = Document(
     "digest",
     1,
     "audit table",
     "evenkeel.audit.digests.Part.read",
-    "it anchors nothing; the notifier waits for its own update",
+    "it anchors no records; the notifier waits until it is updated",
 )
 STATE = Document(
     "state",

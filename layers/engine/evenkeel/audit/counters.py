@@ -1,4 +1,4 @@
-"""Counters in the state table: the blast radius, what is said once a day, what is used once."""
+"""Counters in the state table: the blast radius, allowances, reports that are made once, nonces."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _FREE = "(attribute_not_exists(held_until) OR held_until < :now OR held_changes 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What became of one more change: allowed, or held until a time. ``first`` is true for whoever hit the limit.
+    """The result of counting one more change: allowed, or held until a time.
 
-    Of a hold it says when the limit was reached, which, and after how many changes in how long a window; ``at`` is None
-    where an earlier version did not note that.
+    ``first`` is true for the change that reached the limit. The other fields describe the limit that was reached, and
+    when; ``at`` is None in holds of earlier versions, which did not store that.
     """
 
     held_until: datetime | None = None
@@ -41,12 +41,12 @@ class Counted:
 
     @classmethod
     def of(cls, item: dict[str, Any], *, first: bool) -> Counted:
-        """Return the hold that a counter's item has."""
-        noted = {
+        """Return the hold of a counter's item."""
+        stored = {
             name: int(item[f"held_{name}"]) for name in ("limit", "changes", "window_seconds") if "held_at" in item
         }
-        at = datetime.fromtimestamp(item["held_at"], UTC) if noted else None
-        return cls(datetime.fromtimestamp(item["held_until"], UTC), first, at, **noted)
+        at = datetime.fromtimestamp(item["held_at"], UTC) if stored else None
+        return cls(datetime.fromtimestamp(item["held_until"], UTC), first, at, **stored)
 
 
 class Counters:
@@ -58,19 +58,20 @@ class Counters:
         self._table = table
         self._clock = clock
 
-    def count(self, name: str, radius: Radius, owner: str = "", *, look_only: bool = False) -> Counted:
+    def count(self, name: str, radius: Radius, owner: str = "", *, check_only: bool = False) -> Counted:
         """Count one more change against the blast radius of ``name`` (control and account).
 
-        ``look_only`` counts nothing and only says whether the control is held. ``owner`` is whose change it is: asked
-        again, whoever hit the limit hears that again, so that a crash before it was told does not silence it.
+        ``check_only`` counts nothing and only returns whether the control is held. ``owner`` identifies the change: a
+        second call for the change that reached the limit returns the same, so that a crash before the alert does not
+        lose it.
 
-        The item holds the window, its count and, once the limit is hit, until when the control is held and after how
-        many changes; so the one conditional update that counts is also the look at the hold. A limit above that number
-        is not held: whoever raises it ends the hold. A crash afterwards over-counts: the safe side.
+        The item has the window, its count and, once the limit is reached, the end of the hold and the number of
+        changes; so the one conditional update that counts also checks the hold. A limit above that number is not held:
+        raising it in the settings ends the hold. A crash after the update counts one change too many, which is safe.
         """
         now = self._clock()
         moment = int(now.timestamp())
-        if look_only:
+        if check_only:
             item = self._read(f"radius#{name}")
             held = _is_held(item, moment, radius.limit)
             return Counted.of(item, first=_is_by(item, owner)) if held else Counted()
@@ -96,7 +97,7 @@ class Counters:
                 if self._update(f"radius#{name}", begin, fresh, {**here, **one}) is None:
                     return Counted()
                 continue
-            if old["window"] > window:  # another worker's clock is past the window's end already
+            if old["window"] > window:  # another worker's clock is already past the window's end
                 window = old["window"]
                 continue
             hold = {
@@ -116,23 +117,23 @@ class Counters:
 
     def release(self, name: str) -> None:
         """Let a control that reached its blast radius change resources again, with a full allowance."""
-        gone = f"REMOVE {', '.join(_HELD)}, #window, #count"
-        self._update(f"radius#{name}", gone, "attribute_exists(pk)", {})
+        removal = f"REMOVE {', '.join(_HELD)}, #window, #count"
+        self._update(f"radius#{name}", removal, "attribute_exists(pk)", {})
 
     def take(self, name: str, limit: int, expires_at: datetime) -> bool:
-        """Take one of ``limit``; say whether there was one left. The count is forgotten after ``expires_at``."""
+        """Take one of ``limit``; return whether there was one left. The count is deleted after ``expires_at``."""
         values = {":zero": 0, ":one": 1, ":limit": limit, ":expires": int(expires_at.timestamp())}
         change = "SET #count = if_not_exists(#count, :zero) + :one, expires_at = :expires"
         return self._update(name, change, "attribute_not_exists(#count) OR #count < :limit", values) is None
 
     def give_back(self, name: str) -> None:
-        """Give back one that was taken."""
+        """Return one that was taken."""
         self._update(name, "SET #count = #count - :one", "#count >= :one", {":one": 1})
 
     def first_today(self, name: str, owner: str) -> bool:
-        """Say that ``owner`` is the first of the day (UTC) to tell of ``name``.
+        """Return whether ``owner`` is the first of the day (UTC) to report ``name``.
 
-        Asked again, the same owner gets the same answer, so that a crash before it was told does not silence the day.
+        A second call by the same owner returns the same, so that a crash before the report does not lose it.
         """
         now = self._clock()
         values = {":expires": int((now + timedelta(days=2)).timestamp()), ":told": owner}
@@ -140,25 +141,26 @@ class Counters:
         change = "SET expires_at = :expires, told_by = :told"
         return self._update(f"once#{name}#{now:%Y-%m-%d}", change, first, values) is None
 
-    def turned(self, name: str, to: str, owner: str, quiet: timedelta) -> bool:
-        """Return whether it is news that ``name`` is turned ``to`` something: it was something else, or long ago.
+    def should_report(self, name: str, value: str, owner: str, quiet: timedelta) -> bool:
+        """Return whether to report that ``name`` now has ``value``.
 
-        Asked again, the same owner gets the same answer, until another's is news.
+        It is reported if it had another value, or if the last report is older than ``quiet``. A second call by the same
+        owner returns the same, until another owner's report.
         """
         now = self._clock()
         values = {
-            ":to": to,
+            ":to": value,
             ":by": owner,
             ":now": int(now.timestamp()),
             ":since": int((now - quiet).timestamp()),
             ":expires": int((now + timedelta(days=2)).timestamp()),
         }
-        news = "attribute_not_exists(pk) OR turned_to <> :to OR turned_at < :since OR turned_by = :by"
+        due = "attribute_not_exists(pk) OR turned_to <> :to OR turned_at < :since OR turned_by = :by"
         change = "SET turned_to = :to, turned_at = :now, turned_by = :by, expires_at = :expires"
-        return self._update(f"turned#{name}", change, news, values) is None
+        return self._update(f"turned#{name}", change, due, values) is None
 
     def first_use(self, name: str, expires_at: datetime) -> bool:
-        """Return whether ``name`` (a nonce) is used for the first time; it is forgotten after ``expires_at``."""
+        """Return whether ``name`` (a nonce) is used for the first time; it is deleted after ``expires_at``."""
         values = {":expires": int(expires_at.timestamp())}
         return self._update(f"once#{name}", "SET expires_at = :expires", "attribute_not_exists(pk)", values) is None
 
@@ -167,7 +169,7 @@ class Counters:
         return unwire(answer.get("Item", {}))
 
     def _update(self, key: str, change: str, condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Update an item on a condition; return None, or the item as it is where the condition does not hold."""
+        """Update an item on a condition; return None, or the present item if the condition is not met."""
         aliases = {alias: alias[1:] for alias in ("#count", "#window") if alias in f"{change} {condition}"}
         params: dict[str, Any] = {"ExpressionAttributeNames": aliases} if aliases else {}
         if values:
@@ -191,10 +193,10 @@ class Counters:
 
 
 def _is_by(item: dict[str, Any], owner: str) -> bool:
-    """Return whether it was ``owner`` who hit the limit; an earlier version does not note who."""
+    """Return whether ``owner`` reached the limit; earlier versions did not store the owner."""
     return bool(owner) and item.get("held_by") == owner
 
 
 def _is_held(item: dict[str, Any], moment: int, limit: int) -> bool:
-    """Return whether a counter's item holds those with a limit. An earlier version notes no number of changes."""
+    """Return whether a counter's item holds changes under a limit; earlier versions stored no number of changes."""
     return bool(item.get("held_until", 0) >= moment and item.get("held_changes", limit) >= limit)

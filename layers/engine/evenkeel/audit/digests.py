@@ -1,8 +1,8 @@
-"""The daily digest of the audit's chain heads: its parts, how heads are packed into them, what is due; pure.
+"""The daily digest of the audit's chain heads: its parts, how heads are packed into them, which is due; pure.
 
-A digest lists all chains that moved since the digest before, each with its head. It is one or more parts, items of the
-audit table, so that no item grows too large. Each part carries the hash of the part before it, over the days, and a MAC
-of its own hash that the clerk alone can make.
+A digest lists every chain that has a new record since the previous digest, with its head. It has one or more parts,
+items of the audit table, so that no item grows too large. Each part has the hash of the previous part (across days),
+and a MAC of its own hash that only the clerk can make.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from evenkeel.audit.record_types import Item
 
 RESOURCE = "evenkeel-digest"
-"""Where records have an ARN: the key under which all parts stand, in the order of their ids."""
+"""Partition key of all parts, where records have an ARN; they sort by their ids."""
 MAX_BYTES = 100_000
-"""Of the heads of one part, as JSON; an item of DynamoDB holds 400 KB (developer guide, "Quotas")."""
+"""Size of the heads in one part, as JSON; an item of DynamoDB holds 400 KB (developer guide, "Quotas")."""
 OVERLAP = timedelta(hours=1)
-"""How far before the beginning of the digest before a digest looks for heads: a record's id is older than its write."""
+"""A digest includes heads from this long before the previous one began: a record's id is older than its write."""
 LATE_AFTER = timedelta(hours=36)
-"""How old the newest whole digest may become."""
+"""If the newest complete digest is older, the digest is late."""
 WRONG_MAC = "KMSInvalidMacException"
-"""KMS's error code where a MAC is not the key's (API reference, VerifyMac)."""
+"""KMS's error code if a MAC was not made with the key (API reference, VerifyMac)."""
 _ALGORITHM = "HMAC_SHA_256"
 _ID = re.compile(r"(\d{4}-\d\d-\d\d)#(\d{4,})")
 MAC = re.compile(r"[0-9a-f]{64}")
@@ -45,14 +45,14 @@ class Head:
     control: str
     resource: str
     record_id: str
-    """Empty for a chain that has not moved since a version of Evenkeel that did not keep it."""
+    """Empty for a chain whose last record is from a version of Evenkeel that did not store it."""
     hash: str
     expires_at: int
-    """When the time-to-live may take the record, in seconds since 1970; 0 if that is not known."""
+    """When the record's time-to-live ends, in seconds since 1970; 0 if that is not known."""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Head:
-        """Read it from a state item (plain)."""
+        """Return the head that a state item (plain) has."""
         control, _, resource = str(item["pk"]).partition("#")
         return cls(control, resource, item.get("head_record", ""), item["head"], item.get("head_expires_at", 0))
 
@@ -63,21 +63,21 @@ class Head:
 
     @property
     def size(self) -> int:
-        """Bytes as JSON; DynamoDB counts about as many."""
+        """Its size as JSON, in bytes; about its size in DynamoDB."""
         return len(json.dumps(asdict(self)).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part whose content fits its hash; whether the clerk wrote it, its MAC says."""
+    """A part whose content matches its hash; only its MAC proves that the clerk wrote it."""
 
     record_id: str
     begun_at: int
-    """When its digest began to look at heads, in seconds since 1970."""
+    """When its digest began to read heads, in seconds since 1970."""
     before: int
-    """When the digest before it began; 0 for the first."""
+    """When the previous digest began; 0 for the first."""
     after: str
-    """Key of the state item after which the next part goes on; empty in the last part of a digest."""
+    """Key of the state item after which the next part continues; empty in the last part of a digest."""
     heads: tuple[Head, ...]
     previous: str
     previous_expires_at: int
@@ -87,7 +87,7 @@ class Part:
 
     @classmethod
     def read(cls, record: Item) -> Part | None:
-        """Return an item of the audit table as a part, or None where it is none or was changed."""
+        """Return an item of the audit table as a part, or None if it is not a part or was changed."""
         fits = all(isinstance(record.get(name), str) for name in _TEXTS)
         fits = fits and all(isinstance(record.get(name), int) for name in _NUMBERS)
         if not fits or not DIGEST.reads(record.get("schema_version")):
@@ -98,7 +98,7 @@ class Part:
             heads = tuple(Head(**each) for each in record["heads"])
             intact = record["hash"] == content_hash(record) and MAC.fullmatch(record["mac"])
             expiry = int(record.get("previous_expires_at", 0))
-        except (KeyError, TypeError, ValueError):  # of any shape: it was planted
+        except (KeyError, TypeError, ValueError):  # a planted item can have any shape
             return None
         plain = {name: record[name] for name in (*_TEXTS, *_NUMBERS)}
         return cls(**plain, heads=heads, previous_expires_at=expiry) if intact else None
@@ -110,18 +110,18 @@ class Part:
 
     @property
     def number(self) -> int:
-        """Its place within the day, from 0."""
+        """Its position within the day, from 0."""
         return int(self.record_id.partition("#")[2])
 
     @property
     def last(self) -> bool:
-        """Return whether its digest is whole with it."""
+        """Whether it is the last part of its digest."""
         return not self.after
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A digest to be made, or to be gone on with; the fields are those of its parts."""
+    """A digest to be made or continued; the fields are those of its parts."""
 
     day: str
     begun_at: int
@@ -130,18 +130,18 @@ class Begun:
 
     @property
     def since(self) -> str:
-        """The least record id that has moved since the digest before; empty for the first digest: all have."""
+        """The lowest record id that the digest includes; empty for the first digest, which includes all."""
         moment = self.before - OVERLAP.total_seconds()
         return f"{int(moment * 1000):012x}" if self.before else ""
 
 
 def content_hash(record: Item) -> str:
-    """Return the hash that a part must carry: over all fields but the hash, the MAC and the time-to-live."""
+    """Return the hash that a part must have: over all fields except the hash, the MAC and the time-to-live."""
     return records.record_hash({name: value for name, value in record.items() if name != "mac"})
 
 
 def due(newest: Part | None, now: datetime) -> Begun | None:
-    """Return the digest to work at: the one that was left half made, else today's; None where that is whole."""
+    """Return the digest to work on: an incomplete one, else today's; None if that is complete."""
     today = f"{now:%Y-%m-%d}"
     if newest is None:
         return Begun(today, int(now.timestamp()), 0, "")
@@ -151,7 +151,7 @@ def due(newest: Part | None, now: datetime) -> Begun | None:
 
 
 def age(newest: Part | None, now: datetime) -> float:
-    """Return how many seconds ago the newest whole digest began; for the very first, since it was begun."""
+    """Return how many seconds ago the newest complete digest began, or the very first one if it is incomplete."""
     if newest is None:
         return 0.0
     began = newest.begun_at if newest.last or not newest.before else newest.before
@@ -159,7 +159,7 @@ def age(newest: Part | None, now: datetime) -> float:
 
 
 def packed(heads: Iterable[Head], most: int = MAX_BYTES) -> tuple[list[list[Head]], list[Head]]:
-    """Return the packs of heads that are full, at most ``most`` bytes each, and the rest, in the order given."""
+    """Return full packs of heads, at most ``most`` bytes each, and the remaining heads; the order is kept."""
     full: list[list[Head]] = []
     rest: list[Head] = []
     size = 0
@@ -172,7 +172,7 @@ def packed(heads: Iterable[Head], most: int = MAX_BYTES) -> tuple[list[list[Head
     return full, rest
 
 
-def sealed(  # noqa: PLR0913 - a part is the meeting of all these
+def sealed(  # noqa: PLR0913 - a part is made of all these
     begun: Begun,
     number: int,
     heads: Sequence[Head],
@@ -182,9 +182,9 @@ def sealed(  # noqa: PLR0913 - a part is the meeting of all these
     now: datetime,
     retention: timedelta,
 ) -> dict[str, Any]:
-    """Return a part as an item of the audit table, chained to the one before; the MAC is still to be added.
+    """Return a part as an item of the audit table, chained to the previous one and still without its MAC.
 
-    It lives at least as long as each record that it anchors.
+    Its time-to-live is at least as long as that of each record that it anchors.
     """
     record: dict[str, Any] = {
         "schema_version": DIGEST.version,

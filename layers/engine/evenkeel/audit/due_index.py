@@ -1,4 +1,4 @@
-"""The state table's index of what is due: the keys an item stands under, and what stands there."""
+"""The state table's index of due items: open plans to check and holds to end, by time."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Aws
 
 KINDS = ("plan", "held")
-"""A plan without an outcome is due to be looked at again, a hold to end."""
+"""A plan without an outcome is due to be checked again, a hold to end."""
 KEYS = ("due_shard", "due_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a state item stands in the index."""
+    """The position of a state item in the index."""
 
     kind: str
     shard: int
     at: int
     """Seconds since 1970."""
     key: str
-    """The state item's: ``control#ARN``."""
+    """The state item's key: ``control#ARN``."""
 
     @property
     def control(self) -> str:
@@ -42,20 +42,20 @@ class Entry:
 
     @property
     def due_shard(self) -> str:
-        """The index's partition."""
+        """The index's partition key."""
         return _shard(self.kind, self.shard)
 
 
 def keys(kind: str, record: FindingRecord, moment: datetime) -> dict[str, Any]:
-    """Return the keys under which the state item of the record's resource stands in the index from now on."""
+    """Return the index keys that make the state item of a record's resource due at ``moment``."""
     return {"due_shard": _shard(kind, records.shard(record["resource"])), "due_at": int(moment.timestamp())}
 
 
 def find(aws: Aws, table: str, kind: str, now: datetime | None = None, after: Entry | None = None) -> Iterator[Entry]:
-    """Yield the entries of one kind, by shard and time: all, or those that are due by ``now``; those beyond ``after``.
+    """Yield the entries of one kind, by shard and time: all of them or those due by ``now``, beginning after ``after``.
 
-    A global secondary index follows its table a little later (DynamoDB developer guide, "Using Global Secondary Indexes
-    in DynamoDB"): look at the item itself before anything is done about it.
+    A global secondary index is eventually consistent (DynamoDB developer guide, "Using Global Secondary Indexes in
+    DynamoDB"): read the item itself before acting on an entry.
     """
     condition, values = "due_shard = :shard", {}
     if now:
@@ -75,7 +75,7 @@ def find(aws: Aws, table: str, kind: str, now: datetime | None = None, after: En
 
 
 def _start(after: Entry) -> dict[str, Any]:
-    """Return from where a query goes on; the entry need not be there any more."""
+    """Return the parameters with which a query continues after an entry, which may have been removed since."""
     place = {"pk": {"S": after.key}, "due_shard": {"S": after.due_shard}, "due_at": {"N": str(after.at)}}
     return {"ExclusiveStartKey": place}
 

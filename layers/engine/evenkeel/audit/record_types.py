@@ -1,7 +1,7 @@
 """The fields of audit records. docs/audit.md describes each; :mod:`evenkeel.audit.records` alone writes and reads them.
 
-A record is a plan, written before the first call, or an outcome; an undo has both, which say what they undo. A field
-that is not required is absent where it would say nothing, and in records of earlier versions.
+A record is a plan, written before the first call, or an outcome. An undo has both, with the id of what they undo. A
+field that is not required is absent if it does not apply, and in records of earlier versions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ApiCall(TypedDict):
 
 
 class FindingRecord(TypedDict):
-    """What every record about one finding holds, before it becomes a plan or an outcome."""
+    """The fields of every record about a finding, before it becomes a plan or an outcome."""
 
     schema_version: int
     resource: str
@@ -55,13 +55,13 @@ class FindingRecord(TypedDict):
     approver: NotRequired[str]
     sent_with: NotRequired[dict[str, str]]
     previous: NotRequired[str]
-    """This field and the next two are there once :func:`evenkeel.audit.records.seal` has chained the record."""
+    """:func:`evenkeel.audit.records.seal` adds this field and the next two."""
     previous_expires_at: NotRequired[int]
     hash: NotRequired[str]
 
 
 class PlannedRecord(FindingRecord):
-    """A plan: what is about to be called."""
+    """A plan: the calls that are about to be made."""
 
     record_id: str
     step: str

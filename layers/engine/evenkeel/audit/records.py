@@ -1,4 +1,4 @@
-"""The audit record: what it holds, its time-ordered id, and the hash that chains it to the one before; pure."""
+"""The audit record: its fields, its time-ordered id, and the hash that chains it to the previous one; pure."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
 Sealed = TypeVar("Sealed", bound="Item")
 
 SHARDS = 16
-"""Partitions of the index by day, so that a wave of outcomes does not heat one of them."""
+"""Partitions of the index by day, so that many outcomes at once do not throttle one partition."""
 MAX_STATE_BYTES = 80_000
-"""A larger state is kept as its hash."""
+"""Of a larger state only its size and hash are stored."""
 MAX_CHANGE_BYTES = 220_000
 """A finding with a larger record is not changed: an item of DynamoDB holds 400 KB (developer guide, "Quotas"), and the
-records of its outcome, and of its undo's, hold up to two states more."""
+records of the outcome and of an undo have up to two states more."""
 MAX_TEXT_BYTES = 4_000
-"""A longer text of ours is cut; AWS's own words are part of some."""
+"""Longer texts are cut; some contain error messages from AWS."""
 MAX_WORDS = 1024
-"""Characters of what a person may send: it becomes part of a record, or DynamoDB is asked for a key of that name."""
+"""Characters of each text that a person may send: it becomes part of a record, or a key in DynamoDB."""
 _UNHASHED = frozenset({"hash", "expires_at"})
 _EVIDENCE = {"truncated", "bytes", "sha256"}  # of a state that is too large
 
 
-class Matter(Protocol):
-    """What a record is about: a control, or something of the stack's own."""
+class RecordSubject(Protocol):
+    """What a record is about: a control, or a part of the stack itself."""
 
     @property
     def id(self) -> str:
-        """The control's id."""
+        """The id of the control or part."""
 
     @property
     def title(self) -> str:
@@ -61,7 +61,7 @@ class Matter(Protocol):
 
     @property
     def severity(self) -> Severity:
-        """How much it matters."""
+        """Its severity."""
 
 
 def new_id(now: datetime) -> str:
@@ -75,9 +75,9 @@ def timestamp(now: datetime) -> str:
 
 
 def seal(record: Sealed, previous: str, previous_expires_at: int = 0) -> Sealed:
-    """Return the record chained to the one before: ``previous`` is that one's hash, empty for the first.
+    """Return the record chained to the previous one, whose hash is ``previous``; it is empty for the first.
 
-    ``previous_expires_at`` (seconds since 1970) is when the time-to-live may take that one.
+    ``previous_expires_at`` (seconds since 1970) is when the previous record's time-to-live ends.
     """
     plain: dict[str, Any] = canonical.plain(record)
     plain["previous"] = previous
@@ -88,14 +88,14 @@ def seal(record: Sealed, previous: str, previous_expires_at: int = 0) -> Sealed:
 
 
 def record_hash(record: Item) -> str:
-    """Return the hash a record must carry: over all fields but the hash and the time-to-live."""
+    """Return the hash that a record must have: over all fields except the hash and the time-to-live."""
     return canonical.digest({name: value for name, value in record.items() if name not in _UNHASHED})
 
 
 def chained(found: Iterable[Record], head: str, arn: str, now: datetime) -> list[Record]:
-    """Return the records in the order of their chain, the first first, proving each hash and link back from ``head``.
+    """Return the records in the order of their chain, after checking each hash and link back from ``head``.
 
-    The chain begins where the time-to-live has taken what came before.
+    The chain may begin later than with its first record if the time-to-live has deleted earlier ones.
 
     Raises:
         BrokenChainError: names the record that is changed, or the hash that is missing.
@@ -108,7 +108,7 @@ def chained(found: Iterable[Record], head: str, arn: str, now: datetime) -> list
         if record is None and ordered and 0 < ordered[-1].get("previous_expires_at", 0) <= now.timestamp():
             break
         if record is None:
-            raise BrokenChainError(f"{arn}: the audit record with hash {wanted} is missing, or another stands for it")
+            raise BrokenChainError(f"{arn}: the audit record with hash {wanted} is missing or was replaced")
         if record_hash(record) != wanted:
             raise BrokenChainError(f"{arn}: audit record {record['record_id']} was changed after it was written")
         ordered.append(record)
@@ -121,17 +121,17 @@ def chained(found: Iterable[Record], head: str, arn: str, now: datetime) -> list
 
 
 def read(item: dict[str, Any]) -> Record:
-    """Return an item of the audit table (wire form) as a record; whether it is one of ours, its chain says."""
+    """Return an item of the audit table (wire form) as a record; only its chain proves that Evenkeel wrote it."""
     return cast("Record", unwire(item))
 
 
 def fits(state: State) -> bool:
-    """Return whether a state is small enough to be recorded whole."""
+    """Return whether a state is small enough to be stored in full."""
     return _size(state) <= MAX_STATE_BYTES
 
 
 def evidence(state: State) -> State:
-    """Return a state as it is recorded: one that is too large becomes its size and hash."""
+    """Return a state as it is stored: one that is too large is replaced by its size and hash."""
     return state if fits(state) else {"truncated": True, "bytes": _size(state), "sha256": canonical.digest(state)}
 
 
@@ -142,16 +142,16 @@ def is_whole(record: FindingRecord) -> bool:
 
 
 def too_large(finding: FindingRecord) -> str:
-    """Return why a finding's change must not be made, or nothing: what is not recorded whole cannot be undone."""
+    """Return why a finding is too large to be changed, or an empty string: without a full record, undo cannot work."""
     if is_whole(finding) and _size(finding) <= MAX_CHANGE_BYTES:
         return ""
     calls, undo = (f"{len(each)} (SHA-256 {canonical.digest(each)})" for each in (finding["calls"], finding["undo"]))
     left_out = f"calls left out: {calls}, and to undo them {undo}"
-    return f"too large to be recorded whole and so to be changed safely; change it by hand; {left_out}"
+    return f"too large to be recorded in full, so Evenkeel does not change it; change it by hand; {left_out}"
 
 
 def _size(value: Any) -> int:
-    """Return the bytes of a value as JSON: for texts more than DynamoDB counts (developer guide, "Item sizes")."""
+    """Return the size of a value as JSON, in bytes; DynamoDB counts less for texts (developer guide, "Item sizes")."""
     return len(json.dumps(canonical.plain(value), ensure_ascii=False).encode())
 
 
@@ -169,8 +169,8 @@ def calls_of(written: Iterable[ApiCall]) -> tuple[Call, ...]:
     return tuple(Call(each["service"], each["operation"], each["params"]) for each in written)
 
 
-def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
-    control: Matter,
+def finding_record(  # noqa: PLR0913 - a record is made of all these
+    control: RecordSubject,
     request: Request,
     *,
     now: datetime,
@@ -183,7 +183,7 @@ def finding_record(  # noqa: PLR0913 - a record is the meeting of all these
     remains: str,
     retention_days: int,
 ) -> FindingRecord:
-    """Return what every record about a finding holds; :func:`planned` and :func:`ended` complete it."""
+    """Return the fields of every record about a finding; :func:`planned` and :func:`ended` complete it."""
     record: FindingRecord = {
         "schema_version": RECORD.version,
         "resource": request.resource.arn,
@@ -226,12 +226,12 @@ def planned_undo(finding: FindingRecord, undoes: EndedRecord, now: datetime) -> 
 
 
 def undone(record: Record) -> str:
-    """Return the id of the record that an undo undoes, be it planned or ended; empty for any other record."""
+    """Return the id of the record that an undo (planned or ended) undoes; empty for any other record."""
     return cast("PlannedUndo | EndedUndo", record).get("undoes", "")
 
 
 def has_ended(record: Record, *outcomes: Outcome) -> TypeGuard[EndedRecord]:
-    """Return whether a record is an outcome, and one of those given, if any are."""
+    """Return whether a record is an outcome, and one of ``outcomes`` if any are given."""
     found = cast("EndedRecord", record).get("outcome") if record.get("step") != Step.PLANNED else None
     return found in outcomes if outcomes else bool(found)
 
@@ -246,9 +246,9 @@ def ended(  # noqa: PLR0913 - as above
     aws_calls: int = 0,
     announce: bool = True,
 ) -> EndedRecord:
-    """Return the record of an outcome, from a finding or from the PLANNED record of an act.
+    """Return the record of an outcome, made from a finding or from a PLANNED record.
 
-    ``detail`` says why it ended so; ``aws_calls`` counts the calls made on the control's behalf.
+    ``detail`` explains the outcome; ``aws_calls`` counts the calls made for the control.
     """
     record: EndedRecord = {
         **finding,

@@ -1,4 +1,4 @@
-"""What acts leave on the state item: a hold, what was announced last; pure."""
+"""The attributes that a hold or an announcement sets on the state item; pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HOLD = (
 )
 """The attributes of a hold."""
 ANNOUNCEMENT = ("announced", "announced_at", "announced_state", "announced_event", "announced_record")
-"""The attributes that say what was announced last."""
+"""The attributes of the last announcement."""
 
 
 def bare_hold(sealed: PlannedRecord, placed: Placed, reason: str, now: datetime) -> dict[str, Any]:
-    """Return the attributes of a hold at whose end nothing comes again."""
+    """Return the attributes of a hold that does not send a request again when it ends."""
     own = sealed.get("fingerprint")
     return {
         "hold_until": int(placed.until.timestamp()),
@@ -41,22 +41,22 @@ def bare_hold(sealed: PlannedRecord, placed: Placed, reason: str, now: datetime)
 
 
 def hold(sealed: EndedRecord, placed: Placed, request: Request, now: datetime) -> dict[str, Any]:
-    """Return the attributes of a hold, at whose end ``request`` comes again."""
-    kept = {"held_request": json.dumps(encode(request)), **due_index.keys("held", sealed, placed.until)}
-    return bare_hold(sealed, placed, sealed["detail"], now) | kept
+    """Return the attributes of a hold that sends ``request`` again when it ends."""
+    again = {"held_request": json.dumps(encode(request)), **due_index.keys("held", sealed, placed.until)}
+    return bare_hold(sealed, placed, sealed["detail"], now) | again
 
 
-def found_in(state: State | None) -> dict[str, Any]:
-    """Return the attribute that says which state people were told of last."""
+def announced_state(state: State | None) -> dict[str, Any]:
+    """Return the attribute with the digest of the state that was announced last."""
     return {"announced_state": canonical.digest(state)}
 
 
-def announcement(sealed: EndedRecord, now: datetime, found: str = "") -> dict[str, Any]:
-    """Return the attributes that say what was announced last, and when: a record's finding, or what it left."""
+def announcement(sealed: EndedRecord, now: datetime, remaining: str = "") -> dict[str, Any]:
+    """Return the attributes of an announcement: of a record's finding, or of the finding that remained after it."""
     return {
-        "announced": found or sealed.get("fingerprint", ""),
+        "announced": remaining or sealed.get("fingerprint", ""),
         "announced_at": int(now.timestamp()),
-        **found_in(sealed["after"] if found else sealed["before"]),
+        **announced_state(sealed["after"] if remaining else sealed["before"]),
         "announced_event": sealed["cause"]["event_id"],
         "announced_record": sealed["record_id"],
     }

@@ -1,7 +1,7 @@
-"""Audit records about the stack's own parts, which no control looks after: an exemption, a dead letter, a run.
+"""Audit records about the stack itself, which belong to no control: an exemption, a dead letter, a run.
 
-Each part has a name of ours beneath the ARN of what holds it, and so a chain of its own. Of most parts there is one
-record only: the transaction that writes it does not go through where the chain has a head. A run has a second one.
+Each subject has an id below the ARN of what contains it, and so a chain of its own. Most have one record only: the
+transaction that writes it fails if the chain already has a head. A run has a second one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A kind of part. ``id`` stands where records of resources name their control."""
+    """A kind of subject. ``id`` takes the place of the control's id in records of resources."""
 
     id: str
     title: str
@@ -37,13 +37,13 @@ REDRIVE = Part("evenkeel-redrive", "A person sent dead letters back", Severity.L
 PAUSE = Part("evenkeel-pause", "Somebody paused Evenkeel", Severity.HIGH)
 RESUME = Part("evenkeel-resume", "Somebody resumed Evenkeel", Severity.LOW)
 SETTINGS = Part("evenkeel-settings", "Somebody deployed settings, or stopped a deployment", Severity.MEDIUM)
-RUN = Part("evenkeel-run", "A person has controls run over existing resources", Severity.LOW)
+RUN = Part("evenkeel-run", "A person ran controls over existing resources", Severity.LOW)
 PARTS = (EXEMPTION, DEAD_LETTER, REDRIVE, PAUSE, RESUME, SETTINGS, RUN)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is to be written about one part: the record's reason, detail and evidence."""
+    """The content of a record about one part: its reason, detail and evidence."""
 
     part: Part
     request: Request
@@ -56,10 +56,10 @@ class Note:
 
 
 def write_once(ledger: Ledger, note: Note, retention_days: int, now: datetime) -> EndedRecord | None:
-    """Write the record of a part and have it announced; return None where it was written before.
+    """Write the record of a part, which the notifier announces; return None if it was written before.
 
     Raises:
-        LeaseHeldError: the tables are busy with it; it is written when asked again.
+        LeaseHeldError: the tables are busy with it; try again.
     """
     if ledger.state(note.part.id, note.request.resource.arn).head:
         return None
@@ -74,7 +74,7 @@ def write(ledger: Ledger, note: Note, item: StateItem, retention_days: int, now:
 
     Raises:
         StaleStateError: another record was written since ``item`` was read.
-        LeaseHeldError: the tables are busy with it; ask again.
+        LeaseHeldError: the tables are busy with it; try again.
     """
     found = records.finding_record(
         note.part,

@@ -1,1 +1,1 @@
-"""What comes in: events and queue messages, parsed into requests about resources."""
+"""Input: events and queue messages, parsed into requests about resources."""

@@ -1,4 +1,4 @@
-"""Who is behind a call: from CloudTrail's ``userIdentity`` to an actor with an owner's name."""
+"""The actor of a call: from CloudTrail's ``userIdentity`` to a principal and an owner's name."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from evenkeel.model import IDENTITY_CENTER, Actor
 
 OWN_ROLE_PATH = "role/evenkeel/"
-"""All of Evenkeel's roles stand under this IAM path, in every stack; what they do is never an event to act on."""
+"""IAM path of all of Evenkeel's roles, in every stack; Evenkeel never acts on events that they cause."""
 
 _IDENTITY_CENTER_PATH = "role/aws-reserved/sso.amazonaws.com"
 """The path of IAM Identity Center's roles (IAM Identity Center user guide, "Referencing permission sets in resource
-policies"). Nobody else can make a role below it; a role *named* like one of them can stand under any other path."""
+policies"). Nobody else can create a role below it; a role with such a *name* can exist under any other path."""
 
 _INFRASTRUCTURE_AS_CODE = ("cloudformation", "terraform", "pulumi", "opentofu", "aws-cdk")
 
@@ -19,32 +19,32 @@ _CLOUDFORMATION = frozenset({"cloudformation.amazonaws.com", "cloudformation.ama
 
 
 def is_own_role(identity: dict[str, Any], account: str) -> bool:
-    """Return whether a ``userIdentity`` is one of Evenkeel's roles in an account; another account's are nobody's."""
-    parts = _text(_issuer(identity).get("arn")).split(":", 5)  # not just anywhere: a path may hold colons, too
+    """Return whether a ``userIdentity`` is one of Evenkeel's roles in this account; other accounts' roles are not."""
+    parts = _text(_issuer(identity).get("arn")).split(":", 5)  # at most 5 times: a path can contain colons
     return parts[2:5] == ["iam", "", account] and parts[-1].startswith(OWN_ROLE_PATH)
 
 
 def is_infrastructure_as_code(actor: Actor) -> bool:
-    """Return whether a tool made the call that sets further properties in a later call."""
+    """Return whether an infrastructure-as-code tool made the call; such tools set more properties in later calls."""
     return names_a_tool(f"{actor.user_agent} {actor.invoked_by}")
 
 
 def by_cloudformation(actor: Actor) -> bool:
-    """Return whether CloudFormation made the call for somebody: ``invokedBy`` names it.
+    """Return whether CloudFormation made the call: ``invokedBy`` names it.
 
-    AWS writes that field, and only for a request that a service makes (CloudTrail user guide, "CloudTrail userIdentity
-    element"). A client's name, a role's and a session's can be chosen; they are not looked at.
+    AWS sets that field, and only for requests that a service makes (CloudTrail user guide, "CloudTrail userIdentity
+    element"). The user agent and the names of roles and sessions can be chosen by the caller, so they do not count.
     """
     return actor.invoked_by in _CLOUDFORMATION
 
 
 def names_a_tool(text: str) -> bool:
-    """Return whether a text (a client's name, a tag) names one of infrastructure-as-code's tools."""
+    """Return whether a text (a user agent, a tag) names an infrastructure-as-code tool."""
     return any(tool in text.lower() for tool in _INFRASTRUCTURE_AS_CODE)
 
 
 def actor(detail: dict[str, Any]) -> Actor:
-    """Read the actor from the ``detail`` of a CloudTrail event."""
+    """Return the actor in the ``detail`` of a CloudTrail event."""
     identity = detail.get("userIdentity")
     identity = identity if isinstance(identity, dict) else {}
     return Actor(
@@ -58,9 +58,9 @@ def actor(detail: dict[str, Any]) -> Actor:
 
 
 def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented order reads best as one
-    """Name the owner: source identity, SSO session, user, role and session, else ``aws:`` and the service.
+    """Return the owner: source identity, SSO session, user, role and session, else ``aws:`` and the service.
 
-    The order is documented in docs/owner.md. Empty when nothing of it is there.
+    The order is documented in docs/owner.md. Empty if none of them is known.
     """
     kind = _text(identity.get("type"))
     source = _text(_session(identity).get("sourceIdentity"))
@@ -74,7 +74,7 @@ def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented orde
         if _by_identity_center(identity):
             return session
         return "/".join(part for part in (role, session) if part)
-    if kind == "FederatedUser":  # of GetFederationToken: "account:name", and the issuer is the IAM user who asked
+    if kind == "FederatedUser":  # GetFederationToken: "account:name"; the issuer is the IAM user who called it
         name = _text(identity.get("principalId")).partition(":")[2]
         return name or _text(identity.get("arn")).partition(":federated-user/")[2]
     named = _text(identity.get("userName"))
@@ -88,7 +88,7 @@ def owner(identity: dict[str, Any]) -> str:  # noqa: PLR0911 - a documented orde
 
 
 def _by_identity_center(identity: dict[str, Any]) -> bool:
-    """Return whether the session's role is one of IAM Identity Center's, by the path that CloudTrail gives with it."""
+    """Return whether the session's role belongs to IAM Identity Center, by the path in CloudTrail's event."""
     parts = _text(_issuer(identity).get("arn")).split(":", 5)
     return parts[2:4] == ["iam", ""] and parts[-1].startswith(_IDENTITY_CENTER_PATH)
 

@@ -1,7 +1,7 @@
-"""From triggers to EventBridge patterns; the template's rules are generated from these.
+"""EventBridge patterns, computed from triggers; the template's rules are generated from them.
 
-A pattern needs every field it names to be present, so Evenkeel's own roles are excluded by an ``$or`` that also accepts
-events without a session issuer (root's and IAM users').
+A pattern matches only if every field it names is present, so Evenkeel's own roles are excluded by an ``$or`` that also
+accepts events without a session issuer (root's and IAM users').
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_PATTERN_CHARACTERS = 2048
 """EventBridge's limit on a rule's pattern (EventBridge user guide, "Quotas")."""
 _FULL = MAX_PATTERN_CHARACTERS * 95 // 100
-"""Where a pattern is split, with white space and placeholders; what is filled in for them is shorter."""
+"""A longer pattern is split. This counts white space and placeholders, whose values are shorter."""
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def patterns(controls: Sequence[Control]) -> dict[str, dict[str, Any]]:
 
 
 def _split(items: Iterable[T], pattern: Callable[[list[T]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield patterns over all items, each over as many as EventBridge's limit allows."""
+    """Yield patterns that together cover all items, each as many as EventBridge's limit allows."""
     batch: list[T] = []
     for item in items:
         if batch and len(json.dumps(pattern([*batch, item]))) > _FULL:
@@ -73,7 +73,7 @@ def _split(items: Iterable[T], pattern: Callable[[list[T]], dict[str, Any]]) -> 
 
 
 def _api_calls(triggers: Iterable[Trigger]) -> Iterator[dict[str, Any]]:
-    """Yield patterns of API calls. A source is in one of them, unless it has too many names for that."""
+    """Yield patterns of API calls. A source is in one pattern only, unless it has too many names."""
     names: dict[str, set[str]] = defaultdict(set)
     for trigger in triggers:
         if isinstance(trigger, CloudTrail):
@@ -92,9 +92,9 @@ def _api_calls(triggers: Iterable[Trigger]) -> Iterator[dict[str, Any]]:
 
 
 def _api_call(sources: list[str], names: list[str]) -> dict[str, Any]:
-    """Return one pattern over several sources.
+    """Return one pattern for several sources.
 
-    With several sources, a name of one may match in another; the trigger's own check drops such events with a count.
+    A name of one source then also matches in the others; the triggers' own check drops and counts such events.
     """
     return {
         "source": [f"aws.{source.partition('.')[0]}" for source in sources],
@@ -104,7 +104,7 @@ def _api_call(sources: list[str], names: list[str]) -> dict[str, Any]:
 
 
 def _config(types: list[str]) -> dict[str, Any]:
-    """Return one pattern for a rule's verdicts and for items, of which the large ones come as a summary."""
+    """Return one pattern for AWS Config's rule evaluations and configuration items, or summaries of large items."""
     item = {"resourceType": types, "configurationItemStatus": ["OK", "ResourceDiscovered"]}
     verdict = {"resourceType": types, "newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}}
     return {

@@ -1,7 +1,8 @@
-"""The form of requests on a queue, and of those that a state item holds: its fields, how it is written and read.
+"""The JSON form of requests on a queue and in state items: its fields, its encoder and its decoder.
 
-The names here are what waits in queues during an update, so they do not follow the names of the Python classes.
-``schema_version`` is that of :data:`evenkeel.versions.REQUEST`; ``tests/samples/`` has what each release wrote.
+Messages of an earlier release are in the queues during an update, so the names here do not follow the names of the
+Python classes. ``schema_version`` is that of :data:`evenkeel.versions.REQUEST`; ``tests/samples/`` has the messages of
+each release.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class ResourceForm(TypedDict):
 
 
 class CauseForm(TypedDict, total=False):
-    """What made Evenkeel look, in messages and in audit records."""
+    """What triggered Evenkeel, in messages and in audit records."""
 
     origin: Required[str]
     event_id: str
@@ -40,7 +41,7 @@ class CauseForm(TypedDict, total=False):
 
 
 class ActorForm(TypedDict, total=False):
-    """Who caused it, in messages and in audit records."""
+    """The actor who caused it, in messages and in audit records."""
 
     principal: str
     kind: str
@@ -51,7 +52,7 @@ class ActorForm(TypedDict, total=False):
 
 
 class RequestForm(TypedDict, total=False):
-    """One request. A field that is not required has its default where an older release did not write it."""
+    """One request. A field that is not required gets its default if an older release did not write it."""
 
     control: Required[str]
     resource: Required[ResourceForm]
@@ -75,16 +76,16 @@ _TYPES: dict[Any, dict[str, Any]] = {
 
 
 def encode(*requests: Request) -> dict[str, Any]:
-    """Return requests as the JSON document of a message: ``request``, or ``requests`` where several."""
+    """Return requests as the JSON document of a message, under ``request``, or ``requests`` if there are several."""
     forms = [_written(request) for request in requests]
     return {"schema_version": REQUEST.version} | ({"request": forms[0]} if len(forms) == 1 else {"requests": forms})
 
 
 def decode(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Request:
-    """Read a single request that :func:`encode` wrote.
+    """Return the single request that :func:`encode` wrote.
 
     Raises:
-        MalformedPayloadError: it is of an unknown version, form, control or place.
+        MalformedPayloadError: its version, form, control or place is unknown.
     """
     if not REQUEST.reads(payload.get("schema_version")):
         raise MalformedPayloadError(
@@ -192,10 +193,10 @@ def actor_of(form: ActorForm) -> Actor:
 
 
 def _check(raw: Any, form: Any) -> None:
-    """Refuse an object with a field that its form does not have, or of another type.
+    """Refuse an object with an unknown field, or with a field of the wrong type.
 
     Raises:
-        AttributeError, KeyError, TypeError: says which.
+        AttributeError, KeyError, TypeError: names the field.
     """
     for name, value in raw.items():
         wanted = _TYPES[form][name]
@@ -216,7 +217,7 @@ def _check_place(request: Request, controls: Sequence[Control], place: Place) ->
     if control is None:
         raise MalformedPayloadError(f"a returned request for the unknown control {request.control!r}")
     if not control.applies_to(arn):
-        raise MalformedPayloadError(f"{arn!r} is no {control.resource_type}")
+        raise MalformedPayloadError(f"{arn!r} is not an {control.resource_type}")
     _, partition, _, region, account, _ = arn.split(":", 5)
     accounts = {request.resource.account, account or place.account}
     regions = {request.resource.region, region or place.region}

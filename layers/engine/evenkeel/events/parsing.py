@@ -1,4 +1,4 @@
-"""From payloads to requests: which resources an event is about. It never says in what state they are."""
+"""From payloads to requests: the resources that an event is about. An event is never evidence of their state."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ TAG_CHANGE = "Tag Change on Resource"
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a payload asks for. Where it asks for nothing, ``irrelevant`` says why nothing is to be done."""
+    """The requests of a payload. If there are none, ``irrelevant`` is the reason."""
 
     requests: tuple[Request, ...] = ()
     irrelevant: str = ""
     malformed: tuple[tuple[dict[str, Any], str], ...] = ()
-    """Of several returned requests those that cannot be read, each as a message of its own, and why."""
+    """Returned requests that cannot be read, each as a message of its own, with the reason."""
 
 
 @dataclass(slots=True)
-class _Findings:
+class _Matches:
     requests: dict[tuple[str, str], Request] = field(default_factory=dict)
     matched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Sighting:
-    """What a trigger sees in an event: an ARN, id, name or URL of a resource, and why it is to be looked at."""
+class _Match:
+    """What a trigger finds in an event: the ARN, id, name or URL of a resource, and why it must be checked."""
 
     value: str
     cause: Cause
@@ -56,12 +56,12 @@ class _Sighting:
 
 
 def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
-    """Turn a queue message's payload into requests.
+    """Return the requests of a queue message's payload.
 
-    Accepts an EventBridge event, or requests that Evenkeel put back itself; see :mod:`evenkeel.events.message`.
+    It is an EventBridge event, or requests that Evenkeel put back itself; see :mod:`evenkeel.events.message`.
 
     Raises:
-        MalformedPayloadError: not of these shapes, or a wanted event that does not name its resource.
+        MalformedPayloadError: it is neither, or an event that must name its resource and does not.
     """
     if not isinstance(payload, dict):
         raise MalformedPayloadError(f"expected a JSON object, got {type(payload).__name__}")
@@ -75,28 +75,28 @@ def parse(payload: Any, controls: Sequence[Control], place: Place) -> Parsed:
     refusal = _refusal(payload, detail, place)
     if refusal:
         return Parsed(irrelevant=refusal)
-    findings = _Findings()
+    matches = _Matches()
     for control in controls:
         for trigger in control.all_triggers:
-            _collect(findings, control, trigger, payload, place)
-    if findings.requests:
-        return Parsed(tuple(findings.requests.values()))
-    if findings.matched:
+            _collect(matches, control, trigger, payload, place)
+    if matches.requests:
+        return Parsed(tuple(matches.requests.values()))
+    if matches.matched:
         raise MalformedPayloadError(
-            f"{detail.get('eventName') or payload['detail-type']} names no resource that can be acted on: "
-            "its parameters are null, cut short or of an unknown form",
+            f"{detail.get('eventName') or payload['detail-type']} names no resource that Evenkeel can act on: "
+            "its parameters are null, truncated or of an unknown form",
         )
     return Parsed(irrelevant="no control of this group is triggered by it")
 
 
 def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> str:
-    """Return why an event is none of our business, or return an empty string."""
+    """Return why an event is ignored, or an empty string."""
     account = str(detail.get("recipientAccountId") or payload.get("account") or "")
     if account != place.account or str(payload.get("account") or account) != place.account:
-        return f"it is of account {account or 'unknown'}"
+        return f"it is from account {account or 'unknown'}"
     region = str(detail.get("awsRegion") or payload.get("region") or "")
     if region != place.region:
-        return f"it is of region {region or 'unknown'}"
+        return f"it is from region {region or 'unknown'}"
     if payload["detail-type"] == API_CALL:
         if detail.get("errorCode"):
             return f"the call failed with {str(detail['errorCode'])[:128]}"
@@ -106,8 +106,8 @@ def _refusal(payload: dict[str, Any], detail: dict[str, Any], place: Place) -> s
     return ""
 
 
-def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> None:
-    """Add the requests that one trigger of one control sees in an event."""
+def _collect(matches: _Matches, control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> None:
+    """Add the requests that one trigger of one control finds in an event."""
     elsewhere = False
     for seen in _identify(control, trigger, payload, place):
         arn = resource_arn(seen.template or control.arn, seen.value, place)
@@ -126,35 +126,35 @@ def _collect(findings: _Findings, control: Control, trigger: Trigger, payload: d
             settles=seen.settles,
             weakens=seen.weakens,
         )
-        findings.requests.setdefault((control.id, arn), request)
-    findings.matched = findings.matched or (_hits(trigger, payload, place) and not elsewhere)
+        matches.requests.setdefault((control.id, arn), request)
+    matches.matched = matches.matched or (_must_name_resource(trigger, payload, place) and not elsewhere)
 
 
-def _hits(trigger: Trigger, payload: dict[str, Any], place: Place) -> bool:
-    """Return whether an event is one that must name a resource."""
+def _must_name_resource(trigger: Trigger, payload: dict[str, Any], place: Place) -> bool:
+    """Return whether an event matches a trigger whose events always name a resource."""
     kind, detail = payload["detail-type"], payload["detail"]
     if isinstance(trigger, SecurityHub):
         return kind == security_hub.FINDINGS and bool(security_hub.open_findings(trigger.ids, detail, place))
     return isinstance(trigger, CloudTrail) and kind == API_CALL and trigger.matches(detail)
 
 
-def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> Iterator[_Sighting]:
-    """Yield what a trigger sees in an event."""
+def _identify(control: Control, trigger: Trigger, payload: dict[str, Any], place: Place) -> Iterator[_Match]:
+    """Yield the resources that a trigger finds in an event."""
     kind, detail, cause = payload["detail-type"], payload["detail"], _cause(payload)
     if isinstance(trigger, CloudTrail):
         if kind == API_CALL and trigger.matches(detail):
             for found in find(trigger.at, detail):
                 value = found.lower() if trigger.lower_case else found
-                yield _Sighting(value, cause, trigger.arn, trigger.creates, trigger.settles, trigger.weakens)
+                yield _Match(value, cause, trigger.arn, trigger.creates, trigger.settles, trigger.weakens)
     elif isinstance(trigger, Config):
-        yield from (_Sighting(value, cause, trigger.arn) for value in _config_ids(trigger, kind, detail))
+        yield from (_Match(value, cause, trigger.arn) for value in _config_ids(trigger, kind, detail))
     elif isinstance(trigger, SecurityHub) and kind == security_hub.FINDINGS:
         for finding in security_hub.open_findings(trigger.ids, detail, place):
-            because = _because(cause, finding)
+            found_by = _cause_of_finding(cause, finding)
             named = security_hub.resources(finding, control.arn, place)
-            yield from (_Sighting(value, because) for value in named)
+            yield from (_Match(value, found_by) for value in named)
     elif isinstance(trigger, TagChange) and kind == TAG_CHANGE and _tag_change_of(trigger, detail):
-        yield from (_Sighting(value, cause, settles=True) for value in find("resources", payload))
+        yield from (_Match(value, cause, settles=True) for value in find("resources", payload))
 
 
 def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]:
@@ -162,12 +162,13 @@ def _config_ids(trigger: Config, kind: str, detail: dict[str, Any]) -> list[str]
         verdict = find("newEvaluationResult.complianceType", detail)
         return find("resourceId", detail) if verdict == ["NON_COMPLIANT"] else []
     if kind == CONFIG_ITEM:
-        # An item larger than a message may be comes as a summary (AWS Config developer guide, "Example Oversized
+        # An item that is too large for a message comes as a summary (AWS Config developer guide, "Example Oversized
         # Configuration Item Change Notification").
         item = detail.get("configurationItem") or detail.get("configurationItemSummary")
         if isinstance(item, dict) and item.get("resourceType") == trigger.resource_type:
-            alive = item.get("configurationItemStatus") in ("OK", "ResourceDiscovered")  # a list where the event is odd
-            return find("ARN || resourceId", item) if alive else []
+            # Compared with a tuple, not a set: in a malformed event the status may be a list.
+            exists = item.get("configurationItemStatus") in ("OK", "ResourceDiscovered")
+            return find("ARN || resourceId", item) if exists else []
     return []
 
 
@@ -193,17 +194,17 @@ def _cause(payload: dict[str, Any]) -> Cause:
     )
 
 
-def _because(cause: Cause, finding: dict[str, Any]) -> Cause:
-    """Return an event's cause with the finding that a note is to be put on."""
+def _cause_of_finding(cause: Cause, finding: dict[str, Any]) -> Cause:
+    """Return an event's cause with the ids of the Security Hub finding, for the note on it."""
     name, product = security_hub.identity(finding)
     return replace(cause, finding_id=name, product_arn=product)
 
 
 def _decode_all(payload: dict[str, Any], controls: Sequence[Control], place: Place) -> Parsed:
-    """Read each of several requests by itself, and each once."""
+    """Return several requests, without duplicates; one that cannot be read does not affect the others."""
     several = payload["requests"]
     if not isinstance(several, list) or not several:
-        raise MalformedPayloadError(f"requests: expected a list of some, got {str(several)[:40]}")
+        raise MalformedPayloadError(f"requests: expected a non-empty list, got {str(several)[:40]}")
     found: dict[tuple[str, str], Request] = {}
     malformed: list[tuple[dict[str, Any], str]] = []
     for each in several:

@@ -1,4 +1,4 @@
-"""The way back to the queue, and to the dead-letter queue with a reason."""
+"""Sends messages back to the group's queue, and to the dead-letter queue with a reason."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Aws
 
 BATCH = 10
-"""Messages that one call takes; together at most 256 KiB, by now 1 MiB (SQS API reference, SendMessageBatch)."""
-_MOST_BYTES = 200_000
+"""Messages in one call; together at most 1 MiB, formerly 256 KiB (SQS API reference, SendMessageBatch)."""
+_MAX_BYTES = 200_000
 _MAX_REASON = 1000
 
 
@@ -29,13 +29,13 @@ class Queue:
         self._dlq_url = dlq_url
 
     def put_back(self, requests: Sequence[Request], delay_seconds: int, reason: str) -> None:
-        """Send requests to come again together after a delay (at most 900 s); the caller deletes the original."""
+        """Send requests back, to come again together after a delay (at most 900 s); the caller deletes the original."""
         self._send(self._queue_url, json.dumps(encode(*requests)), reason, DelaySeconds=delay_seconds)
 
     def send_all(self, bodies: Sequence[str], reason: str) -> list[str]:
-        """Send messages that were written before, up to ten a call; return why SQS did not take some, one each.
+        """Send messages, up to ten in one call; return the errors of those that SQS did not accept.
 
-        A call that is answered may have failed for some of its messages (SQS API reference, SendMessageBatch).
+        A call that succeeds may have failed for some of its messages (SQS API reference, SendMessageBatch).
         """
         refused: list[str] = []
         for batch in _batches(bodies):
@@ -48,7 +48,7 @@ class Queue:
         return refused
 
     def give_up(self, body: str, reason: str) -> None:
-        """Send a message that no retry can help to the dead-letter queue, whose alarm calls people."""
+        """Send a message that a retry cannot help to the dead-letter queue, which has an alarm."""
         self._send(self._dlq_url, body, reason)
 
     def _send(self, url: str, body: str, reason: str, **params: Any) -> None:
@@ -63,10 +63,10 @@ class Queue:
 
 
 def _batches(bodies: Sequence[str]) -> Iterator[list[str]]:
-    """Yield messages as one call takes them, as they come."""
+    """Yield batches of messages that fit one call, in order."""
     batch: list[str] = []
     for body in bodies:
-        if batch and (len(batch) == BATCH or len("".join((*batch, body)).encode()) > _MOST_BYTES):
+        if batch and (len(batch) == BATCH or len("".join((*batch, body)).encode()) > _MAX_BYTES):
             yield batch
             batch = []
         batch.append(body)
@@ -75,5 +75,5 @@ def _batches(bodies: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _printable(text: str) -> str:
-    """Return a text as SQS takes it for an attribute: not empty, no control characters."""
+    """Return a text as SQS accepts it for an attribute: not empty, without control characters."""
     return "".join(char if char.isprintable() else " " for char in text)[:_MAX_REASON] or "unknown"

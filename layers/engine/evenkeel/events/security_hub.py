@@ -1,4 +1,4 @@
-"""Security Hub CSPM's "Security Hub Findings - Imported" events: which findings count, what they name, their notes.
+"""Security Hub CSPM's "Security Hub Findings - Imported" events: findings that trigger, their resources and notes.
 
 The fields are those of the AWS Security Finding Format (ASFF; Security Hub API reference, ``AwsSecurityFinding``). The
 other Security Hub's "Findings Imported V2" events are of another format (OCSF) and are not read.
@@ -18,24 +18,25 @@ if TYPE_CHECKING:
 
 FINDINGS = "Security Hub Findings - Imported"
 ORIGIN = "securityhub"
-"""What a cause says that came of a finding."""
+"""The ``origin`` of a cause that is a finding."""
 WRITER = "evenkeel"
-"""Who a note of Evenkeel's says it is by (``Note.UpdatedBy``)."""
+"""The author of Evenkeel's notes (``Note.UpdatedBy``)."""
 BEFORE = " | before: "
-"""What stands in a note between Evenkeel's text and the one that somebody else had written."""
+"""Separates Evenkeel's text in a note from the earlier text by someone else."""
 MAX_NOTE = 512
 """Characters of a note's text (Security Hub API reference, ``Note``)."""
 _MAX_ID, _MAX_PRODUCT = 512, 2048  # characters; Security Hub API reference, AwsSecurityFinding
-_ACCOUNT = "AWS::::Account:"  # what a finding about a whole account has for its resource's ARN
-# RDS's findings may name a database by its resource id, under a type that no ARN of RDS has: "dbcluster/cluster-AB12…",
-# "dbinstance:db-AB12…". The type is brought into the ARN's form; the control finds the name by the id.
+_ACCOUNT = "AWS::::Account:"  # the resource id of a finding about a whole account
+# RDS's findings may name a database by its resource id, with a type that no ARN of RDS has: "dbcluster/cluster-AB12…",
+# "dbinstance:db-AB12…". The type is replaced by the ARN's; the control finds the name by the id.
 _RDS_ID = re.compile(r"(arn:[^:]+:rds:[^:]*:[^:]*):db(?:(cluster)|instance)[:/]([A-Za-z0-9-]+)")
 
 
 def wanted(ids: Sequence[str], account: str, region: str) -> dict[str, Any]:
-    """Return the form of a finding that wakes: an open failure of one of Security Hub's controls, of this very place.
+    """Return the pattern of a finding that triggers: an open failure of one of these controls in this account.
 
-    An administrator's account gets its members' findings, an aggregation region those of linked ones: not ours.
+    An administrator account also gets its members' findings, and an aggregation region those of linked regions; both
+    are excluded.
     """
     return {
         "AwsAccountId": [account],
@@ -47,9 +48,9 @@ def wanted(ids: Sequence[str], account: str, region: str) -> dict[str, Any]:
 
 
 def open_findings(ids: Sequence[str], detail: dict[str, Any], place: Place) -> list[dict[str, Any]]:
-    """Return an event's findings that wake controls of these ids, each asked alone.
+    """Return the findings of an event that match the pattern for these ids, each by itself.
 
-    EventBridge passes an event whose findings fulfil a pattern between them.
+    EventBridge also delivers an event if several of its findings match the pattern only together.
 
     Raises:
         MalformedPayloadError: the event has no list of findings.
@@ -71,10 +72,10 @@ def _has(form: dict[str, Any], given: Any) -> bool:
 
 
 def identity(finding: dict[str, Any]) -> tuple[str, str]:
-    """Return what names a finding in Security Hub, ``(Id, ProductArn)``, whole.
+    """Return the identifiers of a finding in Security Hub, ``(Id, ProductArn)``.
 
     Raises:
-        MalformedPayloadError: it has no such names, or longer ones than Security Hub has.
+        MalformedPayloadError: one is missing, or longer than Security Hub allows.
     """
     names = finding.get("Id"), finding.get("ProductArn")
     for name, limit in zip(names, (_MAX_ID, _MAX_PRODUCT), strict=True):
@@ -86,8 +87,8 @@ def identity(finding: dict[str, Any]) -> tuple[str, str]:
 def resources(finding: dict[str, Any], template: str, place: Place) -> list[str]:
     """Return the ARNs or ids of a finding's resources.
 
-    A finding about the whole account names it where the control has one resource an account and region, which is
-    one whose ARN template has no ``{id}``.
+    A finding about a whole account has no resource. Its account stands for the resource if the control has one resource
+    per account and region, that is, if its ARN template has no ``{id}``.
     """
     found = finding.get("Resources")
     names = [each.get("Id") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
@@ -98,15 +99,15 @@ def resources(finding: dict[str, Any], template: str, place: Place) -> list[str]
 
 
 def _arn(name: str) -> str:
-    """Return a resource's ARN as its service writes it; any other name as it is."""
+    """Return an RDS resource's ARN in the form that RDS uses; any other name unchanged."""
     found = _RDS_ID.fullmatch(name)
     return f"{found[1]}:{found[2] or 'db'}:{found[3]}" if found else name
 
 
 def others_note(finding: dict[str, Any]) -> str:
-    """Return the note that somebody else has put on a finding, with their name, so that it can be kept; else nothing.
+    """Return the note that someone else put on a finding, with their name, so that it can be kept; empty without one.
 
-    A finding has one note, and a new one takes the place of the old (Security Hub user guide, "BatchUpdateFindings").
+    A finding has one note, and a new one replaces the old one (Security Hub user guide, "BatchUpdateFindings").
     """
     note = finding.get("Note")
     if not isinstance(note, dict) or not isinstance(note.get("Text"), str):

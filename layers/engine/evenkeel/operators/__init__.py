@@ -1,1 +1,1 @@
-"""Requests of people whose identity is proved: runs, approvals, releases, dead letters."""
+"""Requests by people whose identity is proved: runs, approvals, releases, dead letters."""

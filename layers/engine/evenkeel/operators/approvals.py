@@ -1,12 +1,11 @@
-"""People's decisions about changes that wait or are held: approve, reject, release, drop.
-
-Each payload proves who sends it; see :mod:`evenkeel.operators.caller_proof`.
+"""People's decisions about changes that await approval or are held: approve, reject, release, drop.
 
 Payloads of a remediator's function: ``{"approve": record, "resource": ARN, "caller": {…}}``, ``{"reject": record,
 "resource": ARN, "because": …, "caller": {…}}``, ``{"release": control, "resource": ARN or "all", "caller": {…}}`` and
-``{"drop": control, "resource": ARN, "because": …, "caller": {…}}``. The caller signs for the whole payload.
+``{"drop": control, "resource": ARN, "because": …, "caller": {…}}``. The caller signs the whole payload; see
+:mod:`evenkeel.operators.caller_proof`.
 
-A release of all goes as far as its time reaches: send the answer's ``next`` back as ``after`` until it is null.
+A release of all may not finish in one invocation: send the answer's ``next`` back as ``after`` until it is null.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 _AFTER_RELEASE_SECONDS = 3
 _STOP_AT_MILLISECONDS = 15_000
-"""Time that must be left to release another resource, and to answer."""
+"""Time that must remain to release another resource and to answer."""
 VERBS = ("approve", "reject", "release", "drop")
 _KEYS = {
     "approve": {"approve", "resource", "caller"},
@@ -51,33 +50,33 @@ _CURSOR = re.compile(r"([0-9a-f]{12}-[0-9a-f]{16})/(\d\d)/(\d{1,12})/(.{1,2048})
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a release of all goes on; as text it is an answer's ``next``."""
+    """Where a release of all continues; as text it is an answer's ``next``."""
 
     since: str
-    """A record id of its beginning: what was held again since then is left to its new hold."""
+    """A record id from its beginning: holds that were placed later stay."""
     entry: Entry
-    """The last one that was looked at."""
+    """The last entry that was handled."""
 
     def __str__(self) -> str:
-        """Return the text."""
+        """Return the cursor as text."""
         return f"{self.since}/{self.entry.shard:02d}/{self.entry.at}/{self.entry.key}"
 
     @classmethod
     def of(cls, text: Any) -> Self:
-        """Read the text.
+        """Return the cursor that a text is.
 
         Raises:
-            MalformedPayloadError: it is none of ours.
+            MalformedPayloadError: it is not a cursor.
         """
         parts = _CURSOR.fullmatch(text) if isinstance(text, str) else None
         if not parts or int(parts[2]) >= records.SHARDS:
-            raise MalformedPayloadError('after: write the "next" of the answer before')
+            raise MalformedPayloadError('after: write the "next" of the previous answer')
         return cls(parts[1], Entry("held", int(parts[2]), int(parts[3]), parts[4]))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The results of a decision; ``cursor`` says where the next call continues if the time was over."""
+    """The results of a decision; ``cursor`` is where the next call continues if the time ran out."""
 
     results: list[Result]
     cursor: Cursor | None = None
@@ -85,42 +84,43 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A checked payload: what is decided, about which resource, for which record or control, and why."""
+    """A checked payload: the decision, its resource, its record or control, and the reason."""
 
     verb: str
     name: str
     resource: str
     because: str
     payload: Mapping[str, Any]
-    """As it came, with the caller's proof of it."""
+    """As it was sent, with the caller's proof."""
     after: Cursor | None = None
-    """Where a release of all goes on."""
+    """Where a release of all continues."""
 
 
 def parse(payload: dict[str, Any]) -> Decision:
-    """Check a payload.
+    """Check a payload and return its decision.
 
     Raises:
         MalformedPayloadError: says which part is wrong and what to write.
     """
     (verb, *others) = [verb for verb in VERBS if verb in payload]
-    goes_on = "after" in payload and (verb, payload.get("resource")) == ("release", "all")
-    if others or set(payload) - ({"after"} if goes_on else set()) != _KEYS[verb]:
+    continues = "after" in payload and (verb, payload.get("resource")) == ("release", "all")
+    if others or set(payload) - ({"after"} if continues else set()) != _KEYS[verb]:
         raise MalformedPayloadError(f"{verb}: send exactly {', '.join(sorted(_KEYS[verb]))}")
     texts = {key: payload.get(key, "") for key in (verb, "resource", "because")}
     for key, value in texts.items():
         if not isinstance(value, str) or (key in payload and not 0 < len(value.strip()) <= records.MAX_WORDS):
             raise MalformedPayloadError(f"{key}: write a text of at most {records.MAX_WORDS} characters")
-    after = Cursor.of(payload["after"]) if goes_on else None
+    after = Cursor.of(payload["after"]) if continues else None
     return Decision(verb, texts[verb], texts["resource"], texts["because"], payload, after)
 
 
 def same_person(caller: str, causer: Mapping[str, Any]) -> bool:
-    """Return whether a proved caller may be the person who caused a finding, a record's ``actor``.
+    """Return whether a proved caller may be the person who caused a finding, which is a record's ``actor``.
 
-    All sessions of a role count as one person, since whoever assumes it chooses the session's name. IAM Identity Center
-    is the exception. An ARN of a session lacks the role's path, so the record has to say that the role is Identity
-    Center's; it is the caller's, too, since a role's name is unique in its account (IAM API reference, "CreateRole").
+    All sessions of a role count as one person, since anyone who assumes it can choose the session's name. IAM Identity
+    Center is the exception: there the session's name is the user's. A session's ARN lacks the role's path, so the
+    record has to say that the role is Identity Center's; the caller has the same role, since a role's name is unique in
+    its account (IAM API reference, "CreateRole").
     """
     principal = str(causer["principal"])
     if caller == principal:
@@ -132,7 +132,7 @@ def same_person(caller: str, causer: Mapping[str, Any]) -> bool:
 class Approvals:
     """Carries out people's decisions for one remediator."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a remediator it needs
+    def __init__(  # noqa: PLR0913 - the parts of a remediator that it needs
         self,
         controls: Sequence[Control],
         ledger: Ledger,
@@ -144,7 +144,7 @@ class Approvals:
         clock: Callable[[], datetime],
         remaining_milliseconds: Callable[[], int],
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts, and the controls by id."""
         self._controls = {control.id: control for control in controls}
         self._ledger = ledger
         self._queue = queue
@@ -155,32 +155,32 @@ class Approvals:
         self._remaining = remaining_milliseconds
 
     def decide(self, decision: Decision, run: Callable[[Control, Request, Approval], Result]) -> Answer:
-        """Carry a decision out; ``run`` takes an approved or released request through the pipeline.
+        """Carry out a decision; ``run`` serves an approved or released request.
 
         Raises:
-            ApprovalRefusedError: it cannot be decided so, or not by this person.
+            ApprovalRefusedError: the decision is not possible, or not for this person.
             UnprovedCallerError: the caller is not proved.
         """
         payload, account = decision.payload, self._place.account
         caller = prove(payload, self._sts_endpoint, self._stack, account, self._ledger, self._clock)
         if decision.verb in {"approve", "reject"}:
-            record, item, control = self._kept(decision)
+            record, item, control = self._awaiting(decision)
             if same_person(caller, record["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to decide")
             if decision.verb == "reject":
-                return Answer([self._set_aside(item, record, f"rejected by {caller}: {decision.because}")])
+                return Answer([self._reject(item, record, f"rejected by {caller}: {decision.because}")])
             return Answer([run(control, self._request(item, record), Approval(record, caller))])
         control = self._control(decision.name)
         if decision.resource == "all":
             return self._release_all(control, decision.after)
         item = self._ledger.state(control.id, decision.resource)
-        holder = self._held(control, item, decision.resource)
+        holder = self._holding_record(control, item, decision.resource)
         if decision.verb == "drop":
             if not item.held_request or not records.has_ended(holder):
-                raise ApprovalRefusedError(f"{decision.resource}: nothing is kept there that could be dropped")
+                raise ApprovalRefusedError(f"{decision.resource}: no held request that could be dropped")
             if same_person(caller, holder["actor"]):
                 raise ApprovalRefusedError(f"{decision.resource}: {caller} caused it; somebody else has to drop it")
-            return Answer([self._set_aside(item, holder, f"dropped by {caller}: {decision.because}")])
+            return Answer([self._reject(item, holder, f"dropped by {caller}: {decision.because}")])
         return Answer([run(control, self._request(item, holder), Approval(holder, caller, releases=True))])
 
     def _control(self, name: str) -> Control:
@@ -188,8 +188,12 @@ class Approvals:
             raise ApprovalRefusedError(f"{name}: not a control of this function; it has {', '.join(self._controls)}")
         return self._controls[name]
 
-    def _kept(self, decision: Decision) -> tuple[EndedRecord, StateItem, Control]:
-        """Find the plan that waits for approval, and see that it is the last thing that happened to the resource."""
+    def _awaiting(self, decision: Decision) -> tuple[EndedRecord, StateItem, Control]:
+        """Return the record that awaits approval, if it is the head of its chain and unchanged.
+
+        Raises:
+            ApprovalRefusedError: it is not.
+        """
         record = self._ledger.record(decision.resource, decision.name)
         if record is None or not records.has_ended(record, Outcome.AWAITING):
             raise ApprovalRefusedError(f"{decision.resource}: record {decision.name} does not wait for approval")
@@ -197,25 +201,31 @@ class Approvals:
         item = self._ledger.state(control.id, decision.resource)
         if item.hold_record != decision.name or not item.held(self._clock()):
             raise ApprovalRefusedError(
-                f"{decision.resource}: record {decision.name} was decided, or its time is over, "
-                "or another finding took its place"
+                f"{decision.resource}: record {decision.name} was decided already, or has expired, "
+                "or another finding has replaced it"
             )
         if item.head != record["hash"] or records.record_hash(record) != record["hash"]:
             raise ApprovalRefusedError(
-                f"{decision.resource}: record {decision.name} is not what was written; verify the audit"
+                f"{decision.resource}: record {decision.name} was changed after it was written; verify the audit"
             )
         return record, item, control
 
-    def _held(self, control: Control, item: StateItem, arn: str) -> Record:
+    def _holding_record(self, control: Control, item: StateItem, arn: str) -> Record:
+        """Return the record that placed the hold in force.
+
+        Raises:
+            NothingHeldError: there is no hold.
+            ApprovalRefusedError: the hold is an open request for approval.
+        """
         record = self._ledger.record(arn, item.hold_record) if item.hold_record else None
         if record is None or not item.held(self._clock()):
-            raise NothingHeldError(f"{arn}: {control.id} holds nothing there")
+            raise NothingHeldError(f"{arn}: not held by {control.id}")
         if records.has_ended(record, Outcome.AWAITING):
-            raise ApprovalRefusedError(f"{arn}: it waits for approval; approve or reject record {item.hold_record}")
+            raise ApprovalRefusedError(f"{arn}: it awaits approval; approve or reject record {item.hold_record}")
         return record
 
     def _request(self, item: StateItem, record: Record) -> Request:
-        """Return the request that is kept; after an undo or a rejection there is none, so return a new one."""
+        """Return the held request, or a new one: a person's hold has none."""
         if not item.held_request:
             cause = Cause("manual", event_name="Release", event_time=records.timestamp(self._clock()))
             return Request(
@@ -223,8 +233,8 @@ class Approvals:
             )
         return decode(json.loads(item.held_request), tuple(self._controls.values()), self._place)
 
-    def _set_aside(self, item: StateItem, record: EndedRecord, detail: str) -> Result:
-        """Hold the resource for a long time by a person's decision."""
+    def _reject(self, item: StateItem, record: EndedRecord, detail: str) -> Result:
+        """Hold the resource for :data:`~evenkeel.remediation.decide.REJECTED_TIME` by a person's decision."""
         now = self._clock()
         ended = records.ended(record, Outcome.REJECTED, now=now, detail=detail, after=record["after"])
         request = self._request(item, record)
@@ -232,9 +242,9 @@ class Approvals:
         return Result(request, Outcome.REJECTED, detail, (), sealed["record_id"])
 
     def _release_all(self, control: Control, after: Cursor | None) -> Answer:
-        """Send what the control holds to the queue, to be looked at again, as far as the time reaches.
+        """Release what the control holds and send it to the queue to be checked again, until the time runs out.
 
-        At its beginning, and only then, the control's allowance begins anew.
+        The first call, and only that one, resets the control's blast radius.
         """
         since = after.since if after else records.new_id(self._clock())
         if not after:
@@ -248,16 +258,16 @@ class Approvals:
         return Answer(results)
 
     def _release(self, control: Control, arn: str, since: str) -> Result | None:
-        """Release one of all; None where nothing is held there, or something else: an approval's wait, a newer hold."""
+        """Release one resource; return None if it is not held any more, awaits approval or has a newer hold."""
         item = self._ledger.state(control.id, arn)
         record = self._ledger.record(arn, item.hold_record) if "" < item.hold_record < since else None
         if record is None or not records.has_ended(record, Outcome.HELD):
             return None
         request = self._request(item, record)
-        # Sent first, so that it cannot be lost; and later, so that it does not find the hold still there.
+        # Sent before the hold ends, so that it cannot be lost, and delayed, so that it comes after the hold has ended.
         self._queue.put_back([request], _AFTER_RELEASE_SECONDS, "released")
         try:
             self._ledger.unhold(control.id, arn, item)
         except LeaseHeldError as error:
-            return Result(request, Outcome.SKIPPED, f"not released: {error}; see whether it is still held")
+            return Result(request, Outcome.SKIPPED, f"not released: {error}; check whether it is still held")
         return Result(request, Outcome.RETURNED, f"released: {item.hold_reason}", held_by=item.held_by(self._clock()))

@@ -1,8 +1,8 @@
-"""Who asks: a direct Lambda invocation carries no identity, so the caller signs a question that STS answers for us.
+"""Proof of the caller's identity, which a direct Lambda invocation does not carry: STS vouches for it.
 
-The caller signs ``sts:GetCallerIdentity`` with its own credentials and sends the signed request, not the credentials.
-Its signed headers name the stack, a nonce and the digest of the whole payload that it comes with, so that it serves for
-nothing else and only once. We send it to STS and take the ARN from the answer.
+The caller signs a ``sts:GetCallerIdentity`` request with its own credentials and sends the signed request, not the
+credentials. The signed headers contain the stack, a nonce and the digest of the whole payload, so the proof is good for
+this payload only, and only once. We send it to STS and take the ARN from the answer.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def sign(session: Any, endpoint: str, stack: str, payload: Mapping[str, Any]) ->
     return {name.lower(): value for name, value in request.headers.items() if name.lower() in _SENT}
 
 
-def prove(  # noqa: PLR0913, PLR0917 - what must agree
+def prove(  # noqa: PLR0913, PLR0917 - all that the proof must match
     payload: Mapping[str, Any], endpoint: str, stack: str, account: str, ledger: Ledger, clock: Callable[[], datetime]
 ) -> str:
-    """Return the ARN of a payload's caller as STS says it; it must be of the stack's own account.
+    """Return the ARN of a payload's caller, from STS; the caller must be in the stack's account.
 
     Raises:
         UnprovedCallerError: not signed, signed for something else, too old, used before, or refused by STS.
@@ -74,17 +74,17 @@ def prove(  # noqa: PLR0913, PLR0917 - what must agree
         raise UnprovedCallerError("caller: this proof was used before; sign again")
     caller = _ask(signed, endpoint)
     if caller.split(":")[4] != account:
-        raise UnprovedCallerError(f"caller: {caller} is not of account {account}, which has to answer for it")
+        raise UnprovedCallerError(f"caller: {caller} is not in account {account}; use a role of that account")
     return caller
 
 
 def _digest(payload: Mapping[str, Any]) -> str:
-    """Return what a proof is good for: all of a payload but the proof itself."""
+    """Return the digest of what a proof covers: the payload without the proof itself."""
     return digest({name: value for name, value in payload.items() if name != "caller"})
 
 
 def _ask(signed: dict[str, str], endpoint: str) -> str:
-    """Send the signed question to the region's own STS, and to no other host."""
+    """Send the signed request to the region's own STS, never to another host, and return the caller's ARN."""
     headers = {name: value for name, value in signed.items() if name in _SENT}
     request = AWSRequest("POST", _with_slash(endpoint), data=_BODY, headers=headers).prepare()
     answer = URLLib3Session(timeout=5).send(request)

@@ -18,10 +18,10 @@ from evenkeel.errors import MalformedPayloadError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MOST = 100
-"""Messages that one request may name: what a minute is enough for."""
+MAX_MESSAGES = 100
+"""Messages in one request: as many as the clerk can handle within its timeout of a minute."""
 _ID = 100  # characters; SQS's message ids have 36
-_BATCH = 10  # messages that one call takes (SQS API reference, ReceiveMessage)
+_BATCH = 10  # messages in one call (SQS API reference, ReceiveMessage)
 _EVENT = ("eventID", "eventName", "eventSource", "eventTime")
 
 
@@ -35,13 +35,13 @@ class DeadLetter:
     sent_at: float
     """Seconds since 1970."""
     attributes: Mapping[str, str]
-    """The message's own: ``reason`` and ``origin`` of Evenkeel's, ``TARGET_ARN`` and others of EventBridge's."""
+    """The message's attributes: ``reason`` and ``origin`` from Evenkeel, ``TARGET_ARN`` and others from EventBridge."""
     source: str = ""
-    """ARN of the queue that SQS itself moved it from, after too many deliveries."""
+    """ARN of the queue that SQS moved it from after too many deliveries."""
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Self:
-        """Read a message as ``receive_message`` returns it, asked for all attributes."""
+        """Return a dead letter from a message as ``receive_message`` returns it with all attributes."""
         own = message.get("MessageAttributes", {})
         system = message.get("Attributes", {})
         return cls(
@@ -55,22 +55,22 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Why it is here, as far as anybody said."""
+        """Why it became a dead letter, or ``unknown``."""
         if "reason" in self.attributes:
             return self.attributes["reason"]
-        told = [self.attributes.get(name, "") for name in ("ERROR_CODE", "ERROR_MESSAGE")]
-        if any(told):
-            return f"EventBridge could not deliver it: {': '.join(filter(None, told))}"
+        errors = [self.attributes.get(name, "") for name in ("ERROR_CODE", "ERROR_MESSAGE")]
+        if any(errors):
+            return f"EventBridge could not deliver it: {': '.join(filter(None, errors))}"
         context = _part(self._json(), "requestContext")
         if context:
             function = str(context.get("functionArn", "")).rpartition(":function:")[2]
             return f"Lambda gave up on {function or 'a function'}: {context.get('condition', 'no condition is given')}"
         if self.source:
-            return "delivered too often: the function ended without an answer (crash, time limit, out of memory)"
+            return "delivered too often: the function ended without an answer (crash, timeout, out of memory)"
         return "unknown"
 
     def evidence(self) -> dict[str, Any]:
-        """Return what an audit record keeps of it: enough to know it again, not what an event may hold besides."""
+        """Return the evidence for an audit record: enough to recognize the message, without the event's content."""
         return {
             "message": self.id,
             "sent_at": records.timestamp(datetime.fromtimestamp(self.sent_at, UTC)),
@@ -87,7 +87,7 @@ class DeadLetter:
             return None
 
     def _about(self) -> dict[str, str]:
-        """Return which event it holds, or which controls were to look at which resource; nothing for neither."""
+        """Return its event's id, name, source and time, or its requests' controls and resource; empty for neither."""
         payload = self._json()
         event, requests = _part(payload, "detail"), _requests(payload)
         found = {name: event.get(name) for name in _EVENT}
@@ -98,10 +98,10 @@ class DeadLetter:
 
 
 class DeadLetterQueue:
-    """The dead-letter queue, read without losing any. In the end, :meth:`give_back`."""
+    """Reads the dead-letter queue without losing messages. Call :meth:`give_back` at the end."""
 
     def __init__(self, sqs: Any, url: str, hidden_seconds: int) -> None:
-        """Keep a boto3 client of SQS; what is read is hidden from others for so long, should nobody give it back."""
+        """Keep an SQS client of boto3; messages that are read stay hidden for so long unless they are given back."""
         self._sqs = sqs
         self._url = url
         self._hidden_seconds = hidden_seconds
@@ -109,11 +109,11 @@ class DeadLetterQueue:
 
     @property
     def held(self) -> int:
-        """How many messages were read and neither deleted nor given back."""
+        """The number of messages that were read and neither deleted nor given back."""
         return len(self._held)
 
     def messages(self) -> Iterator[DeadLetter]:
-        """Yield each message once, until the queue shows no other."""
+        """Yield each message once, until the queue returns no others."""
         while True:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
@@ -136,7 +136,7 @@ class DeadLetterQueue:
         self._held.pop(message.id, None)
 
     def give_back(self) -> None:
-        """Show every message again at once that was read and not deleted."""
+        """Make messages that were read and not deleted visible again at once."""
         handles = list(self._held.values())
         for start in range(0, len(handles), _BATCH):
             entries = [
@@ -153,7 +153,7 @@ def _part(payload: Any, name: str) -> dict[str, Any]:
 
 
 def _requests(payload: Any) -> list[dict[str, Any]]:
-    """Return the requests of a message that Evenkeel put back; they are about one resource."""
+    """Return the requests of a message that Evenkeel put back; all are about one resource."""
     several = payload.get("requests") if isinstance(payload, dict) else None
     found = several if isinstance(several, list) else [_part(payload, "request")]
     return [each for each in found if isinstance(each, dict) and each]
@@ -161,7 +161,7 @@ def _requests(payload: Any) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class DropRequest:
-    """A checked request."""
+    """A checked request to drop dead letters."""
 
     messages: tuple[str, ...]
     because: str
@@ -169,18 +169,19 @@ class DropRequest:
 
 @dataclass(frozen=True, slots=True)
 class RedriveRequest:
-    """A checked request to send messages back: the group of each message."""
+    """A checked request to send dead letters back to their groups' queues."""
 
     messages: Mapping[str, str]
+    """Message id to group."""
 
     @property
     def groups(self) -> dict[str, list[str]]:
         """The messages of each group."""
         groups = dict.fromkeys(self.messages.values())
-        return {group: [each for each, its in self.messages.items() if its == group] for group in groups}
+        return {group: [each for each, of in self.messages.items() if of == group] for group in groups}
 
     def evidence(self) -> dict[str, Any]:
-        """Return what the audit record keeps."""
+        """Return the evidence for the audit record."""
         return {"messages": self.groups}
 
 
@@ -196,8 +197,8 @@ def parse_redrive(payload: Any) -> RedriveRequest:
     if not isinstance(wanted, dict) or not all(_ids(each) for each in wanted.values()):
         raise MalformedPayloadError("redrive: write a list of message ids for each group")
     messages = {each: str(group) for group, ids in wanted.items() for each in ids}
-    if not 0 < len(messages) <= MOST or len(messages) != sum(map(len, wanted.values())):
-        raise MalformedPayloadError(f"redrive: write 1 to {MOST} messages at a time, each once")
+    if not 0 < len(messages) <= MAX_MESSAGES or len(messages) != sum(map(len, wanted.values())):
+        raise MalformedPayloadError(f"redrive: write 1 to {MAX_MESSAGES} messages at a time, each once")
     return RedriveRequest(messages)
 
 
@@ -216,8 +217,8 @@ def parse_drop(payload: Any) -> DropRequest:
     messages, because = payload["drop"], payload["because"]
     if not isinstance(messages, list) or not all(isinstance(each, str) and each for each in messages):
         raise MalformedPayloadError("drop: write a list of message ids")
-    if not 0 < len(set(messages)) <= MOST:
-        raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MOST} at a time")
+    if not 0 < len(set(messages)) <= MAX_MESSAGES:
+        raise MalformedPayloadError(f"drop: {len(set(messages))} messages; write 1 to {MAX_MESSAGES} at a time")
     if not isinstance(because, str) or not 0 < len(because.strip()) <= records.MAX_WORDS:
         raise MalformedPayloadError(f"because: write a text of at most {records.MAX_WORDS} characters")
     return DropRequest(tuple(dict.fromkeys(messages)), because)

@@ -1,7 +1,7 @@
-"""A person's own payload: ``{"control": id, "resources": [ARN or id, …] or "all", "dry_run": true, "after": ARN}``.
+"""A person's request: ``{"control": id, "resources": [ARN or id, …] or "all", "dry_run": true, "after": ARN}``.
 
-It obeys modes, scope and blast radius like any event, and is a dry run unless told otherwise. One that changes
-resources also names an open ``"run"`` that covers it; see :mod:`evenkeel.operators.runs`.
+Modes, scope and blast radius apply as for any event. It is a dry run unless ``dry_run`` is false; then it must name an
+open ``"run"`` that covers it, see :mod:`evenkeel.operators.runs`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Aws
 
 _STOP_AT_MILLISECONDS = 20_000
-"""Time that must be left to begin another resource; what is left over is named in ``next``."""
+"""Time that must remain to begin another resource; else the answer's ``next`` says where to continue."""
 _KEYS = frozenset({"control", "resources", "dry_run", "after", "run"})
 
 
 @dataclass(frozen=True, slots=True)
 class OnDemandRequest:
-    """A person's request to check resources with one control. ``arns`` is None for all of the control's type."""
+    """A person's request to check resources with one control. ``arns`` is None for all resources of its type."""
 
     control: Control
     arns: tuple[str, ...] | None
@@ -44,7 +44,7 @@ class OnDemandRequest:
     named: str = ""
     """Id of the run that the payload names."""
     run: Run | None = None
-    """That run, once it was found to be open and to cover this; without one nothing can be changed."""
+    """That run, once it is known to be open and to cover the request; without one nothing can be changed."""
 
     def request(self, arn: str) -> Request:
         """Return the request for one resource."""
@@ -65,7 +65,7 @@ class OnDemandRequest:
         """Return the request with the run that it names.
 
         Raises:
-            RunRefusedError: that run is not open, or does not cover the request; or none is named and one is needed.
+            RunRefusedError: the run is not open or does not cover the request, or a run is required and not named.
         """
         if not self.named:
             if self.dry_run:
@@ -94,7 +94,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: s
         raise MalformedPayloadError('send {"control": …, "resources": [ARNs] or "all", "dry_run": true}')
     unknown = set(payload) - _KEYS
     if unknown:
-        raise MalformedPayloadError(f"unknown key {min(map(str, unknown))!r}; known are {', '.join(sorted(_KEYS))}")
+        raise MalformedPayloadError(f"unknown key {min(map(str, unknown))!r}; known: {', '.join(sorted(_KEYS))}")
     control = next((control for control in controls if control.id == payload["control"]), None)
     if control is None:
         known = ", ".join(control.id for control in controls)
@@ -104,7 +104,7 @@ def parse(payload: Any, controls: Sequence[Control], place: Place, invocation: s
         raise MalformedPayloadError(f"dry_run: {dry_run!r}; write true or false")
     after = payload.get("after") or ""
     if not isinstance(after, str):
-        raise MalformedPayloadError('after: write the "next" of the answer before')
+        raise MalformedPayloadError('after: write the "next" of the previous answer')
     named = payload.get("run") or ""
     if not isinstance(named, str) or len(named) > records.MAX_WORDS:
         raise MalformedPayloadError('run: write the id that "open_run" answered')
@@ -123,7 +123,7 @@ def _arns(resources: Any, control: Control, place: Place) -> tuple[str, ...] | N
     for given in resources:
         arn = resource_arn(control.arn, given, place)
         if not arn or not control.applies_to(arn):
-            raise MalformedPayloadError(f"resources: {given!r} is no {control.resource_type}")
+            raise MalformedPayloadError(f"resources: {given!r} is not an {control.resource_type}")
         _, _, _, region, account, _ = arn.split(":", 5)
         if account not in {"", place.account} or region not in {"", place.region}:
             raise MalformedPayloadError(f"resources: {given!r} is not in account {place.account}, {place.region}")
@@ -134,9 +134,9 @@ def _arns(resources: Any, control: Control, place: Place) -> tuple[str, ...] | N
 def serve(
     wanted: OnDemandRequest, run: Callable[[Request], Result], aws: Aws, remaining_milliseconds: Callable[[], int]
 ) -> dict[str, Any]:
-    """Run a request as far as the time reaches.
+    """Run a request until the time runs out.
 
-    Returns ``{"results": […], "next": ARN or null}``; send ``next`` back as ``after`` to go on.
+    Returns ``{"results": […], "next": ARN or null}``; send ``next`` back as ``after`` to continue.
     """
     results: list[dict[str, Any]] = []
     last = wanted.after
@@ -146,7 +146,7 @@ def serve(
         try:
             results.append(described(run(wanted.request(arn))))
         except (ClientError, BotoCoreError, EvenkeelError) as error:
-            # One resource's trouble must not keep the others from being looked at; it is in the answer.
+            # An error with one resource must not stop the others; it is in the answer.
             failed = {"resource": arn, "control": wanted.control.id, "outcome": "ERROR", "reason": str(error)}
             results.append({**failed, "calls": [], "record_id": "", "held_by": None})
         last = arn
@@ -154,7 +154,7 @@ def serve(
 
 
 def _pending(wanted: OnDemandRequest, aws: Aws) -> Iterator[str]:
-    """Yield the ARNs still to do; a listing is taken in the ARNs' order, so that ``after`` means the same twice."""
+    """Yield the remaining ARNs; a listing is sorted, so that ``after`` means the same in each call."""
     arns = wanted.arns if wanted.arns is not None else tuple(sorted(wanted.control.discover(aws, wanted.place)))
     if not wanted.after:
         yield from arns
@@ -165,7 +165,7 @@ def _pending(wanted: OnDemandRequest, aws: Aws) -> Iterator[str]:
 
 
 def described(result: Result) -> dict[str, Any]:
-    """Return a result in the JSON form of an answer."""
+    """Return a result as JSON, for an answer."""
     return {
         "resource": result.request.resource.arn,
         "control": result.request.control,

@@ -1,10 +1,10 @@
-"""A run: what one person, proved once, may have done to many existing resources.
+"""A run: a person, whose identity is proved once, may check and change many existing resources.
 
 The payload ``{"open_run": {"controls": [ids], "resources": [ARNs] or "all", "dry_run": false, "allowance": 100,
 "hours": 12}, "caller": {…}}`` opens it, ``{"end_run": id, "caller": {…}}`` ends it; see
 :mod:`evenkeel.operators.caller_proof`. In between, every payload that changes resources names the run. The run's terms
-are its first audit record. It is open while that record is the head of its chain and its time is not over, so a run is
-as hard to forge as any record.
+are in its first audit record. It is open while that record is the head of its chain and the run has not expired, so a
+run is as hard to forge as any record.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 VERBS = ("open_run", "end_run")
 LONGEST_HOURS = 12
-"""How long a run may stay open; so long is one open that does not ask for less."""
+"""The longest time that a run can be open, and the default."""
 LARGEST_ALLOWANCE = 1_000_000
 _TERMS = frozenset({"controls", "resources", "dry_run", "allowance", "hours"})
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{16}")
@@ -40,7 +40,7 @@ _CONTROL = re.compile(r"[a-z0-9-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The limits of a run. ``resources`` is None for all of the controls' types; an ``allowance`` of 0 is no limit."""
+    """The limits of a run. ``resources`` is None for all of the controls' types; ``allowance`` 0 is no limit."""
 
     controls: tuple[str, ...]
     resources: tuple[str, ...] | None
@@ -50,16 +50,16 @@ class Terms:
 
     @classmethod
     def of(cls, raw: Any) -> Self:
-        """Check what a person asks for.
+        """Check the terms that a person requests, and return them.
 
         Raises:
             MalformedPayloadError: says which part is wrong and what to write.
         """
         if not isinstance(raw, dict) or set(raw) - _TERMS or not {"controls", "resources", "dry_run"} <= set(raw):
-            raise MalformedPayloadError(f"open_run: send controls, resources and dry_run; known are {_known()}")
+            raise MalformedPayloadError(f"open_run: send controls, resources and dry_run; known: {_known()}")
         controls, resources = raw["controls"], raw["resources"]
         if not _texts(controls) or not all(_CONTROL.fullmatch(each) for each in controls):
-            raise MalformedPayloadError("open_run: controls: write a list of controls' ids")
+            raise MalformedPayloadError("open_run: controls: write a list of control ids")
         if resources != "all" and not _texts(resources):
             raise MalformedPayloadError('open_run: resources: write a list of ARNs, or "all"')
         if type(raw["dry_run"]) is not bool:
@@ -76,7 +76,7 @@ class Terms:
         return terms
 
     def state(self) -> State:
-        """Return them as the run's record keeps them."""
+        """Return the terms as the run's record has them."""
         return {
             "controls": list(self.controls),
             "resources": "all" if self.resources is None else list(self.resources),
@@ -100,7 +100,7 @@ class Run:
 
     id: str
     caller: str
-    """ARN of who opened it, as STS says."""
+    """ARN of the person who opened it, from STS."""
     terms: Terms
     expires_at: datetime
     head: str
@@ -118,7 +118,7 @@ class Runs:
         endpoint: Callable[[], str],
         clock: Callable[[], datetime],
     ) -> None:
-        """Keep the parts; ``endpoint`` returns the URL of the region's STS, which only a proof needs."""
+        """Keep the parts; ``endpoint`` returns the URL of the region's STS, and is called only to check a proof."""
         self._ledger = ledger
         self._environment = environment
         self._place = place
@@ -126,7 +126,7 @@ class Runs:
         self._clock = clock
 
     def serve(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Open or end a run in a proved caller's name.
+        """Open or end a run for a caller whose identity is proved.
 
         Raises:
             MalformedPayloadError, UnprovedCallerError, RunRefusedError: nothing was changed.
@@ -142,21 +142,21 @@ class Runs:
         """Return an open run.
 
         Raises:
-            RunRefusedError: there is none of this id, it was ended, its time is over, or its record was changed.
+            RunRefusedError: it does not exist, was ended or has expired, or its record was changed.
         """
-        if not _ID.fullmatch(run_id):  # a text of any length would be asked of DynamoDB as a key
+        if not _ID.fullmatch(run_id):  # else any text would become a key in DynamoDB
             raise RunRefusedError(f"there is no run {run_id[:40]!r} of stack {self._environment.stack}")
         return self._opened(run_id, self._ledger.state(RUN.id, self._arn(run_id)))
 
     def must_be_open(self, run: Run) -> None:
-        """Refuse to go on with a run that was ended, or whose time is over.
+        """Check that a run was not ended and has not expired.
 
         Raises:
-            RunRefusedError: it is so.
+            RunRefusedError: it was ended or has expired.
         """
         self._in_time(run)
         if self._ledger.state(RUN.id, self._arn(run.id)).head != run.head:
-            raise RunRefusedError(f"run {run.id} was ended; begin another: evenkeel run … --apply")
+            raise RunRefusedError(f"run {run.id} was ended; start another one: evenkeel run … --apply")
 
     def _prove(self, payload: dict[str, Any]) -> str:
         stack, account = self._environment.stack, self._place.account
@@ -170,21 +170,21 @@ class Runs:
         return {"run": run_id, "expires_at": records.timestamp(now + timedelta(hours=terms.hours))}
 
     def _end(self, run_id: str, caller: str) -> dict[str, Any]:
-        """End a run; one whose time is over can be ended, and one that was ended stays so."""
+        """End a run; ending one that has expired or was ended already is not an error."""
         item = self._ledger.state(RUN.id, self._arn(run_id))
         record = self._written(run_id, item)
         if record["outcome"] == Outcome.OPENED:
             note = self._note(run_id, Outcome.ENDED, caller, record["before"], f"ended by {caller}")
             try:
                 system_records.write(self._ledger, note, item, self._environment.retention_days, self._clock())
-            except StaleStateError:  # somebody else has just ended it: nothing else is ever written there
+            except StaleStateError:  # it was just ended by another call: no other record is ever written to a run
                 return {"run": run_id, "ended": True}
         return {"run": run_id, "ended": True}
 
     def _opened(self, run_id: str, item: StateItem) -> Run:
         record = self._written(run_id, item)
         if record["outcome"] != Outcome.OPENED:
-            raise RunRefusedError(f"run {run_id} was {record['detail']}; begin another: evenkeel run … --apply")
+            raise RunRefusedError(f"run {run_id} was {record['detail']}; start another one: evenkeel run … --apply")
         terms = Terms.of(record["before"])
         expires_at = datetime.fromisoformat(record["at"]) + timedelta(hours=terms.hours)
         run = Run(run_id, record["actor"]["principal"], terms, expires_at, item.head)
@@ -192,19 +192,23 @@ class Runs:
         return run
 
     def _written(self, run_id: str, item: StateItem) -> EndedRecord:
-        """Return the last record of a run, as it was written."""
+        """Return the last record of a run.
+
+        Raises:
+            RunRefusedError: the run does not exist, or its record was changed.
+        """
         record = self._ledger.record(self._arn(run_id), item.head_record) if item.head_record else None
         if record is None or not records.has_ended(record):
             raise RunRefusedError(f"there is no run {run_id} of stack {self._environment.stack}")
         if records.record_hash(record) != item.head:
-            raise RunRefusedError(f"run {run_id}: its record is not what was written; verify the audit")
+            raise RunRefusedError(f"run {run_id}: its record was changed after it was written; verify the audit")
         return record
 
     def _in_time(self, run: Run) -> None:
         if self._clock() >= run.expires_at:
             raise RunRefusedError(
-                f"run {run.id}: its time was over at {run.expires_at:%Y-%m-%d %H:%M} UTC;"
-                " begin another: evenkeel run … --apply"
+                f"run {run.id}: it expired at {run.expires_at:%Y-%m-%d %H:%M} UTC;"
+                " start another one: evenkeel run … --apply"
             )
 
     def _note(self, run_id: str, outcome: Outcome, caller: str, terms: State, detail: str) -> Note:
@@ -215,7 +219,7 @@ class Runs:
             Cause("manual", event_name=name, event_time=self._clock().isoformat()),
             Actor(principal=caller),
         )
-        # Each change that it makes is announced, and names who runs it.
+        # Each change that it makes is announced with the caller's name.
         return Note(RUN, request, outcome, f"run {run_id}", detail, terms, announce=False)
 
     def _arn(self, run_id: str) -> str:
@@ -230,7 +234,7 @@ def _checked(run_id: Any) -> str:
 
 
 def _texts(raw: Any) -> bool:
-    """Return whether it is a list of texts, one at least, none longer than people may send."""
+    """Return whether a value is a non-empty list of texts, none of them too long."""
     if not isinstance(raw, list) or not raw:
         return False
     return all(isinstance(each, str) and 0 < len(each) <= records.MAX_WORDS for each in raw)

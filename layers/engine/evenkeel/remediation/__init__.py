@@ -1,1 +1,1 @@
-"""The order of things: evaluate, decide, plan, repair, announce, undo."""
+"""The pipeline: evaluate, decide, plan, repair, announce, undo."""

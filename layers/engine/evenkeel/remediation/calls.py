@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from evenkeel.model import Change
     from evenkeel.remediation.evaluation import Evaluation
 
-PATIENCE = 3
-"""How often calls that are refused as busy come back together. Then each is made alone: one may be what is refused."""
+BUSY_ATTEMPTS = 3
+"""Attempts for which calls that AWS refuses as busy stay merged. After that each is made alone: one of them may be what
+AWS refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,14 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one call of a plan: AWS's answer, or what went wrong, and the other plans that it was made for."""
+    """The answer to one call of a plan, or its error, and the other plans that shared the call."""
 
     planned: Planned
     call: Call
     answer: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
     sent_with: dict[str, str] = field(default_factory=dict)
-    """The plans' record ids by their controls."""
+    """Control id to record id of its plan."""
 
     @property
     def evaluation(self) -> Evaluation:
@@ -52,10 +53,10 @@ class Sent:
 
 
 def send(pending: Sequence[tuple[Planned, Call]]) -> list[Sent]:
-    """Make one call of each plan, together where they can be one; return what became of each, in their order."""
+    """Make one call of each plan, merged where AWS takes them together; return one result each, in the same order."""
     groups: list[list[int]] = []
     for number, each in enumerate(pending):
-        group = next((group for group in groups if all(_can_be_one(each, pending[other]) for other in group)), None)
+        group = next((group for group in groups if all(_can_merge(each, pending[other]) for other in group)), None)
         if group is None:
             groups.append([number])
         else:
@@ -66,19 +67,19 @@ def send(pending: Sequence[tuple[Planned, Call]]) -> list[Sent]:
     return [sent[number] for number in range(len(pending))]
 
 
-def _can_be_one(one: tuple[Planned, Call], other: tuple[Planned, Call]) -> bool:
-    """Return whether two calls can be one: both controls declare it, and nothing in one can undo the other."""
+def _can_merge(one: tuple[Planned, Call], other: tuple[Planned, Call]) -> bool:
+    """Return whether two calls can be merged: both controls declare it, and their parameters do not conflict."""
     (first, call), (second, other_call) = one, other
     merge = first.evaluation.control.merges.get(call.operation)
     if merge is None or (call.service, call.operation) != (other_call.service, other_call.operation):
         return False
     if second.evaluation.control.merges.get(call.operation) != merge:
         return False
-    return _agree(merge, call.params, other_call.params)
+    return _can_merge_params(merge, call.params, other_call.params)
 
 
-def _agree(merge: Merge, one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two calls are about the same thing, set different parts of it, and AWS takes both at once."""
+def _can_merge_params(merge: Merge, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two calls have the same target, set different parameters, and AWS takes both at once."""
     if any(key not in one or key not in other or one[key] != other[key] for key in merge.keys):
         return False
     if one.keys() & other.keys() - set(merge.keys) - set(merge.lists):
@@ -87,7 +88,7 @@ def _agree(merge: Merge, one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def merged(merge: Merge, calls: Sequence[Call]) -> Call:
-    """Return one call with the parameters of several; values of list parameters follow each other."""
+    """Return one call with the parameters of several; list parameters are concatenated."""
     params: dict[str, Any] = {}
     for call in calls:
         for name, value in call.params.items():
@@ -96,14 +97,14 @@ def merged(merge: Merge, calls: Sequence[Call]) -> Call:
 
 
 def _send(group: Sequence[tuple[Planned, Call]]) -> list[Sent]:
-    """Make one call for a group; where it fails, and may do so because of one of them, make each by itself."""
+    """Make one call for a group; if it fails in a way that one of them may have caused, make each alone."""
     first, call = group[0]
     if len(group) > 1:
         call = merged(first.evaluation.control.merges[call.operation], [each for _, each in group])
     try:
         answer = first.evaluation.aws.run(call)
-    except Exception as error:  # noqa: BLE001 - each plan gets it, and raises what is not AWS's
-        if len(group) == 1 or all(_about_the_resource(planned.evaluation, error) for planned, _ in group):
+    except Exception as error:  # noqa: BLE001 - each plan gets it, and raises it unless it is an error from AWS
+        if len(group) == 1 or all(_is_about_resource(planned.evaluation, error) for planned, _ in group):
             return [Sent(planned, own, error=error) for planned, own in group]
         return [sent for each in group for sent in _send([each])]
     plans = {planned.evaluation.control.id: str(planned.plan["record_id"]) for planned, _ in group}
@@ -118,9 +119,9 @@ def _send(group: Sequence[tuple[Planned, Call]]) -> list[Sent]:
     ]
 
 
-def _about_the_resource(evaluation: Evaluation, error: Exception) -> bool:
-    """Return whether AWS refused the resource and not a parameter: it is not there, or (at first) it is busy."""
+def _is_about_resource(evaluation: Evaluation, error: Exception) -> bool:
+    """Return whether an error concerns the resource, not a parameter: it does not exist, or (at first) it is busy."""
     if not isinstance(error, AwsError):
         return False
     kind = evaluation.kind(error)
-    return kind is ErrorKind.NOT_FOUND or (kind is ErrorKind.TRANSIENT and evaluation.request.attempt < PATIENCE)
+    return kind is ErrorKind.NOT_FOUND or (kind is ErrorKind.TRANSIENT and evaluation.request.attempt < BUSY_ATTEMPTS)

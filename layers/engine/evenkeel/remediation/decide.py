@@ -1,4 +1,4 @@
-"""Decides what may be done about a finding; pure. Whatever cannot be evaluated means "do not touch"."""
+"""Decides what may be done about a finding; pure. If something cannot be evaluated, nothing is changed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 MAX_DELAY_SECONDS = 900
 """SQS delays a message by at most 15 minutes (SQS developer guide, "message timers")."""
 GIVE_UP_AFTER = timedelta(hours=6)
-"""Planned returns of one request end in the dead-letter queue after this time."""
+"""A request that has been coming back to its queue for so long becomes a dead letter."""
 APPROVAL_TIME = timedelta(hours=72)
 """How long a planned change waits for somebody to approve it."""
 REJECTED_TIME = timedelta(days=30)
 """How long a resource whose change was rejected is left alone."""
 TUG_ROUNDS, TUG_HOLD = 3, timedelta(days=1)
-"""So many repairs of the same finding within the window are a tug of war, or so many of one resource whatever was
-found; then it is held so long."""
+"""So many repairs of the same finding within :data:`~evenkeel.audit.state_item.TUG_WINDOW` are a tug of war
+(:data:`~evenkeel.audit.state_item.TUG_REPAIRS` of any findings are, too); the resource is then held for so long."""
 MAX_CHANGE_WAIT_SECONDS = 90
-"""A change by infrastructure as code waits at most so long: anybody can call themselves Terraform."""
+"""Longest wait for a change by infrastructure as code: any client can claim to be Terraform."""
 _CLIENT_LENGTH = 40
 CREATION_WINDOW = timedelta(minutes=30)
-"""How long a new resource may not be found by the call that changes it."""
+"""For so long after a creation, a change may answer "not found" because the resource is not ready yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Tell people what would be changed, and why it is not. ``held`` keeps the hold that a person placed."""
+    """Announce the finding and do not change it. ``held`` keeps the hold that a person placed."""
 
     reason: str
     held: bool = False
@@ -61,7 +61,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class AwaitApproval:
-    """Keep the planned change until somebody approves it."""
+    """Hold the planned change until somebody approves it."""
 
     reason: str
     until: datetime
@@ -69,7 +69,7 @@ class AwaitApproval:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Change nothing now; look again when the time has come. ``critical`` wakes on-call."""
+    """Change nothing now; read the resource again when the hold ends. ``critical`` makes the alert critical."""
 
     reason: str
     until: datetime
@@ -82,10 +82,10 @@ Decision: TypeAlias = Apply | Announce | Skip | AwaitApproval | Hold
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a decision depends on beside the finding.
+    """What a decision depends on besides the finding.
 
-    ``exempt`` is the exemption's sentence, empty without one; ``critical`` says that the control's findings are.
-    ``own`` says why a part of this stack is not changed; it is empty for any other resource.
+    ``exempt`` describes the exemption, if there is one; ``critical`` is true if the control's severity is critical.
+    ``own`` is the reason why a part of this stack is not changed; it is empty for any other resource.
     """
 
     mode: Mode
@@ -99,7 +99,7 @@ class Circumstances:
 
 def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  # noqa: PLR0911 - one return a rule
     """Decide about a finding on the resource ``arn``; the first rule that applies wins."""
-    mode, outside = given.mode, not_ours(arn, given)
+    mode, outside = given.mode, skip_reason(arn, given)
     if outside:
         return Skip(outside)
     if given.exempt:
@@ -118,15 +118,15 @@ def decide(finding: NonCompliant, arn: str, given: Circumstances) -> Decision:  
         return Hold(reason, given.frozen_until, HoldKind.FREEZE, critical=critical)
     if mode is Mode.APPROVE:
         until = given.now + APPROVAL_TIME
-        return AwaitApproval(f"waits for approval until {until:%Y-%m-%d %H:%M} UTC", until)
+        return AwaitApproval(f"awaits approval until {until:%Y-%m-%d %H:%M} UTC", until)
     return Apply()
 
 
-def not_ours(arn: str, given: Circumstances) -> str:
-    """Return why the control does not apply to the resource ``arn``, whatever its state, or an empty string."""
+def skip_reason(arn: str, given: Circumstances) -> str:
+    """Return why the resource ``arn`` is skipped whatever its state (off, out of scope), or an empty string."""
     if given.mode is Mode.OFF:
         return "the control is off"
-    # Scope says what may be changed. An own part never is, and people want to know of it wherever the scope ends.
+    # Scope limits changes. A part of this stack is never changed, and its findings are announced even out of scope.
     return "" if given.own or in_scope(arn, given.scope) else "out of the stack's scope"
 
 
@@ -149,24 +149,24 @@ def settle_delay(control: Control, request: Request, settle_seconds: int, now: d
         by_a_tool = is_infrastructure_as_code(request.actor)
         if not by_a_tool or (control.urgent and not step):
             return 0
-    most = MAX_DELAY_SECONDS if request.creates else MAX_CHANGE_WAIT_SECONDS
-    seconds = min(settle_seconds, most)
+    longest = MAX_DELAY_SECONDS if request.creates else MAX_CHANGE_WAIT_SECONDS
+    seconds = min(settle_seconds, longest)
     since = min(request.event_time(now), request.first_time(now))
     remaining = (since + timedelta(seconds=seconds) - now).total_seconds()
     return max(0, min(seconds, -int(-remaining // 1)))
 
 
-def client(actor: Actor) -> str:
-    """Return the start of a client's name for itself, in quotes; empty where no event names it."""
+def client_name(actor: Actor) -> str:
+    """Return the start of the actor's user agent, in quotes; empty if no event names one."""
     name = actor.user_agent if len(actor.user_agent) <= _CLIENT_LENGTH else f"{actor.user_agent[:_CLIENT_LENGTH]}…"
     return f'"{name}"' if name else ""
 
 
 def tug_of_war(rounds: Sequence[dict[str, Any]], found: str) -> Sequence[dict[str, Any]]:
-    """Return the repairs of a resource that make another one a tug of war; none where it may be repaired.
+    """Return the earlier repairs that make another one a tug of war; empty if the resource may be repaired.
 
-    ``rounds`` are its repairs within the window, ``found`` is the finding's fingerprint. A repair by an earlier version
-    has none, and counts for every finding.
+    ``rounds`` are its repairs within the window, ``found`` is the finding's fingerprint. Repairs by earlier versions of
+    Evenkeel have no fingerprint, and count for every finding.
     """
     if len(rounds) >= TUG_REPAIRS:
         return rounds
@@ -179,8 +179,8 @@ def return_delay(attempt: int) -> int:
     return int(min(2 ** min(attempt + 1, 10), MAX_DELAY_SECONDS))
 
 
-def given_up(request: Request, now: datetime) -> bool:
-    """Return whether a request came back so long that people must look at it."""
+def returned_too_long(request: Request, now: datetime) -> bool:
+    """Return whether a request has been coming back for so long that it must become a dead letter."""
     return now - request.first_time(now) > GIVE_UP_AFTER
 
 

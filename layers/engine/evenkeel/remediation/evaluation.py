@@ -1,4 +1,4 @@
-"""One request with the settings that it is judged by, its reads, and its records."""
+"""One request with the settings that apply to it, its reads, and its records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evenkeel.model import Mode, Outcome, Result, Severity
 from evenkeel.remediation import holds, own_parts
 from evenkeel.remediation.decide import Announce, Apply, AwaitApproval, Circumstances, Skip, return_delay
 from evenkeel.remediation.fingerprint import fingerprint
-from evenkeel.remediation.holds import Bearing
+from evenkeel.remediation.holds import HoldEffect
 from evenkeel.runtime.tags import read_tags
 from evenkeel.settings.rules import Subject
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's yes to a recorded plan, or their release of a held one (then ``record`` is what put it on hold)."""
+    """A person's approval of a recorded plan, or their release of a hold (then ``record`` is what placed the hold)."""
 
     record: Record
     approver: str
@@ -43,33 +43,33 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One request with the settings it is judged by."""
+    """One request with the settings that apply to its resource."""
 
     control: Control
     request: Request
     aws: Aws
-    """The door to AWS for its control's calls; it counts them."""
+    """The clients for its control's calls; they count the calls."""
     settings: ControlSettings
     settings_version: str
     scope: tuple[str, ...] = ("*",)
     """Patterns of the ARNs that the stack may change."""
     redelivered: bool = False
-    """The queue delivered it before: a plan may be open whose worker died."""
+    """The queue delivered it before: a crashed worker may have left a plan open."""
     exempt: str = ""
-    """The sentence of the exemption that holds for the resource, empty without one."""
+    """Describes the exemption of the resource; empty if there is none."""
     frozen_until: datetime | None = None
     approval: Approval | None = None
-    """A person's yes to what was kept of this request."""
+    """A person's approval or release, if this request was held."""
     own: bool = False
     """The resource is a part of this stack: it is never changed; see :mod:`evenkeel.system_parts`."""
-    graver: str = ""
-    """Of an own part: the finding's fingerprint if somebody else than CloudFormation had caused it."""
+    critical_fingerprint: str = ""
+    """For a part of this stack: the finding's fingerprint if someone other than CloudFormation had caused it."""
     item: StateItem | None = None
-    """The state item, where it is known without a read."""
+    """The state item, if it is known without a read."""
 
     @property
     def released(self) -> bool:
-        """A person released this very resource from its hold."""
+        """Whether a person released this resource from its hold."""
         return self.approval is not None and self.approval.releases
 
     @property
@@ -85,25 +85,25 @@ class Evaluation:
 
     @property
     def weakened(self) -> bool:
-        """Whether the resource is an own part, and a call caused the request that CloudFormation did not make."""
+        """Whether the resource is a part of this stack, and someone other than CloudFormation made the call."""
         return self.own and own_parts.weakened(self.request)
 
-    def graded(self, finding: NonCompliant) -> NonCompliant:
-        """Return a finding with its severity: critical where people weakened an own part."""
+    def with_severity(self, finding: NonCompliant) -> NonCompliant:
+        """Return a finding with its severity: critical if someone weakened a part of this stack."""
         return replace(finding, severity=Severity.CRITICAL) if self.weakened else finding
 
     @property
     def announces(self) -> bool:
-        """Whether findings of the control may be announced without a change under its settings."""
+        """Whether findings of the control may be announced and not changed under its settings."""
         return self.settings.mode is Mode.NOTIFY or self.control.announces or self.own
 
     @property
-    def per_account(self) -> str:
-        """What is counted per control and account: the blast radius, the denials of a day."""
+    def counter_key(self) -> str:
+        """The key of what is counted per control and account: the blast radius, the denials of a day."""
         return f"{self.control.id}#{self.request.resource.account}"
 
-    def look(self, now: datetime, answers: Answers | None = None) -> tuple[State, Judgement]:
-        """Read the live state and judge it; ``answers`` are AWS's answers that other controls' reads share.
+    def read_and_judge(self, now: datetime, answers: Answers | None = None) -> tuple[State, Judgement]:
+        """Read the live state and judge it; ``answers`` are AWS's answers that other controls' reads can reuse.
 
         Raises:
             ClientError, BotoCoreError, ResourceMissingError: as :meth:`evenkeel.control.Control.read`.
@@ -126,7 +126,7 @@ class Evaluation:
         return self.control.kind(error)
 
     def record(self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int) -> FindingRecord:
-        """Return what every record about this finding holds."""
+        """Return the fields that every record about this finding has."""
         record = records.finding_record(
             self.control,
             self.request,
@@ -150,27 +150,27 @@ class Evaluation:
     def recorded(
         self, state: State, finding: NonCompliant, *, now: datetime, retention_days: int
     ) -> tuple[NonCompliant, FindingRecord]:
-        """Return a finding and its record; one whose change cannot be recorded whole is left to people, and says so."""
+        """Return a finding and its record; if its change is too large for a record, the finding is only announced."""
         record = self.record(state, finding, now=now, retention_days=retention_days)
-        told = records.too_large(record) if finding.change else ""
-        if not told:
+        too_large = records.too_large(record) if finding.change else ""
+        if not too_large:
             return finding, record
-        finding = replace(finding, change=None, caution=told, kind="too large")
+        finding = replace(finding, change=None, caution=too_large, kind="too large")
         return finding, self.record(state, finding, now=now, retention_days=retention_days)
 
     def approved(self, state: State, finding: NonCompliant, decision: Decision) -> Decision:
-        """Turn "wait for approval" into "apply" where the resource and the calls are what was approved.
+        """Return the decision to apply, if the resource and the calls are still those that were approved.
 
         Raises:
-            ApprovalRefusedError: something else holds it, or it is not what was approved any more.
+            ApprovalRefusedError: another rule applies now, or the resource or the calls changed since.
         """
         if self.approval is None or not isinstance(decision, AwaitApproval):
-            refusal = decision.reason or "the settings do not ask for approval any more"
+            refusal = decision.reason or "the settings do not require approval any more"
             raise ApprovalRefusedError(f"{self.arn}: {refusal}")
         record = self.approval.record
         if not records.is_whole(record):
             raise ApprovalRefusedError(
-                f"{self.arn}: record {record['record_id']} was too large to keep whole; reject it"
+                f"{self.arn}: record {record['record_id']} was too large to be stored in full; reject it"
             )
         calls = [call.as_dict() for call in finding.change.calls] if finding.change else []
         essence, found = self.control.essence, fingerprint(self.control, state, finding)
@@ -181,28 +181,28 @@ class Evaluation:
         return Apply()
 
     def under_hold(self, record: FindingRecord, item: StateItem, decision: Decision, now: datetime) -> Decision:
-        """Return a decision as it is under the resource's hold, if it has one."""
-        approval, bearing = self.approval, Bearing.NONE
-        if approval is None or approval.record["record_id"] != item.hold_record:  # a person's yes opens its own hold
-            bearing = holds.bearing(item, record, self.control, self.request, now)
+        """Return the decision that results from a decision and the resource's hold, if it has one."""
+        approval, effect = self.approval, HoldEffect.NONE
+        if approval is None or approval.record["record_id"] != item.hold_record:  # an approval ends the hold it is for
+            effect = holds.hold_effect(item, record, self.control, self.request, now)
         held = item.held(now)
-        if bearing is Bearing.HELD or (bearing is Bearing.COUNTED and not isinstance(decision, Apply)):
+        if effect is HoldEffect.HELD or (effect is HoldEffect.COUNTED and not isinstance(decision, Apply)):
             return Skip(held, item.held_by(now))
-        if bearing is Bearing.OTHER and self.own and isinstance(decision, Announce):
+        if effect is HoldEffect.OTHER and self.own and isinstance(decision, Announce):
             return replace(decision, held=True)
-        if bearing is Bearing.OTHER:
-            return Announce(f"new since the resource is on hold, and not changed: {held}", held=True)
+        if effect is HoldEffect.OTHER:
+            return Announce(f"new since the resource was put on hold; not changed: {held}", held=True)
         return decision
 
-    def would(self, finding: NonCompliant, decision: Decision) -> Result:
-        """Return what would have been done."""
+    def dry_run_result(self, finding: NonCompliant, decision: Decision) -> Result:
+        """Return the result of a dry run: what would be changed, or announced and why."""
         calls = finding.change.calls if finding.change else ()
         if isinstance(decision, Apply):
             rest = f"; would end as {Outcome.PARTIAL}: {finding.remains}" if finding.remains else ""
             return Result(self.request, Outcome.WOULD_APPLY, f"{finding.reason}{rest}", calls)
         return Result(self.request, Outcome.WOULD_ANNOUNCE, f"{finding.reason}; {decision.reason}", calls)
 
-    def outcome(  # noqa: PLR0913 - an outcome has these parts
+    def outcome_record(  # noqa: PLR0913 - an outcome has these parts
         self,
         record: FindingRecord,
         outcome: Outcome,
@@ -212,19 +212,19 @@ class Evaluation:
         after: State | None = None,
         announce: bool = True,
     ) -> EndedRecord:
-        """Return the record of an outcome, from a finding's or a plan's, with the calls that were made for it."""
+        """Return the record of an outcome, made from a finding's or a plan's, with the number of calls made for it."""
         calls = len(self.aws.made)
         return records.ended(record, outcome, now=now, detail=detail, after=after, aws_calls=calls, announce=announce)
 
-    def ended(self, outcome: Outcome, reason: str, sealed: EndedRecord) -> Result:
-        """Return the result of a request whose outcome was written."""
+    def result(self, outcome: Outcome, reason: str, sealed: EndedRecord) -> Result:
+        """Return the result of a request whose outcome was recorded."""
         return Result(self.request, outcome, reason, records.calls_of(sealed["calls"]), sealed["record_id"])
 
 
 def name_and_tags(
     control: Control, request: Request, aws: Aws, settings: Settings, now: datetime
 ) -> tuple[Resource, dict[str, str]]:
-    """Return the resource by its own ARN, and its tags where a rule depends on them; they are not read otherwise.
+    """Return the resource by its ARN, and its tags if a rule in the settings depends on them, else none.
 
     Raises:
         ClientError, BotoCoreError, ResourceMissingError: AWS refused, or did not answer.
@@ -235,7 +235,7 @@ def name_and_tags(
     return resource, {}
 
 
-def evaluate(  # noqa: PLR0913 - what a request meets
+def evaluate(  # noqa: PLR0913 - all that an evaluation is made of
     control: Control,
     request: Request,
     aws: Aws,
@@ -246,7 +246,7 @@ def evaluate(  # noqa: PLR0913 - what a request meets
     own_parts: frozenset[str],
     clock: Callable[[], datetime],
 ) -> Evaluation:
-    """Return a request with what the settings say about its resource.
+    """Return a request with the settings that apply to its resource.
 
     Raises:
         SettingsError: the control's settings are not valid.
@@ -276,5 +276,5 @@ def delayed(request: Request, reason: str) -> Result:
 
 
 def returned(request: Request, reason: str, delay_seconds: int) -> Result:
-    """Return the result of a request that has to come again."""
+    """Return the result of a request that comes again after a delay."""
     return Result(request, Outcome.RETURNED, reason, delay_seconds=delay_seconds)

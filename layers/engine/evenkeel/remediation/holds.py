@@ -1,4 +1,4 @@
-"""What a hold on a resource means for a finding: left alone, announced, or handled as if there were no hold; pure."""
+"""What a hold on a resource means for a finding: skipped, announced, or handled as if there were no hold; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel.audit.state_item import BY_PEOPLE, HoldKind, Placed
 from evenkeel.model import Severity
-from evenkeel.remediation.fingerprint import made_again
+from evenkeel.remediation.fingerprint import has_recurred
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,47 +17,52 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
     from evenkeel.model import Request
 
-MOST_FINDINGS = 10
-"""Findings that one hold is about; of more, the oldest is forgotten."""
+MAX_FINDINGS = 10
+"""Findings that one hold covers at most; the oldest is dropped first."""
 FROZEN = "frozen until "
-"""How the reason of a freeze's hold begins: a release does not end it."""
+"""The reason of a freeze's hold begins with this; a release does not end such a hold."""
 
 
-class Bearing(StrEnum):
+class HoldEffect(StrEnum):
     """What a hold means for a finding."""
 
     NONE = "none"
-    """There is no hold, or it is about another finding: decided as if there were none."""
+    """There is no hold, or it covers another finding: the finding is handled as if there were no hold."""
     HELD = "held"
-    """The hold is about this finding: left alone."""
+    """The hold covers this finding: skipped."""
     OTHER = "other"
-    """A person holds the resource, and this is not what they decided about: announced, and not changed."""
+    """A person placed the hold, and decided about another finding: announced, not changed."""
     COUNTED = "counted"
-    """The blast radius holds it: changed as soon as the control is not held any more."""
+    """The blast radius holds it: changed as soon as the control is released."""
 
 
-def renewed(item: StateItem, kind: HoldKind, until: datetime, now: datetime, *, critical: bool) -> Placed:
-    """Return a hold that goes on being about the findings of the one of its kind that is in force."""
-    goes_on = item.hold_kind == kind and bool(item.held(now))
-    others = (item.hold_findings or ()) if goes_on else ()
-    return Placed(kind, until, others[1 - MOST_FINDINGS :], critical or (goes_on and item.hold_critical))
+def extended(item: StateItem, kind: HoldKind, until: datetime, now: datetime, *, critical: bool) -> Placed:
+    """Return a new hold, which also covers the findings of the present hold if that is of the same kind."""
+    same_kind = item.hold_kind == kind and bool(item.held(now))
+    others = (item.hold_findings or ()) if same_kind else ()
+    return Placed(kind, until, others[1 - MAX_FINDINGS :], critical or (same_kind and item.hold_critical))
 
 
-def bearing(item: StateItem, record: FindingRecord, control: Control, request: Request, now: datetime) -> Bearing:
+def hold_effect(
+    item: StateItem, record: FindingRecord, control: Control, request: Request, now: datetime
+) -> HoldEffect:
     """Return what the hold on a resource means for the finding of a record.
 
-    A hold of an earlier version does not say what it is about: it is obeyed, but hides no critical finding.
+    A hold placed by an earlier version does not list its findings: it covers all of them but critical ones.
     """
     if not item.held(now):
-        return Bearing.NONE
+        return HoldEffect.NONE
     if item.hold_findings is None or not item.hold_kind:
-        return Bearing.OTHER if record["severity"] == Severity.CRITICAL else Bearing.HELD
+        return HoldEffect.OTHER if record["severity"] == Severity.CRITICAL else HoldEffect.HELD
     same = record["fingerprint"] in item.hold_findings
-    # A new resource of the name is not the one that was held; one that comes and goes all day is no alert each time.
+    # A new resource with the same name is not the one that was held. Only critical findings on it end a hold's effect:
+    # a resource that is created and deleted all day must not alert each time.
     new = request.creates and record["severity"] == Severity.CRITICAL
-    anew = (request.weakens or new) and made_again(item, record, request, now, has_ids=control.state_has_ids)
+    recurred = (request.weakens or new) and has_recurred(
+        item, record, request, now, state_has_ids=control.state_has_ids
+    )
     if item.hold_kind in BY_PEOPLE:
-        return Bearing.HELD if same and not anew else Bearing.OTHER
-    if not same or (new and anew):
-        return Bearing.NONE
-    return Bearing.COUNTED if item.hold_kind == HoldKind.BLAST_RADIUS else Bearing.HELD
+        return HoldEffect.HELD if same and not recurred else HoldEffect.OTHER
+    if not same or (new and recurred):
+        return HoldEffect.NONE
+    return HoldEffect.COUNTED if item.hold_kind == HoldKind.BLAST_RADIUS else HoldEffect.HELD

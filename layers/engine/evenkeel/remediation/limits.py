@@ -1,4 +1,4 @@
-"""What stops a change that would go too far: a tug of war, a run's allowance, the blast radius."""
+"""The limits on changes: tug of war, a run's allowance, the blast radius."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from evenkeel.remediation.evaluation import Evaluation
 
 ALLOWANCE_KEPT = timedelta(days=62)
-"""How long a run's count is kept: longer than a run is open and a freeze may hold its requests."""
+"""How long a run's count is kept: longer than a run can be open and a freeze can hold its requests."""
 CLIENT_LENGTH = 60
-"""Characters of a user agent that name the client; its libraries follow. The records keep it whole."""
+"""Characters of a user agent that name the client; its libraries follow. Records keep the full text."""
 
 
-class TooMuchError(EvenkeelError):
-    """Changing this resource would go too far: the blast radius is reached, or somebody keeps setting it back."""
+class LimitReachedError(EvenkeelError):
+    """A limit stops this change: the blast radius is reached, or somebody keeps setting the resource back."""
 
     def __init__(self, message: str, until: datetime, kind: HoldKind, *, critical: bool) -> None:
-        """Keep until when to hold it, and whether on-call has to know at once."""
+        """Keep the end and the kind of the hold to place, and whether its alert is critical."""
         super().__init__(message)
         self.until = until
         self.kind = kind
@@ -38,7 +38,7 @@ class TooMuchError(EvenkeelError):
 
 
 class AllowanceSpentError(EvenkeelError):
-    """The run that asks for the change has made all the changes that it may; nothing was changed."""
+    """The run has used up its allowance; nothing was changed."""
 
 
 class Limits:
@@ -51,10 +51,10 @@ class Limits:
         self._clock = clock
 
     def refuse_tug_of_war(self, evaluation: Evaluation, item: StateItem, fingerprint: str) -> None:
-        """Refuse where somebody keeps setting the resource back.
+        """Refuse a change of a resource that somebody keeps setting back.
 
         Raises:
-            TooMuchError: names both sides.
+            LimitReachedError: names both sides.
         """
         now, request = self._clock(), evaluation.request
         tug = decide.tug_of_war(item.recent_rounds(now), fingerprint)
@@ -64,7 +64,7 @@ class Limits:
         actor = request.actor
         again = _side(actor.principal, request.cause.event_name, actor.user_agent[:CLIENT_LENGTH])
         message = f"tug of war: repaired {len(tug)} times within a day, and set back again by {again}; before: {before}"
-        raise TooMuchError(message, now + decide.TUG_HOLD, HoldKind.TUG_OF_WAR, critical=True)
+        raise LimitReachedError(message, now + decide.TUG_HOLD, HoldKind.TUG_OF_WAR, critical=True)
 
     def take_allowance(self, evaluation: Evaluation) -> None:
         """Take one of the changes that the request's run may make, if it has a limit.
@@ -75,10 +75,10 @@ class Limits:
         run, allowance = evaluation.request.run, evaluation.request.allowance
         if allowance and not self._counters.take(f"run#{run}", allowance, self._clock() + ALLOWANCE_KEPT):
             changes = plural(allowance, "change")
-            raise AllowanceSpentError(f"run {run} has begun {changes}, as many as it may")
+            raise AllowanceSpentError(f"run {run} has reached its limit of {changes}")
 
     def give_back_allowance(self, evaluation: Evaluation) -> None:
-        """Give back what :meth:`take_allowance` took, for a change that was not planned."""
+        """Return what :meth:`take_allowance` took to the allowance, if the change was not planned."""
         if evaluation.request.allowance:
             self._counters.give_back(f"run#{evaluation.request.run}")
 
@@ -86,19 +86,19 @@ class Limits:
         """Count one more change against the blast radius.
 
         Raises:
-            TooMuchError: the blast radius is reached.
+            LimitReachedError: the blast radius is reached.
         """
         now, radius = self._clock(), evaluation.settings.radius
         since = (now.timestamp() - radius.window_seconds) * 1000
-        # The radius is about resources, not about calls: one that is counted in this window is not counted again.
+        # The radius limits resources, not calls: one that was counted in this window is not counted again.
         again = any(each["at"] >= since for each in item.recent_rounds(now))
-        counted = self._counters.count(evaluation.per_account, radius, evaluation.arn, look_only=again)
+        counted = self._counters.count(evaluation.counter_key, radius, evaluation.arn, check_only=again)
         if counted.held_until:
             message = self._radius_reached(evaluation, counted)
-            raise TooMuchError(message, counted.held_until, HoldKind.BLAST_RADIUS, critical=counted.first)
+            raise LimitReachedError(message, counted.held_until, HoldKind.BLAST_RADIUS, critical=counted.first)
 
     def _radius_reached(self, evaluation: Evaluation, counted: Counted) -> str:
-        """Return which limit was reached, when and by how many changes, what is held until when, and what ends it."""
+        """Return the reason of a hold by the blast radius: which limit was reached, when, and how to end the hold."""
         control, resource, reached = evaluation.control.id, evaluation.request.resource, ""
         if counted.at:
             changes = f"{plural(counted.changes, 'change')} in {counted.window_seconds} s"
@@ -112,7 +112,7 @@ class Limits:
 
 
 def _side(principal: str, event: str, client: str) -> str:
-    """Return one side of a tug of war: who, with which call, from which client."""
-    if event == RUN_EVENT:  # who runs a control over resources is not who weakened them
+    """Return one side of a tug of war: the principal, the call and the client."""
+    if event == RUN_EVENT:  # the person who runs a control over resources is not the one who weakened them
         return "somebody (found by a run)"
     return f"{principal or 'somebody'} with {event}{f' ({client})' if client else ''}"

@@ -1,6 +1,6 @@
 """Findings about the stack's own parts: announced, never changed; pure.
 
-:mod:`evenkeel.system_parts` says which resources are parts.
+:mod:`evenkeel.system_parts` lists the parts.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 _PART = "a part of this Evenkeel stack"
 FOUND = f"{_PART}, which never changes its own parts: its template and parameters must be right"
-"""Why a finding about an own part is only announced."""
+"""The reason why a finding about a part of this stack is only announced."""
 WEAKENED = f"{_PART}, changed by a call that CloudFormation did not make; Evenkeel never changes its own parts"
-"""As :data:`FOUND`, where a call caused the finding that CloudFormation did not make."""
+"""The reason if someone other than CloudFormation made the call that caused the finding."""
 
 
 def weakened(request: Request) -> bool:
     """Return whether a call that CloudFormation did not make caused a request.
 
-    A run, a sweep, a tag change and the findings of AWS Config and Security Hub name no caller; they are no such call.
+    A run, a sweep, a tag change and the findings of AWS Config and Security Hub name no caller and do not count.
     """
     return request.cause.origin == "cloudtrail" and not by_cloudformation(request.actor)
 
 
 def about_own_part(record: EndedRecord) -> bool:
-    """Return whether a record is about a finding on an own part."""
+    """Return whether a record is about a finding on a part of this stack."""
     return str(record.get("detail", "")).startswith(_PART)
 
 
 def about_weakening(record: EndedRecord) -> bool:
-    """Return whether a record is about an own part that was not changed by CloudFormation."""
+    """Return whether a record is about a part of this stack that someone other than CloudFormation changed."""
     return str(record.get("detail", "")).startswith(WEAKENED)

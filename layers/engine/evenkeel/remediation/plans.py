@@ -1,6 +1,6 @@
 """Open plans: written before the first call, taken over after a crash, closed with an outcome.
 
-Repairs, announcements and undo share them. A plan is open while the state item names it.
+Repairs, announcements and undo all use them. A plan is open while the state item has its record id.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from evenkeel.remediation.limits import Limits
 
 VERIFY_PAUSES = (0.0, 0.3, 0.7, 1.5, 3.0, 4.0)
-"""Seconds to wait before each read that is to prove a change; about ten in all."""
-_UNDO_INTERRUPTED = "interrupted; the undo may be made or not"
+"""Seconds to wait before each read that verifies a change; about ten in all."""
+_UNDO_INTERRUPTED = "interrupted; the undo may or may not have been made"
 
 
 class Plans:
@@ -40,42 +40,42 @@ class Plans:
         self._clock = clock
 
     def open(self, evaluation: Evaluation, finding: FindingRecord, item: StateItem, limits: Limits) -> PlannedRecord:
-        """Return the PLANNED record to act under: the open one for the same calls, or a new one that is counted.
+        """Return the PLANNED record for a change: the open one for the same calls, or a new one, which is counted.
 
-        ``hash`` of what is returned is the chain's head, whichever record that is.
+        Its ``hash`` is the chain's head, even if that is a later record.
 
         Raises:
             LeaseHeldError, StaleStateError: another worker was faster; nothing was changed.
-            TooMuchError, AllowanceSpentError: a limit is reached; nothing was changed.
+            LimitReachedError, AllowanceSpentError: a limit is reached; nothing was changed.
         """
         if item.plan and item.plan_digest == canonical.digest(finding["calls"]):
             plan = self._ledger.record(evaluation.arn, item.plan)
             if plan:
                 self._ledger.adopt(evaluation.control.id, evaluation.arn, item)
                 return {**plan, "hash": item.head}
-        item = self.interrupt(
-            evaluation.arn, item, "the resource needs another change by now", len(evaluation.aws.made)
+        item = self.close_interrupted(
+            evaluation.arn, item, "the resource needs a different change now", len(evaluation.aws.made)
         )
-        if evaluation.released:  # who releases one resource lets it be changed
+        if evaluation.released:  # a release of this one resource overrides the limits
             return self._ledger.plan(records.planned(finding, self._clock()), item)
         limits.refuse_tug_of_war(evaluation, item, finding["fingerprint"])
         limits.take_allowance(evaluation)
         try:
             limits.count(evaluation, item)
             return self._ledger.plan(records.planned(finding, self._clock()), item)
-        except EvenkeelError:  # nothing is changed
+        except EvenkeelError:  # nothing was changed
             limits.give_back_allowance(evaluation)
             raise
 
-    def interrupt(self, arn: str, item: StateItem, by_now: str, aws_calls: int = 0) -> StateItem:
-        """Close the plan that a worker left open, if there is one; return the state item without it.
+    def close_interrupted(self, arn: str, item: StateItem, reason: str, aws_calls: int = 0) -> StateItem:
+        """Close the plan that a crashed worker left open, if there is one; return the state item without it.
 
-        ``by_now`` says why it is not carried on with.
+        ``reason`` is why the plan is not continued.
         """
         plan = self._ledger.record(arn, item.plan) if item.plan else None
         if plan is None:
             return item
-        detail = _UNDO_INTERRUPTED if records.undone(plan) else f"interrupted; {by_now}"
+        detail = _UNDO_INTERRUPTED if records.undone(plan) else f"interrupted; {reason}"
         now = self._clock()
         ended = records.ended(plan, Outcome.FAILED, now=now, detail=detail, aws_calls=aws_calls, announce=False)
         closed = self._ledger.close(item.head, ended)
@@ -89,10 +89,10 @@ class Plans:
         )
 
     def finish(self, evaluation: Evaluation, state: State | None, outcome: Outcome, detail: str) -> None:
-        """Write the outcome of a plan that was cut short, or whose change showed late, if there is one.
+        """Write the outcome of the plan that was interrupted, or whose change showed late, if there is one.
 
         Raises:
-            LeaseHeldError: another worker is at the resource, or was when it died.
+            LeaseHeldError: another worker holds the lease, or crashed while it held it.
             StaleStateError: another worker was faster.
         """
         control, arn = evaluation.control.id, evaluation.arn
@@ -101,10 +101,10 @@ class Plans:
         if decided or (item.held_request and not item.held(now)):
             self._ledger.unhold(control, arn, item)
             item = replace(item, hold_until=0)
-        # Under a hold the open plan is an undo's: whoever asked for it has to ask again.
+        # Under a hold the open plan is an undo's: the person has to request the undo again.
         if item.plan and not item.held(now):
             if item.leased_to_other(self._ledger.owner, now):
-                raise LeaseHeldError(f"{arn}: another worker is at it, or died over it")
+                raise LeaseHeldError(f"{arn}: another worker is busy with it, or crashed")
             self.end(evaluation, item, outcome, detail, after=state, announce=outcome is Outcome.REMEDIATED)
 
     def end(  # noqa: PLR0913 - an outcome has these parts
@@ -117,7 +117,7 @@ class Plans:
         after: State | None = None,
         announce: bool = True,
     ) -> Result:
-        """Write the outcome of the plan that a state item holds open.
+        """Write the outcome of the open plan of a state item.
 
         Raises:
             EvenkeelError: the plan's record is missing from the audit table.
@@ -146,24 +146,27 @@ class Plans:
         after: State | None = None,
         announce: bool = True,
         rounds: tuple[dict[str, Any], ...] = (),
-        left: str = "",
+        remaining: str = "",
     ) -> Result:
-        """Write the outcome of a plan and give the lease back; ``left`` is the fingerprint of what people must fix."""
-        ended = evaluation.outcome(plan, outcome, detail, now=self._clock(), after=after, announce=announce)
-        sealed = self._ledger.close(plan["hash"], ended, rounds=rounds, left=left)
-        return evaluation.ended(outcome, detail or plan["reason"], sealed)
+        """Write the outcome of a plan and release the lease.
+
+        ``remaining`` is the fingerprint of the finding that is left for people to fix.
+        """
+        ended = evaluation.outcome_record(plan, outcome, detail, now=self._clock(), after=after, announce=announce)
+        sealed = self._ledger.close(plan["hash"], ended, rounds=rounds, remaining=remaining)
+        return evaluation.result(outcome, detail or plan["reason"], sealed)
 
     def keep_open(self, evaluation: Evaluation, plan: PlannedRecord, outcome: Outcome, detail: str) -> None:
-        """Write what a plan has come to so far, and give the lease back."""
-        ended = evaluation.outcome(plan, outcome, detail, now=self._clock())
+        """Write the outcome of a plan so far and release the lease; the plan stays open."""
+        ended = evaluation.outcome_record(plan, outcome, detail, now=self._clock())
         self._ledger.close(plan["hash"], ended, keep_open=True)
 
     def release(self, evaluation: Evaluation, plan: PlannedRecord) -> None:
-        """Give the lease back with the plan still open, for a later try."""
+        """Release the lease with the plan still open, for a later attempt."""
         self._ledger.release(evaluation.control.id, evaluation.arn, plan["hash"])
 
     def rounds(self, evaluation: Evaluation, plan: PlannedRecord, item: StateItem) -> tuple[dict[str, Any], ...]:
-        """Return the resource's last repairs with this one."""
+        """Return the resource's latest repairs, including this one."""
         actor, now = plan["actor"], self._clock()
         this = {
             "at": int(now.timestamp() * 1000),
@@ -176,6 +179,6 @@ class Plans:
         return (*before, this)[-TUG_REPAIRS:]
 
     def _sent_with(self, evaluation: Evaluation, item: StateItem) -> dict[str, str]:
-        """Return the plans that shared the call, as an APPLIED record names them; empty where there is none."""
+        """Return the other plans that shared the call, as the APPLIED record lists them; empty without one."""
         last = self._ledger.record(evaluation.arn, item.head_record) if item.head_record != item.plan else None
         return last.get("sent_with", {}) if last else {}

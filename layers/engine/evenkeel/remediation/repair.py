@@ -1,4 +1,4 @@
-"""From the answers of AWS to an outcome: what a call that failed means, and the proof that a change held."""
+"""The outcomes of planned changes: what a failed call means, and whether a read proves the change."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Answers
 
 VERIFY_WITHIN = timedelta(minutes=15)
-"""How long AWS may take to show a change before it counts as not having held."""
-_PROOF_ATTEMPT = 4  # a proof that is late comes late: begin at this attempt's delay (32 s)
+"""A change that AWS does not show within this time counts as failed."""
+_PROOF_ATTEMPT = 4  # a change that does not show at once may take long: begin with this attempt's delay (32 s)
 
 
 class NotGrantedError(EvenkeelError):
-    """Our own role lacks a permission: a defect of the stack that no retry fixes."""
+    """Our own role lacks a permission: a defect of the stack that a retry cannot fix."""
 
     @classmethod
     def of(cls, arn: str, refusal: object) -> NotGrantedError:
-        """Return the error for a refusal about a resource, with what to do next."""
+        """Return the error for a refused call on a resource, with what to do next."""
         return cls(f"{arn}: {refusal}; deploy the stack's current policies")
 
 
 class Repairer:
-    """Judges what became of planned changes, and writes their outcomes."""
+    """Proves planned changes and writes their outcomes."""
 
     def __init__(self, plans: Plans, counters: Counters, clock: Callable[[], datetime]) -> None:
-        """Keep the plans."""
+        """Keep the plans and the counters."""
         self._plans = plans
         self._counters = counters
         self._clock = clock
 
-    def sent(self, sent: Sent) -> Planned | Result:
-        """Return the plan, to go on with, where AWS took its call; else the result.
+    def check_sent(self, sent: Sent) -> Planned | Result:
+        """Return the plan if its call succeeded, else the result of the failed call.
 
         Raises:
             NotGrantedError: our role lacks a permission.
-            Exception: what is not an error of AWS's.
+            Exception: any error that did not come from AWS.
         """
         planned, evaluation = sent.planned, sent.evaluation
         error = sent.error or evaluation.control.partial_failure(sent.answer)
@@ -65,20 +65,20 @@ class Repairer:
         return self._call_failed(sent, error)
 
     def _call_failed(self, sent: Sent, error: Exception) -> Result:
-        """Return the result of a call that AWS refused; the plan stays open where a later try may succeed."""
+        """Return the result of a call that AWS refused; the plan stays open if a later attempt may succeed."""
         evaluation, plan, call = sent.evaluation, sent.planned.plan, sent.call
         kind, request = evaluation.kind(error), evaluation.request
         where = f"{call.service}:{call.operation}: {error}"
-        # The read just saw it: what is new may not be ready for changes (a table that is being created "is not found").
+        # The resource was just read: a new one may not be ready for changes ("not found" for a table being created).
         settles = decide.may_still_settle(request, self._clock())
         if kind is ErrorKind.TRANSIENT or (kind is ErrorKind.NOT_FOUND and settles):
             self._plans.release(evaluation, plan)
             return delayed(request, f"not ready: {where}")
         if kind is ErrorKind.DENIED:
-            first = self._counters.first_today(f"denied#{evaluation.per_account}", evaluation.arn)
+            first = self._counters.first_today(f"denied#{evaluation.counter_key}", evaluation.arn)
             return self._plans.close(evaluation, plan, Outcome.DENIED, where, announce=first)
         if kind is ErrorKind.NOT_FOUND:
-            detail = f"the resource went away: {error}"
+            detail = f"the resource was deleted: {error}"
             return self._plans.close(evaluation, plan, Outcome.FAILED, detail, announce=False)
         closed = self._plans.close(evaluation, plan, Outcome.FAILED, where)
         if kind is ErrorKind.NOT_GRANTED:
@@ -86,45 +86,45 @@ class Repairer:
         return closed
 
     def prove(self, planned: Planned, answers: Answers | None) -> Planned | Result:
-        """Read and judge once: return the result where the change shows, or the plan, to be asked again.
+        """Read and judge once: return the result if the change shows, else the plan, to be read again.
 
         Raises:
             NotGrantedError: our role lacks a permission.
-            ClientError: AWS refused the read in a way that nobody foresaw.
+            ClientError: AWS refused the read for a reason that the control does not know.
         """
         evaluation, plan = planned.evaluation, planned.plan
         try:
-            state, judgement = evaluation.look(self._clock(), answers)
+            state, judgement = evaluation.read_and_judge(self._clock(), answers)
         except AwsError as error:
             kind = evaluation.kind(error)
             if kind in {ErrorKind.TRANSIENT, ErrorKind.NOT_FOUND}:
                 return planned
             if kind is ErrorKind.REFUSED:
                 raise
-            detail = f"changed, and cannot be proved: {error}"
+            detail = f"changed, but the change cannot be verified: {error}"
             closed = self._plans.close(evaluation, plan, Outcome.FAILED, detail)
             if kind is ErrorKind.NOT_GRANTED:
                 raise NotGrantedError.of(evaluation.arn, error) from error
             return closed
-        if not _nothing_left(judgement):
+        if not _is_proved(judgement):
             return planned
-        remains, left = "", ""
+        remains, remaining = "", ""
         if isinstance(judgement, NonCompliant):
             remains = judgement.remains or judgement.reason
-            left = fingerprint(evaluation.control, state, judgement)
+            remaining = fingerprint(evaluation.control, state, judgement)
         outcome = Outcome.PARTIAL if remains else Outcome.REMEDIATED
         rounds = self._plans.rounds(evaluation, plan, planned.item)
-        return self._plans.close(evaluation, plan, outcome, remains, after=state, rounds=rounds, left=left)
+        return self._plans.close(evaluation, plan, outcome, remains, after=state, rounds=rounds, remaining=remaining)
 
     def prove_later(self, planned: Planned) -> Result:
-        """Leave the proof of a change that does not show yet to a later request."""
-        evaluation, detail = planned.evaluation, "the change does not show yet; it is looked at again"
+        """Record a change that does not show yet as applied, and return a request that proves it later."""
+        evaluation, detail = planned.evaluation, "the change does not show yet; it will be checked again"
         self._plans.keep_open(evaluation, planned.plan, Outcome.APPLIED, detail)
         proof = replace(evaluation.request, plan=planned.plan["record_id"], attempt=0, first_seen="")
         return returned(proof, detail, decide.return_delay(_PROOF_ATTEMPT))
 
     def still_unproved(self, evaluation: Evaluation, finding: FindingRecord, item: StateItem) -> Result:
-        """Return the result of a later request for proof where the change still does not show: wait, or give up."""
+        """Return the result of a later check where the change still does not show: wait, or give up."""
         now, request = self._clock(), evaluation.request
         waited = now - datetime.fromisoformat(request.first_seen) if request.first_seen else timedelta()
         if item.plan_digest == canonical.digest(finding["calls"]) and waited < VERIFY_WITHIN:
@@ -134,8 +134,8 @@ class Repairer:
         return self._plans.end(evaluation, item, Outcome.FAILED, detail, after=finding["before"])
 
 
-def _nothing_left(judgement: Judgement) -> bool:
-    """Return whether nothing is left that Evenkeel could change."""
+def _is_proved(judgement: Judgement) -> bool:
+    """Return whether a judgement leaves nothing for Evenkeel to change."""
     if isinstance(judgement, NonCompliant):
         return judgement.change is None
     return isinstance(judgement, Compliant | NotApplicable)

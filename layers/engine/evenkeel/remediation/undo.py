@@ -1,44 +1,40 @@
-"""Taking a change back: only one that was audited, and only as the control computes it.
+"""Undoes a recorded change, with the calls that the control computes.
 
-The record must stand in its chain, the calls are computed again from the recorded state and must equal the stored ones
-(so a planted record cannot act), and the resource must still be as Evenkeel left it. A hold is placed with the plan, so
-that the event path does not repair it again.
+The record must be in its chain. The calls are computed again from the recorded state and must equal the recorded ones,
+so a planted record cannot act. The resource must still be as Evenkeel left it. A hold is placed with the plan, so that
+the event path does not repair the resource again.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from evenkeel import canonical
 from evenkeel.audit import records
 from evenkeel.audit.state_item import HoldKind, Placed
-from evenkeel.control import Context
 from evenkeel.errors import AwsError, ErrorKind, LeaseHeldError, UndoRefusedError, code
-from evenkeel.events.message import actor_of
 from evenkeel.model import (
     Actor,
     Call,
     Cause,
     Change,
     Mode,
-    NonCompliant,
     Outcome,
     Request,
     Resource,
 )
 from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
-from evenkeel.settings.resolve import with_defaults
-from evenkeel.versions import RECORD
+from evenkeel.remediation.undo_record import context_of, find_undoable, recomputed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from evenkeel.audit.ledger import Ledger
     from evenkeel.audit.record_types import EndedRecord, PlannedUndo
@@ -48,15 +44,14 @@ if TYPE_CHECKING:
     from evenkeel.runtime.aws import Aws
 
 HOLD = timedelta(days=30)
-"""How long an undone resource is left alone."""
+"""How long a resource is held after an undo."""
 CALL_PAUSES = (0.5, 1.5, 4.0)
-"""Seconds to wait before a call that AWS was too busy for is made again; so many in one undo, within its minute."""
-_UNDOABLE = frozenset(each for each in Outcome if each.meaning.undoable)
+"""Seconds to wait before each retry of a throttled call; all calls of one undo share these retries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """What would be, or was, called to take a record's change back."""
+    """The undo of one record's change: its calls, and its outcome once they were made."""
 
     record: EndedRecord
     calls: tuple[Call, ...]
@@ -72,13 +67,13 @@ class _Stop:
 
     detail: str
     hold: bool
-    """One went through, or may have: the resource is weaker than it should be, and the undo is to be completed."""
+    """A call succeeded, or may have: the resource may be weaker, and the undo must be completed or released."""
 
 
 class Undoer:
-    """Takes changes back for one caller, whose ARN was proved."""
+    """Undoes changes for one caller, whose identity was proved."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the world, and who asks
+    def __init__(  # noqa: PLR0913, PLR0917 - everything outside, and the caller
         self,
         aws: Aws,
         ledger: Ledger,
@@ -87,7 +82,7 @@ class Undoer:
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Keep the doors to the world and the caller's ARN."""
+        """Keep the clients, the ledger and the caller's ARN."""
         self._aws = aws
         self._ledger = ledger
         self._caller = caller
@@ -96,78 +91,81 @@ class Undoer:
         self._clock = clock
         self._sleep = sleep
 
-    def look(self, control: Control, arn: str, record_id: str) -> Undo:
-        """Check a record and say what taking it back would call.
+    def preview(self, control: Control, arn: str, record_id: str) -> Undo:
+        """Check a record and return the calls that would undo its change.
 
         Raises:
-            UndoRefusedError: the record cannot be taken back.
+            UndoRefusedError: the change cannot be undone.
             BrokenChainError: its chain is not what was written.
         """
-        record = self._record(control, arn, record_id)
-        calls = _computed_again(control, record)
+        record = find_undoable(self._ledger.chain(control.id, arn), control, arn, record_id)
+        calls = recomputed(control, record)
         if [call.as_dict() for call in calls] != record["undo"]:
             raise UndoRefusedError(
-                f"{arn}: record {record_id} holds other calls than {control.id} computes; look at it"
+                f"{arn}: the undo calls of record {record_id} are not those that {control.id} computes; check it"
             )
-        state = control.read(self._aws, _context(control, record, self._clock()))
+        state = control.read(self._aws, context_of(control, record, self._clock()))
         return Undo(record, calls, drifted=not _same(control, state, record["after"]))
 
     def run(self, control: Control, arn: str, record_id: str, *, force: bool = False) -> Undo:
-        """Take a record's change back, prove it and audit it.
+        """Undo a record's change, prove it and record it.
 
         Raises:
-            UndoRefusedError: as :meth:`look`, or the resource changed since and ``force`` is not given.
-            LeaseHeldError, StaleStateError: somebody else is at the resource; ask again.
+            UndoRefusedError: as :meth:`preview`, or the resource changed since and ``force`` is false.
+            LeaseHeldError, StaleStateError: another worker is busy with the resource; try again.
         """
-        undo = self.look(control, arn, record_id)
+        undo = self.preview(control, arn, record_id)
         if undo.drifted and control.undo_replaces:
-            raise UndoRefusedError(f"{arn}: changed since record {record_id}; undo would drop that, so edit it by hand")
+            raise UndoRefusedError(
+                f"{arn}: it changed since record {record_id}; undo would overwrite that change, so edit it by hand"
+            )
         if undo.drifted and not force:
-            raise UndoRefusedError(f"{arn}: it changed since record {record_id}; look at it, then undo with force")
-        item = self._free(control, arn)
+            raise UndoRefusedError(f"{arn}: it changed since record {record_id}; check it, then undo with force")
+        item = self._item_without_plan(control, arn)
         placed = Placed(HoldKind.UNDO, self._clock() + HOLD)
         plan = self._ledger.plan(self._planned(control, undo), item, placed=placed)
         stop = self._call(control, undo)
         if stop:
             return self._end(undo, plan, Outcome.FAILED, stop.detail, hold=stop.hold)
         try:
-            state, back = self._state_after(control, undo.record)
+            state, restored = self._state_after(control, undo.record)
         except AwsError as error:
-            unproved = f"the calls went through, and cannot be proved: {error}; the resource is held"
+            unproved = f"the calls succeeded, but the change cannot be verified: {error}; the resource is held"
             return self._end(undo, plan, Outcome.FAILED, unproved, hold=True)
-        if not back:
-            late = "the calls went through and do not show yet; the resource is held"
+        if not restored:
+            late = "the calls succeeded, but the change does not show yet; the resource is held"
             return self._end(undo, plan, Outcome.FAILED, late, state, hold=True)
-        detail = f"{self._caller} had record {record_id} undone"
+        detail = f"{self._caller} undid record {record_id}"
         return self._end(undo, plan, Outcome.UNDONE, detail, state, hold=True)
 
-    def _free(self, control: Control, arn: str) -> StateItem:
-        """Return the state item without an open plan: one that was cut short is closed first.
+    def _item_without_plan(self, control: Control, arn: str) -> StateItem:
+        """Return the state item without an open plan: a plan that was interrupted is closed first.
 
         Raises:
-            LeaseHeldError: another worker is at the resource.
+            LeaseHeldError: another worker is busy with the resource.
         """
         item = self._ledger.state(control.id, arn)
         if item.leased_to_other(self._ledger.owner, self._clock()):
-            raise LeaseHeldError(f"{arn}: another worker is at it; ask again")
-        return self._plans.interrupt(arn, item, "a person had the resource changed")
+            raise LeaseHeldError(f"{arn}: another worker is busy with it; try again")
+        return self._plans.close_interrupted(arn, item, "a person requested an undo")
 
     def _call(self, control: Control, undo: Undo) -> _Stop | None:
-        """Make the calls in their order; return where they stopped, if they did."""
-        # What replaces a whole document is not sent again unless the resource is looked at again first.
+        """Make the calls in order; return where they stopped, or None if all succeeded."""
+        # A call that replaces a whole document is not sent again without a fresh read.
         pauses = iter(() if control.undo_replaces else CALL_PAUSES)
         for done, call in enumerate(undo.calls):
             error, unknown = self._try(control, call, pauses)
             if error:
-                went = f"{done} of {len(undo.calls)} calls went through; then {call.service}:{call.operation}"
-                told = f"{went} {'may have gone through or not' if unknown else 'failed'}: {error}"
+                failed = "may or may not have succeeded" if unknown else "failed"
+                progress = f"{done} of {len(undo.calls)} calls succeeded; then {call.service}:{call.operation}"
+                detail = f"{progress} {failed}: {error}"
                 if done or unknown:
-                    return _Stop(f"{told}; the resource is held: undo again with force, or release it", hold=True)
-                return _Stop(f"{told}; the resource is not held", hold=False)
+                    return _Stop(f"{detail}; the resource is held: undo again with force, or release it", hold=True)
+                return _Stop(f"{detail}; the resource is not held", hold=False)
         return None
 
     def _try(self, control: Control, call: Call, pauses: Iterator[float]) -> tuple[Exception | None, bool]:
-        """Make a call, again while AWS is busy; return what stopped it, and whether it may have gone through."""
+        """Make a call, and retry while AWS is busy; return its error, if any, and whether it may have succeeded."""
         unknown = False
         while True:
             try:
@@ -177,7 +175,7 @@ class Undoer:
             if error is None or (isinstance(error, ClientError) and code(error) in control.done_codes):
                 return None, False
             busy = control.kind(error) is ErrorKind.TRANSIENT
-            unknown = unknown or (busy and _is_no_answer(error))
+            unknown = unknown or (busy and _outcome_unknown(error))
             pause = next(pauses, None) if busy else None
             if pause is None:
                 return error, unknown
@@ -193,9 +191,9 @@ class Undoer:
         *,
         hold: bool = False,
     ) -> Undo:
-        """Write the outcome; ``hold`` where the calls went through: what shows late is not to be repaired again.
+        """Write the outcome; ``hold`` keeps the resource from being repaired again.
 
-        When the hold ends, the resource is looked at.
+        When the hold ends, the resource is checked.
         """
         calls, now = len(self._aws.made), self._clock()
         ended = records.ended(plan, outcome, now=now, detail=detail, after=after, aws_calls=calls)
@@ -208,29 +206,10 @@ class Undoer:
             sealed = self._ledger.close(plan["hash"], ended, unhold=True)
         return Undo(undo.record, undo.calls, undo.drifted, str(outcome), sealed["record_id"])
 
-    def _record(self, control: Control, arn: str, record_id: str) -> EndedRecord:
-        """Find the record in its chain, and see that it can be taken back."""
-        chain = self._ledger.chain(control.id, arn)
-        record = next((record for record in chain if record["record_id"] == record_id), None)
-        if record is None:
-            raise UndoRefusedError(f"{arn}: {control.id} has no record {record_id}; list the records of the resource")
-        if not RECORD.reads(record["schema_version"]):
-            raise UndoRefusedError(f"{arn}: record {record_id} is of a newer schema version; update the stack first")
-        if records.undone(record):
-            raise UndoRefusedError(f"{arn}: record {record_id} is an undo itself; to repair again, release the hold")
-        if not records.has_ended(record, *_UNDOABLE):
-            what = record.get("outcome", record["step"])
-            raise UndoRefusedError(f"{arn}: record {record_id} is {what}; only a finished repair can be undone")
-        if not records.is_whole(record):
-            raise UndoRefusedError(f"{arn}: record {record_id} was too large to keep whole; undo it by hand")
-        if any(records.undone(later) == record_id and records.has_ended(later, Outcome.UNDONE) for later in chain):
-            raise UndoRefusedError(f"{arn}: record {record_id} was undone already")
-        return record
-
     def _planned(self, control: Control, undo: Undo) -> PlannedUndo:
-        """Return the PLANNED record of an undo: the calls and those that take them back change places.
+        """Return the PLANNED record of an undo: its calls are the record's undo calls, and the reverse.
 
-        It is made as every finding's record is, so that nothing of the old one that this caller did not do comes along.
+        It is a new record, so that it names this caller and nothing that others did.
         """
         old, now = undo.record, self._clock()
         request = Request(
@@ -256,17 +235,17 @@ class Undoer:
         return records.planned_undo(finding, old, now)
 
     def _state_after(self, control: Control, record: EndedRecord) -> tuple[State, bool]:
-        """Read until the state is as it was before the change, as long as a repair is given.
+        """Read until the state is as it was before the change; return the last state, and whether it is restored.
 
         Raises:
-            ClientError, ResourceMissingError: AWS refuses the read for good.
+            ClientError, ResourceMissingError: AWS refused the read, and a retry cannot help.
         """
         state: State = {}
         for pause in VERIFY_PAUSES:
             if pause:
                 self._sleep(pause)
             try:
-                state = control.read(self._aws, _context(control, record, self._clock()))
+                state = control.read(self._aws, context_of(control, record, self._clock()))
             except AwsError as error:
                 if control.kind(error) is not ErrorKind.TRANSIENT:
                     raise
@@ -276,32 +255,10 @@ class Undoer:
         return state, False
 
 
-def _context(control: Control, record: EndedRecord, now: datetime) -> Context:
-    """Return the context a record was decided in, with ``now`` as given.
+def _outcome_unknown(error: Exception) -> bool:
+    """Return whether an error leaves open if the call succeeded: there was no answer, or AWS failed during the call.
 
-    A parameter that the control has got since has its default. What that changes does not pass unseen: the calls must
-    still be the recorded ones.
-    """
-    parameters: dict[str, Any] = with_defaults(control, record["parameters"], os.environ)
-    if problem := control.check_parameters(parameters):
-        raise UndoRefusedError(
-            f"{record['resource']}: record {record['record_id']} has impossible parameters: {problem}"
-        )
-    resource = Resource(record["resource"], record["account"], record["region"])
-    return Context(resource, parameters, now, actor=actor_of(record["actor"]), creates=record["creates"])
-
-
-def _computed_again(control: Control, record: EndedRecord) -> tuple[Call, ...]:
-    """Return the undo calls as the control computes them from the recorded state."""
-    judgement = control.judge(record["before"], _context(control, record, datetime.fromisoformat(record["at"])))
-    change = judgement.change if isinstance(judgement, NonCompliant) else None
-    return change.undo if change else ()
-
-
-def _is_no_answer(error: Exception) -> bool:
-    """Return whether AWS left open what became of a call: it was cut off, or AWS failed over it.
-
-    HTTP 500 is a failure inside AWS; 503 is a call that was not taken (EC2 API reference, "Error codes").
+    HTTP 500 is a failure inside AWS; 503 is a call that AWS did not accept (EC2 API reference, "Error codes").
     """
     if not isinstance(error, ClientError):
         return True

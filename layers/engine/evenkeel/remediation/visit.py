@@ -1,12 +1,12 @@
-"""One visit to a resource: what one message asks about it, in five phases. The only place that knows their order.
+"""One visit to a resource: all requests of one message about it, in five phases. The only place that knows their order.
 
-    look      every control reads and judges; what several ask of AWS is asked once
-    decide    mode, scope, exemptions, holds: what is not to be changed ends here
+    look      every control reads and judges; reads that several controls make go to AWS once
+    decide    mode, scope, exemptions, holds: findings that are not to be changed end here
     plan      every plan is written before the first call
     send      calls that AWS takes together go out as one
     prove     one fresh read proves every change; each gets its outcome
 
-Each request has a decision, a plan and an outcome of its own, and ends by itself: a crash of one ends no other.
+Each request has its own decision, plan and outcome: if one crashes, the others still end.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from evenkeel.audit.state_item import StateItem
-from evenkeel.errors import AwsError, LeaseHeldError, StaleStateError
+from evenkeel.errors import AwsError, StaleStateError
 from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Result, Severity
 from evenkeel.remediation import calls, decide
 from evenkeel.remediation.announce import Announcer
 from evenkeel.remediation.calls import Planned
 from evenkeel.remediation.evaluation import delayed, evaluate, name_and_tags, returned
 from evenkeel.remediation.fingerprint import fingerprint
-from evenkeel.remediation.limits import AllowanceSpentError, Limits, TooMuchError
+from evenkeel.remediation.limits import AllowanceSpentError, LimitReachedError, Limits
 from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
+from evenkeel.remediation.progress import Progress
 from evenkeel.remediation.repair import Repairer
 from evenkeel.runtime.aws import Answers
 
@@ -44,23 +45,19 @@ if TYPE_CHECKING:
 _STALE_ATTEMPTS = 3
 
 
-S = TypeVar("S")
-T = TypeVar("T")
-
-
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A finding, and when the state was read."""
+    """A finding with its state, and when that was read."""
 
     evaluation: Evaluation
     state: State
     finding: NonCompliant
-    looked_at: datetime
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class _ToChange:
-    """A finding that is to be changed."""
+class _Decided:
+    """A finding that was decided to be changed, with its record."""
 
     evaluation: Evaluation
     record: FindingRecord
@@ -68,41 +65,10 @@ class _ToChange:
     change: Change
 
 
-class _Progress:
-    """How far the requests of one visit are, by their number; each ends with a result, or with what it crashed of."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        """Begin with none ended."""
-        self._requests = requests
-        self.ended: dict[int, Result | Exception] = {}
-        self.stale: dict[int, StateItem | None] = {}
-        """The state items that another worker changed meanwhile; None where the new one is not known."""
-
-    def each(self, phase: Callable[[S], T | Result], entries: Mapping[int, S]) -> dict[int, T]:
-        """Take every request through one phase; return those that go on."""
-        onward: dict[int, T] = {}
-        for number, entry in entries.items():
-            try:
-                reached = phase(entry)
-            except LeaseHeldError as error:
-                reached = delayed(self._requests[number], str(error))
-            except StaleStateError as error:
-                self.stale[number] = StateItem.of(error.item) if error.item else None
-                continue
-            except Exception as error:  # noqa: BLE001 - it ends this request alone; the caller gets it
-                self.ended[number] = error
-                continue
-            if isinstance(reached, Result):
-                self.ended[number] = reached
-            else:
-                onward[number] = reached
-        return onward
-
-
 class Visits:
     """Serves requests for one worker."""
 
-    def __init__(  # noqa: PLR0913 - the world, handed in so that tests can hand in another
+    def __init__(  # noqa: PLR0913 - everything outside, passed in so that tests can pass in their own
         self,
         aws: Aws,
         ledger: Ledger,
@@ -114,7 +80,7 @@ class Visits:
         stack: str,
         own_parts: frozenset[str],
     ) -> None:
-        """Keep the world; ``aws`` makes the controls' calls, the ledger has its own.
+        """Keep what all visits share; ``aws`` makes the controls' calls, the ledger has its own clients.
 
         ``stack`` is the stack's name, for the commands in records; ``own_parts`` are the ARNs of its parts.
         """
@@ -138,7 +104,7 @@ class Visits:
         redelivered: bool = False,
         approval: Approval | None = None,
     ) -> Result:
-        """Serve one request by itself; ``approval`` is a person's yes to what is held of it.
+        """Serve one request alone; ``approval`` is a person's approval or release of it, if it was held.
 
         Raises:
             SettingsError: the control's settings are not valid; nothing was changed.
@@ -158,8 +124,8 @@ class Visits:
         redelivered: bool = False,
         approval: Approval | None = None,
     ) -> list[Result | Exception]:
-        """Serve requests about one resource; return what became of each, in their order: errors as :meth:`run`."""
-        progress, answers = _Progress([request for _, request in asked]), Answers()
+        """Serve requests about one resource; return a result or an error (as :meth:`run`) for each, in their order."""
+        progress, answers = Progress([request for _, request in asked]), Answers()
 
         def start(one: tuple[Control, Request]) -> Evaluation | Result:
             return self._start(*one, settings, answers, redelivered=redelivered, approval=approval)
@@ -173,12 +139,12 @@ class Visits:
             progress.ended[number] = delayed(each.request, "its state item keeps changing")
         return [progress.ended[number] for number in range(len(asked))]
 
-    def _phases(self, progress: _Progress, evaluations: Mapping[int, Evaluation]) -> None:
+    def _phases(self, progress: Progress, evaluations: Mapping[int, Evaluation]) -> None:
         """Look, decide, plan, send, prove."""
         answers = Answers()
         found = progress.each(partial(self._look, answers=answers), evaluations)
-        to_change = progress.each(self._decide, found)
-        planned = progress.each(self._plan, to_change)
+        decided = progress.each(self._decide, found)
+        planned = progress.each(self._plan, decided)
         planned = self._send(progress, planned)
         for pause in VERIFY_PAUSES:
             if planned and pause:
@@ -197,110 +163,110 @@ class Visits:
         redelivered: bool,
         approval: Approval | None,
     ) -> Evaluation | Result:
-        """Return a request with what the settings say about its resource, or a result where it is not time for it."""
+        """Return the evaluation of a request, or a result if it must wait or its settings cannot be determined."""
         now = self._clock()
         seconds = decide.settle_delay(control, request, settings.settle_seconds, now)
         if seconds:
-            waited = f"{seconds} s for {decide.client(request.actor) or 'its maker'} to finish"
+            waited = f"{seconds} s for {decide.client_name(request.actor) or 'its creator'} to finish"
             return returned(replace(request, waited=waited), f"settling: {waited}", seconds)
-        # What was held or waited is not new any more; its maker is not known, nor is its size.
+        # After a hold or a wait the resource no longer counts as new.
         request = replace(request, creates=decide.may_still_settle(request, now))
         aws = self._aws.fresh()
         try:
             resource, tags = name_and_tags(control, request, aws.sharing(answers), settings, now)
         except AwsError as error:
             bare = self._evaluate(control, request, aws, settings, {})
-            return self._announcer.rules_unknown(bare, error)
+            return self._announcer.tags_unreadable(bare, error)
         request = replace(request, resource=resource)
         evaluation = self._evaluate(control, request, aws, settings, tags)
-        # A creation's first look spares the read: its write holds only where no state item exists.
+        # The first visit to a new resource skips this read: its write succeeds only if no state item exists.
         item = StateItem() if request.creates and not request.attempt and not redelivered else None
         return replace(evaluation, redelivered=redelivered, approval=approval, item=item)
 
     def _look(self, evaluation: Evaluation, answers: Answers) -> _Found | Result:
-        """Read and judge; what is no finding ends here."""
-        request, looked_at = evaluation.request, self._clock()
-        outside = decide.not_ours(evaluation.arn, evaluation.circumstances(looked_at))
-        if outside and not evaluation.approval:  # it is not even read
-            return self._announcer.leave(evaluation, Result(request, Outcome.SKIPPED, outside))
+        """Read and judge; return a finding, or the result if there is none."""
+        request, read_at = evaluation.request, self._clock()
+        outside = decide.skip_reason(evaluation.arn, evaluation.circumstances(read_at))
+        if outside and not evaluation.approval:  # not even read
+            return self._announcer.end_unchanged(evaluation, Result(request, Outcome.SKIPPED, outside))
         try:
-            state, judgement = evaluation.look(looked_at, answers)
+            state, judgement = evaluation.read_and_judge(read_at, answers)
         except AwsError as error:
-            return self._announcer.unreadable(evaluation, error)
+            return self._announcer.read_failed(evaluation, error)
         if isinstance(judgement, NotReady):
             return delayed(request, f"not ready: {judgement.reason}")
         if isinstance(judgement, NonCompliant):
-            return _Found(evaluation, state, judgement, looked_at)
+            return _Found(evaluation, state, judgement, read_at)
         if isinstance(judgement, NotApplicable):
-            return self._announcer.leave(evaluation, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
-        return self._announcer.compliant(evaluation, state, looked_at)
+            return self._announcer.end_unchanged(evaluation, Result(request, Outcome.NOT_APPLICABLE, judgement.reason))
+        return self._announcer.compliant(evaluation, state, read_at)
 
-    def _decide(self, found: _Found) -> _ToChange | Result:
-        """Decide about a finding; what is not to be changed is left as decided, and ends here.
+    def _decide(self, found: _Found) -> _Decided | Result:
+        """Decide about a finding; return it if it is to be changed, else record the decision and return its result.
 
         Raises:
-            LeaseHeldError, StaleStateError: another worker is at the resource, or was since it was read.
-            ApprovalRefusedError: it is not what was approved.
+            LeaseHeldError, StaleStateError: another worker is busy with the resource, or was since it was read.
+            ApprovalRefusedError: the finding is not the one that was approved.
         """
         evaluation, state, now = found.evaluation, found.state, self._clock()
-        finding = evaluation.graded(found.finding)
+        finding = evaluation.with_severity(found.finding)
         finding, record = evaluation.recorded(state, finding, now=now, retention_days=self._retention_days)
         if evaluation.own:
             critical = replace(finding, severity=Severity.CRITICAL)
-            evaluation = replace(evaluation, graver=fingerprint(evaluation.control, state, critical))
+            evaluation = replace(evaluation, critical_fingerprint=fingerprint(evaluation.control, state, critical))
         decision = decide.decide(finding, evaluation.arn, evaluation.circumstances(self._clock()))
         if evaluation.approval and not evaluation.approval.releases:
             decision = evaluation.approved(state, finding, decision)
         request = evaluation.request
         if isinstance(decision, decide.Skip):
-            return self._announcer.leave(evaluation, Result(request, Outcome.SKIPPED, decision.reason))
+            return self._announcer.end_unchanged(evaluation, Result(request, Outcome.SKIPPED, decision.reason))
         item = evaluation.item
         if request.dry_run:
             item = self._ledger.state(evaluation.control.id, evaluation.arn)
             decision = evaluation.under_hold(record, item, decision, self._clock())
             if isinstance(decision, decide.Skip):
                 return Result(request, Outcome.SKIPPED, decision.reason, held_by=decision.held_by)
-            return evaluation.would(finding, decision)
+            return evaluation.dry_run_result(finding, decision)
         if item is None:
             item = self._ledger.state(evaluation.control.id, evaluation.arn)
-            if item.rounds and item.rounds[-1]["at"] >= int(found.looked_at.timestamp() * 1000):
-                raise StaleStateError(f"{evaluation.arn}: repaired since it was looked at")
+            if item.rounds and item.rounds[-1]["at"] >= int(found.read_at.timestamp() * 1000):
+                raise StaleStateError(f"{evaluation.arn}: repaired since it was read")
         decision = evaluation.under_hold(record, item, decision, self._clock())
         if isinstance(decision, decide.Apply) and finding.change:
-            return _ToChange(evaluation, record, item, finding.change)
-        return self._announcer.left(evaluation, record, item, decision)
+            return _Decided(evaluation, record, item, finding.change)
+        return self._announcer.record_decision(evaluation, record, item, decision)
 
-    def _plan(self, to_change: _ToChange) -> Planned | Result:
-        """Write the plan ahead of its calls; what would go too far is held instead.
+    def _plan(self, decided: _Decided) -> Planned | Result:
+        """Write the plan before its calls; if a limit is reached, hold or skip the finding instead.
 
         Raises:
             LeaseHeldError, StaleStateError: another worker was faster; nothing was changed.
         """
-        evaluation, record, item = to_change.evaluation, to_change.record, to_change.item
+        evaluation, record, item = decided.evaluation, decided.record, decided.item
         if item.leased_to_other(self._ledger.owner, self._clock()):
-            return delayed(evaluation.request, "another worker is at it")
+            return delayed(evaluation.request, "another worker is busy with it")
         if evaluation.request.plan and evaluation.request.plan == item.plan:
             return self._repairer.still_unproved(evaluation, record, item)
         decision: decide.Decision
         try:
             plan = self._plans.open(evaluation, record, item, self._limits)
-            return Planned(evaluation, plan, to_change.change, item)
+            return Planned(evaluation, plan, decided.change, item)
         except AllowanceSpentError as error:
             decision = decide.Skip(str(error))
-            if item.held_request and not item.held(self._clock()):  # it was held: nobody waits for the answer
+            if item.held_request and not item.held(self._clock()):  # it was held: no caller waits for the answer
                 decision, item = decide.Announce(str(error)), replace(item, announced="")
-        except TooMuchError as error:
-            # Held by whoever was faster, or since the blast radius holds.
+        except LimitReachedError as error:
+            # Another worker may have placed the hold meanwhile.
             item = self._ledger.state(evaluation.control.id, evaluation.arn)
             hold = decide.Hold(str(error), error.until, error.kind, critical=error.critical)
             decision = evaluation.under_hold(record, item, hold, self._clock())
-        return self._announcer.left(evaluation, record, item, decision)
+        return self._announcer.record_decision(evaluation, record, item, decision)
 
-    def _send(self, progress: _Progress, planned: dict[int, Planned]) -> dict[int, Planned]:
-        """Make the first call of every plan, then the second; return the plans whose calls all went through."""
+    def _send(self, progress: Progress, planned: dict[int, Planned]) -> dict[int, Planned]:
+        """Make the first call of every plan, then the second, and so on; return the plans whose calls all succeeded."""
         for turn in range(max((len(each.change.calls) for each in planned.values()), default=0)):
             due = {number: each for number, each in planned.items() if turn < len(each.change.calls)}
             sent = calls.send([(each, each.change.calls[turn]) for each in due.values()])
-            gone_through = progress.each(self._repairer.sent, dict(zip(due, sent, strict=True)))
-            planned = {number: each for number, each in planned.items() if number not in due} | gone_through
+            succeeded = progress.each(self._repairer.check_sent, dict(zip(due, sent, strict=True)))
+            planned = {number: each for number, each in planned.items() if number not in due} | succeeded
         return planned

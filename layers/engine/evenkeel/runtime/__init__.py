@@ -1,1 +1,1 @@
-"""The world around the engine: AWS clients, environment, telemetry, batches."""
+"""The engine's environment: AWS clients, variables, telemetry, batches."""

@@ -1,4 +1,4 @@
-"""The one door to AWS: cached clients, retries, and a record of the calls that went through."""
+"""All calls to AWS: cached clients, retries, and a list of the calls that were made."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class Answers(dict[tuple[str, str, str], Any]):
-    """AWS's answers by service, operation and parameters, which several controls share; HTTP 404 is an answer, too."""
+    """AWS's answers by service, operation and parameters, which controls share; an HTTP 404 counts as an answer."""
 
 
 ATTEMPTS = 3
-"""Of a call of the engine's own, and of a read: a brief throttle is ridden out; a longer one is for the queue."""
+"""Attempts of the engine's own calls, and of reads: enough for a short throttle; a longer one goes to the queue."""
 _PAUSES = (0.1, 0.4)  # seconds before a read is tried again
 CLIENT_CONFIG = BotoConfig(
     retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -36,16 +36,15 @@ CLIENT_CONFIG = BotoConfig(
     user_agent_extra=f"evenkeel/{__version__}",
 )
 ONCE = CLIENT_CONFIG.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
-"""For the controls' door: a retry on the wire could replace what a resource's owner has set meanwhile."""
+"""For the controls' calls: an automatic retry could overwrite a change that the owner has made meanwhile."""
 
 
 class Aws:
-    """Calls of AWS by service and operation, as boto3 names them.
+    """Makes AWS calls by service and operation, named as in boto3.
 
-    ``connect`` makes a client for a service's name; clients live as long as this object. ``pauses`` are the seconds to
-    wait before a call is tried again, where the clients do not see to that; ``patient`` makes clients that do, for
-    listings, since a page cannot be asked for again by itself. ``made`` lists the calls that AWS answered
-    or refused, as ``(service, operation)``.
+    ``connect`` makes a client for a service; clients live as long as this object. ``pauses`` are the seconds to wait
+    before each retry, if the clients do not retry themselves; ``patient`` makes clients that do, for listings, since a
+    single page cannot be retried here. ``made`` lists the calls that were made, as ``(service, operation)``.
     """
 
     def __init__(
@@ -67,18 +66,18 @@ class Aws:
         return self._clients[service]
 
     def __call__(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
-        """Call an operation and return AWS's answer without its metadata; brief throttles are ridden out.
+        """Call an operation and return AWS's answer without its metadata; short throttles are retried.
 
         Raises:
-            ClientError: AWS refused.
-            BotoCoreError: no answer came.
+            ClientError: AWS refused the call.
+            BotoCoreError: there was no answer.
         """
         if self.answers is None:
-            return self._patiently(service, operation, params)
+            return self._with_retries(service, operation, params)
         key = (service, operation, repr(sorted(params.items())))
-        if key not in self.answers or key in self.asked:  # who asks again wants to know what changed meanwhile
+        if key not in self.answers or key in self.asked:  # a control that repeats a read needs a fresh answer
             try:
-                self.answers[key] = self._patiently(service, operation, params)
+                self.answers[key] = self._with_retries(service, operation, params)
             except ClientError as error:
                 if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != HTTPStatus.NOT_FOUND:
                     raise
@@ -89,7 +88,7 @@ class Aws:
         answer: dict[str, Any] = deepcopy(self.answers[key])
         return answer
 
-    def _patiently(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _with_retries(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         for pause in self._pauses:
             try:
                 return self._once(service, operation, params)
@@ -106,9 +105,9 @@ class Aws:
         return answer
 
     def run(self, call: Call) -> dict[str, Any]:
-        """Run a call that a control computed, once: before it is tried again, the resource is read again.
+        """Make a call that a control computed, without retries: the resource is read again before the next attempt.
 
-        A retry on the wire could replace what its owner has set meanwhile (a log group's key, a tag).
+        An automatic retry could overwrite a change that the owner has made meanwhile (a log group's key, a tag).
         """
         return self._once(call.service, call.operation, call.params)
 
@@ -119,25 +118,26 @@ class Aws:
             yield page
 
     def sharing(self, answers: Answers | None) -> Aws:
-        """Return the same door for the reads of one control, which get the answers that others got already.
+        """Return the same clients for the reads of one control, which reuse the answers that other controls got.
 
-        What the control asks twice is asked twice. Listings are not shared.
+        If the control itself repeats a read, the read is repeated. Listings are not shared.
         """
         other = copy(self)
         other.answers, other.asked = answers, set()
         return other
 
     def fresh(self) -> Aws:
-        """Return the same door, with the same clients, that counts its calls from nothing."""
+        """Return the same clients with an empty list of calls."""
         other = copy(self)
         other.made = []
         return other
 
 
 def connect_as(region: str, role: str) -> Aws:
-    """Return the controls' door to a region with the permissions of another role, by its ARN.
+    """Return the clients for the controls' calls in a region, with the permissions of another role, by its ARN.
 
-    The role is assumed at the first call, and again before its session ends. A refusal is a ClientError of that call.
+    The role is assumed at the first call, and again before its session ends. If that is refused, the call raises a
+    ClientError.
     """
     import boto3  # noqa: PLC0415 - as below
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials  # noqa: PLC0415
@@ -155,11 +155,11 @@ def connect_as(region: str, role: str) -> Aws:
 
 
 def connect(region: str) -> tuple[Aws, Aws]:
-    """Return the engine's door and the controls' door to a region, over one boto3 session.
+    """Return the clients for the engine's calls and for the controls' calls in a region, from one boto3 session.
 
-    The engine's calls are retried by boto3. Of the controls' calls, reads are tried again here, changes are not.
+    boto3 retries the engine's calls. Of the controls' calls, reads are retried here and changes are not.
     """
-    import boto3  # noqa: PLC0415 - the slowest import of all: only where clients are really made
+    import boto3  # noqa: PLC0415 - the slowest import: only when clients are made
 
     session: Any = boto3.session.Session(region_name=region)
     engine = Aws(lambda service: session.client(service, config=CLIENT_CONFIG))

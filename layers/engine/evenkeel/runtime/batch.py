@@ -1,7 +1,7 @@
-"""A batch of records, served one by one: those that fail come again, those that do not are done.
+"""A batch of records, served one by one: only those that fail are delivered again.
 
-Powertools has this, too; importing it costs a quarter of importing boto3, because it brings the data classes of every
-event source (docs/decisions/002). This is all that is needed of it.
+Powertools has this, too, but importing it takes a quarter of the time of importing boto3, because it imports the data
+classes of every event source (docs/decisions/002).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def serve(
 ) -> dict[str, Any]:
     """Serve each record and return Lambda's partial batch response (``{"batchItemFailures": […]}``).
 
-    ``ordered`` is for streams: Lambda begins again at the first failure, so what comes after it is left for then.
+    ``ordered`` is for streams: Lambda starts again at the first failure, so the records after it are not served now.
     """
     failures = []
     for record in records:

@@ -1,4 +1,4 @@
-"""What the stack tells its functions, typed."""
+"""The environment variables of the stack's functions, typed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the stack tells its functions; :meth:`read` takes it from the process's environment."""
+    """The environment variables of the stack's functions."""
 
     stack: str
     audit_table: str
@@ -28,9 +28,9 @@ class Environment:
     queue_url: str = ""
     dlq_url: str = ""
     groups: tuple[str, ...] = ()
-    """The groups that are deployed; only the clerk is told."""
+    """The groups that are deployed; only the clerk has this variable."""
     keys: frozenset[str] = frozenset()
-    """The ARNs of the stack's keys, by which its own parts are known."""
+    """The ARNs of the stack's keys, which are parts of the stack."""
 
     @property
     def queues(self) -> dict[str, str]:
@@ -39,10 +39,10 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
-        """Read the environment.
+        """Read the environment variables.
 
         Raises:
-            SettingsError: a variable is missing or not of its kind.
+            SettingsError: a variable is missing or not valid.
         """
         try:
             return cls(

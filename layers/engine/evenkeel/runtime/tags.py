@@ -1,4 +1,4 @@
-"""Reading tags through the one API that knows all types."""
+"""Reads tags through the Resource Groups Tagging API, which covers all types."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TAGGING = "resourcegroupstaggingapi"
 
 
 def read_tags(aws: Aws, arn: str) -> dict[str, str]:
-    """Return a resource's tags; what was never tagged is left out of AWS's answer, which means it has none.
+    """Return a resource's tags; AWS's answer omits resources that were never tagged, which have none.
 
     Raises:
-        ClientError, BotoCoreError: AWS refused, or did not answer.
+        ClientError, BotoCoreError: AWS refused the call, or did not answer.
     """
     answer = aws(TAGGING, "get_resources", ResourceARNList=[arn])
     found = [item for item in answer["ResourceTagMappingList"] if item["ResourceARN"].removesuffix(":*") == arn]

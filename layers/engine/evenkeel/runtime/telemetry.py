@@ -1,6 +1,6 @@
-"""The logger and the metrics of every function: one JSON line a thing that happened, one count a thing to alarm on.
+"""The logger and the metrics of every function: JSON log lines, and counts for the alarms.
 
-What no alarm reads is not counted: each name costs $0.30 for a month in which it is sent, and the log says the same.
+Only metrics that an alarm reads are sent: each costs $0.30 for a month in which it is sent. The log has the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SECONDS = MetricUnit.Seconds
 @lru_cache(maxsize=1)
 def telemetry() -> tuple[Logger, Metrics]:
     """Return a function's logger and metrics; metrics carry the dimensions ``service`` and ``stack``."""
-    # A batch without anything to count (only PLANNED records, say) is as it should be.
+    # A batch without metrics (only PLANNED records, for example) is normal.
     warnings.filterwarnings("ignore", message="No application metrics to publish")
     metrics = Metrics()
     metrics.set_default_dimensions(stack=_stack())
@@ -27,12 +27,12 @@ def telemetry() -> tuple[Logger, Metrics]:
 
 
 def count_for_stack(topic: str, name: str, number: int = 1) -> None:
-    """Count under ``service=topic`` instead of the function's own name, at once: all functions feed one metric.
+    """Count under ``service=topic`` instead of the function's name, at once: one metric for all functions.
 
-    So one alarm watches them all, whatever groups are deployed.
+    So one alarm watches them all, whichever groups are deployed.
     """
-    where = {"service": topic, "stack": _stack()}
-    with single_metric(name=name, unit=COUNT, value=number, default_dimensions=where):
+    dimensions = {"service": topic, "stack": _stack()}
+    with single_metric(name=name, unit=COUNT, value=number, default_dimensions=dimensions):
         pass
 
 

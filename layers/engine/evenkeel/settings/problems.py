@@ -73,7 +73,7 @@ class Problems:
 
     found: list[Problem] = field(default_factory=list)
     tolerated: list[Problem] = field(default_factory=list)
-    """Problems that only refuse a push: a document that is in force already keeps its meaning in spite of them."""
+    """Problems that only refuse a push: a document that is in force already stays valid despite them."""
 
     def add(self, place: DocumentPath, message: str, hint: str = "") -> None:
         """Add a problem that makes the document invalid."""

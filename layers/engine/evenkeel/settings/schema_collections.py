@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.settings.schema_types import WRONG, Type
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from evenkeel.settings.problems import DocumentPath, Problems
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class List(Type):
     """A list of values of one type."""
 
@@ -42,7 +40,6 @@ class List(Type):
         return {"type": "array", "items": self.items.json_schema(), **shortest}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OneOrMore(Type):
     """One text, or a list of texts."""
 
@@ -69,7 +66,6 @@ class OneOrMore(Type):
         return {"anyOf": [self.items.json_schema(), self._list.json_schema()]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Table(Type):
     """Keys that people choose, with values of one type."""
 
@@ -88,7 +84,6 @@ class Table(Type):
         return {"type": "object", "additionalProperties": self.values.json_schema()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Object(Type):
     """Known keys, each with a value of its type."""
 

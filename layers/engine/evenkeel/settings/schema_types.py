@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, dataclass_transform
 
 from evenkeel.suggestions import suggestion
 
@@ -26,8 +26,19 @@ _FEW = 6
 """Up to so many accepted values are listed; of more, the closest are suggested."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Type(ABC):
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _Attributes:
+    """Keeps what it is given by the names of its attributes.
+
+    It reads like a dataclass, and is none: making twelve of those would cost a tenth of a handler's import.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        """Keep the attributes that are given; the others have their class's values."""
+        vars(self).update(given)
+
+
+class Type(_Attributes, ABC):
     """A type of value, with what people read about it."""
 
     description: str = ""
@@ -82,7 +93,6 @@ def _described(raw: Any) -> str:
     return "is empty" if raw is None else "is a list" if isinstance(raw, list) else "is keys and values"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Anything(Type):
     """Any value: another reader checks it later."""
 
@@ -95,7 +105,6 @@ class Anything(Type):
         return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Boolean(Type):
     """``true`` or ``false``."""
 
@@ -110,7 +119,6 @@ class Boolean(Type):
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(Type):
     """A whole number within bounds."""
 
@@ -138,7 +146,6 @@ class Integer(Type):
         return {"type": "integer", **{name: bound for name, bound in bounds.items() if bound is not None}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Type):
     """A text that has some length, and fits a pattern where there is one."""
 
@@ -165,12 +172,11 @@ class Text(Type):
         return {"type": "string", **shortest, **({"pattern": self.pattern} if self.pattern else {})}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Type):
     """One of some texts."""
 
     values: tuple[str, ...]
-    tolerated: Mapping[str, str] = field(default_factory=dict)
+    tolerated: Mapping[str, str] = MappingProxyType({})
     """Values that are only accepted in a document that is in force already, and why."""
 
     def read(self, raw: Any, place: DocumentPath, problems: Problems) -> Any:
@@ -196,7 +202,6 @@ class Choice(Type):
         return {"enum": list(self.values)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Constant(Type):
     """One number that is written; a reader may accept others, of earlier releases."""
 
@@ -219,7 +224,6 @@ class Constant(Type):
         return {"const": self.value}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Day(Type):
     """A day of the calendar."""
 
