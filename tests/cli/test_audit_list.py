@@ -101,7 +101,7 @@ def test_records_of_an_actor_are_those_that_they_caused_or_decided(actor: str, f
 def test_resource_is_found_by_its_name_or_a_part_that_only_one_has() -> None:
     """If this fails, people copy ARNs together, or see the records of another resource than they mean."""
     assert name_of(2) in ids(listed("--resource", OTHER.rpartition("/")[2]))
-    for part, told in (("key/", "it could be"), ("absent", "no resource of this name")):
+    for part, told in (("key/", "matches several resources"), ("absent", "no resource of this name")):
         result = evenkeel("audit", "list", "--stack", "prod", "--resource", part)
         assert (result.exit_code, told in result.stderr) == (2, True)
 
