@@ -114,7 +114,7 @@ def redrive(  # noqa: PLR0913 - the command's own options
 def _check_group(to: str, stack: Stack) -> None:
     if to and to not in stack.queues:
         known = ", ".join(sorted(stack.queues))
-        raise CommandError(f"--to {to}: no such group here", f"Known are {known}.", Exit.USAGE)
+        raise CommandError(f"--to {to}: no such group here", f"Known: {known}.", Exit.USAGE)
 
 
 def _is_empty(stack: Stack) -> bool:
