@@ -14,7 +14,7 @@ STAMP := $(VENV)/installed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-env: $(STAMP) ## make the environment in .venv
+env: $(STAMP) ## create the environment in .venv
 
 $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -25,47 +25,47 @@ $(STAMP): requirements/dev.txt requirements/bootstrap.txt pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(STAMP) ## watch the real stack repair real resources, on an AWS on this machine
+demo: $(STAMP) ## watch the real stack repair real resources on a local AWS
 	@$(BIN)/evenkeel demo
 
-sandbox: $(STAMP) ## start an AWS on 127.0.0.1 (PORT=4566) with the stack deployed; Ctrl-C ends it
+sandbox: $(STAMP) ## start a local AWS on 127.0.0.1 (PORT=4566) with the stack deployed; Ctrl-C stops it
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
-test: $(STAMP) ## run the tests: every promise, in about five minutes
+test: $(STAMP) ## run the tests (about five minutes)
 	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
-prove: $(STAMP) ## run what is exhaustive or slow by nature: real minutes, real clients, storms, mutants of what changed
+prove: $(STAMP) ## run the slow and exhaustive tests: real waits, other clients, a storm, mutants of recent changes
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 10 tests/prove
 	FUZZ_TIMES=6 $(BIN)/pytest -q -n 2 --dist load -m hypothesis tests/unit tests/cli
 	$(BIN)/python -m tools.mutants --changed
 
-check: lint types imports generated scan test ## what has to be right before a commit; the gate runs this and prove
+check: lint types imports generated scan test ## run all checks and tests to pass before a push; CI runs this and prove
 
 lint: $(STAMP) ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) ## check types, strictly
+types: $(STAMP) ## check types
 	$(BIN)/mypy
 
-imports: $(STAMP) ## check that imports keep the floors and rooms of docs/architecture.md
+imports: $(STAMP) ## check imports against the layers in docs/architecture.md
 	PYTHONPATH=.:layers/engine:functions/system:cli $(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-changes: $(STAMP) ## show what a deployment would change, nested stacks and all: STACK=evenkeel-prod [ENV=…] [OUTPUT=json]
+changes: $(STAMP) ## print what a deployment would change, with nested stacks: STACK=evenkeel-prod [ENV=…] [OUTPUT=json]
 	@$(BIN)/python -m tools.changes --stack "$(STACK)" --env "$(ENV)" --config-file $(CONFIG) --output $(OUTPUT)
 
-generate: $(STAMP) ## write the template's blocks and the docs' pages from the controls
+generate: $(STAMP) ## generate template blocks and docs pages from the controls
 	$(BIN)/python -m tools.generate
 
-cost: $(STAMP) ## print what a stack costs at list prices, idle and by the event
+cost: $(STAMP) ## print what a stack costs at list prices, idle and per event
 	@$(BIN)/python -m tools.cost
 
 .PHONY: generated
-generated: $(STAMP) ## check that what is generated is fresh
+generated: $(STAMP) ## check that generated files are up to date
 	$(BIN)/python -m tools.generate --check
 
 $(SCANNERS)/installed: $(STAMP) requirements/scanners.txt
@@ -73,35 +73,35 @@ $(SCANNERS)/installed: $(STAMP) requirements/scanners.txt
 	VIRTUAL_ENV=$(abspath $(SCANNERS)) $(BIN)/uv pip sync --quiet --require-hashes requirements/scanners.txt
 	touch $@
 
-scan: $(SCANNERS)/installed ## scan the template, its policies and the code for known faults
+scan: $(SCANNERS)/installed ## scan templates, policies and code for known security problems
 	$(BIN)/python -m tools.scan $(SCANNERS)/bin
 
-audit: $(SCANNERS)/installed ## ask PyPI for known vulnerabilities of what is locked (needs the network)
+audit: $(SCANNERS)/installed ## check the locked packages for known vulnerabilities (needs the network)
 	$(SCANNERS)/bin/pip-audit --disable-pip --no-deps --strict -r requirements/dev.txt -r layers/engine/requirements.txt
 
-fuzz: $(STAMP) ## try the properties on eighty times as many events, settings and payloads (about a quarter of an hour)
+fuzz: $(STAMP) ## run the property tests with eighty times as many examples (about 15 minutes)
 	FUZZ_TIMES=80 $(BIN)/pytest -q -n 2 --dist load -m hypothesis tests/unit tests/cli
 
-limits: $(STAMP) ## print how far the stack is from each limit of AWS, today and with thirty groups
+limits: $(STAMP) ## print how much of each AWS quota the stack uses, today and with thirty groups
 	@$(BIN)/python -m tools.aws_quotas
 
 coverage: $(STAMP) ## measure branch coverage of engine and controls (at least 95 %)
 	$(BIN)/pytest -q --cov --cov-report=term-missing tests/unit tests/contract
 
-bench: $(STAMP) ## measure calls, CPU and wall time against bare boto3, in one run
+bench: $(STAMP) ## measure calls, CPU and wall time, compared with bare boto3
 	$(BIN)/python -m benchmarks
 
-chaos: $(STAMP) ## thousands of events while AWS fails and workers die; is all accounted for?
+chaos: $(STAMP) ## send thousands of events while AWS fails and workers crash; check that none is lost
 	$(BIN)/python -m tests.chaos
 
-mutants: $(STAMP) ## plant faults in the pure parts and see that tests find them (at least 90 %)
+mutants: $(STAMP) ## run mutation tests of the pure modules (at least 90 % killed)
 	$(BIN)/python -m tools.mutants
 
-lock: $(STAMP) ## resolve requirements/*.in into versions with hashes
+lock: $(STAMP) ## lock requirements/*.in to versions with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url requirements/scanners.in -o requirements/scanners.txt
 
-clean: ## remove what was built, the environment too
+clean: ## delete build files and the environment
 	rm -rf $(VENV) build .aws-sam .pytest_cache .mypy_cache .ruff_cache mutants

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "build" / "bench" / "report.json"
 WARM_UP, WAVES = 100, (200, 1000)
 PARTS = ("imports", "packages", "stack", "events", "visits", "decisions")
-"""What ``--only`` knows beside the ids of controls; ``events`` are those of all controls."""
+"""The parts that ``--only`` accepts besides control ids; ``events`` are those of all controls."""
 WITHOUT_A_SANDBOX = {"packages", "imports"}
 
 
@@ -85,7 +85,7 @@ def on_a_sandbox(all_of_them: tuple[Scenario, ...], chosen: set[str]) -> dict[st
 
 
 def broken_promises(figures: dict[str, Any]) -> list[str]:
-    """Return each promise that the figures break, in a sentence."""
+    """Return a sentence for each promise that the figures break."""
     through = figures.get("stack", {"waves": ()})
     lost = sum(wave["lost"] + wave["not_rotating"] for wave in through["waves"])
     return [
@@ -110,13 +110,13 @@ def chosen_parts(only: str | None, controls: set[str]) -> set[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, and say by the exit code whether the promises hold."""
+    """Measure, print, and return the exit code: 1 if a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and fail on a broken promise.")
     parser.add_argument("--only", metavar="PART,…", help=f"ids of controls, or {', '.join(PARTS)}")
     only = parser.parse_args(arguments).only
     all_of_them = scenarios()
     for scenario in all_of_them:
-        minimum(scenario.control.id)  # one that is missing is told before the measuring, not after
+        minimum(scenario.control.id)  # reports a missing one before the measurement, not after
     try:
         chosen = chosen_parts(only, {scenario.control.id for scenario in all_of_them})
     except ValueError as error:

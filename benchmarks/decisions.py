@@ -1,6 +1,6 @@
-"""What a decision costs: the same events under settings without rules, full of rules, and with rules about tags.
+"""The cost of decisions: the same events under settings without rules, with many rules, and with rules about tags.
 
-The rules hold for some resources and not for these, so that all of them are asked and the outcome is the same.
+The rules match other resources, so that all of them are evaluated and the outcome is the same.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _served(scenario: Scenario, place: Place, worker: Worker) -> list[list[Any]]
 
 
 def dearer(row: dict[str, Any]) -> list[str]:
-    """Return each way in which rules cost a control calls, in a sentence; rules about tags cost one read of them."""
+    """Return a sentence for each extra call that rules cost a control; rules about tags may cost one read."""
     broken = []
     taggable = not all_controls()[row["control"]].of_the_account
     for kind, allowed in (("rules", Counter()), ("tags", Counter([TAG_READ] if taggable else ()))):

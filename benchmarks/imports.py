@@ -1,4 +1,4 @@
-"""What importing a function's code adds to importing boto3, which every function needs as well.
+"""The cost of importing a function's code, compared with importing boto3, which every function needs.
 
 Each process is new, imports boto3 and then the handler, so both times of a ratio come from the same moment: other work
 on the machine slows both.

@@ -34,9 +34,9 @@ Calls: TypeAlias = list[list[Any]]
 """Each ``[service, operation, parameters, error code]``, the last empty where AWS did not refuse."""
 
 WARM_UPS, ROUNDS, MOST_ROUNDS = 2, 15, 75
-"""There are more rounds than the first number only while the verdict about CPU is not clear."""
+"""More rounds than the first number run only while the CPU verdict is not clear."""
 LATENCY_SECONDS = 0.03
-"""What a call takes longer in a last round, about as far as AWS is from a function in its own region."""
+"""Latency added to each call in the last round: about that of AWS for a function in the same region."""
 READY_SECONDS = 10.0
 ENGINE_OPERATIONS = {"get_item", "update_item", "transact_write_items"}
 _RECORD_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{16}")
@@ -85,7 +85,7 @@ def measure(scenario: Scenario, place: Place, promise: float) -> dict[str, Any]:
 def is_clear(pairs: Pairs, promise: float) -> bool:
     """Return whether the promised ratio of CPU lies outside the 99 % confidence interval of the pairs' median."""
     ratios = sorted(_ratios(pairs))
-    aside = max(0, int(len(ratios) / 2 - 1.29 * math.sqrt(len(ratios))))  # the sign test's, by the normal distribution
+    aside = max(0, int(len(ratios) / 2 - 1.29 * math.sqrt(len(ratios))))  # the sign test, by the normal distribution
     return not ratios[aside] <= promise <= ratios[-1 - aside]
 
 
@@ -121,7 +121,7 @@ def _pair(
         answer = served(scenario, arn, ours)
     other, its_state = weak(scenario, place)
     again = [call for call in answer["calls"] if not loads_settings(call)]
-    calls = renamed(again, _told_apart(arn, other, state, its_state))
+    calls = renamed(again, _renames(arn, other, state, its_state))
     with _slowed(place, latency):
         replayed = bare.ask({"calls": calls})
     return {**answer, "arn": arn}, replayed
@@ -160,10 +160,10 @@ def weak(scenario: Scenario, place: Place) -> tuple[str, Any]:
 
 
 def served(scenario: Scenario, arn: str, worker: Worker) -> dict[str, Any]:
-    """Have a worker serve the event that tells of a resource; return its answer.
+    """Have a worker handle a resource's event; return its answer.
 
     Raises:
-        RuntimeError: the resource was neither mended nor, by a control that only announces, looked at.
+        RuntimeError: the resource was neither fixed nor, by a control that only announces, checked.
     """
     answer = worker.ask(scenario.order(arn))
     wanted = {"ANNOUNCED", "COMPLIANT"} if scenario.control.only_announces else {"REMEDIATED"}
@@ -174,7 +174,7 @@ def served(scenario: Scenario, arn: str, worker: Worker) -> dict[str, Any]:
 
 @contextmanager
 def _slowed(place: Place, latency: float) -> Iterator[None]:
-    """Let every call take longer, for a while."""
+    """Add latency to every call within the block."""
     if latency:
         place.sandbox.faults.add("*", latency=latency)
     yield
@@ -182,10 +182,10 @@ def _slowed(place: Place, latency: float) -> Iterator[None]:
         place.sandbox.faults.clear()
 
 
-def _told_apart(arn: str, other: str, state: Any, its_state: Any) -> dict[str, str]:
-    """Return what names one resource and its parts, and what names the same of another.
+def _renames(arn: str, other: str, state: Any, its_state: Any) -> dict[str, str]:
+    """Return the names of one resource and its parts, mapped to those of another resource.
 
-    A state may name neighbours at its end, of which the other has one more.
+    A state may end with the names of other resources, of which the second state has one more.
     """
     pairs = [*zip(_texts(state), _texts(its_state), strict=False), (name_of(arn), name_of(other))]
     return {mine: its for mine, its in pairs if mine and mine != its}

@@ -1,7 +1,7 @@
-"""The fewest AWS calls with which one event can be served, control by control: what the measured ones are held against.
+"""The minimum of AWS calls to handle one event, per control, with which the measured calls are compared.
 
-Counted by hand from the services' API references: which call tells whether something is wrong, which mends it, and
-whether the answer to that one proves it or has to be followed by another look.
+Counted by hand from the services' API references: which call shows the violation, which fixes it, and whether its
+answer proves the fix or another read has to.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Minimum:
-    """The fewest calls for one weak resource. ``acts`` find and mend it; ``proof`` looks again.
+    """The fewest calls for one weak resource. ``acts`` find and fix it; ``proof`` reads again.
 
-    ``more`` is how many calls beyond ``acts`` the control allows itself, and ``why`` says what they are for.
+    ``more`` is the number of calls beyond ``acts`` that the control may make, and ``why`` is their purpose.
     """
 
     acts: int = 2
@@ -23,7 +23,7 @@ class Minimum:
 
     @property
     def calls(self) -> int:
-        """All calls."""
+        """Return the number of all calls."""
         return self.acts + self.proof
 
 

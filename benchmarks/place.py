@@ -1,4 +1,4 @@
-"""Where it is measured: the real stack on a sandbox, with nothing acting but what is measured."""
+"""The benchmark's environment: the real stack on a sandbox, with only the measured code running."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is measured: for each control, a fresh weak resource and the event that first tells of such a one.
+"""The scenarios: for each control, a new weak resource and the first event about it.
 
-Nothing here names an event: a control's first CloudTrail trigger, its example in ``events/`` and what makes its
-resources for the tests are found by walking the registry.
+No event is named here: a control's first CloudTrail trigger, its example in ``events/`` and the tests' factory of its
+resources are found through the registry.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TRAILS = count()
 
 
 def _stopped_trail(name: str) -> str:
-    """Make a trail that somebody stopped; return its ARN. Each pair begins without the trails of the pair before."""
+    """Create a stopped trail and return its ARN, after deleting the trails of the previous pair."""
     if next(_TRAILS) % 2 == 0:
         for trail in client("cloudtrail").describe_trails()["trailList"]:
             client("cloudtrail").delete_trail(Name=trail["TrailARN"])
@@ -45,39 +45,39 @@ def _stopped_trail(name: str) -> str:
 
 
 _USUAL: dict[str, Callable[..., str]] = {"cloudtrail-logging": _stopped_trail}
-"""Where what violates a control in the tests is not the usual case: of a trail that is deaf or stopped, all others are
-asked after, so that its calls grow with each one that is there."""
+"""Resources other than the tests': for a stopped trail, the control reads all other trails, so that its calls grow
+with the number of trails."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A control, a type of its resources, and an example of the event that tells of one."""
+    """A control, a type of its resources, and an example of its event."""
 
     control: Control
     kind: str
     example: dict[str, Any]
     of: str
-    """The ARN of the resource that the example names."""
+    """ARN of the resource in the example."""
 
     @property
     def event_name(self) -> str:
-        """The API call that the event tells of."""
+        """Return the API call of the event."""
         return str(self.example["detail"]["eventName"])
 
     @property
     def package(self) -> str:
-        """The import name of the control's group."""
+        """Return the import name of the control's group."""
         return type(self.control).__module__.partition(".")[0]
 
     def make(self) -> str:
-        """Make a weak resource with a name of its own; return its ARN."""
+        """Create a weak resource with a new name; return its ARN."""
         make = _USUAL.get(self.control.id) or maker(self.control.id, self.kind)
         named = {"name": f"bench-{uuid.uuid4().hex[:12]}"} if "name" in signature(make).parameters else {}
         arn: str = make(**named)
         return arn
 
     def event(self, arn: str) -> dict[str, Any]:
-        """Return the EventBridge event that tells of a resource, as of now."""
+        """Return the EventBridge event about a resource, with the current time."""
         text = json.dumps(self.example).replace(self.of, arn).replace(name_of(self.of), name_of(arn))
         event: dict[str, Any] = json.loads(text)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -86,15 +86,15 @@ class Scenario:
         return event
 
     def names(self, arn: str) -> bool:
-        """Return whether the event, told of a resource, asks the control to look at just that one."""
+        """Return whether the event about a resource triggers the control for exactly that one."""
         try:
             asked = parsing.parse(self.event(arn), (self.control,), PLACE).requests
-        except MalformedPayloadError:  # the call tells of a resource of another type
+        except MalformedPayloadError:  # the call is about a resource of another type
             return False
         return [request.resource.arn for request in asked] == [arn]
 
     def order(self, arn: str) -> dict[str, Any]:
-        """Return the order that has a worker serve the event; see :mod:`benchmarks.worker`."""
+        """Return the order for a worker to handle the event; see :mod:`benchmarks.worker`."""
         return {"package": self.package, "control": self.control.id, "batch": sqs_event(self.event(arn))}
 
 
@@ -126,4 +126,6 @@ def _scenario(control: Control) -> Scenario:
             found = Scenario(control, kind, example.event, example.resources[0])
             if matched_names(trigger, example.event) == {name} and found.names(ARNS[kind]):
                 return found
-    raise LookupError(f"{control.id}: no example of a CloudTrail event names a resource that tests.making can make")
+    raise LookupError(
+        f"{control.id}: no example of a CloudTrail event names a resource that tests.factories can create"
+    )

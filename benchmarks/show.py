@@ -1,4 +1,4 @@
-"""Prints the figures."""
+"""Prints the benchmark's figures."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def figures(found: dict[str, Any]) -> None:
 
 
 def events(rows: list[dict[str, Any]], title: str) -> None:
-    """Print what each control's event costs, beside bare boto3 with the same calls.
+    """Print what each control's event costs, compared with bare boto3 with the same calls.
 
-    The control is alone in its group, so that an event that wakes several is counted once for each. ``least`` is the
-    fewest calls there can be, ``engine's`` comes on top of ``calls``, ``if well`` is all for a compliant resource.
+    The control is alone in its group, so an event that triggers several is counted for each. ``minimum`` is the fewest
+    possible calls, ``engine`` adds to ``calls``, ``compliant`` are all calls for a compliant resource.
     """
     slow = f"+{LATENCY_SECONDS * 1000:.0f} ms a call"
     table = _table(
         f"{title}: one event, warm, median of {ROUNDS} to {MOST_ROUNDS} (Evenkeel / bare boto3 with the same calls)",
         ("control",),
-        ("least", "calls", "engine's", "if well", "CPU ms", "ratio", "wall ms", slow, "peak MiB"),
+        ("minimum", "calls", "engine", "compliant", "CPU ms", "ratio", "wall ms", slow, "peak MiB"),
     )
     for row in rows:
         ours, bare = row["ours"], row["bare"]
@@ -95,16 +95,16 @@ def decisions(rows: list[dict[str, Any]]) -> None:
 
 def packages(rows: list[dict[str, Any]]) -> None:
     """Print the size of each function's package and of the layer."""
-    table = _table("Packages: what is uploaded, zipped", ("package",), ("KiB",))
+    table = _table("Packages: size of the uploaded zips", ("package",), ("KiB",))
     for row in rows:
         table.add_row(row["package"], f"{row['bytes'] / 1024:.1f}")
     console.print(table)
 
 
 def visits(rows: list[dict[str, Any]]) -> None:
-    """Print what a new resource costs where several controls look at it."""
+    """Print the calls for a new resource that several controls check."""
     table = _table(
-        "Visits: calls for one new resource that several controls look at (without the engine's own)",
+        "Visits: calls for one new resource that several controls check (without the engine's own)",
         ("group", "event"),
         ("controls", "each alone", "one visit"),
     )
@@ -149,7 +149,7 @@ def _table(title: str, texts: Iterable[str], figures: Iterable[str]) -> Table:
 
 
 def _named(calls: Counter[str], sign: str = "") -> str:
-    """Name calls, each with how often it was made."""
+    """Return the names of calls, each with its count."""
     return ", ".join(f"{sign}{count} {name.partition(':')[2]}" for name, count in calls.items())
 
 

@@ -1,4 +1,4 @@
-"""What a new resource costs where several controls of one group look at it: one visit, and each control by itself."""
+"""Calls for a new resource that several controls of one group check: in one visit, and each control alone."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def cost(scenarios: tuple[Scenario, ...], place: Place) -> list[dict[str, Any]]:
     rows = []
     for group in groups():
         mine = [scenario for scenario in scenarios if scenario.control.group == group]
-        shared = max(mine, key=lambda scenario: (len(_woken(scenario)), not scenario.control.only_announces))
-        if len(woken := _woken(shared)) > 1:
+        shared = max(mine, key=lambda scenario: (len(_triggered(scenario)), not scenario.control.only_announces))
+        if len(woken := _triggered(shared)) > 1:
             alone = sum((_calls(shared, place, control) for control in woken), Counter[str]())
             rows.append(
                 {
@@ -52,7 +52,7 @@ def dearer(row: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _woken(scenario: Scenario) -> list[str]:
+def _triggered(scenario: Scenario) -> list[str]:
     """Return the ids of the group's controls that the scenario's event asks about its resource."""
     requests = parsing.parse(scenario.event(scenario.of), groups()[scenario.control.group], PLACE).requests
     return [request.control for request in requests if request.resource.arn == scenario.of]

@@ -1,7 +1,7 @@
-"""One measured process: Evenkeel's handler, or bare boto3 that replays the very calls the handler made.
+"""One measured process: Evenkeel's handler, or bare boto3 that replays the same calls.
 
 ``python -m benchmarks.worker`` reads one order a line from standard input and answers each with one line of JSON, so
-that whoever measures can make a fresh resource before each. An order is ``{"package", "control", "batch"}`` for the
+that the benchmark can create a new resource before each. An order is ``{"package", "control", "batch"}`` for the
 handler of a group, or ``{"calls": [[service, operation, parameters, error code], …]}``, where a code is of a call that
 AWS refused to the handler, too.
 """
@@ -32,7 +32,7 @@ sys.path[:0] = [str(_FUNCTIONS / "controls"), str(_FUNCTIONS / "system")]
 
 
 class Context:
-    """What Lambda hands a handler beside the event."""
+    """The context that Lambda passes to a handler."""
 
     function_name = "benchmark"
     memory_limit_in_mb = 512
@@ -44,7 +44,7 @@ class Context:
         self.invoked_function_arn = ":".join(("arn:aws:lambda", *place, "function:benchmark"))
 
     def get_remaining_time_in_millis(self) -> int:
-        """Say that a minute is left."""
+        """Return a minute."""
         return 60_000
 
 
@@ -57,13 +57,13 @@ class Said(logging.Handler):
         self.outcomes: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line's message."""
+        """Keep the line's message."""
         if "control" in vars(record):
             self.outcomes.append(record.getMessage())
 
 
 class Evenkeel:
-    """Handlers of groups that hold one control each, so that its calls are told from its neighbours'."""
+    """Handlers of groups with one control each, so that its calls are counted separately."""
 
     def __init__(self) -> None:
         """Note every call that is sent from here on, where botocore sends it."""

@@ -1,1 +1,1 @@
-"""The generator of template blocks and docs pages."""
+"""Generators of template blocks and docs pages, and the other tools behind make."""

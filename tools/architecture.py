@@ -19,7 +19,7 @@ ROOMS = {
     "benchmarks": "benchmarks",
     "tests": "tests",
 }
-"""The rooms of the house by name, each with its folder. Python files of the repository are in one of them."""
+"""The parts of the repository by name, each with its folder. Every Python file is in one of them."""
 _ENGINE = Path(ROOMS["engine"])
 
 
@@ -27,7 +27,7 @@ def with_modules(text: str) -> str:
     """Return docs/architecture.md with its generated parts as the code has them.
 
     Raises:
-        ValueError: a marker is lost, or a module has no docstring.
+        ValueError: a marker is missing, or a module has no docstring.
     """
     text = between(text, "floors", ["", "| floor | modules and packages |", "| --- | --- |", *_floors(), ""])
     lists = [line for room, folder in ROOMS.items() for line in listed_room(room, ROOT / folder)]

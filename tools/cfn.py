@@ -23,7 +23,7 @@ class Fn:
 
 @dataclass(frozen=True, slots=True)
 class Star:
-    """The resource ``*``, written with the reason that forbids a narrower one beside it."""
+    """The resource ``*``, written with a comment on why it cannot be narrower."""
 
     reason: str
 
@@ -32,7 +32,7 @@ NO_VALUE = Fn("Ref", "AWS::NoValue")
 
 _STAR = re.compile(r"'\* because (.*)'$", re.MULTILINE)
 _NEVER_FOLDED = 100_000  # characters: a comment must stay on its value's line
-_ONE_LINE = 80  # characters of a list or mapping that may stand in one line
+_ONE_LINE = 80  # characters of a list or mapping that fit in one line
 _PLAIN_ANYWHERE = re.compile(r"\w([\w.:/-]*\w)?")  # what a flow collection takes without quotes, AWS::NoValue for one
 
 
@@ -47,7 +47,7 @@ def arn_of(resource: str) -> Fn:
 
 
 def when(condition: str, value: Any) -> Fn:
-    """Return the value where the condition holds, and nothing where it does not."""
+    """Return the value if the condition holds, otherwise nothing."""
     return Fn("If", [condition, value, NO_VALUE])
 
 

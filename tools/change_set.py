@@ -1,4 +1,4 @@
-"""A change set of a stack and its nested stacks: made, read whole, deleted.
+"""Creates, reads and deletes a change set of a stack and its nested stacks.
 
 The API is CloudFormation's (API reference, CreateChangeSet, DescribeChangeSet, DeleteChangeSet): a root change set with
 ``IncludeNestedStacks`` names, in each nested stack's ``ResourceChange``, the change set of that stack.
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 NESTED = "AWS::CloudFormation::Stack"
 DELAY_SECONDS = 2.0
 PERMISSIONS = frozenset({"AWS::Lambda::Permission", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"})
-"""Resources that say who may do what, besides those of IAM; of others it is a property (``_POLICIES``)."""
+"""Types that grant permissions, besides IAM's; other types have a property for it (``_POLICIES``)."""
 HOLDERS = frozenset({
     "AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::Environment",
     "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::SQS::Queue",
 })  # fmt: skip
-"""Types that hold data, or whose ids others keep: one that is replaced or removed is a loss."""
+"""Types that hold data, or whose ids are used elsewhere: replacing or removing one is a loss."""
 _POLICIES = frozenset({"KeyPolicy", "ResourcePolicy"})
 _NOTHING = ("didn't contain changes", "No updates are to be performed")
-"""How CloudFormation says that a change set would be empty; such a change set is FAILED."""
+"""CloudFormation's reasons for an empty change set, whose status is FAILED."""
 _REVIEW = "REVIEW_IN_PROGRESS"
-"""The status of a stack that has change sets and nothing else yet."""
+"""The status of a stack that has only change sets."""
 _CHANGE_SET = re.compile(r"arn:\S+:changeSet/[-\w/]+")
 
 
 class RefusedError(RuntimeError):
-    """CloudFormation did not make the change set; the message has its reason and what to do."""
+    """CloudFormation did not create the change set; the message has its reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Property:
-    """A part of a resource that changes; values are known where CloudFormation knows them before it begins."""
+    """A property that changes; values are present if CloudFormation knows them in advance."""
 
     name: str
     path: str = ""
@@ -50,7 +50,7 @@ class Property:
 
 @dataclass(frozen=True)
 class Change:
-    """What would be done to one resource."""
+    """The change of one resource."""
 
     stack: str
     """Logical id of the nested stack, or empty in the root."""
@@ -63,11 +63,11 @@ class Change:
     """True, False or Conditional."""
     properties: tuple[Property, ...] = ()
     hooks: int = 0
-    """How many CloudFormation Hooks will be asked about it."""
+    """Number of CloudFormation Hooks that will check it."""
 
     @property
     def grants(self) -> bool:
-        """Whether it changes who may do what."""
+        """Return whether it changes permissions."""
         named = {each.name for each in self.properties}
         return (
             self.resource_type.startswith("AWS::IAM::")
@@ -77,28 +77,28 @@ class Change:
 
     @property
     def ends(self) -> bool:
-        """Whether the resource that exists now may be gone afterwards."""
+        """Return whether the existing resource may be deleted."""
         return self.action in {"Remove", "Dynamic"} or self.replacement != "False"
 
     @property
     def loses(self) -> bool:
-        """Whether data, or an id that others keep, would be lost."""
+        """Return whether data, or an id that is used elsewhere, would be lost."""
         return self.resource_type in HOLDERS and (self.action == "Remove" or self.replacement == "True")
 
     @property
     def rank(self) -> tuple[bool, bool, bool, str, str]:
-        """The order of reading: who may do what, what ends, everything else; nested stacks themselves last."""
+        """Return the sort key: permissions first, then deletions, then the rest; nested stacks themselves last."""
         return (not self.grants, not self.ends, self.resource_type == NESTED, self.stack, self.logical_id)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What ``sam deploy`` would hand to CloudFormation."""
+    """The arguments that ``sam deploy`` would give CloudFormation."""
 
     stack: str
     template_url: str
     parameters: Mapping[str, str]
-    """The values given; others keep theirs, or take the template's default in a new stack."""
+    """The given values; other parameters keep theirs, or get the template's default in a new stack."""
     names: Sequence[str]
     """All parameters of the template."""
     capabilities: Sequence[str]
@@ -107,24 +107,24 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A change set that was made."""
+    """A created change set."""
 
     identifier: str
     stack_id: str
     creates: bool
-    """Whether the stack does not exist yet."""
+    """True if the stack does not exist yet."""
     made_stack: bool = False
-    """Whether the empty stack was made for this change set."""
+    """True if an empty stack was created for this change set."""
     changes: tuple[Change, ...] = ()
 
     @property
     def asked(self) -> dict[str, str]:
-        """What requests about it name; with the stack, whose ARN is what policies allow."""
+        """Return the parameters that identify it in requests, with the stack's ARN, which policies name."""
         return {"ChangeSetName": self.identifier, "StackName": self.stack_id}
 
 
 def status(client: Any, stack: str) -> str:
-    """Return a stack's status; empty where there is none."""
+    """Return a stack's status; empty if it does not exist."""
     try:
         return str(client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
     except ClientError as error:
@@ -134,14 +134,14 @@ def status(client: Any, stack: str) -> str:
 
 
 def make(client: Any, wanted: Wanted, seconds: float = 600.0) -> ChangeSet:
-    """Make the change set of a stack and its nested stacks, and wait for it.
+    """Create the change set of a stack and its nested stacks, wait for it, and return it.
 
     Raises:
-        RefusedError: CloudFormation refuses, or is not done in time; nothing is left behind.
+        RefusedError: CloudFormation refuses, or takes too long; nothing is left behind.
     """
     found = status(client, wanted.stack)
     if found == "ROLLBACK_COMPLETE":
-        raise RefusedError(f"{wanted.stack} is what a failed creation left; delete it, then create it again")
+        raise RefusedError(f"{wanted.stack} is left over from a failed creation; delete it, then create it again")
     creates = found in {"", _REVIEW}
     known = set() if creates else _parameters(client, wanted.stack)
     try:
@@ -161,8 +161,8 @@ def make(client: Any, wanted: Wanted, seconds: float = 600.0) -> ChangeSet:
     try:
         changes = list(_changes(client, made.asked)) if _has_changes(client, made, seconds) else []
         return replace(made, changes=tuple(sorted(changes, key=lambda each: each.rank)))
-    except BaseException:  # also an interruption: nothing may be left behind
-        with suppress(client.exceptions.InvalidChangeSetStatusException):  # still being made: the error names it
+    except BaseException:  # also after Ctrl-C: nothing may be left behind
+        with suppress(client.exceptions.InvalidChangeSetStatusException):  # still being created: the error names it
             delete(client, made)
         raise
 
@@ -172,7 +172,7 @@ def _parameters(client: Any, stack: str) -> set[str]:
 
 
 def _given(wanted: Wanted, known: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield parameters as ``sam deploy`` gives them: what is not named keeps its value."""
+    """Yield parameters as ``sam deploy`` does: those that are not given keep their value."""
     for name in wanted.names:
         if name in wanted.parameters:
             yield {"ParameterKey": name, "ParameterValue": wanted.parameters[name]}
@@ -181,7 +181,7 @@ def _given(wanted: Wanted, known: set[str]) -> Iterator[dict[str, Any]]:
 
 
 def _has_changes(client: Any, made: ChangeSet, seconds: float) -> bool:
-    """Wait until the change set is made; return whether there is anything in it."""
+    """Wait until the change set is created; return whether it has changes."""
     waiter = client.get_waiter("change_set_create_complete")
     rounds = {"Delay": DELAY_SECONDS, "MaxAttempts": max(1, int(seconds / DELAY_SECONDS))}
     try:
@@ -194,12 +194,12 @@ def _has_changes(client: Any, made: ChangeSet, seconds: float) -> bool:
             raise RefusedError(_reason(client, **made.asked)) from error
         if "Error" in answer:
             raise RefusedError(answer["Error"]["Message"]) from error
-        raise RefusedError(f"{made.identifier} is not made after {seconds:.0f} s; delete it by hand") from error
+        raise RefusedError(f"{made.identifier} was not created within {seconds:.0f} s; delete it by hand") from error
     return True
 
 
 def _reason(client: Any, **asked: str) -> str:
-    """Return why a change set failed; the root's reason only names the nested one that did, so that is asked, too."""
+    """Return why a change set failed; if the root's reason only names a nested change set, return that one's."""
     text = client.describe_change_set(**asked).get("StatusReason", "no reason given")
     return "\n".join([text, *(_reason(client, ChangeSetName=nested) for nested in _CHANGE_SET.findall(text))])
 
@@ -230,7 +230,7 @@ def _changes(client: Any, asked: Mapping[str, str], stack: str = "") -> Iterator
 
 
 def _properties(details: Sequence[Mapping[str, Any]]) -> Iterator[Property]:
-    """Yield what changes, each part once, however many references cause it."""
+    """Yield the properties that change, each once, however many references cause it."""
     seen = set()
     for detail in details:
         target = detail["Target"]
@@ -242,7 +242,7 @@ def _properties(details: Sequence[Mapping[str, Any]]) -> Iterator[Property]:
 
 
 def _removed(client: Any, nested: Change) -> Iterator[Change]:
-    """Yield the resources of a nested stack that is removed: it has no change set of its own."""
+    """Yield the resources of a nested stack that is removed, which has no change set of its own."""
     for page in client.get_paginator("list_stack_resources").paginate(StackName=nested.physical_id):
         for each in page["StackResourceSummaries"]:
             yield Change(
@@ -255,10 +255,10 @@ def _removed(client: Any, nested: Change) -> Iterator[Change]:
 
 
 def delete(client: Any, made: ChangeSet) -> None:
-    """Delete a change set with its nested ones, and the empty stack that it was made for.
+    """Delete a change set with its nested ones, and the empty stack that was created for it.
 
-    The change sets of nested stacks, and nested stacks made for them, go with the root's (CloudFormation user guide,
-    "Delete a change set"); a root stack that did not exist stays in REVIEW_IN_PROGRESS.
+    The change sets of nested stacks, and nested stacks created for them, are deleted with the root's (CloudFormation
+    user guide, "Delete a change set"); a root stack that did not exist stays in REVIEW_IN_PROGRESS.
     """
     client.delete_change_set(**made.asked)
     if made.made_stack:

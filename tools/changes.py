@@ -1,10 +1,10 @@
-"""What a deployment would change, nested stacks and all: ``make changes STACK=evenkeel-prod``.
+"""Prints what a deployment would change, including nested stacks: ``make changes STACK=evenkeel-prod``.
 
-Builds and packages the template as ``sam deploy`` does, asks CloudFormation for a change set of the root and its nested
-stacks (sam shows the root's only), prints it and deletes it. Nothing is deployed.
+Builds and packages the template as ``sam deploy`` does, creates a change set of the root and its nested stacks (sam
+shows the root's only), prints it and deletes it. Nothing is deployed.
 
-Exit codes: 0 it is shown, or there is nothing to change; 1 CloudFormation or sam refuses; 2 wrong usage; 3 it is shown,
-and a resource that holds data, or whose id others keep, would be replaced or removed.
+Exit codes: 0 success, with or without changes; 1 CloudFormation or sam refused; 2 wrong usage; 3 success, but a
+resource that holds data, or whose id is used elsewhere, would be replaced or removed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
 
+from evenkeel.plurals import plural
 from evenkeel_cli.ui import closed_pipe, console
 from sandbox.deploy.template import load
 from tools.change_set import ChangeSet, RefusedError, Wanted, delete, make
@@ -38,18 +39,20 @@ if TYPE_CHECKING:
 BUILT = Path(".aws-sam/build/template.yaml")
 PACKAGED = Path(".aws-sam/packaged.yaml")
 SAM_STACK = "aws-sam-cli-managed-default"
-"""The stack of the bucket that ``resolve_s3`` uses; ``sam package`` makes it where there is none."""
-PROTECT_LAST = "Create it with Protect=false and protect it after: a failed creation cannot delete a protected table."
+"""The stack of the bucket that ``resolve_s3`` uses; ``sam package`` creates it if there is none."""
+PROTECT_LAST = (
+    "Create it with Protect=false and protect it afterwards: a failed creation cannot delete a protected table."
+)
 SHOWN, REFUSED, USAGE, LOSS = 0, 1, 2, 3
 
 
 class UsageError(ValueError):
-    """The configuration file does not say what to deploy; the message says what to write."""
+    """The configuration file does not define the deployment; the message says what to add."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """An environment of the configuration file: what ``sam deploy --config-env`` would be given."""
+    """An environment of the configuration file, as ``sam deploy --config-env`` reads it."""
 
     stack: str
     parameters: Mapping[str, str]
@@ -61,7 +64,7 @@ class Deployment:
 
 
 def deployment(config: Path, environment: str, stack: str) -> Deployment:
-    """Read an environment of the configuration file; the one that deploys the stack, where none is named.
+    """Return an environment of the configuration file; if none is named, the one that deploys the stack.
 
     Raises:
         UsageError: there is no such file or environment, or none deploys the stack.
@@ -95,7 +98,7 @@ def deployment(config: Path, environment: str, stack: str) -> Deployment:
 
 
 def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``sam deploy`` would read of an environment: its own parameters over those of all commands."""
+    """Return an environment's parameters as ``sam deploy`` reads them: its own over those of all commands."""
     return {**body.get("global", {}).get("parameters", {}), **body.get("deploy", {}).get("parameters", {})}
 
 
@@ -105,7 +108,7 @@ def _converted(kind: Any, value: str | Sequence[str] | None) -> dict[str, str]:
 
 
 def packaged(where: Deployment, session: boto3.Session) -> Wanted:
-    """Build and package the template with sam, upload it, and return what a deployment would hand over.
+    """Build and package the template with sam, upload it, and return the deployment's arguments.
 
     Raises:
         RefusedError: sam cannot build or package.
@@ -135,17 +138,17 @@ def uploaded(s3: Any, bucket: str, prefix: str, template: bytes) -> str:
 
 
 def _sam(*arguments: str) -> None:
-    """Run sam. Its hundreds of lines are shown on stderr, and only if it fails."""
+    """Run sam; its output is printed on stderr only if it fails."""
     sam = Path(sys.executable).with_name("sam")
     print(f"sam {arguments[0]} ...", file=sys.stderr)
     done = subprocess.run([sam, *arguments], capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603 - sam of this environment
     if done.returncode:
         print(done.stdout, done.stderr, sep="", file=sys.stderr)
-        raise RefusedError(f"sam {arguments[0]} failed; its reason is above")
+        raise RefusedError(f"sam {arguments[0]} failed; see its output above")
 
 
 def show(out: Console, stack: str, made: ChangeSet) -> None:
-    """Print a table, what changes in permissions where it is known, and a last line."""
+    """Print a table of the changes, the changes of permissions as far as known, and a summary."""
     if made.creates:
         out.print(f"{stack} does not exist yet: it would be created.")
     if not made.changes:
@@ -163,8 +166,8 @@ def show(out: Console, stack: str, made: ChangeSet) -> None:
                 out.print(line, markup=False)
     lost = [f"{each.stack or stack} {each.logical_id}" for each in made.changes if each.loses]
     if lost:
-        out.print(f"These hold data, or others keep their ids, and would be replaced or removed: {', '.join(lost)}")
-    out.print(f"{len(made.changes)} changes; {sum(each.grants for each in made.changes)} of permissions")
+        out.print(f"These hold data or ids used elsewhere, and would be replaced or removed: {', '.join(lost)}")
+    out.print(f"{plural(len(made.changes), 'change')}, {sum(each.grants for each in made.changes)} of permissions")
 
 
 def _action(change: Change) -> str:
@@ -175,7 +178,7 @@ def _action(change: Change) -> str:
 
 
 def _values(change: Change) -> Iterator[str]:
-    """Yield the differing lines of what a permission was and will be."""
+    """Yield the lines that differ between a permission's old and new value."""
     for part in change.properties:
         if part.before is not None and part.after is not None:
             lines = difflib.unified_diff(_lines(part.before), _lines(part.after), n=0, lineterm="")
@@ -184,7 +187,7 @@ def _values(change: Change) -> Iterator[str]:
 
 
 def _lines(value: str) -> list[str]:
-    """Return a value's lines, JSON spread out."""
+    """Return a value's lines; JSON is indented."""
     try:
         return json.dumps(json.loads(value), indent=1).splitlines()
     except ValueError:
@@ -192,19 +195,19 @@ def _lines(value: str) -> list[str]:
 
 
 def as_json(stack: str, made: ChangeSet) -> str:
-    """Return what programs read."""
+    """Return the changes as JSON."""
     changes = [{**asdict(each), "grants": each.grants, "loses": each.loses} for each in made.changes]
     return json.dumps({"stack": stack, "creates": made.creates, "changes": changes}, indent=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a deployment would change; return the exit code."""
-    parser = argparse.ArgumentParser(description="Show what a deployment would change, nested stacks and all.")
-    parser.add_argument("--stack", default="", help="name of the stack; default: what the environment says")
-    parser.add_argument("--env", default="", help="environment of the configuration file; default: the stack's")
+    """Print what a deployment would change; return the exit code."""
+    parser = argparse.ArgumentParser(description="Print what a deployment would change, including nested stacks.")
+    parser.add_argument("--stack", default="", help="name of the stack; default: that of the environment")
+    parser.add_argument("--env", default="", help="environment in the file; default: the one that deploys the stack")
     parser.add_argument("--config-file", type=Path, default=Path("samconfig.toml"))
     parser.add_argument("--output", choices=("table", "json"), default="table")
-    parser.add_argument("--keep", action="store_true", help="keep the change set, to look at or execute it")
+    parser.add_argument("--keep", action="store_true", help="keep the change set, to inspect or execute it")
     given = parser.parse_args(arguments)
     errors = console.errors()
     try:
@@ -217,13 +220,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             delete(client, made)
     except NoRegionError:
-        errors.print("no region: set AWS_DEFAULT_REGION, or write region = … into the configuration file")
+        errors.print("no region: set AWS_DEFAULT_REGION, or add region = … to the configuration file")
         return USAGE
     except UsageError as error:
         errors.print(str(error), soft_wrap=True, markup=False)
         return USAGE
     except (RefusedError, ClientError, BotoCoreError) as error:
-        errors.print(f"Refused: {error}", soft_wrap=True, markup=False)
+        errors.print(f"Failed: {error}", soft_wrap=True, markup=False)
         return REFUSED
     if made.creates and where.parameters.get("Protect") == "true":
         errors.print(PROTECT_LAST, soft_wrap=True)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 Statement = dict[str, Any]
 
 MAX_CHARACTERS = 6_144
-"""Of a managed policy, white space aside (IAM user guide, "IAM and STS quotas")."""
+"""Characters of a managed policy, not counting white space (IAM user guide, "IAM and STS quotas")."""
 SAM_TYPES = {
     "AWS::Serverless::Application": "AWS::CloudFormation::Stack",
     "AWS::Serverless::Function": "AWS::Lambda::Function",
     "AWS::Serverless::LayerVersion": "AWS::Lambda::LayerVersion",
 }
-"""What sam makes of its own types, besides the configuration of a function's asynchronous calls."""
+"""The types that sam expands its own types to, besides the configuration of asynchronous invocations."""
 UNUSED = {
     "replicas and imports of tables, and contributor insights": (
         "dynamodb:AssociateTableReplica", "dynamodb:BatchWriteItem", "dynamodb:CreateTableReplica",
@@ -66,19 +66,19 @@ UNUSED = {
     "data protection of topics": ("sns:PutDataProtectionPolicy",),
     "stack policies": ("cloudformation:SetStackPolicy",),
 }  # fmt: skip
-"""What handlers call for properties that no template here has."""
+"""Calls of handlers for properties that no template here uses."""
 PASSED_TO = ("appconfig.amazonaws.com", "lambda.amazonaws.com")
 """The services that get a role of the stack."""
 _KEY_USE = {
     "kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
     "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:RevokeGrant",
 }  # fmt: skip
-"""What is done with a key, not to it: only through the services that the stack encrypts with it."""
+"""Uses of a key, allowed only through the services that the stack encrypts with it."""
 _KEY_SERVICES = ("dynamodb", "lambda", "logs", "sns", "sqs")
 _BUCKET = "aws-sam-cli-managed-default-*"
 _STACKS = ("stack/evenkeel*/*",)
 _SCOPES: Mapping[str, Sequence[str]] = {
-    # Ids that AWS makes up name no stack: AppConfig's, keys', event source mappings'.
+    # Ids that AWS generates do not contain the stack's name: AppConfig's, keys', event source mappings'.
     "appconfig": ("application/*", "deploymentstrategy/*"),
     "cloudformation": _STACKS,
     "cloudwatch": ("alarm:evenkeel*",),
@@ -92,7 +92,7 @@ _SCOPES: Mapping[str, Sequence[str]] = {
     "sns": ("evenkeel-*",),
     "sqs": ("evenkeel-*",),
 }
-"""What each service's ARNs end with, for stacks whose names begin with ``evenkeel``."""
+"""Endings of each service's ARNs, for stacks whose names begin with ``evenkeel``."""
 _SAM = {
     "Stacks": (
         ("CancelUpdateStack", "ContinueUpdateRollback", "CreateChangeSet", "DeleteChangeSet", "DeleteStack",
@@ -122,7 +122,7 @@ def types(templates: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def called(kinds: Iterable[str]) -> list[str]:
-    """Return what CloudFormation's handlers of some types call, unused properties aside."""
+    """Return the calls of CloudFormation's handlers of some types, without those for unused properties."""
     unused = {action for actions in UNUSED.values() for action in actions}
     handlers = (handler for kind in kinds for name, handler in schema(kind)["handlers"].items() if name != "list")
     return sorted({action for handler in handlers for action in handler["permissions"]} - unused)
@@ -178,7 +178,7 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str], **conditi
 
 
 def _has_resources(action: str) -> bool:
-    """Whether IAM lets a policy name resources for an action."""
+    """Return whether IAM supports resource-level permissions for an action."""
     service, _, operation = action.partition(":")
     found = get_action_data(service, operation)
     forms = {each["resource_arn_format"] for each in found[service]} if found else set()

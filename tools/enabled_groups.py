@@ -28,7 +28,7 @@ def enabled(group: str) -> Fn:
 
 
 def parameters(groups: Sequence[str]) -> dict[str, Any]:
-    """Return the parameter that chooses groups; its pattern refuses a name that is none."""
+    """Return the parameter that chooses groups; its pattern refuses unknown names."""
     name = f"({'|'.join(groups)})"
     return {
         "EnabledGroups": {
@@ -44,7 +44,7 @@ def parameters(groups: Sequence[str]) -> dict[str, Any]:
 def deployed(groups: Sequence[str]) -> Fn:
     """Return the names of the groups that are deployed, with commas between, once CloudFormation is done with them.
 
-    The clerk looks for each group's rules by name, so they come first: what is selected away refers to their stack.
+    The clerk looks up each group's rules by name, so they must exist first: the unselected value refers to their stack.
     """
     done = {group: Fn("Select", [0, [group, ref(nested_stack(group))]]) for group in groups}
     return Fn("Join", [",", [when(condition(group), name) for group, name in done.items()]])
@@ -70,5 +70,5 @@ def nested(groups: Mapping[str, Sequence[Control]]) -> dict[str, Any]:
 
 
 def path(controls: Sequence[Control]) -> Path:
-    """Return where a group's template stands, below the repository's root."""
+    """Return the path of a group's template below the repository's root."""
     return Path("functions", "controls", type(controls[0]).__module__.partition(".")[0], "template.yaml")

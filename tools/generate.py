@@ -1,6 +1,6 @@
-"""Writes what the controls say into template.yaml, docs and the README; with --check, only compares.
+"""Writes the parts of template.yaml, docs and README that are generated from the controls; --check only compares.
 
-Run as ``python -m tools.generate [--check]`` from anywhere; ``make generate`` does.
+Run ``make generate``, or ``python -m tools.generate [--check]`` from any folder.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ def generated(root: Path, groups: Mapping[str, Sequence[Control]]) -> dict[Path,
 
 
 def built(root: Path, groups: Mapping[str, Sequence[Control]]) -> tuple[Document, dict[str, Document]]:
-    """Return the root's template and the nested ones by group, in long form, as they are generated for some groups."""
+    """Return the root template and the nested ones by group, in long form, generated for the given groups."""
     nested = {path.parent.name: plain(body) for path, body in _nested(groups).items()}
     return parse(root_template(root, groups)), nested
 
 
 def root_template(root: Path, groups: Mapping[str, Sequence[Control]]) -> str:
-    """Return the text of the root's template for some groups, around what is written by hand."""
+    """Return the root template's text for the given groups, with its hand-written parts."""
     return filled((root / TEMPLATE).read_text(encoding="utf-8"), blocks(groups))
 
 
@@ -103,7 +103,7 @@ def _nested(groups: Mapping[str, Sequence[Control]]) -> dict[Path, Document]:
 
 
 def priced(root: Path) -> dict[Path, str]:
-    """Return docs/cost.md as the templates on disk make it, so that they have to be written before."""
+    """Return docs/cost.md from the templates on disk, which must be written before."""
     return {COST: cost_page.with_tables((root / COST).read_text(encoding="utf-8"), Parts.of(Stack()))}
 
 
@@ -121,14 +121,14 @@ def differences(root: Path, wanted: Mapping[Path, str]) -> Iterator[str]:
 
 
 def leftovers(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    """Return the docs pages and templates, below the root, of controls and groups that are no more."""
+    """Return the docs pages and templates, below the root, of controls and groups that no longer exist."""
     found = [*(root / PAGES).glob("*.md"), *(root / "functions" / "controls").glob("*/template.yaml")]
     pages = sorted(path.relative_to(root) for path in found)
     return [path for path in pages if path not in wanted]
 
 
 def write(root: Path, wanted: Mapping[Path, str]) -> None:
-    """Write every generated file and remove the pages of controls that are no more."""
+    """Write every generated file and remove the pages of controls that no longer exist."""
     for path, text in wanted.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
@@ -137,9 +137,11 @@ def write(root: Path, wanted: Mapping[Path, str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Generate, or check; return the exit code (1 where something is stale)."""
+    """Generate, or check; return the exit code (1 if a file is out of date)."""
     parser = argparse.ArgumentParser(description="Write the generated parts of template.yaml, docs and the README.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff when stale")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 and print a diff if a file is out of date"
+    )
     check = parser.parse_args(arguments).check
     wanted = generated(ROOT, all_groups())
     if check:
@@ -152,7 +154,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     for difference in stale:
         print(difference)
-    print("stale; run make generate" if stale else f"{len(wanted)} generated files are fresh")
+    print(
+        "generated files are out of date: run make generate"
+        if stale
+        else f"{len(wanted)} generated files are up to date"
+    )
     return 1 if stale else 0
 
 

@@ -1,6 +1,6 @@
-"""The nested stack of a group of controls: all that is the group's, as a template of its own.
+"""The nested template of a group of controls, with all of the group's resources.
 
-The stack's tags come from the root, and CloudFormation puts them on every resource.
+The tags come from the root stack; CloudFormation puts them on every resource.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ PARAMETERS = {
     "LogRetentionDays": ref("LogRetentionDays"),
     "MaximumConcurrency": ref("MaximumConcurrency"),
 }
-"""What the root hands to each group: each id by itself, since a change set of a new stack does not know them yet, and
-``Fn::Select`` of what is not known fails there (aws-cloudformation/cloudformation-coverage-roadmap, issue 759)."""
+"""The parameters that the root gives each group: each id by itself, since a new stack's change set does not know them
+yet, and ``Fn::Select`` of an unknown value fails there (aws-cloudformation/cloudformation-coverage-roadmap #759)."""
 
 Resources = dict[str, dict[str, Any]]
 
@@ -70,14 +70,14 @@ def template(group: str, controls: Sequence[Control]) -> dict[str, Any]:
 
 def text(body: dict[str, Any]) -> str:
     """Return a group's template as it is written."""
-    head = "# Generated from the controls beside it: run make generate. The root's template says what it hands down.\n"
+    head = "# Generated from the controls in this folder: run make generate. The root template sets its parameters.\n"
     return head + document(body)
 
 
 def listed(groups: Mapping[str, Sequence[Control]]) -> str:
     """Return the JSON text of groups.json: the rules of each group, and whether it is in the home region only.
 
-    By it the clerk misses a deleted rule.
+    The clerk finds deleted rules by it.
     """
     found = {
         group: {"rules": list(patterns(controls)), "home_region_only": home_regions.is_global(controls)}
@@ -99,7 +99,7 @@ def _quoted(texts: Sequence[str]) -> str:
 
 
 def resources(group: str, controls: Sequence[Control]) -> Resources:
-    """Return everything one group consists of, by logical id, in the order in which it is read."""
+    """Return a group's resources by logical id, in reading order."""
     found = patterns(controls)
     return {
         "Queue": _queue(group),
@@ -108,7 +108,7 @@ def resources(group: str, controls: Sequence[Control]) -> Resources:
         "Logs": _logs(group),
         **_role(group, controls),
         **_undo_role(group, controls),
-        f"{stem(group)}Function": _function(group, controls),  # by this name `sam build` knows the Makefile's target
+        f"{stem(group)}Function": _function(group, controls),  # `sam build` calls the Makefile's target of this name
         "Source": _source(group),
     }
 
@@ -146,7 +146,7 @@ def _queue(group: str) -> dict[str, Any]:
 
 
 def _queue_policy(rules: Sequence[str]) -> dict[str, Any]:
-    """Return the policy that admits rules. It names them and is made first: what a rule may not deliver is dead."""
+    """Return the queue policy for rules. It is created first: an event that a rule may not deliver is a dead letter."""
     queue = arn_of("Queue")
     from_rules = {
         "StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")},
@@ -169,7 +169,7 @@ def _queue_policy(rules: Sequence[str]) -> dict[str, Any]:
 
 
 def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
-    """Return a rule. Its name is given: the dead letters admit by name, and the clerk looks for it."""
+    """Return a rule. Its name is fixed: the dead-letter queue's policy and the clerk refer to it."""
     target = {
         "Id": "queue",
         "Arn": arn_of("Queue"),
@@ -181,7 +181,7 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
         "DependsOn": "QueuePolicy",
         "Properties": {
             "Name": _sub(names.rule(_STACK, group, suffix)),
-            "Description": f"Wakes Evenkeel's {group} controls",
+            "Description": f"Triggers Evenkeel's {group} controls",
             "EventPattern": _substituted(pattern),
             "Targets": [target],
         },
@@ -189,7 +189,7 @@ def _rule(group: str, suffix: str, pattern: dict[str, Any]) -> dict[str, Any]:
 
 
 def _substituted(value: Any) -> Any:
-    """Return the pattern with every placeholder as ``!Ref``, or as ``!Sub`` where more stands around it."""
+    """Return the pattern with every placeholder as ``!Ref``, or as ``!Sub`` within a longer text."""
     if isinstance(value, dict):
         return {key: _substituted(member) for key, member in value.items()}
     if isinstance(value, list):
@@ -224,7 +224,7 @@ def _role(group: str, controls: Sequence[Control]) -> Resources:
 def _undo_role(group: str, controls: Sequence[Control]) -> Resources:
     """Return the role that only the undo function assumes.
 
-    By a condition, not as the principal: a principal's ARN becomes an id, and a role that is made again has another.
+    By a condition, not as the principal: IAM turns a principal's ARN into an id, which a recreated role does not have.
     """
     trust = {
         "Effect": "Allow",
@@ -232,13 +232,13 @@ def _undo_role(group: str, controls: Sequence[Control]) -> Resources:
         "Action": "sts:AssumeRole",
         "Condition": {"ArnEquals": {"aws:PrincipalArn": _role_arn(names.role(_STACK, _REGION, names.UNDO))}},
     }
-    description = f"With it Evenkeel's undo takes changes of the {group} controls back"
+    description = f"Role with which Evenkeel's undo function undoes changes of the {group} controls"
     name, statements = names.undo_role(_STACK, _REGION, group), granted(controls, UNDO_PATH)
     return Role("UndoRole", name, description, trust, f"{group}-undo", statements, "UndoIsEnabled").resources()
 
 
 def _engine_statements() -> list[Statement]:
-    """Return what the engine itself needs, whatever the controls."""
+    """Return the statements that the engine itself needs."""
     audit = _local_arn("dynamodb", f"table/{names.audit_table(_STACK)}")
     state = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}")
     due = _local_arn("dynamodb", f"table/{names.state_table(_STACK)}/index/due")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 HOME = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 """The region of each partition in which the events of global services appear.
 
-CloudFront's do so in China in cn-northwest-1 (Getting Started with AWS services in China, "CloudTrail"): a group of it
-needs a mapping of its own.
+In China, CloudFront's events appear in cn-northwest-1 (Getting Started with AWS services in China, "CloudTrail"): its
+group would need a mapping of its own.
 """
 _HERE, _FORWARDED = "GlobalEventsAppear", "GlobalEventsForwarded"
 
@@ -29,7 +29,7 @@ def is_global(controls: Sequence[Control]) -> bool:
     """Return whether a group is deployed in the home region only.
 
     Raises:
-        ValueError: only some of its controls are such.
+        ValueError: only some of its controls are global.
     """
     kinds = {control.global_events for control in controls}
     if len(kinds) > 1:

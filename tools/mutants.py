@@ -1,7 +1,7 @@
-"""Plants faults in the pure parts and sees that the tests find them: ``make mutants``.
+"""Mutation tests of the pure modules: ``make mutants``.
 
-``--changed`` (``make prove``) plants only in modules that changed in the last day of the history, for three minutes at
-most, and judges what was reached.
+``--changed`` (``make prove``) mutates only modules that changed in the last day of the history, for three minutes at
+most, and counts the mutants that were reached.
 
 The library (mutmut 3) names a function by its file's path and expects to import it under the same name. Here packages
 stand in ``layers/engine`` and ``functions``, so it works on a copy in ``build/mutants`` where they stand side by side.

@@ -16,5 +16,5 @@ def nested_stack(group: str) -> str:
 
 
 def condition(group: str) -> str:
-    """Return the name of the condition that the group is enabled."""
+    """Return the name of the condition that is true if the group is enabled."""
     return f"{stem(group)}IsEnabled"

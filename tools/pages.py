@@ -135,16 +135,16 @@ def with_parameters(text: str, template: str) -> str:
 
 
 def between(text: str, name: str, lines: Sequence[str]) -> str:
-    """Return a page with other lines between its markers of a name.
+    """Return a page with the lines between its markers of this name replaced.
 
     Raises:
-        ValueError: the page has lost its markers.
+        ValueError: the page has no such markers.
     """
     opens, closes = f"<!-- generated: {name} -->", "<!-- /generated -->"
     start, _, rest = text.partition(opens)
     _, closed, end = rest.partition(closes)
     if not closed:
-        raise ValueError(f"put the lines {opens} and {closes} back")
+        raise ValueError(f"restore the lines {opens} and {closes}")
     return "\n".join([start + opens, *lines, closes + end])
 
 

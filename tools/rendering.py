@@ -1,4 +1,4 @@
-"""What CloudFormation would make of the template: SAM expanded, parameters filled in, conditions decided."""
+"""Renders the template as CloudFormation would: SAM expanded, parameters filled in, conditions evaluated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template.yaml"
 ACCOUNT = "123456789012"
 NOTHING = object()
-logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it complains that nobody wants its own metrics
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns that its metrics are not used
 NESTED = "AWS::CloudFormation::Stack"
 
 Document = dict[str, Any]
@@ -42,7 +42,7 @@ PLACES = (
 
 
 class _NoManagedPolicies:
-    """The template names none, so SAM need not ask AWS for their ARNs."""
+    """No managed policies: the template uses none, so SAM need not call AWS for their ARNs."""
 
     def load(self) -> dict[str, str]:
         """Return nothing."""
@@ -57,7 +57,7 @@ def templates() -> list[str]:
 
 
 def source(path: str = TEMPLATE) -> Document:
-    """Return a template as it stands, intrinsic functions in their long form."""
+    """Return a template as it is written, with intrinsic functions in their long form."""
     return load(ROOT / path)
 
 
@@ -94,7 +94,7 @@ class Stack:
     parameters: dict[str, str] = field(default_factory=dict)
     path: str = TEMPLATE
     prefix: str = ""
-    """What the logical ids begin with, seen from the root."""
+    """Prefix of the logical ids as seen from the root."""
 
     def __post_init__(self) -> None:
         """Resolve everything once."""
@@ -152,7 +152,7 @@ class Stack:
         }
 
     def _seen(self, name: str) -> str:
-        """Return a logical id as it is seen from the root."""
+        """Return a logical id as seen from the root."""
         return self.prefix + name.removeprefix(self.prefix)
 
     def of_type(self, *types: str) -> dict[str, Document]:
@@ -160,7 +160,7 @@ class Stack:
         return {name: body.get("Properties", {}) for name, body in self.resources.items() if body["Type"] in types}
 
     def condition(self, name: str) -> bool:
-        """Decide a condition."""
+        """Return whether a condition holds."""
         return bool(self.resolve(self._template["Conditions"][name]))
 
     def resolve(self, value: Any) -> Any:
@@ -184,7 +184,7 @@ class Stack:
 
     def _reference(self, name: str, attribute: str = "") -> str:
         if name not in self._present:
-            raise KeyError(f"{name} is referred to and does not exist in this stack")
+            raise KeyError(f"{name} is referenced but does not exist in this stack")
         seen = self._seen(name)
         return f"<{seen}.{attribute}>" if attribute else f"<{seen}>"
 

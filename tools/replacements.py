@@ -1,4 +1,4 @@
-"""What CloudFormation would do to each resource when a parameter or a tag of the stack changes.
+"""Predicts what CloudFormation does to each resource when a parameter or a tag of the stack changes.
 
 Its resource schemas, which cfn-lint ships, name the properties that only a new resource can have
 (``createOnlyProperties``; ``conditionalCreateOnlyProperties`` for those that sometimes need one). A change of any other
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Effect(StrEnum):
-    """What becomes of a resource."""
+    """The effect on a resource."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -41,7 +41,7 @@ def schema(kind: str, region: str = "eu-west-1") -> Mapping[str, Any]:
 
 
 def effects(before: Resources, after: Resources) -> dict[str, Effect]:
-    """Return the effect of a change on each resource that is not left alone, by logical id.
+    """Return the effect of a change on each affected resource, by logical id.
 
     Resources are rendered: a reference is ``<Name>`` or ``<Name.Attribute>``. What refers to a replaced resource
     changes, too, and may be replaced for it.

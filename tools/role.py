@@ -1,4 +1,4 @@
-"""A role and what it may do: inline as far as IAM allows, and in customer managed policies beyond that.
+"""A role and its policies: inline as far as IAM allows, and customer managed beyond that.
 
 A second inline policy would not help: IAM counts all inline policies of a role together (IAM user guide, "IAM and STS
 quotas").

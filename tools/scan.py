@@ -1,8 +1,8 @@
-"""Runs the scanners over the template, its policies and the code: ``make scan``; no finding may go unexplained.
+"""Runs the scanners over the template, its policies and the code: ``make scan``; every finding needs an explanation.
 
-checkov reads the expanded template, parliament every role's policies, bandit the code. They live in an environment of
-their own (requirements/scanners.txt). A finding that is no fault is suppressed where its reason stands: checkov's in
-``.checkov.yaml``, parliament's in :data:`EXPLAINED`, bandit's beside the line.
+checkov reads the expanded template, parliament every role's policies, bandit the code. They have an
+environment of their own (requirements/scanners.txt). A false finding is suppressed with its reason: checkov's in
+``.checkov.yaml``, parliament's in :data:`EXPLAINED`, bandit's in a comment on the line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EXPLAINED = {
         "a bucket's policy is put back by writing it; docs/security.md says what a taken-over function could do",
     ),
 }
-"""parliament's issues that are no faults here, each with the reason."""
+"""parliament's false findings, each with the reason."""
 _ARNS = {
     "AWS::DynamoDB::Table": "dynamodb:eu-west-1:123456789012:table/{name}",
     "AWS::Events::EventBus": "events:eu-west-1:123456789012:event-bus/{name}",
@@ -60,7 +60,7 @@ def _arn(name: str, attribute: str, stack: Stack) -> str:
 
 
 def write() -> None:
-    """Write what the scanners read: the expanded templates, and each role's policies as one document."""
+    """Write the scanners' input: the expanded templates, and each role's policies as one document."""
     shutil.rmtree(WORK, ignore_errors=True)
     (WORK / "policies").mkdir(parents=True)
     for path in templates():
@@ -79,7 +79,7 @@ def write() -> None:
 
 
 def checkov(bin_folder: Path) -> list[str]:
-    """Return checkov's findings on the expanded templates; ``.checkov.yaml`` says which are no faults, and why."""
+    """Return checkov's findings on the expanded templates; without the false ones in ``.checkov.yaml``."""
     done = _run(
         bin_folder / "checkov", "--config-file", ".checkov.yaml", "--file", *sorted(WORK.glob("*.json")),
         "--output", "json",
@@ -98,7 +98,7 @@ def parliament(bin_folder: Path) -> list[str]:
         raise RuntimeError(f"parliament did not run: {done.stderr[-500:]}")
     issues = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     found = {f"{each['issue']}: {each['detail']}" for each in issues}  # of several roles it names any
-    stale = [f"parliament does not find what is explained: {each}" for each in EXPLAINED.keys() - found]
+    stale = [f"parliament no longer finds this explained issue: {each}" for each in EXPLAINED.keys() - found]
     return stale + [f"parliament {each}" for each in sorted(found - EXPLAINED.keys())]
 
 
@@ -123,7 +123,7 @@ def main() -> int:
     bin_folder = Path(sys.argv[1]).absolute()
     write()
     findings = [each for scan in (checkov, parliament, bandit) for each in scan(bin_folder)]
-    print("\n".join(findings) or "checkov, parliament and bandit found nothing that is not explained")
+    print("\n".join(findings) or "checkov, parliament and bandit found nothing new")
     return 1 if findings else 0
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/cli.md about the self-test: what it makes for each control, and who may run it."""
+"""The tables of docs/cli.md about the self-test: what it creates for each control, and who may run it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def with_self_test(text: str) -> str:
         for name, maker in sorted(MAKERS.items())
     ]
     left_out = [f"| `{name}` | nothing: {why} | - | - |" for name, why in sorted(NOT_MADE.items())]
-    heads = ["", "| control | what is made | cents at most | seconds, about |", "| --- | --- | --- | --- |"]
+    heads = ["", "| control | what it creates | cents at most | seconds (approximate) |", "| --- | --- | --- | --- |"]
     text = between(text, "self-test", [*heads, *tried, *left_out, ""])
     always = [f"| always | {_code(ALWAYS)} |", f"| to receive the alerts | {_code(permissions())} |"]
     wanted = [f"| `{name}` | {_code(needed(all_controls()[name]))} |" for name in sorted(MAKERS)]

@@ -1,4 +1,4 @@
-"""From the controls' grants to the IAM statements of their group's role."""
+"""Converts the controls' grants to the IAM statements of their group's role."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from evenkeel.control import Control
 
 EVENT_PATH = {Stage.READ: "Read", Stage.DISCOVER: "List", Stage.APPLY: "Change"}
-"""What the event path may do, with the statement's name.
+"""Stages of the event path, with the statements' names.
 
-What only weakens is the undo path's. Where AWS has one action for both directions (PutBucketPolicy), the calls that the
-controls compute are what bounds it.
+Actions that only weaken belong to the undo path. If AWS has one action for both directions (PutBucketPolicy), only the
+calls that the controls compute limit it.
 """
 UNDO_PATH = {Stage.READ: "Read", Stage.UNDO: "TakeBack"}
-"""What the undo function may do, for all groups."""
+"""Stages of the undo function, for all groups."""
 _KNOWN = {"{partition}": "${AWS::Partition}", "{region}": "${AWS::Region}", "{account}": "${AWS::AccountId}"}
 
 Statement = dict[str, Any]
@@ -39,7 +39,7 @@ def granted(controls: Sequence[Control], stages: Mapping[Stage, str] = EVENT_PAT
     for control in controls:
         for grant in control.permissions:
             templates = tuple(template.replace("{id}", "*") for template in grant.on or (control.arn,))
-            on = ("*",) if "*" in templates else templates  # beside it may stand what it is asked of
+            on = ("*",) if "*" in templates else templates  # it includes any resources named with it
             if "*" in on and not grant.why:
                 raise ValueError(f"{control.id}: a grant of {', '.join(grant.actions)} on * gives no reason; set why=")
             if grant.stage in stages:

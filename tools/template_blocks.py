@@ -1,4 +1,4 @@
-"""The marked blocks of template.yaml: what stands in each, and how a text gets them."""
+"""The generated blocks of template.yaml: their content, and how they are inserted."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def filled(template: str, content: Mapping[str, object]) -> str:
     """
     found = [match["name"] for match in _BLOCK.finditer(template)]
     if sorted(found) != sorted(content):
-        raise MarkerError(f"template.yaml marks {sorted(found)}, generated are {sorted(content)}; restore the markers")
+        raise MarkerError(
+            f"template.yaml has markers for {sorted(found)}, but the blocks are {sorted(content)}; restore the markers"
+        )
 
     def replace(match: re.Match[str]) -> str:
         body = to_yaml(content[match["name"]], len(match["indent"])) if content[match["name"]] else ""

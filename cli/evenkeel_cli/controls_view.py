@@ -1,4 +1,4 @@
-"""``evenkeel controls``: the registry of controls as a table, one control in full, or JSON."""
+"""``evenkeel controls``: all controls as a table, one control in full, or JSON."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _KEYS = {
     "mode_why": "Mode",
     "runbook": "Runbook",
 }
-"""What JSON calls the sections of a control's docstring."""
+"""Keys in JSON of the sections of a control's docstring."""
 _STAGES = {
-    Stage.READ: "to look",
+    Stage.READ: "to read",
     Stage.DISCOVER: "to list",
     Stage.APPLY: "to change",
     Stage.UNDO: "to undo",
@@ -38,7 +38,7 @@ _STAGES = {
 
 
 def show(wanted: str | None, *, as_json: bool) -> None:
-    """Print all controls, or the one wanted.
+    """Print all controls, or one in full.
 
     Raises:
         CommandError: there is no control of that id.
@@ -55,7 +55,7 @@ def show(wanted: str | None, *, as_json: bool) -> None:
 
 
 def described(control: Control) -> dict[str, Any]:
-    """Return all that the registry says about a control, JSON-able."""
+    """Return everything that the registry has about a control, as JSON data."""
     frameworks = control.frameworks
     return {
         "id": control.id,
@@ -112,7 +112,10 @@ def _all(out: Console, controls: list[Control]) -> None:
             (Text(control.id, style="bold"), _severity(str(control.severity)), str(control.default_mode), title)
         )
     console.table(out, ("control", "severity", "mode", "desired state"), rows)
-    out.print(f"\n{len(controls)} controls. evenkeel controls ID shows triggers, permissions and cost.", style="dim")
+    out.print(
+        f"\n{len(controls)} controls. evenkeel controls ID shows one in full, with triggers, permissions and cost.",
+        style="dim",
+    )
 
 
 def _severity(severity: str) -> Text:
@@ -150,7 +153,7 @@ def _lines(lines: Any) -> str:
 
 
 def _triggers(triggers: list[dict[str, Any]]) -> list[str]:
-    """Return one line a source of events."""
+    """Return one line per source of events."""
     lines: dict[str, list[str]] = {}
     for trigger in triggers:
         if trigger["kind"] == "cloudtrail":
@@ -176,7 +179,7 @@ def _frameworks(names: dict[str, Any]) -> list[str]:
 
 
 def _permissions(grants: list[dict[str, Any]]) -> list[str]:
-    """Return one line a stage, with all its actions."""
+    """Return one line per stage, with all its actions."""
     lines: dict[str, dict[str, None]] = {}
     for grant in grants:
         lines.setdefault(_STAGES[Stage(grant["stage"])], {}).update(dict.fromkeys(grant["actions"]))

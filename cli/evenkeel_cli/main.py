@@ -1,4 +1,4 @@
-"""The ``evenkeel`` command: what is asked for is imported only when it is asked for."""
+"""The ``evenkeel`` command; each subcommand imports its code only when it runs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def demo(
     region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
-    """Watch the real stack repair real resources, on an AWS on this machine; no AWS account is touched."""
+    """Watch the real stack repair real resources on a local AWS; no AWS account is touched."""
     from evenkeel_cli.local import demo as story  # noqa: PLC0415 - as above
 
     story.run(output_dir, timeout, region, account)
@@ -80,7 +80,7 @@ def sandbox(
     region: SandboxRegion = "eu-west-1",
     account: SandboxAccount = "123456789012",
 ) -> None:
-    """Start an AWS on this machine with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
+    """Start a local AWS with the stack deployed; point any AWS tool at it. Ctrl-C ends it."""
     from evenkeel_cli.local import serve  # noqa: PLC0415 - as above
 
     serve.run(port, region, account)
@@ -127,11 +127,11 @@ def undo(  # noqa: PLR0913, PLR0917 - a command's options
     """Undo a change, or all changes since a time, the newest first. Shows the calls and asks first."""
     from evenkeel_cli.changes import undo_bulk, undo_command  # noqa: PLC0415 - as above
 
-    how = undo_command.How(force, dry_run, yes, output is Output.JSON)
+    options = undo_command.Options(force, dry_run, yes, output is Output.JSON)
     if undo_bulk.is_bulk(record, since, control, resource):
-        undo_bulk.run(stack, region, since, control, resource, how)
+        undo_bulk.run(stack, region, since, control, resource, options)
     else:
-        undo_command.one(stack, region, record, resource, how)
+        undo_command.one(stack, region, record, resource, options)
 
 
 @app.command()
@@ -216,7 +216,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options
     wanted = run_rounds.RunRequest(control, tuple(resource or ()), after, at_most or 0)
     wanted.check(everything=all_)
     run_command.run(
-        stack, region, wanted, run_command.How(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
+        stack, region, wanted, run_command.Options(apply, yes, output is Output.JSON, all_outcomes=all_outcomes)
     )
 
 
@@ -228,7 +228,7 @@ def selftest(  # noqa: PLR0913, PLR0917 - a command's options
         bool, typer.Option("--apply", help="Create test resources; without it, none are created.")
     ] = False,
     clean: Annotated[
-        list[str] | None, typer.Option(metavar="RUN", help="Only remove what this run left behind; can be repeated.")
+        list[str] | None, typer.Option(metavar="RUN", help="Only delete what this run left behind; can be repeated.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, max=400, help="Seconds to wait for each step.")] = 300,
     yes: Yes = False,
@@ -238,11 +238,11 @@ def selftest(  # noqa: PLR0913, PLR0917 - a command's options
     """Test each control on resources that the test creates: repair, record, alert, undo. Dry run unless --apply."""
     from evenkeel_cli.selftest import command  # noqa: PLC0415 - as above
 
-    how = command.How(apply, yes, output is Output.JSON, timeout)
+    options = command.Options(apply, yes, output is Output.JSON, timeout)
     if clean:
-        command.clean(stack, region, clean, how)
+        command.clean(stack, region, clean, options)
     else:
-        command.run(stack, region, tuple(control or ()), how)
+        command.run(stack, region, tuple(control or ()), options)
 
 
 @app.command()

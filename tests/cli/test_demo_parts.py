@@ -123,7 +123,7 @@ def test_what_was_only_announced_is_counted() -> None:
     target = io.StringIO()
     screen = Screen(Console(file=target, width=80, markup=False))
     screen.end([case()], "files", 2)
-    assert "2 more were only announced, nothing was called: see alerts.txt\n" in target.getvalue()
+    assert "2 more were only announced: see alerts.txt\n" in target.getvalue()
     assert "announced" not in shown(80, case())
 
 

@@ -11,6 +11,7 @@ import pytest
 from botocore import exceptions as raised
 from botocore.exceptions import ClientError
 
+from evenkeel import clock
 from evenkeel.runtime.dynamodb import wire
 from evenkeel_cli.aws import functions, proved, stacks
 from evenkeel_cli.aws.stacks import Stack
@@ -31,7 +32,7 @@ OUTPUTS = {
 LOST = raised.ReadTimeoutError(endpoint_url="https://lambda")
 CUT = raised.ConnectionClosedError(endpoint_url="https://lambda")
 AWAY = raised.EndpointConnectionError(endpoint_url="https://lambda")
-TAKEN = refuses("UndoRefusedError", f"{KEY}: record was undone already")
+TAKEN = refuses("UndoRefusedError", f"{KEY}: record was already undone")
 
 
 def lambda_says(name: str, status: int) -> ClientError:
@@ -107,11 +108,10 @@ class Account:
         return SimpleNamespace(paginate=self.query)
 
     def query(self, **question: Any) -> list[dict[str, Any]]:
-        """Return the records in one page: all of them are of the first day that is asked for."""
-        asked = question["ExpressionAttributeValues"].get(":shard")
-        if asked and asked["S"].endswith("#00"):
-            self.shard = self.shard or asked["S"]
-        return [{"Items": [] if asked and asked["S"] != self.shard else [wire(each) for each in self.records[::-1]]}]
+        """Return the records in one page: all are of today's first shard, also where a question begins yesterday."""
+        today = f"{clock.now():%Y-%m-%d}#00"
+        shard = question["ExpressionAttributeValues"].get(":shard", {"S": today})["S"]
+        return [{"Items": [wire(each) for each in self.records[::-1]] if shard == today else []}]
 
     def batch_get_item(self, **_: Any) -> dict[str, Any]:
         """Return all records, whole."""
@@ -208,8 +208,8 @@ def test_a_wave_that_lambda_never_takes_stops_and_says_how_to_go_on(account: Acc
     result = account.wave(done(2), *[THROTTLED] * 99)
     assert (result.exit_code, account.waited) == (1, list(functions.PAUSES))
     assert "1 undone, 0 refused" in result.stdout
-    assert "stopped after 1 of 2; what was undone stays so: cannot undo record" in result.stderr
-    assert "To go on: evenkeel undo --stack prod --region eu-west-1 --since 20" in result.stderr
+    assert "stopped after 1 of 2; what was undone stays undone: cannot undo record" in result.stderr
+    assert "To continue: evenkeel undo --stack prod --region eu-west-1 --since 20" in result.stderr
 
 
 def test_a_wave_that_nobody_may_begin_ends_with_aws_own_words(account: Account) -> None:
@@ -248,15 +248,15 @@ def test_what_nobody_knows_is_told_as_unknown(
     report = json.loads(result.stdout)
     assert (result.exit_code, report["done"], report["refused"], report["unknown"]) == (1, 0, 0, 1)
     assert report["results"][0]["outcome"] == "UNKNOWN"
-    assert "it changed since; that was the second try: the answer to the first was lost" in result.stdout
+    assert "it changed since; this was a retry: the first answer was lost" in result.stdout
     told = json.loads(result.stderr)["error"]["message"]
-    assert told == "1 of 1 changes were not undone, as far as is known"
+    assert told == "1 of 1 changes were not undone (some are unknown)"
 
 
 def test_an_answer_that_is_always_lost_is_unknown_and_the_wave_goes_on(account: Account) -> None:
     """If this fails, one resource that AWS is slow with ends a wave."""
     result = account.wave(*[LOST] * (len(functions.PAUSES) + 1), done(1))
-    assert (result.exit_code, "1 undone, 0 refused, 1 not known, 0 skipped." in result.stdout) == (1, True)
+    assert (result.exit_code, "1 undone, 0 refused, 1 unknown, 0 skipped." in result.stdout) == (1, True)
 
 
 def test_a_first_try_that_is_still_at_it_is_waited_for(account: Account) -> None:

@@ -114,7 +114,7 @@ def test_rounds_are_followed_to_the_end_and_nothing_is_changed(account: Account)
     assert [function for function, _ in account.asked] == ["prod-kms"] * 2
     asked = {"control": "kms-key-rotation", "resources": "all", "dry_run": True}
     assert [payload for _, payload in account.asked] == [{**asked, "after": ""}, {**asked, "after": arn(2)}]
-    assert "3 resources looked at: 1 WOULD_APPLY, 1 COMPLIANT, 1 WOULD_ANNOUNCE." in result.stdout
+    assert "3 resources checked: 1 WOULD_APPLY, 1 COMPLIANT, 1 WOULD_ANNOUNCE." in result.stdout
     assert "kms key/1" in result.stdout
     assert "kms key/2" not in result.stdout
     assert result.stdout.count("enable-key-rotation") == 1
@@ -138,7 +138,7 @@ def test_machines_get_one_document(account: Account) -> None:
         "counts": {"REMEDIATED": 1, "FAILED": 1}, "results": found, "next": None,
         "run": RUN,
     }  # fmt: skip
-    assert "1 resource not brought in line: 1 FAILED" in json.loads(result.stderr)["error"]["message"]
+    assert "1 resource not repaired: 1 FAILED" in json.loads(result.stderr)["error"]["message"]
     assert [payload["dry_run"] for _, payload in account.asked] == [False]
 
 
@@ -190,7 +190,7 @@ def test_a_no_changes_nothing(account: Account, person: list[str]) -> None:
     result = account.run("--all", "--apply", answers=[answer(*found)])
     assert (result.exit_code, "nothing was changed" in result.stderr) == (1, True)
     assert person == [
-        "Have kms-key-rotation change 2 resources in prod, and tell people of 1 that it leaves unchanged?"
+        "Have kms-key-rotation change 2 resources in prod, and announce 1 finding that it does not change?"
     ]
     assert "2 WOULD_APPLY, 1 WOULD_ANNOUNCE" in result.stderr
     assert "aws kms enable-key-rotation --key-id 2" in result.stderr
@@ -208,7 +208,7 @@ def test_nothing_to_do_is_not_asked_about(account: Account, person: list[str]) -
 def test_a_question_about_nothing_but_words_says_so(account: Account, person: list[str]) -> None:
     """If this fails, somebody agrees to what sounds like changes, and nothing is changed."""
     account.run("--all", "--apply", answers=[answer(one(1, "WOULD_ANNOUNCE"), one(2, "WOULD_ANNOUNCE"))])
-    assert person == ["Tell people of 2 resources in prod? Nothing is changed."]
+    assert person == ["Announce 2 findings in prod? Nothing is changed."]
 
 
 def held(number: int, kind: str) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def test_a_hold_is_no_trouble_of_a_dry_run_but_of_a_look_ahead(account: Account,
     assert account.run("--all", answers=[found]).exit_code == 0
     applied = account.run("--all", "--apply", answers=[found])
     assert (applied.exit_code, person) == (1, [])
-    assert "1 resource not brought in line: 1 HELD" in applied.stderr
+    assert "1 resource not repaired: 1 HELD" in applied.stderr
 
 
 def test_without_a_terminal_nothing_is_begun(account: Account) -> None:
@@ -263,7 +263,7 @@ def test_an_interrupted_run_says_how_to_go_on(account: Account, stop: Any) -> No
     """If this fails, a run over ten thousand resources has to begin again, or what it did is not told."""
     result = account.run("--all", "--apply", "--yes", answers=[answer(one(1, "REMEDIATED"), next_=arn(1)), stop])
     assert result.exit_code == 1
-    assert "stopped after 1 resource; what the function was at may go on for a minute" in result.stderr
+    assert "stopped after 1 resource; the function may continue for up to a minute" in result.stderr
     again = f"evenkeel run kms-key-rotation --stack prod --region eu-west-1 --all --apply --after {arn(1)}"
     assert again in result.stderr
     assert "1 REMEDIATED" in result.stdout
@@ -288,22 +288,22 @@ def test_ctrl_c_before_the_first_answer_claims_nothing(account: Account) -> None
     """If this fails, somebody believes that nothing was changed while the function is at work."""
     result = account.run("--all", "--apply", "--yes", answers=[KeyboardInterrupt()])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "stopped before the first answer; what the function was at may go on for a minute" in result.stderr
+    assert "stopped before the first answer; the function may continue for up to a minute" in result.stderr
 
 
 def test_a_function_that_makes_no_headway_is_not_asked_for_ever(account: Account) -> None:
     """If this fails, a run in an account with too much to list never ends."""
     result = account.run("--all", answers=[answer(next_="")])
-    assert (result.exit_code, "before it comes to a resource" in result.stderr) == (1, True)
+    assert (result.exit_code, "before it reached a resource" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
         ("HELD", "evenkeel release kms-key-rotation --stack prod"),
-        ("RETURNED", "read again by itself"),
-        ("DENIED", "fix that and run the command again"),
-        ("ERROR", "fix that and run the command again"),
+        ("RETURNED", "checked again within minutes"),
+        ("DENIED", "Fix that and run the command again"),
+        ("ERROR", "Fix that and run the command again"),
     ],
 )
 def test_what_is_not_in_line_fails_and_says_what_to_do(account: Account, outcome: str, told: str) -> None:
@@ -330,7 +330,7 @@ def test_a_refusal_is_told_in_the_functions_words(account: Account) -> None:
         (("kms-key-rotation", "--all", "--resource", arn(1)), "run: --resource and --all are given; only one can be"),
         (("kms-key-rotation", "--resource", "key/1"), "--resource key/1: not an ARN"),
         (("kms-key-rotation", "--all", "--after", "key/1"), "--after key/1: not an ARN"),
-        (("kms-key-rotation", "--resource", arn(1), "--after", arn(2)), "none of the resources given"),
+        (("kms-key-rotation", "--resource", arn(1), "--after", arn(2)), "not one of the given resources"),
         (("s3-tls-only-policy", "--all"), "has no function for a control 's3-tls-only-policy'; its groups are kms, la"),
     ],
 )
@@ -347,4 +347,4 @@ def test_the_lambda_groups_controls_have_their_function(account: Account) -> Non
     account.answers = [answer()]
     result = evenkeel("run", LAMBDA_CONTROL, "--all", "--stack", "prod")
     assert (result.exit_code, account.asked[0][0]) == (0, "prod-lambda")
-    assert "0 resources looked at." in result.stdout
+    assert "0 resources checked." in result.stdout

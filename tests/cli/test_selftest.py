@@ -20,10 +20,10 @@ from evenkeel_cli.audit import reader
 from evenkeel_cli.aws.functions import RefusedError
 from evenkeel_cli.aws.stacks import Stack
 from evenkeel_cli.changes.undo_command import Undoing
-from evenkeel_cli.selftest import hands, kinds, leftovers, marks, planning, trying
+from evenkeel_cli.selftest import kinds, leftovers, marks, planning, provisioner, trial_run
 from evenkeel_cli.selftest.makers import MAKERS, near_its_end
 from evenkeel_cli.selftest.report import StepName, Verdict
-from evenkeel_cli.selftest.trying import Means, Trying
+from evenkeel_cli.selftest.trial_run import Shared, TrialRun
 from evenkeel_cli.ui.failure import CommandError
 from tests.cli.fake_cloud import refusal
 from tests.cli.running import evenkeel
@@ -110,7 +110,7 @@ def test_only_what_carries_both_marks_of_one_run_is_found_and_removed(variables:
 
         run = marks.new_run(NOW - timedelta(hours=2))
         ours = kinds.Target(SITE, run, marks.name(run, "x"), marks.name(run, "x"))
-        worker = hands.Hands(cloud, hands.Stop(), 0)
+        worker = provisioner.Provisioner(cloud, provisioner.Stop(), 0)
         for kind in (kinds.TABLE, kinds.ROLE, kinds.KEY):
             worker.make(kind, ours, lambda _: None)
         _table(cloud, f"{ours.name}-foreign", {})
@@ -118,7 +118,7 @@ def test_only_what_carries_both_marks_of_one_run_is_found_and_removed(variables:
         found = leftovers.find(cloud, SITE)
         assert [each.kind for each in found.resources] == [kinds.KEY, kinds.TABLE, kinds.ROLE]
         assert found.troubles == []
-        assert [leftovers.remove(worker, each) for each in found.resources] == ["removed"] * 3
+        assert [leftovers.remove(worker, each) for each in found.resources] == ["deleted"] * 3
         assert leftovers.find(cloud, SITE).resources == []
         assert cloud("dynamodb").list_tables()["TableNames"] == [f"{ours.name}-foreign", "orders"]
 
@@ -178,7 +178,7 @@ def test_a_table_is_removed_whatever_evenkeel_does_to_it(
     """A table that is being made, or that Evenkeel protects, would be left in the account."""
     table = Dynamo(*refusals)
     target = kinds.Target(SITE, "6b01f0e6270e", "t", "t")
-    assert hands.Hands(table, hands.Stop(), 0).remove(kinds.TABLE, target) is removed
+    assert provisioner.Provisioner(table, provisioner.Stop(), 0).remove(kinds.TABLE, target) is removed
     assert table.called == called
 
 
@@ -186,7 +186,9 @@ def test_a_denied_removal_is_said_at_once() -> None:
     """A person without the permission would wait a minute and a half for each resource."""
     table = Dynamo(refusal("AccessDeniedException", "DeleteTable"))
     with pytest.raises(CommandError, match="access denied by AWS at DeleteTable"):
-        hands.Hands(table, hands.Stop(), 0).remove(kinds.TABLE, kinds.Target(SITE, "6b01f0e6270e", "t", "t"))
+        provisioner.Provisioner(table, provisioner.Stop(), 0).remove(
+            kinds.TABLE, kinds.Target(SITE, "6b01f0e6270e", "t", "t")
+        )
 
 
 def test_a_function_waits_until_its_role_is_known() -> None:
@@ -202,7 +204,7 @@ def test_a_function_waits_until_its_role_is_known() -> None:
     client = SimpleNamespace(create_function=create_function)
     kept: list[kinds.Target] = []
     target = kinds.Target(SITE, "6b01f0e6270e", "f")
-    made = hands.Hands(lambda _: client, hands.Stop(), 0).make(kinds.FUNCTION, target, kept.append)
+    made = provisioner.Provisioner(lambda _: client, provisioner.Stop(), 0).make(kinds.FUNCTION, target, kept.append)
     assert (made.id, kept, answers) == ("f", [made], [])
 
 
@@ -219,13 +221,13 @@ def test_what_aws_does_not_show_yet_is_broken_a_little_later() -> None:
     client = SimpleNamespace(authorize_security_group_ingress=authorize_security_group_ingress)
     target = kinds.Target(SITE, "6b01f0e6270e", "g", "sg-1")
     maker = MAKERS["ec2-security-group-open-ingress"]
-    hands.Hands(lambda _: client, hands.Stop(), 0).run(maker.breaks(target))
+    provisioner.Provisioner(lambda _: client, provisioner.Stop(), 0).run(maker.breaks(target))
     assert answers == []
 
 
-@pytest.mark.parametrize(("minutes", "detail"), [(31, "not begun: the run takes longer"), (29, "access denied")])
+@pytest.mark.parametrize(("minutes", "detail"), [(31, "not started: the run has taken"), (29, "access denied")])
 def test_a_run_begins_nothing_that_it_might_not_end_within_the_hour(minutes: int, detail: str) -> None:
-    """A slow run's resources would be taken for leftovers by the next self-test, and deleted under its hands."""
+    """A slow run's resources would be taken for leftovers by the next self-test, and deleted while it uses them."""
 
     def create_key(**_: Any) -> None:
         raise refusal("AccessDeniedException", "CreateKey")
@@ -233,9 +235,9 @@ def test_a_run_begins_nothing_that_it_might_not_end_within_the_hour(minutes: int
     run = marks.new_run(datetime.now(UTC) - timedelta(minutes=minutes))
     maker = MAKERS[ROTATION.id]
     trial = planning.Trial(ROTATION, maker, maker.target(SITE, run, ROTATION.id, NOW.date()), "enforce", "repaired")
-    worker = hands.Hands(lambda _: SimpleNamespace(create_key=create_key), hands.Stop(), 0)
+    worker = provisioner.Provisioner(lambda _: SimpleNamespace(create_key=create_key), provisioner.Stop(), 0)
     plan = planning.Plan(cast("Any", None), SITE, run, _decisions(), (trial,))
-    row = Trying(trial, Means(plan, worker, None, "", 1, lambda _: None)).run()
+    row = TrialRun(trial, Shared(plan, worker, None, "", 1, lambda _: None)).run()
     assert [(step.name, step.verdict) for step in row.steps] == [(StepName.MAKE, Verdict.FAILED)]
     assert detail in row.steps[0].detail
 
@@ -267,21 +269,21 @@ def test_the_newest_of_two_changes_is_undone(monkeypatch: pytest.MonkeyPatch, sh
             raise RefusedError("DriftError", "it changed since", "")
         return {"outcome": "UNDONE", "record_id": "04-undone"}
 
-    def judged(_: Trying) -> NonCompliant:
+    def judged(_: TrialRun) -> NonCompliant:
         return NonCompliant("rotation is off")
 
     monkeypatch.setattr(reader.Reader, "__init__", lambda *_: None)
     monkeypatch.setattr(reader.Reader, "all_of", all_of)
     monkeypatch.setattr(Undoing, "run", run)
-    monkeypatch.setattr(Trying, "_judged", judged)
-    monkeypatch.setattr(trying, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(TrialRun, "_judged", judged)
+    monkeypatch.setattr(trial_run, "EVERY_SECONDS", 0.01)
     stack = Stack("evenkeel", cast("Any", None), {"UndoFunctionName": "evenkeel-undo"}, {})
     maker = MAKERS[ROTATION.id]
     target = maker.target(SITE, "6b01f0e6270e", ROTATION.id, NOW.date())
     trial = planning.Trial(ROTATION, maker, target, "enforce", "repaired")
-    worker = hands.Hands(cast("Any", None), hands.Stop(), 0)
-    row = Trying(
-        trial, Means(planning.Plan(stack, SITE, target.run, _decisions(), (trial,)), worker, None, "", 1, print)
+    worker = provisioner.Provisioner(cast("Any", None), provisioner.Stop(), 0)
+    row = TrialRun(
+        trial, Shared(planning.Plan(stack, SITE, target.run, _decisions(), (trial,)), worker, None, "", 1, print)
     )
     row._undo(first)
     assert [(step.name, step.verdict, step.detail) for step in row.row.steps] == [(StepName.UNDO, Verdict.OK, "")]
@@ -289,10 +291,10 @@ def test_the_newest_of_two_changes_is_undone(monkeypatch: pytest.MonkeyPatch, sh
 
 def test_who_stops_is_not_kept_waiting() -> None:
     """Ctrl-C would wait for minutes until it cleans up."""
-    stop = hands.Stop()
+    stop = provisioner.Stop()
     stop.asked.set()
-    with pytest.raises(hands.StoppedError):
-        stop.soon(lambda: None, 60, 1)
+    with pytest.raises(provisioner.StoppedError):
+        stop.poll(lambda: None, 60, 1)
 
 
 def test_a_runtime_is_chosen_that_lambda_still_takes() -> None:
@@ -321,9 +323,9 @@ def test_a_control_that_the_stack_has_not_is_refused(name: str, said: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--apply",), "nothing was made: this asks first unless --yes is given"),
-        (("--clean", "6b01f0e6270e", "--apply"), "nothing was removed: this asks first unless --yes is given"),
-        (("--clean", "orders"), "--clean orders: not the id of a run"),
+        (("--apply",), "nothing was created: the command asks for confirmation"),
+        (("--clean", "6b01f0e6270e", "--apply"), "nothing was deleted: the command asks for confirmation"),
+        (("--clean", "orders"), "--clean orders: not a run id"),
     ],
 )
 def test_it_refuses_before_it_asks_aws_anything(arguments: tuple[str, ...], said: str) -> None:

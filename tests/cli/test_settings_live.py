@@ -137,7 +137,7 @@ def test_a_deployment_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) ->
     ("deployments", "loaded", "holds"),
     [
         (["COMPLETE", "ROLLED_BACK"], True, "The settings before it are in force again."),
-        (["ROLLED_BACK"], True, "None are in force, so nothing is changed: push others."),
+        (["ROLLED_BACK"], True, "No settings are in force, so nothing is changed: push valid ones."),
         (["ROLLED_BACK"], False, "The empty document is in force, as before."),
     ],
 )
@@ -152,8 +152,8 @@ def test_a_push_that_is_taken_back_says_what_holds_now(deployments: list[str], h
 @pytest.mark.parametrize(
     ("code", "told", "exit_code"),
     [
-        ("ConflictException", "another deployment of settings is under way", Exit.FAILED),
-        ("BadRequestException", "refuses the settings: controls.x: no such control", Exit.USAGE),
+        ("ConflictException", "another deployment of settings is in progress", Exit.FAILED),
+        ("BadRequestException", "rejects the settings: controls.x: no such control", Exit.USAGE),
         ("InternalServerException", "StartDeployment answered InternalServerException", Exit.FAILED),
     ],
 )

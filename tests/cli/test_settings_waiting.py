@@ -70,5 +70,5 @@ def test_push_of_somebody_who_may_not_read_the_audit_says_so() -> None:
     """If this fails, settings that are live are told as an error, or the count as zero."""
     told = waiting.uncounted(CommandError("access denied by AWS at Query", "Ask for the permission."))
     assert told == (
-        "Announced findings that wait cannot be counted: access denied by AWS at Query. Ask for the permission."
+        "The announced findings that wait could not be counted: access denied by AWS at Query. Ask for the permission."
     )

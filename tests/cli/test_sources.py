@@ -106,8 +106,8 @@ def test_a_mapping_on_its_way_to_the_other_state_is_turned_back() -> None:
     ("names", "ended"),
     [
         (["prod"], "prod"),
-        (["prod", "dev"], "which stack? eu-west-1 has 2 Evenkeel stacks: dev, prod"),
-        ([], "no stack is named, and there is no Evenkeel stack in eu-west-1"),
+        (["prod", "dev"], "no stack is given, and eu-west-1 has 2 Evenkeel stacks: dev, prod"),
+        ([], "no stack is given, and there is no Evenkeel stack in eu-west-1"),
     ],
 )
 def test_the_only_stack_of_a_region_is_the_default(names: list[str], ended: str) -> None:
@@ -126,7 +126,7 @@ def test_the_only_stack_of_a_region_is_the_default(names: list[str], ended: str)
 
 def test_whoever_may_not_list_stacks_is_asked_for_a_name() -> None:
     """If this fails, a role that may act on one stack only is shown a refusal of AWS's in place of what to do."""
-    with pytest.raises(CommandError, match="no stack is named") as refused:
+    with pytest.raises(CommandError, match="no stack is given") as refused:
         event_sources.only(_listing(refusal("AccessDenied")))
     assert "--stack" in refused.value.next_step
     with pytest.raises(ClientError):

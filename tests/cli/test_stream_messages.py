@@ -118,7 +118,7 @@ def test_exactly_the_batch_is_announced_in_the_form_that_lambda_uses() -> None:
     [
         (Cloud(refuses="TrimmedDataAccessException"), "keeps records for a day, and these have expired"),
         (Cloud(refuses="AccessDeniedException"), "access denied by AWS at GetShardIterator"),
-        (Cloud(900, 1100, answer={"batchItemFailures": [{"itemIdentifier": "900"}]}), "could not announce all of them"),
+        (Cloud(900, 1100, answer={"batchItemFailures": [{"itemIdentifier": "900"}]}), "could not send all alerts"),
         (Cloud(900, 1100, answer={"errorMessage": "out of memory"}), "failed again: out of memory"),
     ],
 )

@@ -47,7 +47,7 @@ def test_what_was_overtaken_is_told_as_skipped(account: Account) -> None:
     result = account.wave(done(2))
     assert "1 undone, 0 refused, 1 skipped (1 overtaken by a newer repair)." in result.stdout
     account.records.append({**undone(2, ME), "resource": KEY})
-    assert "Nothing to undo: 1 undone already, 1 overtaken by a newer repair." in account.wave().stdout
+    assert "Nothing to undo: 1 already undone, 1 overtaken by a newer repair." in account.wave().stdout
 
 
 def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
@@ -61,7 +61,7 @@ def test_a_dry_run_of_a_wave_claims_nothing_done(account: Account) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ({"drifted": True, "calls": []}, "it changed since; --force undoes it all the same"),
+        ({"drifted": True, "calls": []}, "it changed since; --force undoes it anyway"),
         (refuses("UndoRefusedError", f"{KEY}: record is too large"), "record is too large"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_dry_run_that_could_not_look_is_not_done(account: Account) -> None:
     account.invoke = lambda **how: invoke(**how) if len(account.answers) > 1 else crash  # type: ignore[method-assign]
     result = evenkeel("undo", "--since", "1h", "--stack", "prod", "--dry-run")
     assert result.exit_code == 1
-    assert "of 1 of 2 changes it is not known whether they would be undone" in result.stderr
+    assert "for 1 of 2 changes it is not known whether an undo would succeed" in result.stderr
 
 
 def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

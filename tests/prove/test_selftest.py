@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.control.registry import all_controls
-from evenkeel_cli.selftest import hands, kinds, makers, marks
+from evenkeel_cli.selftest import kinds, makers, marks, provisioner
 from evenkeel_cli.selftest.makers import MAKERS
 from sandbox.deploy.settings import push
 from tests.prove import beside
@@ -113,8 +113,8 @@ def test_a_dry_run_makes_nothing_and_says_what_it_would(place: Place) -> None:
     done = _run(_environment(place))
     assert done.returncode == 0, done.stderr
     assert "aws kms create-key" in done.stdout
-    assert "Nothing was made." in done.stdout
-    assert "not made: it is a setting of the whole account" in done.stdout
+    assert "Nothing was created." in done.stdout
+    assert "not tested: it is a setting of the whole account" in done.stdout
     made = [each["operation"] for each in place.sandbox.calls()["calls"] if each["principal"].endswith("operator")]
     assert made
     assert not [name for name in made if name.startswith(("Create", "Put", "Delete", "Subscribe"))]
@@ -131,7 +131,7 @@ def test_a_control_that_cannot_repair_is_named_and_the_others_go_on(place: Place
     row = _row(said, KEYS)
     assert (row["result"], row["outcome"]) == ("failed", "DENIED")
     (audit,) = (step for step in row["steps"] if step["step"] == "audit")
-    assert audit["detail"].startswith("DENIED in place of PARTIAL or REMEDIATED: ")
+    assert audit["detail"].startswith("DENIED instead of PARTIAL or REMEDIATED: ")
     assert _steps(row) == {"make": "ok", "audit": "failed", "state": "ok", "alert": "ok", "undo": "skipped",
                            "delete": "ok"}  # fmt: skip
     assert _row(said, BUCKETS)["result"] == "ok"
@@ -225,7 +225,7 @@ def test_ctrl_c_cleans_up(place: Place) -> None:
     """Who stops a self-test would leave a key that is billed, and a subscription that nobody reads."""
     code, stderr, _ = _interrupted(place, signal.SIGINT)
     assert code == 1
-    assert "all that it made is deleted" in stderr
+    assert "everything it created is deleted" in stderr
     assert _there(place) == []
     assert _subscriptions(place) == []
 
@@ -244,7 +244,7 @@ def test_what_a_killed_run_left_is_found_and_removed_and_nothing_else(place: Pla
     assert {each["run"] for each in said["leftovers"]} == {run}
     code, said = _applied(place, "--clean", run)
     assert code == 0, said
-    assert [each["detail"] for each in said["leftovers"]] == ["removed", "removed"]
+    assert [each["detail"] for each in said["leftovers"]] == ["deleted", "deleted"]
     assert _there(place) == [f"{marks.PREFIX}{run}-{KEYS}"]
     assert _subscriptions(place) == []
     names = [each["logGroupName"] for each in client("logs").describe_log_groups(limit=50)["logGroups"]]
@@ -256,7 +256,7 @@ def test_the_next_run_removes_what_is_older_than_an_hour(place: Place) -> None:
     """Leftovers would wait for a person who knows the id of the run that made them."""
     run = marks.new_run(datetime.now(UTC) - timedelta(hours=2))
     site = kinds.Site("aws", place.sandbox.region, place.sandbox.account)
-    worker = hands.Hands(place.sandbox.client, hands.Stop(), 0.1)
+    worker = provisioner.Provisioner(place.sandbox.client, provisioner.Stop(), 0.1)
     for control, maker in MAKERS.items():
         others: dict[str, str] = {}
         for kind in maker.kinds:

@@ -69,10 +69,10 @@ def test_existing_keys_are_brought_in_line_until_the_blast_radius_is_reached(pla
     keys(place, 3)
     held = place.run("run", CONTROL, "--all", "--apply", "--yes")
     assert held.exit_code == 1
-    assert "2 resources not brought in line: 2 HELD" in held.stderr
+    assert "2 resources not repaired: 2 HELD" in held.stderr
     assert f"evenkeel release {CONTROL} --stack {place.stack.name}" in held.stderr
     again = place.run("run", CONTROL, "--all", "--apply", "--yes")
-    assert (again.exit_code, "2 resources not brought in line: 2 HELD" in again.stderr) == (1, True)
+    assert (again.exit_code, "2 resources not repaired: 2 HELD" in again.stderr) == (1, True)
 
 
 def test_whoever_may_not_invoke_is_told(place: Place) -> None:

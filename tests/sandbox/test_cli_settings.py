@@ -55,7 +55,7 @@ def test_what_is_shown_can_be_pushed_again(place: Place, tmp_path: Path) -> None
     shown = place.run("settings", "show")
     path = written(tmp_path, shown.stdout)
     result = place.run("settings", "push", path, "--yes")
-    assert (result.exit_code, "has these settings already" in result.stdout) == (0, True)
+    assert (result.exit_code, "already has these settings" in result.stdout) == (0, True)
     assert place.ask("settings", "diff", path)["diff"] == []
 
 

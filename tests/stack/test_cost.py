@@ -111,11 +111,11 @@ def test_the_command_prints_both_forms(parts: Parts, capsys: pytest.CaptureFixtu
     """If this fails, `make cost` or its JSON is broken."""
     assert cost.main(["--groups", "30"]) == 0
     text = capsys.readouterr().out
-    assert "idle, a month, 30 groups" in text
+    assert "one idle month, 30 groups" in text
     assert "19,710,000 x sqs_request" in text
     assert cost.main(["--output", "json"]) == 0
     found = json.loads(capsys.readouterr().out)["bills"]
-    assert found[f"idle, a month, {parts.groups} groups"]["dollars"] == pytest.approx(total(counts.idle(parts)))
+    assert found[f"one idle month, {parts.groups} groups"]["dollars"] == pytest.approx(total(counts.idle(parts)))
     assert all(
         each["dollars"] == pytest.approx(sum(item["dollars"] for item in each["items"])) for each in found.values()
     )

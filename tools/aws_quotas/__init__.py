@@ -1,4 +1,4 @@
-"""How far the stack is from each limit of AWS; ``python -m tools.aws_quotas`` prints it."""
+"""How much of each AWS quota the stack uses; ``python -m tools.aws_quotas`` prints it."""
 
 from tools.aws_quotas.measure import (
     INLINE_POLICIES,

@@ -1,4 +1,4 @@
-"""Print how far the stack is from each limit of AWS: as it is, and with thirty groups."""
+"""Prints how much of each AWS quota the stack uses, today and with thirty groups."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tools.generate import ROOT, built
 
 
 def main() -> int:
-    """Print the table; return 1 where a limit is exceeded."""
+    """Print the table; return 1 if a limit is exceeded."""
     real = groups()
     today, later = (worst(measured(*built(ROOT, catalogue))) for catalogue in (real, thirty_groups(real)))
-    print("| what | limit | our ceiling | today | 30 groups, 110 controls | the largest is | source |")
+    print("| quota | limit | allowed | today | 30 groups, 110 controls | largest | source |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for now, then in zip(today, later, strict=True):
         limit = then.limit
@@ -33,13 +33,13 @@ def main() -> int:
 
 
 def _name(measure: Measure) -> str:
-    """Return what is measured; of a template, whether it is the root or the largest of the groups'."""
+    """Return the quota's name; for a template, with whether it is the root or the largest group."""
     part = "" if " " in measure.where or measure.where == "stack" else "root" if measure.where == "root" else "a group"
     return f"{part}: {measure.limit.name}" if part else measure.limit.name
 
 
 def _cell(measure: Measure) -> str:
-    return f"{measure.value:,} ({measure.value / measure.limit.most:.0%}{', too much' if measure.exceeded else ''})"
+    return f"{measure.value:,} ({measure.value / measure.limit.most:.0%}{', too high' if measure.exceeded else ''})"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The limits of AWS that the stack must keep, and how much of each it uses.
+"""The AWS quotas that apply to the stack, and how much of each it uses.
 
 Sizes are those of the longest names: of a stack, a region, a partition, and of what a reference resolves to.
 """
@@ -25,7 +25,7 @@ _EVENTS = "EventBridge user guide, quotas"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit of AWS, and which share of it Evenkeel may use."""
+    """An AWS quota, and the share of it that Evenkeel may use."""
 
     name: str
     most: int
@@ -34,7 +34,7 @@ class Limit:
 
     @property
     def allowed(self) -> int:
-        """The most that Evenkeel may use."""
+        """Return the most that Evenkeel may use."""
         return int(self.most * self.share)
 
 
@@ -57,7 +57,7 @@ ROLES = Limit("roles of an account", 1_000, 0.7, f"{_IAM}; adjustable; each regi
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How much of a limit is used somewhere."""
+    """How much of a quota one part uses."""
 
     limit: Limit
     where: str
@@ -65,11 +65,11 @@ class Measure:
 
     @property
     def exceeded(self) -> bool:
-        """Whether it is more than Evenkeel may use."""
+        """Return whether it is more than Evenkeel may use."""
         return self.value > self.limit.allowed
 
     def __str__(self) -> str:
-        """Name where, how much of what, and who says so."""
+        """Return part, quota, usage and source in one line."""
         used = f"{self.value:,} of {self.limit.most:,}, {self.value / self.limit.most:.0%}"
         return f"{self.where}: {self.limit.name}: {used} (at most {self.limit.share:.0%}); {self.limit.source}"
 

@@ -1,1 +1,1 @@
-"""What a stack costs at list prices: idle, by the event, and in the bills of other services."""
+"""What a stack costs at list prices: idle, per event, and in the bills of other services."""

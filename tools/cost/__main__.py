@@ -1,4 +1,4 @@
-"""Print what a stack costs at list prices: ``make cost``, or ``python -m tools.cost [--groups N] [--output json]``."""
+"""Prints what a stack costs at list prices: ``make cost``, or ``python -m tools.cost [--groups N] [--output json]``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the bills."""
     parser = argparse.ArgumentParser(prog="python -m tools.cost", description="What a stack costs at list prices.")
-    parser.add_argument("--groups", type=int, metavar="N", help="for so many groups; default: those that there are")
+    parser.add_argument("--groups", type=int, metavar="N", help="number of groups; default: all that exist")
     parser.add_argument("--output", choices=("text", "json"), default="text", help="json for programs")
     asked = parser.parse_args(arguments)
     if asked.groups is not None and asked.groups < 1:
@@ -35,19 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = parts.grown(asked.groups) if asked.groups else parts
     others = counts.elsewhere()
     bills = {
-        f"idle, a month, {parts.groups} groups": counts.idle(parts),
+        f"one idle month, {parts.groups} groups": counts.idle(parts),
         f"{EVENTS:,} events, spread out": counts.events(parts, "spread"),
         f"{EVENTS:,} events, in bursts": counts.events(parts, "burst"),
-        f"in other bills, {EVENTS:,} events": [of_events for of_events, _ in others],
-        "in other bills, an idle month": [of_month for _, of_month in others],
+        f"in other services' bills, {EVENTS:,} events": [of_events for of_events, _ in others],
+        "in other services' bills, one idle month": [of_month for _, of_month in others],
     }
     print(as_json(bills) if asked.output == "json" else as_text(bills))
     return 0
 
 
 def as_text(bills: dict[str, list[Item]]) -> str:
-    """Return the bills for people, the dearest item first."""
-    lines = [f"Dollars at list prices of {prices()['region']}, {prices()['date']}, without free tiers."]
+    """Return the bills as text, the most expensive item first."""
+    lines = [f"US dollars, list prices of {prices()['region']} on {prices()['date']}, without free tiers."]
     for title, items in bills.items():
         lines += ["", f"{total(items):10.2f}  {title}"]
         ordered = sorted(items, key=lambda item: -item.dollars)
@@ -61,7 +61,7 @@ def _number(quantity: float) -> str:
 
 
 def as_json(bills: dict[str, list[Item]]) -> str:
-    """Return the bills for programs."""
+    """Return the bills as JSON."""
     document = {
         title: {"dollars": total(items), "items": [{**asdict(item), "dollars": item.dollars} for item in items]}
         for title, items in bills.items()

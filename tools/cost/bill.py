@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 EVENTS = 10_000
-"""How many events the second and third bills are for."""
+"""Number of events of the second and third bills."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """So many units at a price of the list."""
+    """A quantity at a list price."""
 
     name: str
     price: str
@@ -28,7 +28,7 @@ class Item:
 
     @property
     def dollars(self) -> float:
-        """What it costs."""
+        """Return its cost."""
         return self.quantity * price(self.price)
 
 
@@ -40,7 +40,7 @@ def prices() -> dict[str, Any]:
 
 @cache
 def usage() -> dict[str, Any]:
-    """Return what is used where neither templates nor code say it."""
+    """Return the usage that neither templates nor code define."""
     return tomllib.loads((HERE / "usage.toml").read_text(encoding="utf-8"))
 
 

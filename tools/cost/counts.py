@@ -1,4 +1,4 @@
-"""The bills: of an idle month, of events, and what comes in the bills of other services."""
+"""The bills: of an idle month, of events, and in the bills of other services."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def events(parts: Parts, kind: str) -> list[Item]:
 
 
 def elsewhere() -> list[tuple[Item, Item]]:
-    """Return what comes in other bills: of 10,000 events, and of an idle month."""
+    """Return the items in other services' bills: of 10,000 events, and of an idle month."""
     return [
         (
             Item(each["item"], each["price"], each["event"] * EVENTS, each["why"]),

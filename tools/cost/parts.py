@@ -1,4 +1,4 @@
-"""What of a stack costs money while nothing happens, counted in its templates as CloudFormation would create them."""
+"""The parts of a stack that cost money while it is idle, counted in its rendered templates."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Parts:
     rounds_an_hour: float
     memory_gb: float
     reuse_seconds: int
-    """How long SQS uses a data key of an encrypted queue before it asks KMS again."""
+    """Time that SQS reuses a data key of an encrypted queue before it calls KMS again."""
 
     @classmethod
     def of(cls, stack: Stack) -> Parts:
-        """Count them."""
+        """Return the numbers of a stack's parts."""
         alarms = stack.of_type(ALARM).values()
         clerk = stack.resources["ClerkFunction"]["Properties"]
         groups = clerk["Environment"]["Variables"]["EVENKEEL_GROUPS"].split(",")
@@ -43,7 +43,7 @@ class Parts:
         polled = [body for body in stack.of_type("AWS::Lambda::EventSourceMapping").values() if "ScalingConfig" in body]
         schedule = _RATE.fullmatch(stack.resources["ClerkSchedule"]["Properties"]["ScheduleExpression"])
         if schedule is None:
-            raise ValueError("the clerk's schedule is no rate in minutes; teach tools/cost/parts.py the new form")
+            raise ValueError("the clerk's schedule is not a rate in minutes; extend tools/cost/parts.py")
         return cls(
             groups=len(groups),
             keys=len(stack.of_type("AWS::KMS::Key")),
@@ -61,7 +61,7 @@ class Parts:
     def grown(self, groups: int) -> Parts:
         """Return the parts of a stack with so many groups, each of which adds what its template and the clerk have.
 
-        A group has a queue and three rules, no key and no alarm: a test holds that.
+        A group has a queue and three rules, no key and no alarm; a test checks this.
         """
         names = [f"group{number}" for number in range(groups)]
         rules = [f"{name}-{suffix}" for name in names for suffix in ("ApiCall", "Config", "SecurityHub")]

@@ -1,9 +1,9 @@
-"""Are audit records what was written? Judges one chain, that of a control and resource, against its head; pure.
+"""Verifies the audit records of one control and resource: a hash chain, checked against its head; pure.
 
-Each record carries its hash and that of the one before; the state table holds the last one's. What is wrong shows as a
-record whose hash does not fit, as a hash that no record has, or as a record that no hash leads to. The table
-itself removes records that outlived their retention, so a chain may rightly begin in the middle: each record says when
-the one before it may go, and the head when the last one may.
+Each record has its own hash and that of the previous record; the state table has the last record's. A fault shows as a
+record whose hash does not match, as a hash that no record has, or as a record that no hash leads to. The table deletes
+records after their retention time, so a chain may begin in the middle: each record says when the previous record
+expires, and the head says when the last one does.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ if TYPE_CHECKING:
     from evenkeel.audit.record_types import Item
 
 SKEW = timedelta(seconds=90)
-"""How far a later record's clock may be behind an earlier one's: workers' clocks differ."""
+"""A later record may have an earlier time by this much: workers' clocks differ."""
 
 
-_A_DAY = 86400  # retention is in days: smaller differences come from how records follow each other
+_A_DAY = 86400  # retention is in days: smaller differences are normal between two records
 
 
 class Fault(StrEnum):
-    """What may be wrong."""
+    """Kinds of faults in an audit."""
 
     CHANGED = "changed"
-    """The record is not what its hash says: somebody altered it after it was written."""
+    """The record does not match its hash: somebody changed it after it was written."""
     OVERWRITTEN = "overwritten"
-    """Another record, with a hash of its own, stands where the chain expects this one."""
+    """Another record, with a valid hash, is where the chain expects this one."""
     MISSING = "missing"
-    """The chain names a record that is not there."""
+    """The chain names a record that does not exist."""
     TRUNCATED = "truncated"
-    """The head names a last record that is not there."""
+    """The head names a last record that does not exist."""
     REWRITTEN = "rewritten"
-    """The chain hangs together, but without a record that a digest anchored: it was made anew, with its head."""
+    """The chain is consistent, but lacks a record that a digest anchored: chain and head were written anew."""
     OUT_OF_PLACE = "out of place"
     """The record is in no chain, comes after the head, or before an older one: planted or moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a chain needs to know of a record, so that a large table fits into memory."""
+    """The fields of a record that a chain is verified by: few, so that a large table fits into memory."""
 
     record_id: str
     stored: str
-    """The hash that it carries."""
+    """The hash in the record."""
     computed: str
-    """The hash that it should carry."""
+    """The hash computed from its content."""
     previous: str
     step: str
     plan_id: str
     at: float
-    """Seconds since 1970; 0 where its id is none."""
+    """Seconds since 1970; 0 if the id is not a record id."""
     expires_at: int
     previous_expires_at: int
-    """When the record before it may be removed, in seconds since 1970; 0 where it does not say."""
+    """When the previous record expires, in seconds since 1970; 0 if the record does not say."""
 
     @property
     def intact(self) -> bool:
-        """Return whether it is what its hash says."""
+        """Return whether the record matches its hash."""
         return self.stored == self.computed
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong. ``record_id`` is empty where no record can be named."""
+    """One fault. ``record_id`` is empty if no record can be named."""
 
     fault: Fault
     record_id: str
@@ -81,7 +81,7 @@ class Finding:
     message: str
 
     def described(self) -> dict[str, str]:
-        """Return it for machines."""
+        """Return the finding as JSON data."""
         return {
             "fault": str(self.fault), "record_id": self.record_id, "resource": self.resource, "control": self.control,
             "message": self.message,
@@ -89,13 +89,13 @@ class Finding:
 
     @classmethod
     def of(cls, described: dict[str, str]) -> Finding:
-        """Return what :meth:`described` was made of."""
+        """Return the finding that :meth:`described` describes."""
         texts = (described[name] for name in ("record_id", "resource", "control", "message"))
         return cls(Fault(described["fault"]), *texts)
 
 
 def link(record: Item) -> Link:
-    """Return what a chain needs to know of a record of any shape, planted ones included."""
+    """Return a record's link in its chain; the record may have any shape, since it may be planted."""
     return Link(
         str(record.get("record_id", "")),
         str(record.get("hash", "")),
@@ -122,7 +122,7 @@ def _time(record_id: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What came of one chain. ``begins_late`` says that its oldest records may have expired."""
+    """The result for one chain. ``begins_late``: its oldest records may have expired."""
 
     findings: tuple[Finding, ...] = ()
     begins_late: bool = False
@@ -130,23 +130,23 @@ class Judged:
 
 @dataclass(slots=True)
 class Chain:
-    """One control's records of one resource, and what the state table says of them."""
+    """One control's records of one resource, and their state item."""
 
     control: str
     resource: str
     links: Sequence[Link]
     state: dict[str, Any] | None
-    """The state item; None where there is none."""
+    """The state item; None if there is none."""
     now: datetime
 
     def judge(self) -> Judged:
-        """Return what is wrong with it."""
+        """Return the chain's faults, and whether it begins late."""
         head = str((self.state or {}).get("head", ""))
         if not self.links:
             return self._empty(head)
         if not head:
             newest = max(self.links, key=lambda each: each.record_id)
-            what = "the state table has no head for its chain: the item there was removed, or the records are planted"
+            what = "the state table has no head for its chain: the state item was deleted, or the records are planted"
             return Judged((*self._changed(), self._finding(Fault.TRUNCATED, newest.record_id, what)))
         ordered, gap = self._walk(head)
         left = sorted(set(self._holders().values()) - set(ordered), key=lambda each: each.record_id)
@@ -156,24 +156,24 @@ class Chain:
         return self._broken(found, ordered, left, gap)
 
     def _empty(self, head: str) -> Judged:
-        """Judge a head without any record: the last one expired, or all were removed."""
+        """Judge a head without records: the last one expired, or all were deleted."""
         if not head or self._past(self._head_expires_at):
             return Judged(begins_late=bool(head))
-        what = f"all its records are gone; the head names one with hash {head}"
+        what = f"all its records were deleted; the head names one with hash {head}"
         return Judged((self._finding(Fault.MISSING, "", what),))
 
     def _changed(self) -> list[Finding]:
-        what = "it was changed after it was written: its content does not fit its hash"
+        what = "it was changed after it was written: its content does not match its hash"
         return [self._finding(Fault.CHANGED, each.record_id, what) for each in self.links if not each.intact]
 
     def _holders(self) -> dict[str, Link]:
-        """Return who stands for each hash; a changed record stands for the hash that it carries, if no other does."""
+        """Return the record for each hash; for one that no intact record has, a changed record that has or had it."""
         changed = [each for each in self.links if not each.intact]
         holders = {each.stored: each for each in changed} | {each.computed: each for each in changed}
         return holders | {each.stored: each for each in self.links if each.intact}
 
     def _walk(self, head: str) -> tuple[list[Link], str | None]:
-        """Return the records from the head back, and the hash that no record has; None when the first was reached."""
+        """Return the records from the head back, and the hash that no record has (None if the first was reached)."""
         ordered: list[Link] = []
         holders, wanted = self._holders(), head
         while wanted:
@@ -185,7 +185,7 @@ class Chain:
         return ordered, None
 
     def _disorder(self, ordered: list[Link]) -> list[Finding]:
-        what = "it comes after a record that is younger: its place or its time was altered"
+        what = "it comes after a younger record: its place or its time was changed"
         return [
             self._finding(Fault.OUT_OF_PLACE, later.record_id, what)
             for later, earlier in pairwise(ordered)
@@ -193,13 +193,13 @@ class Chain:
         ]
 
     def _astray(self, left: list[Link], last: Link | None) -> list[Finding]:
-        """Name the records that no hash leads to; those that have expired are merely about to be removed."""
+        """Return findings for records that no hash leads to, except expired ones, which DynamoDB is about to delete."""
         found = []
         for each in left:
             if not each.intact or self._past(each.expires_at):
                 continue
             after = last and each.record_id > last.record_id
-            what = "it comes after the head: it was planted, or the head was set back" if after else "it is in no chain"
+            what = "it was planted after the head, or the head was moved back" if after else "it is in no chain"
             found.append(self._finding(Fault.OUT_OF_PLACE, each.record_id, what))
         return found
 
@@ -211,7 +211,7 @@ class Chain:
         if later is None:
             return Judged((*found, *self._headless(left, gap)))
         if not later.intact:
-            return Judged(tuple(found))  # what it says of the record before it is worth nothing
+            return Judged(tuple(found))  # what it says about the previous record cannot be trusted
         if self._past(later.previous_expires_at):
             return Judged((*found, *self._astray(left, ordered[0])), begins_late=True)
         older = [each for each in left if each.record_id < later.record_id and each.intact]
@@ -223,33 +223,33 @@ class Chain:
         return Judged((*found, *self._astray([each for each in left if each not in segment], None)))
 
     def _gap(self, later: Link, top: Link | None, gap: str) -> Finding:
-        """Name what stands before ``later``: nothing any more, or another record than was written."""
+        """Return the finding for the record before ``later``, which is missing or was overwritten."""
         named = next((each for each in self.links if each.record_id == later.plan_id), None) if later.plan_id else None
         if named and not named.intact:
             named = None
         if named:
-            what = f"it is not the record that {later.record_id} was chained to: another was put in its place"
+            what = f"it is not the record that {later.record_id} was chained to: it was overwritten"
             return self._finding(Fault.OVERWRITTEN, named.record_id, what)
         if later.plan_id and later.step == "OUTCOME":
-            what = f"it is gone; {later.record_id} was chained to it"
+            what = f"it was deleted; {later.record_id} was chained to it"
             return self._finding(Fault.MISSING, later.plan_id, what)
         before = f", or {top.record_id} was overwritten" if top else ""
-        what = f"one or more records before {later.record_id} are gone (hash {gap}){before}"
+        what = f"one or more records before {later.record_id} were deleted (hash {gap}){before}"
         return self._finding(Fault.MISSING, "", what)
 
     def _headless(self, left: list[Link], gap: str) -> list[Finding]:
-        """Judge a chain whose last record is not there."""
+        """Return findings for a chain whose last record is missing."""
         successors = {each.previous for each in left}
         top = max((each for each in left if each.stored not in successors), key=lambda each: each.record_id,
                   default=None)  # fmt: skip
         segment = self._segment(top, left)
-        last = f"{top.record_id} is the newest left" if top else "none is left that fits"
-        what = f"the newest records are gone, or the last was overwritten: none has the head's hash {gap}; {last}"
+        last = f"{top.record_id} is the newest that remains" if top else "no intact record remains"
+        what = f"the newest records were deleted, or the last was overwritten: none has the head's hash {gap}; {last}"
         found = self._finding(Fault.TRUNCATED, top.record_id if top else "", what)
         return [found, *self._astray([each for each in left if each not in segment], None)]
 
     def _segment(self, top: Link | None, left: list[Link]) -> list[Link]:
-        """Return the records that hang together from ``top`` back."""
+        """Return the consecutive records from ``top`` back."""
         holders = {each.stored: each for each in left}
         segment: list[Link] = []
         while top is not None:
@@ -258,9 +258,9 @@ class Chain:
         return segment
 
     def _shortened(self, ordered: list[Link]) -> list[Finding]:
-        """Name the records that were given less time to live than was written: no hash covers that time."""
+        """Return findings for records whose time to live was shortened; no hash covers that attribute."""
         promised = [self._head_expires_at, *(each.previous_expires_at for each in ordered)]
-        what = "its time to live was shortened, so that the table removes it early"
+        what = "its time to live was shortened, so that DynamoDB deletes it early"
         return [
             self._finding(Fault.CHANGED, each.record_id, what)
             for each, until in zip(ordered, promised, strict=False)
@@ -272,7 +272,7 @@ class Chain:
         return _number((self.state or {}).get("head_expires_at"))
 
     def _past(self, moment: int) -> bool:
-        """Return whether a time to live, in seconds since 1970, is over; 0 is none."""
+        """Return whether a time to live, in seconds since 1970, has passed; 0 means none."""
         return 0 < moment <= self.now.timestamp()
 
     def _finding(self, fault: Fault, record_id: str, message: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Where ``evenkeel audit verify`` keeps how far it came, so that ``--resume`` can go on after a break."""
+"""The checkpoint file of ``evenkeel audit verify``, from which ``--resume`` continues an interrupted verification."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from evenkeel_cli.audit.verifier import Progress
 from evenkeel_cli.ui.failure import CommandError, Exit
 
 GOOD_FOR = timedelta(days=1)
-"""How long it can be gone on with: what was read before may have been altered since."""
+"""Age up to which a checkpoint can be resumed: records read before may have been changed since."""
 KEEP_EVERY = timedelta(seconds=30)
 CHECKPOINT = Document(
-    "checkpoint", 1, "a file of whoever runs the command", "evenkeel_cli.audit.checkpoint.Checkpoint.load", "begin anew"
+    "checkpoint", 1, "a file on the operator's machine", "evenkeel_cli.audit.checkpoint.Checkpoint.load", "begin anew"
 )
 
 
 class Checkpoint:
-    """The file of one table."""
+    """The checkpoint of one table."""
 
     def __init__(self, table: str, now: datetime) -> None:
-        """Name the file; ``table`` is the audit table's ARN."""
+        """Set the file's path; ``table`` is the audit table's ARN."""
         name = re.sub(r"[^A-Za-z0-9-]+", "-", table.partition(":dynamodb:")[2])
         self.path = Path(typer.get_app_dir("evenkeel")) / f"audit-verify-{name}.json"
         self._table = table
@@ -38,10 +38,10 @@ class Checkpoint:
         self._kept_at = now
 
     def load(self) -> Progress:
-        """Return what was kept.
+        """Return the saved progress.
 
         Raises:
-            CommandError: there is nothing to go on with.
+            CommandError: there is nothing to resume.
         """
         try:
             kept: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
@@ -54,13 +54,13 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _nothing(f"{self.path} cannot be read ({error})") from error
         if table != self._table or not CHECKPOINT.reads(version):
-            raise _nothing(f"{self.path} is of another table or version")
+            raise _nothing(f"{self.path} is for another table or version")
         if self._now - self._begun_at > GOOD_FOR:
             raise _nothing(f"the interrupted verification began {self._begun_at:%Y-%m-%d %H:%M} UTC, over a day ago")
         return progress
 
     def keep(self, progress: Progress) -> None:
-        """Write how far it came.
+        """Save the progress.
 
         Raises:
             CommandError: the file cannot be written.
@@ -79,11 +79,11 @@ class Checkpoint:
             new.write_text(json.dumps(body), encoding="utf-8")
             new.replace(self.path)
         except OSError as error:
-            message = f"cannot keep how far the verification came: {error}"
+            message = f"cannot save the verification's progress: {error}"
             raise CommandError(message, "Make the directory writable, then run the command again.") from error
 
     def keep_now_and_then(self, progress: Progress) -> None:
-        """Write how far it came, if that was not done for a while."""
+        """Save the progress if the last save was a while ago."""
         now = clock.now()
         if now - self._kept_at >= KEEP_EVERY:
             self._kept_at = now
@@ -95,4 +95,4 @@ class Checkpoint:
 
 
 def _nothing(why: str) -> CommandError:
-    return CommandError(f"nothing to go on with: {why}", "Run the command without --resume.", Exit.USAGE)
+    return CommandError(f"nothing to resume: {why}", "Run the command without --resume.", Exit.USAGE)

@@ -9,7 +9,7 @@ import typer
 from evenkeel_cli.ui.options import Output, OutputFormat, Region, StackName
 
 app = typer.Typer(
-    help="What Evenkeel did: list the records, show one, verify that nobody altered them.", no_args_is_help=True
+    help="What Evenkeel did: list the records, show one, verify that nobody changed them.", no_args_is_help=True
 )
 
 OfResource = Annotated[str, typer.Option("--resource", metavar="ARN", help="Only the records of one resource.")]
@@ -21,16 +21,18 @@ def list_(  # noqa: PLR0913, PLR0917 - a command's options
     resource: Annotated[
         str, typer.Option(metavar="ARN|NAME", help="Only the records of one resource; part of its name is enough.")
     ] = "",
-    control: Annotated[str, typer.Option(metavar="ID", help="Only those of one control.")] = "",
-    actor: Annotated[str, typer.Option(metavar="NAME", help="Only those whose actor has this in the name.")] = "",
+    control: Annotated[str, typer.Option(metavar="ID", help="Only the records of one control.")] = "",
+    actor: Annotated[str, typer.Option(metavar="NAME", help="Only records whose actor's name contains this.")] = "",
     outcome: Annotated[
         list[str] | None,
-        typer.Option(metavar="X", help="Only this outcome; can be repeated. AWAITING lists what waits now."),
+        typer.Option(
+            metavar="X", help="Only this outcome; can be repeated. AWAITING lists what waits for approval now."
+        ),
     ] = None,
     since: Annotated[
         str, typer.Option(help="How far to look back: 90m, 24h, 7d or a date (UTC).", show_default="24h")
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="List at most this many, the newest.")] = 50,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
@@ -64,7 +66,7 @@ def verify(
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Verify that every record is as it was written, and name those that are not."""
+    """Verify that every record is as it was written, and list the records that are not."""
     from evenkeel_cli.audit import verify_command  # noqa: PLC0415 - as above
 
     verify_command.verify(stack, region, resource, resume=resume, as_json=output is Output.JSON)

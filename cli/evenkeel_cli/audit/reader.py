@@ -1,4 +1,4 @@
-"""Reads the audit table: a day at a time through its index, newest first, or one resource's records."""
+"""Reads the audit table: day by day through its index, newest first, or one resource's records."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 WORKERS = 8
-"""Shards of a day that are asked at once."""
+"""Shards of a day that are queried in parallel."""
 RECORD_ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{16}")
 KINDS = (*(each.value for each in Outcome if each.meaning.audited), Step.PLANNED.value)
-"""What a record may be called in a listing: an outcome's, or the step of one without."""
-_BATCH = 100  # keys that one BatchGetItem takes
+"""Kinds of records in a listing: an outcome, or the step of a record without one."""
+_BATCH = 100  # keys that one BatchGetItem accepts
 _BATCH_TRIES = 8
-_SHOWN = 10  # resources that could be meant
+_SHOWN = 10  # candidates that an error lists
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which records are asked for; empty parts mean any."""
+    """Filter for records; empty fields match any."""
 
     since: datetime
     control: str = ""
@@ -44,16 +44,16 @@ class Wanted:
     resource: str = ""
     """An ARN; in a listing also a part of one, see :meth:`Reader.named`."""
     actor: str = ""
-    """Part of a name: of whoever caused it, or decided about it."""
+    """Part of the name of the person who caused it, or who decided about it."""
 
     def admits(self, record: Record) -> bool:
-        """Return whether a record is asked for."""
+        """Return whether a record matches the filter."""
         if self.control and record.get("control") != self.control:
             return False
         return not self.outcomes or kind(record) in self.outcomes
 
     def concerns(self, record: Record) -> bool:
-        """Return whether the actor asked for has to do with a whole record."""
+        """Return whether a whole record names the actor of the filter."""
         actor = record.get("actor") or {}
         names = (actor.get("principal"), actor.get("owner"), record.get("approver"))
         return any(self.actor.lower() in (name or "").lower() for name in names)
@@ -68,7 +68,7 @@ class Reader:
     """Reads one stack's audit table."""
 
     def __init__(self, stack: Stack) -> None:
-        """Keep the stack; its tables are asked when something is asked for."""
+        """Keep the stack; no call is made yet."""
         self._stack = stack
         self._dynamodb = stack.cloud("dynamodb")
         self.table = stack.output("AuditTableName")
@@ -86,7 +86,7 @@ class Reader:
                 day -= timedelta(days=1)
 
     def chosen(self, wanted: Wanted, now: datetime) -> Iterator[Record]:
-        """Yield the whole records that are asked for, newest first; of those ``AWAITING`` only what still waits."""
+        """Yield the whole records that match, newest first; of those ``AWAITING`` only the ones that still wait."""
         found = self.newest(wanted, now)
         while some := list(islice(found, _BATCH)):
             for record in self.whole(some):
@@ -94,13 +94,13 @@ class Reader:
                     yield record
 
     def holds(self, record: Record, now: datetime) -> bool:
-        """Return whether a resource is still held by a record: the one of an approval's wait, of an undo, and so on."""
+        """Return whether a record (of a wait for approval, an undo, …) still holds its resource."""
         arn, control = str(record["resource"]), str(record.get("control", ""))
         item = self.heads(arn, [control]).get((control, arn), {})
         return bool(item.get("hold_record") == record["record_id"] and item["hold_until"] > now.timestamp())
 
     def named(self, part: str, since: datetime, now: datetime) -> str:
-        """Return the ARN of the one resource with an outcome since then whose name is, or holds, a text.
+        """Return the ARN of the only resource with an outcome since then whose name is, or contains, ``part``.
 
         Raises:
             CommandError: there is none, or there are several.
@@ -114,7 +114,11 @@ class Reader:
             message = f"--resource {part}: no resource of this name has an outcome since {times.shown(since)} UTC"
             raise CommandError(message, "Look further back with --since, or give the whole ARN.", Exit.USAGE)
         shown = ", ".join(some[:_SHOWN]) + (f" and {len(some) - _SHOWN:,} more" if len(some) > _SHOWN else "")
-        raise CommandError(f"--resource {part}: it could be {shown}", "Give more of it, or the whole ARN.", Exit.USAGE)
+        raise CommandError(
+            f"--resource {part} matches several resources: {shown}",
+            "Give more of the name, or the whole ARN.",
+            Exit.USAGE,
+        )
 
     def _of_resource(self, wanted: Wanted) -> Iterator[Record]:
         for record in self._query(
@@ -127,7 +131,7 @@ class Reader:
                 yield record
 
     def _of_day(self, day: str, wanted: Wanted) -> Iterator[Record]:
-        """Merge a day's shards; the first page of each is fetched beforehand, several at once."""
+        """Merge a day's shards; their first pages are fetched in parallel."""
         shards = [self._of_shard(f"{day}#{number:02d}", wanted) for number in range(SHARDS)]
         with ThreadPoolExecutor(WORKERS) as pool:
             begun = list(pool.map(_begun, shards))
@@ -147,7 +151,7 @@ class Reader:
             yield from map(read, page["Items"])
 
     def whole(self, found: Sequence[Record]) -> list[Record]:
-        """Return the whole records of summaries, in the same order; one that has expired meanwhile is left out."""
+        """Return the whole records of summaries, in the same order; one that has expired since is left out."""
         by_id: dict[str, Record] = {}
         keys = [wire({"resource": each["resource"], "record_id": each["record_id"]}) for each in found]
         with reaching(f"read the audit table of stack {self._stack.name}"):
@@ -156,7 +160,7 @@ class Reader:
         return [by_id[each["record_id"]] for each in found if each["record_id"] in by_id]
 
     def _batch(self, keys: list[Any]) -> Iterator[Record]:
-        """Get whole records, asking again for what DynamoDB left over (an answer holds at most 16 MB)."""
+        """Yield whole records; request unprocessed keys again (an answer has at most 16 MB)."""
         asked: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
         for _ in range(_BATCH_TRIES + len(keys)):
             if not asked:
@@ -164,10 +168,10 @@ class Reader:
             answer = self._dynamodb.batch_get_item(RequestItems=asked)
             yield from map(read, answer["Responses"].get(self.table, []))
             asked = answer.get("UnprocessedKeys")
-        raise CommandError("DynamoDB does not hand out all records: the table is throttled", "Run the command again.")
+        raise CommandError("DynamoDB did not return all records: the table is throttled", "Run the command again.")
 
     def record(self, record_id: str, resource: str = "") -> Record:
-        """Return one whole record, by its id alone where it is an outcome, else by its resource, too.
+        """Return one whole record: an outcome by its id alone, any other by its resource, too.
 
         Raises:
             CommandError: there is none.
@@ -184,7 +188,7 @@ class Reader:
             planned = "" if resource else "A PLANNED record needs --resource. "
             raise CommandError(
                 f"{where} has no record {record_id}" + ("" if resource else f" among the outcomes of {day}"),
-                f"{planned}List what there is: {self._stack.line('audit', 'list', since=day, resource=resource)}",
+                f"{planned}List the records: {self._stack.line('audit', 'list', since=day, resource=resource)}",
                 Exit.USAGE,
             )
         return read(answer["Item"])
@@ -212,7 +216,7 @@ class Reader:
             return list(self._of_resource(wanted))[::-1]
 
     def digests(self) -> list[Record]:
-        """Return all items that stand where the daily digests do, oldest first."""
+        """Return all items under the daily digests' key, oldest first."""
         return self.all_of(digests.RESOURCE)
 
     def heads(self, resource: str, controls: Iterable[str]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -229,14 +233,14 @@ class Reader:
 
 
 def check_id(record_id: str) -> None:
-    """Refuse what cannot be a record's id.
+    """Check the form of a record id.
 
     Raises:
-        CommandError: it has not the form of one.
+        CommandError: it is not a record id.
     """
     if not RECORD_ID.fullmatch(record_id):
         raise CommandError(
-            f"{record_id!r} is no record id",
+            f"{record_id!r} is not a record id",
             "Give one as evenkeel audit list shows it: 12 hex digits, a dash, 16 hex digits.",
             Exit.USAGE,
         )

@@ -1,4 +1,4 @@
-"""Reads a stack's audit and has its digests and chains judged, one resource after the other, so that it can resume."""
+"""Verifies a stack's audit: its digests, then its chains resource by resource, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ if TYPE_CHECKING:
     """Control and resource."""
 
 LOOKS = 3
-"""How often a chain that looks wrong is read again: one that is being written to looks wrong for a moment."""
+"""Times that a chain with faults is read again: one that is being written to has faults for a moment."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a verification came; it can be kept in a file and gone on with."""
+    """Progress of a verification; saved to a file, it can be resumed."""
 
     records: int = 0
     chains: int = 0
     begin_late: int = 0
     oldest: float = 0.0
-    """When the oldest record was made, in seconds since 1970; 0 without any."""
+    """When the oldest record was written, in seconds since 1970; 0 without records."""
     findings: list[Finding] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    """Short hashes of the chains that are judged."""
+    """Short hashes of the verified chains."""
     position: dict[str, Any] | None = None
-    """Key (wire form) of the last record of the last resource that is judged."""
+    """Key (wire form) of the last record of the last verified resource."""
 
 
 class Verifier:
     """Verifies the audit of one stack."""
 
     def __init__(self, stack: Stack, now: datetime) -> None:
-        """Ask the table for its size, and read the digests: before the records, so that these are newer."""
+        """Read the table's size and the digests; the records are read later, so that they are newer."""
         self._stack = stack
         self._reader = Reader(stack)
         self._now = now
-        with reaching(f"look at the audit table of stack {stack.name}"):
+        with reaching(f"describe the audit table of stack {stack.name}"):
             described = stack.cloud("dynamodb").describe_table(TableName=self._reader.table)["Table"]
         self.about = int(described.get("ItemCount", 0))
-        """How many records there are, as DynamoDB counted them within the last six hours."""
+        """Number of records, as DynamoDB counted them within the last six hours."""
         self.table = str(described["TableArn"])
         self.digests = self._digests()
 
     def whole(self, progress: Progress, tick: Callable[[Progress], None]) -> None:
-        """Verify all chains from where ``progress`` ends; ``tick`` hears of it after each resource."""
+        """Verify all chains from where ``progress`` ends; ``tick`` is called after each resource."""
         with reaching(f"verify the audit table of stack {self._stack.name}"):
             heads = self._scan(self._reader.state_table, FilterExpression="attribute_exists(head)")
             states = {self._key(item): unwire(item) for item in heads}
@@ -88,7 +88,7 @@ class Verifier:
         """Verify the chains of one resource.
 
         Raises:
-            CommandError: it has neither records nor a state, and no digest knows it.
+            CommandError: it has no records and no state item, and is in no digest.
         """
         found: dict[Key, list[Link]] = defaultdict(list)
         for record in self._reader.all_of(resource):
@@ -96,8 +96,8 @@ class Verifier:
         states = self._reader.heads(resource, {*all_controls(), *(control for control, _ in found)})
         keys = {*found, *states, *(key for key in self.digests.anchors if key[1] == resource)}
         if not keys:
-            message = f"{resource}: the audit table has no record of it"
-            raise CommandError(message, f"See what there is: {self._stack.line('audit', 'list')}")
+            message = f"the audit table has no record of {resource}"
+            raise CommandError(message, f"List the records: {self._stack.line('audit', 'list')}")
         for key in sorted(keys):
             self._chain(key, found.get(key, []), states.get(key), progress)
         progress.records = sum(map(len, found.values()))
@@ -105,17 +105,17 @@ class Verifier:
     def _resource(
         self, resource: str, items: Sequence[dict[str, Any]], states: dict[Key, dict[str, Any]], progress: Progress
     ) -> None:
-        """Judge the chains whose records a scan returned together.
+        """Verify the chains whose records a scan returned together.
 
-        It returns those of one resource together, as DynamoDB keeps them (developer guide, "Partitions and data
-        distribution"); should it not, the chain looks wrong, and is read again for itself.
+        A scan returns the records of one resource together, as DynamoDB stores them (developer guide, "Partitions and
+        data distribution"); if it should not, the chain has faults, and is read again by itself.
         """
         found: dict[Key, list[Link]] = defaultdict(list)
         for item in items:
             record = unwire(item)
             found[str(record.get("control", "")), resource].append(link(record))
         if resource == digests.RESOURCE:
-            found.clear()  # judged already
+            found.clear()  # verified already
         for key, links in found.items():
             self._chain(key, links, states.get(key), progress)
             made = [progress.oldest, *(each.at for each in links)]
@@ -128,7 +128,7 @@ class Verifier:
         for _ in range(LOOKS - 1):
             if not judged.findings:
                 break
-            judged = self._look_again(key)
+            judged = self._read_again(key)
         if _short(key) not in progress.seen:
             progress.chains += 1
             progress.begin_late += judged.begins_late
@@ -136,17 +136,17 @@ class Verifier:
         progress.findings += [each for each in judged.findings if each not in progress.findings]
 
     def _judge(self, key: Key, links: Sequence[Link], state: dict[str, Any] | None) -> Judged:
-        """Judge a chain for itself, and if that finds nothing, against what the digests anchored of it."""
+        """Verify a chain by itself and, if that finds nothing, against its anchors in the digests."""
         judged = Chain(*key, links, state, self._now).judge()
         if judged.findings:
             return judged
         lost = digest_chain.against(*key, links, self.digests.anchors.get(key, []))
         return Judged(tuple(lost), judged.begins_late)
 
-    def _look_again(self, key: Key) -> Judged:
-        """Read one chain afresh: the head first, so that a record written meanwhile is seen as newer than the head.
+    def _read_again(self, key: Key) -> Judged:
+        """Read and verify one chain again: the head first, so that a record written since is newer than the head.
 
-        The head is read once more afterwards; while it moves, the chain is being written to and the look is void.
+        The head is read once more afterwards; if it has changed, the chain is being written to and the read is void.
         """
         control, resource = key
         for _ in range(LOOKS):
@@ -158,11 +158,11 @@ class Verifier:
         return self._judge(key, links, state)
 
     def _digests(self) -> Digests:
-        """Read the digests and have their MACs checked."""
+        """Read the digests and verify their MACs."""
         found = self._reader.digests()
         parts = [part for part in map(Part.read, found) if part]
         kms, key = self._stack.cloud("kms"), self._stack.output("DigestKeyArn")
-        what = f"check the digests of stack {self._stack.name}"
+        what = f"verify the digests of stack {self._stack.name}"
         try:
             with reaching(what), ThreadPoolExecutor(WORKERS) as pool:
                 good = list(pool.map(lambda part: _is_ours(kms, part, key), parts))
@@ -193,5 +193,5 @@ def _is_ours(kms: Any, part: Part, key: str) -> bool:
 
 
 def _short(key: Key) -> str:
-    """Return what tells a chain from all others in few bytes."""
+    """Return a short hash that identifies a chain."""
     return hashlib.sha256("#".join(key).encode()).hexdigest()[:16]

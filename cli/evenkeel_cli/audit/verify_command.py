@@ -1,4 +1,4 @@
-"""``evenkeel audit verify``: walks every chain of the audit table and says which record is not what was written."""
+"""``evenkeel audit verify``: verifies every chain of the audit table and reports records that were changed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def verify(stack: str, region: str | None, resource: str, *, resume: bool, as_js
     """Verify the digests and all chains of a stack, or the chains of one resource.
 
     Raises:
-        CommandError: something is not what was written, and the report on stdout names each record; or it could not be
-            looked at, or was interrupted.
+        CommandError: the audit was changed (the report on stdout names each record), could not be read, or the
+            verification was interrupted.
     """
     if resource:
         arns.check(resource)
     if resource and resume:
-        message = "--resume and --resource are given: one resource is soon read"
+        message = "--resume and --resource cannot be used together: one resource needs no resume"
         raise CommandError(message, "Leave one of them out.", Exit.USAGE)
     now = clock.now()
     there = stacks.find(stack, region, f"verify the audit of {named(stack)}")
@@ -51,12 +51,12 @@ def verify(stack: str, region: str | None, resource: str, *, resume: bool, as_js
     else:
         progress = _whole(verifier, there, Checkpoint(verifier.table, now), resume=resume, show=not as_json)
     findings = [*verifier.digests.findings, *progress.findings]
-    _tell(there.name, progress, verifier.digests, findings, as_json=as_json)
+    _print_result(there.name, progress, verifier.digests, findings, as_json=as_json)
     _conclude(there.name, verifier.digests, findings)
 
 
 def _whole(verifier: Verifier, stack: Stack, checkpoint: Checkpoint, *, resume: bool, show: bool) -> Progress:
-    """Verify all chains; when interrupted, keep how far it came and say how to go on."""
+    """Verify all chains; if interrupted, save the progress and say how to resume."""
     progress = checkpoint.load() if resume else Progress()
     try:
         with _progress(verifier.about, show=show) as shown:
@@ -72,7 +72,7 @@ def _whole(verifier: Verifier, stack: Stack, checkpoint: Checkpoint, *, resume: 
         checkpoint.keep(progress)
         why = f"; {error.message}" if isinstance(error, CommandError) else ""
         message = f"the verification stopped after {plural(progress.records, 'record')}{why}"
-        raise CommandError(message, f"To go on: {stack.line('audit', 'verify', resume=True)}") from error
+        raise CommandError(message, f"To resume: {stack.line('audit', 'verify', resume=True)}") from error
     checkpoint.forget()
     return progress
 
@@ -80,14 +80,14 @@ def _whole(verifier: Verifier, stack: Stack, checkpoint: Checkpoint, *, resume: 
 def _conclude(stack: str, digests: Digests, findings: list[Finding]) -> None:
     if findings:
         raise CommandError(
-            f"the audit of {stack} is not what was written: {plural(len(findings), 'finding')}",
+            f"the audit of {stack} was changed: {plural(len(findings), 'finding')}",
             "Treat it as an incident: CloudTrail's data events of the audit table name the caller, and its"
-            " point-in-time recovery holds what it was (docs/operations/verify-audit.md).",
+            " point-in-time recovery has the original records (docs/operations/verify-audit.md).",
         )
     if digests.unchecked:
-        message = f"the digests are not verified, so whole chains may have been rewritten unseen: {digests.unchecked}"
+        message = f"the digests were not verified, so rewritten chains would not be found: {digests.unchecked}"
         raise CommandError(
-            message, "It takes kms:VerifyMac on the key of the stack's output DigestKeyArn (docs/cli.md)."
+            message, "It needs kms:VerifyMac on the key in the stack's output DigestKeyArn (docs/cli.md)."
         )
 
 
@@ -109,7 +109,7 @@ def _progress(about: int, *, show: bool) -> Iterator[Callable[[int], None]]:
         yield tick
 
 
-def _tell(stack: str, progress: Progress, digests: Digests, findings: list[Finding], *, as_json: bool) -> None:
+def _print_result(stack: str, progress: Progress, digests: Digests, findings: list[Finding], *, as_json: bool) -> None:
     body = {
         "stack": stack, "ok": not findings and not digests.unchecked, "records": progress.records,
         "chains": progress.chains, "begin_late": progress.begin_late,
@@ -132,22 +132,21 @@ def _report(out: Console, progress: Progress, digests: Digests, findings: list[F
         out.print(f"  {where}", soft_wrap=True)
         out.print(f"  {each.message}", soft_wrap=True)
     said = f"{plural(progress.records, 'record')} in {plural(progress.chains, 'chain')} read"
-    good = "" if findings or digests.unchecked else "; every one is what was written"
+    good = "" if findings or digests.unchecked else "; all are as they were written"
     out.print(Text(f"{said}{good}.", style="bold"))
     if progress.begin_late:
-        late = plural(progress.begin_late, "chain")
-        out.print(f"{late} begin late: their oldest records outlived the retention time.")
-    _tell_digests(out, digests)
+        out.print(f"Chains whose oldest records have expired: {progress.begin_late:,}.")
+    _report_digests(out, digests)
 
 
-def _tell_digests(out: Console, digests: Digests) -> None:
+def _report_digests(out: Console, digests: Digests) -> None:
     if digests.unchecked:
-        out.print(Text("The digests are not verified.", style="bold red"))
+        out.print(Text("The digests were not verified.", style="bold red"))
     elif digests.days:
         first, last = digests.days[0], digests.days[-1]
         out.print(f"Daily digests anchor the chains: {len(digests.days):,}, from {first} to {last}.")
     else:
-        out.print("There is no daily digest yet: no chain is anchored against being rewritten whole.")
+        out.print("There is no daily digest yet: a chain that was rewritten whole would not be found.")
     if digests.missed:
         shown = ", ".join(digests.missed[:_MISSED_SHOWN]) + (", …" if len(digests.missed) > _MISSED_SHOWN else "")
-        out.print(f"No digest was made on {shown}; the one after it made up for it.")
+        out.print(f"No digest was made on {shown}; the next digest covers the gap.")

@@ -1,1 +1,1 @@
-"""The deployed stack, as the command line reaches it: session, functions, event sources."""
+"""Access to the deployed stack: session, functions, event sources."""

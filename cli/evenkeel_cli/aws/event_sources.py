@@ -1,4 +1,4 @@
-"""The event sources of a stack's remediators: what has to stop when all acting has to stop."""
+"""The event sources of a stack's remediators, which `evenkeel pause` disables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.session import Cloud
 
 DESCRIPTION_START = "Evenkeel"
-"""How the description of Evenkeel's template begins; by it the stacks of an account are recognised."""
+"""Prefix of the template's description, by which Evenkeel's stacks are recognized."""
 POLL_SECONDS = 0.5
 _BUSY = frozenset({"ResourceInUseException", "ResourceConflictException"})
 _COUNTS = (
@@ -35,30 +35,30 @@ class Source:
 
     uuid: str
     function: str
-    """Name of the function that is fed."""
+    """Name of the function."""
     queue: str
-    """Name of the queue it is fed from."""
+    """Name of the queue."""
     before: str
     """Lambda's state of the mapping when the command began: ``Enabled``, ``Disabled``, ``Enabling``, …"""
     state: str
-    """The state it was last seen in."""
+    """Its state when last read."""
     waiting: int | None = None
-    """Messages in the queue; None where they could not be counted."""
+    """Number of messages in the queue; None if they could not be counted."""
     keeps_days: int | None = None
-    """How many days the queue keeps a message; None as above."""
+    """Days that the queue keeps a message; None as above."""
     trouble: str = ""
-    """Why the mapping could not be changed; empty when it could."""
+    """Why the mapping could not be changed; empty if it could."""
 
 
 def find(cloud: Cloud, stack: str) -> list[Source]:
     """Return the sources of a stack's remediators, by function.
 
-    The notifier, fed by the audit table's stream, is none: it goes on telling people.
+    The notifier is not among them: its source is the audit table's stream, and it keeps sending alerts.
 
     Raises:
-        CommandError: there is no such stack, it is none of Evenkeel's, or AWS refused.
+        CommandError: there is no such stack, it is not an Evenkeel stack, or AWS refused.
     """
-    with reaching(f"look at stack {stack}"):
+    with reaching(f"describe stack {stack}"):
         try:
             described = cloud("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         except ClientError as error:
@@ -100,7 +100,7 @@ def no_stack(cloud: Cloud, stack: str, error: ClientError) -> CommandError:
 
 
 def only(cloud: Cloud) -> str:
-    """Return the name of the only stack of Evenkeel's in the region.
+    """Return the name of the only Evenkeel stack in the region.
 
     Raises:
         CommandError: there is none, or there are several.
@@ -112,31 +112,33 @@ def only(cloud: Cloud) -> str:
         if code(error) not in DENIED_CODES:
             raise
         raise CommandError(
-            "no stack is named, and AWS does not let you list them", "Give --stack, or set EVENKEEL_STACK.", Exit.USAGE
+            "no stack is given, and you are not allowed to list stacks",
+            "Give --stack, or set EVENKEEL_STACK.",
+            Exit.USAGE,
         ) from error
     if len(names) == 1:
         return names[0]
     region = cloud("cloudformation").meta.region_name
     if not names:
-        message = f"no stack is named, and there is no Evenkeel stack in {region}"
+        message = f"no stack is given, and there is no Evenkeel stack in {region}"
         raise CommandError(message, "Give --region, or --stack.", Exit.USAGE)
-    message = f"which stack? {region} has {len(names)} Evenkeel stacks: {', '.join(names)}"
+    message = f"no stack is given, and {region} has {len(names)} Evenkeel stacks: {', '.join(names)}"
     raise CommandError(message, f"Give one: --stack {names[0]}", Exit.USAGE)
 
 
 def _names(cloud: Cloud) -> list[str]:
-    """Return the names of Evenkeel's stacks in the region; one inside another is none of them."""
+    """Return the names of the Evenkeel stacks in the region, without nested ones."""
     pages = cloud("cloudformation").get_paginator("describe_stacks").paginate()
     found = [each for page in pages for each in page["Stacks"] if not each.get("ParentId")]
     return sorted(each["StackName"] for each in found if each.get("Description", "").startswith(DESCRIPTION_START))
 
 
 def suggestion(cloud: Cloud) -> str:
-    """Return a sentence that names the stacks that could be meant."""
+    """Return a sentence with the names of the stacks that could be meant."""
     try:
         names = _names(cloud)
     except ClientError:
-        # A hint only: who may not list stacks is still told what is wrong.
+        # A hint only: without the permission to list stacks, the error is still reported.
         names = []
     if names:
         return f"Evenkeel stacks here: {', '.join(names)}."
@@ -145,10 +147,10 @@ def suggestion(cloud: Cloud) -> str:
 
 def switch(cloud: Cloud, found: list[Source], *, enabled: bool, seconds: float,
            tick: Callable[[list[Source]], None] = lambda _: None) -> list[Source]:  # fmt: skip
-    """Enable or disable all sources and wait until Lambda says that it is done; ``tick`` sees every look.
+    """Enable or disable all sources and wait until Lambda reports them done; ``tick`` is called with every read.
 
-    Every source is asked before any is waited for, and one that is refused keeps no other from being asked. What is
-    not done after ``seconds`` carries its ``trouble``.
+    All sources are requested before any is waited for, and a refusal does not stop the others. A source that is not
+    done after ``seconds`` has a ``trouble``.
     """
     wanted = "Enabled" if enabled else "Disabled"
     deadline = time.monotonic() + seconds
@@ -169,18 +171,18 @@ def switch(cloud: Cloud, found: list[Source], *, enabled: bool, seconds: float,
 
 
 def _step(cloud: Cloud, source: Source, wanted: str, asked: set[str]) -> Source:
-    """Ask for the change once, then look how far it is."""
+    """Request the change once, then read its state; return the source."""
     if source.trouble or (source.state == wanted and source.uuid in asked):
         return source
     client = cloud("lambda")
     try:
         if source.uuid in asked:
             return replace(source, state=str(client.get_event_source_mapping(UUID=source.uuid)["State"]))
-        # Asked for even where the state is right: a mapping may be on its way to the other one.
+        # Requested even if the state is right: the mapping may be changing to the other one.
         answer = client.update_event_source_mapping(UUID=source.uuid, Enabled=wanted == "Enabled")
     except ClientError as error:
         if code(error) in _BUSY:
-            return source  # Lambda is still busy with an earlier change: asked again at the next look
+            return source  # Lambda is still busy with an earlier change: requested again at the next read
         return replace(source, trouble=f"{code(error)}: {error.response['Error'].get('Message', '')}")
     except BotoCoreError as error:
         return replace(source, trouble=f"no answer from AWS: {error}")
@@ -189,14 +191,14 @@ def _step(cloud: Cloud, source: Source, wanted: str, asked: set[str]) -> Source:
 
 
 def count(cloud: Cloud, source: Source) -> Source:
-    """Return the source with how many messages wait in its queue, where the caller may ask that."""
+    """Return the source with the number of messages in its queue, if the caller may read it."""
     client = cloud("sqs")
     try:
         url = client.get_queue_url(QueueName=source.queue)["QueueUrl"]
         names = [*_COUNTS, "MessageRetentionPeriod"]
         attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     except ClientError:
-        # The count is a courtesy; a pause in an emergency must not depend on a permission for it.
+        # The count is optional; a pause in an emergency must not depend on the permission for it.
         return source
     waiting = sum(int(attributes.get(name, 0)) for name in _COUNTS)
     return replace(source, waiting=waiting, keeps_days=int(attributes["MessageRetentionPeriod"]) // 86400)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 INVOKE_SECONDS = 75
-"""How long a function may take; its own limit is a minute."""
+"""Seconds to wait for a function; its own limit is a minute."""
 PAUSES = (1.0, 3.0, 9.0, 20.0)
-"""Seconds to wait before what was in vain is tried again; so often, then it is given up."""
+"""Seconds to wait before each retry; after the last one, the command gives up."""
 OLDER = "The stack is older than this command: deploy it again."
-"""What to do about an answer that this command does not know."""
-_MEND = "Fix what it names; if that is right, the stack is older than this command: deploy it again."
+"""The next step after an answer that this command does not understand."""
+_FIX = "Fix what it names; if that is right, the stack is older than this command: deploy it again."
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException"})
 _UNREACHED = (botocore_errors.EndpointConnectionError, botocore_errors.ConnectTimeoutError)
 _CUT_OFF = (
@@ -41,28 +41,28 @@ class RefusedError(CommandError):
     """A function refused. ``kind`` is the name of its error."""
 
     def __init__(self, kind: str, message: str, next_step: str, exit_code: Exit = Exit.FAILED) -> None:
-        """Keep the kind beside what to say."""
+        """Keep the kind, the message and the next step."""
         super().__init__(message, next_step, exit_code)
         self.kind = kind
 
 
 class CrashedError(CommandError):
-    """A function ended without an answer of its own: it crashed, or its time was over."""
+    """A function crashed or timed out."""
 
 
 class NotTakenError(CommandError):
-    """Lambda did not take the invocation: the function did not run."""
+    """Lambda did not accept the invocation: the function did not run."""
 
 
 class UnansweredError(CommandError):
-    """The answer was lost: the function may have done what was asked, or be at it still."""
+    """The answer was lost: the function may have finished, or may still be running."""
 
 
 def of(stack: Stack, control: str) -> str:
     """Return the name of the function that serves a control.
 
     Raises:
-        CommandError: the stack has none, as where the control's group is not enabled.
+        CommandError: the stack has none, for example because the control's group is not enabled.
     """
     found = next((group for group in stack.groups if control.startswith(f"{group}-")), "")
     if not found:
@@ -83,10 +83,10 @@ def invoke(  # noqa: PLR0913 - what, of whom, in which words
     say: Callable[[str], None],
     harmless: bool = False,
 ) -> dict[str, Any]:
-    """Invoke a function and return its answer; ``what`` is what is being done, for the error's words.
+    """Invoke a function and return its answer; ``what`` describes the request in error messages.
 
-    What Lambda did not take is sent again, a few times; ``say`` hears of each. What it may have taken is not, unless it
-    is ``harmless``: a proof is good for one request.
+    An invocation that Lambda did not accept is retried a few times; ``say`` is called for each. One that it may have
+    accepted is retried only if it is ``harmless``: a proof is good for one request.
 
     Raises:
         RefusedError: the function refused.
@@ -103,7 +103,7 @@ def invoke(  # noqa: PLR0913 - what, of whom, in which words
 
 
 def wait(error: CommandError, pause: float, say: Callable[[str], None]) -> None:
-    """Wait before what ended with an error is tried again, with a word about it."""
+    """Wait before a retry, after saying why."""
     say(f"{error.message}; trying again in {pause:.0f} s")
     time.sleep(pause)
 
@@ -129,15 +129,15 @@ def _refused(error: Any, what: str, next_step: str) -> RefusedError:
         return RefusedError("", f"cannot {what}: {error}", OLDER)
     message = f"cannot {what}: {error['message']}"
     if error["kind"] == MalformedPayloadError.__name__:
-        return RefusedError(error["kind"], message, _MEND, Exit.USAGE)
+        return RefusedError(error["kind"], message, _FIX, Exit.USAGE)
     return RefusedError(error["kind"], message, next_step)
 
 
 def _failed(function: str, what: str, next_step: str, error: ClientError | BotoCoreError) -> CommandError:
     """Return the error for an invocation that AWS refused or did not answer.
 
-    HTTP 429 is an invocation that was not taken (Lambda API reference, "Invoke"); 500 and above, or a connection that
-    is cut, leave open whether it was.
+    HTTP 429 is an invocation that was not accepted (Lambda API reference, "Invoke"); after 500 and above, or a cut
+    connection, it is not known whether it was.
     """
     if isinstance(error, _UNREACHED):
         again = explained(what, error)

@@ -1,4 +1,4 @@
-"""Asks one of the stack's functions in the person's own name."""
+"""Invokes one of the stack's functions with a proof of the person's identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 WHO = "Check your credentials (aws sts get-caller-identity) and this machine's clock."
-"""What to do about a proof that is not accepted."""
+"""The next step after a proof that was not accepted."""
 
 
 def ask(  # noqa: PLR0913 - as functions.invoke
@@ -28,9 +28,9 @@ def ask(  # noqa: PLR0913 - as functions.invoke
     say: Callable[[str], None],
     harmless: bool = False,
 ) -> dict[str, Any]:
-    """Invoke a function with a payload and the proof of who asks; return its answer.
+    """Invoke a function with a payload and a proof of the caller's identity; return its answer.
 
-    What is ``harmless`` to do twice is asked for again, with a new proof, where the answer was lost.
+    If the answer was lost, a ``harmless`` request is repeated with a new proof.
 
     Raises:
         CommandError: as :func:`functions.invoke`.

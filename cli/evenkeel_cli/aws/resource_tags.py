@@ -1,4 +1,4 @@
-"""Reads the tags of many resources with the operator's own credentials, and says where they cannot be read."""
+"""Reads the tags of many resources with the operator's own credentials, and reports which cannot be read."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 BATCH = 100
-"""ARNs that one call takes (Resource Groups Tagging API reference, GetResources, ``ResourceARNList``)."""
+"""ARNs that one call accepts (Resource Groups Tagging API reference, GetResources, ``ResourceARNList``)."""
 ELSEWHERE = "it is in another account or region than the stack"
 
 
 @dataclass(slots=True)
 class Tags:
-    """The tags that resources have now, by ARN, and why those of others are not known."""
+    """The current tags of resources by ARN, and why those of others are not known."""
 
     known: dict[str, dict[str, str]] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
     def of(self, subject: Subject) -> Subject:
-        """Return a subject with its tags, where they are known."""
+        """Return a subject with its tags, if they are known."""
         return replace(subject, tags=self.known.get(subject.arn))
 
     @property
     def warning(self) -> str:
-        """A sentence on the tags that could not be read; empty if all were."""
+        """Return a sentence on the tags that could not be read; empty if all were."""
         if not self.unread:
             return ""
         reasons = "; ".join(dict.fromkeys(self.unread.values()))
@@ -43,9 +43,9 @@ class Tags:
 
 
 def read(stack: Stack, subjects: Iterable[Subject]) -> Tags:
-    """Read the tags that resources have now.
+    """Read the current tags of resources.
 
-    AWS leaves out what has no tags, and what is not there any more: both count as untagged.
+    AWS leaves out untagged and deleted resources; both count as untagged.
     """
     found = Tags()
     account = stack.output("AuditTableArn").split(":")[4]

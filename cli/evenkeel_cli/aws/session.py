@@ -33,14 +33,14 @@ _EXPLAINED: tuple[tuple[type[BotoCoreError], str, str, Exit], ...] = (
     (botocore_errors.HTTPClientError, "", _REPEAT, Exit.FAILED),
     (BotoCoreError, "", "Check the AWS configuration, then run the command again.", Exit.USAGE),
 )
-"""What boto3 raises by itself, as (type, our words, what to do, exit code); without words, boto3's own are good."""
+"""boto3's own errors: (type, message, next step, exit code); without a message, boto3's own is used."""
 
 
 class Cloud:
     """Clients of one region, each made when it is first asked for."""
 
     def __init__(self, region: str | None) -> None:
-        """Take the region given, else the one of boto3's chain."""
+        """Use the given region, else the one of boto3's chain."""
         import boto3  # noqa: PLC0415 - slow to import; --help does without
 
         # The AWS CLI knows AWS_REGION, boto3 only AWS_DEFAULT_REGION: people expect both.
@@ -50,7 +50,7 @@ class Cloud:
 
     @property
     def session(self) -> Any:
-        """The boto3 session, for what has to be signed."""
+        """Return the boto3 session, for requests that must be signed."""
         return self._session
 
     def __call__(self, service: str) -> Any:
@@ -74,13 +74,13 @@ class Cloud:
 
 
 def named(stack: str) -> str:
-    """Return what to call a stack whose name may not have been given."""
+    """Return a stack's name for a message, also if no name was given."""
     return f"stack {stack}" if stack else "the stack"
 
 
 @contextmanager
 def reaching(what: str) -> Iterator[None]:
-    """Turn AWS's refusals into :class:`CommandError`; ``what`` is what was being done, e.g. ``pause stack prod``."""
+    """Turn AWS's errors into :class:`CommandError`; ``what`` describes the action, e.g. ``pause stack prod``."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -88,7 +88,7 @@ def reaching(what: str) -> Iterator[None]:
 
 
 def explained(what: str, error: ClientError | BotoCoreError) -> CommandError:
-    """Return an error in the words of whoever ran the command."""
+    """Return an AWS error as an error of the command."""
     if isinstance(error, ClientError):
         return _refused(what, error)
     words, next_step, exit_code = next(row[1:] for row in _EXPLAINED if isinstance(error, row[0]))

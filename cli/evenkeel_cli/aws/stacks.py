@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack of Evenkeel's, with the clients of its region."""
+    """A deployed Evenkeel stack, with the clients of its region."""
 
     name: str
     cloud: Cloud
@@ -29,17 +29,17 @@ class Stack:
 
     @property
     def region(self) -> str:
-        """The region of the stack."""
+        """Return the stack's region."""
         return str(self.cloud("cloudformation").meta.region_name)
 
     @property
     def queues(self) -> dict[str, str]:
-        """The URL of each deployed group's queue, by group."""
+        """Return the URL of each deployed group's queue, by group."""
         return names.queue_urls(self.name, self.groups, self.output("DeadLetterQueueUrl"))
 
     @property
     def groups(self) -> list[str]:
-        """The groups that are deployed."""
+        """Return the deployed groups."""
         return [group for group in self.output("Groups").split(",") if group]
 
     def line(self, *words: str, **options: str | bool | tuple[str, ...]) -> str:
@@ -47,7 +47,7 @@ class Stack:
         return own_line(self.name, self.region, *words, **options)
 
     def output(self, name: str) -> str:
-        """Return one of the outputs that every stack has.
+        """Return an output that every stack has.
 
         Raises:
             CommandError: it is missing, so the stack is older than this command.
@@ -60,9 +60,9 @@ class Stack:
 
 
 def find(name: str, region: str | None, what: str) -> Stack:
-    """Return a stack; ``what`` is what is being done, e.g. ``list the audit records of stack prod``.
+    """Return a stack; ``what`` describes the action, e.g. ``list the audit records of stack prod``.
 
-    Without a name it is the only one of Evenkeel's in the region.
+    Without a name, it is the only Evenkeel stack in the region.
 
     Raises:
         CommandError: there is no such stack, it is not an Evenkeel stack, there are several, or AWS refused.

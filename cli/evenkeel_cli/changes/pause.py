@@ -1,4 +1,4 @@
-"""``evenkeel pause`` and ``evenkeel resume``: stop all acting within seconds, and go on again."""
+"""``evenkeel pause`` and ``evenkeel resume``: stop all remediators within seconds, and start them again."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.event_sources import Source
 
 WAIT_SECONDS = 120.0
-"""How long Lambda may take to switch the sources; it usually takes a few seconds, under load up to a minute."""
-_KEEPS_DAYS = 14  # what the template's queues are set to; said where the queue itself could not be asked
+"""Time that Lambda may take to switch the sources: usually a few seconds, under load up to a minute."""
+_KEEPS_DAYS = 14  # the template's value, used if the queue itself cannot be read
 
 
 def pause(stack: str, region: str | None, *, as_json: bool) -> None:
-    """Disable the event sources of a stack's remediators; never asks.
+    """Disable the event sources of a stack's remediators, without a question.
 
     Raises:
-        CommandError: a source could not be disabled; the others are.
+        CommandError: a source could not be disabled; the others were.
     """
     cloud, stack = _reached("pause", stack, region)
     found = event_sources.find(cloud, stack)
@@ -40,11 +40,13 @@ def pause(stack: str, region: str | None, *, as_json: bool) -> None:
     seconds = time.monotonic() - began
     counted = [event_sources.count(cloud, each) for each in done]
     already = all(each.before == "Disabled" for each in found)
-    headline = f"{stack} was paused already." if already else f"{stack} is paused, after {seconds:.1f} s."
+    headline = f"{stack} was already paused." if already else f"{stack} is paused, after {seconds:.1f} s."
     days = min((each.keeps_days for each in counted if each.keeps_days is not None), default=_KEEPS_DAYS)
 
     def words(out: Console) -> None:
-        out.print(Text.assemble((headline, "bold"), " Nothing is changed any more; what was already running finishes."))
+        out.print(
+            Text.assemble((headline, "bold"), " No new changes start; a remediation that is already running finishes.")
+        )
         out.print(f"Events keep arriving; each waits in its queue for up to {days} days.")
         out.print(f"next:  {own_line(stack, _region(cloud), 'resume')}", style="dim", soft_wrap=True)
 
@@ -52,7 +54,7 @@ def pause(stack: str, region: str | None, *, as_json: bool) -> None:
 
 
 def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
-    """Enable the event sources again; asks at a terminal where messages wait, unless ``yes``.
+    """Enable the event sources again; asks at a terminal if messages wait, unless ``yes``.
 
     Raises:
         CommandError: a source could not be enabled, or the person said no.
@@ -64,14 +66,14 @@ def resume(stack: str, region: str | None, *, as_json: bool, yes: bool) -> None:
         _ask(cloud, stack, waiting)
     done = _switch(cloud, found, enabled=True, as_json=as_json)
     already = all(each.before == "Enabled" for each in found)
-    headline = f"{stack} was not paused." if already else f"{stack} acts again."
-    waited = f" {plural(waiting, 'message')} waited; all are served now." if waiting else ""
+    headline = f"{stack} was not paused." if already else f"{stack} is running again."
+    waited = f" {plural(waiting, 'message')} waited; all are processed now." if waiting else ""
     words = Text.assemble((headline, "bold"), waited)
     _conclude("resume", stack, done, lambda out: out.print(words), as_json=as_json)
 
 
 def _reached(action: str, stack: str, region: str | None) -> tuple[Cloud, str]:
-    """Return the clients of a region and the stack's name, of the only one there where none is given."""
+    """Return the clients of a region and the stack's name; without a name, that of the only stack there."""
     with reaching(f"{action} {named(stack)}"):
         cloud = Cloud(region)
         return cloud, stack or event_sources.only(cloud)
@@ -86,7 +88,7 @@ def _ask(cloud: Cloud, stack: str, waiting: int) -> None:
 
     if not typer.confirm(f"{plural(waiting, 'message')} waited: {stack} will act on them at once. Resume?"):
         again = own_line(stack, _region(cloud), "resume", yes=True)
-        raise CommandError(f"{stack} is left as it is", f"Without a question: {again}", Exit.FAILED)
+        raise CommandError(f"{stack} was not resumed", f"To resume without a question: {again}", Exit.FAILED)
 
 
 def _switch(cloud: Cloud, found: list[Source], *, enabled: bool, as_json: bool) -> list[Source]:

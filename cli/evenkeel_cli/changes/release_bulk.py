@@ -1,4 +1,4 @@
-"""``evenkeel release --undone-since``: have what a wrong wave of undos left weak repaired again, in one go."""
+"""``evenkeel release --undone-since``: release every resource that a mistaken bulk undo left weak."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 def check(control: str, resource: str, undone_since: str) -> None:
-    """Refuse what cannot be meant, before AWS is asked.
+    """Check the options, before any call to AWS.
 
     Raises:
         CommandError: neither a control nor a time is given, or both a time and one resource.
     """
     if not control and not undone_since:
-        raise CommandError("release: of which control?", "Give its id, or --undone-since 1h.", Exit.USAGE)
+        raise CommandError("release: no control is given", "Give a control id, or --undone-since 1h.", Exit.USAGE)
     if undone_since and resource:
-        message = "--undone-since and --resource are given: one resource needs no time"
+        message = "--undone-since cannot be combined with --resource"
         raise CommandError(message, "Leave one of them out.", Exit.USAGE)
 
 
 def run(  # noqa: PLR0913 - the command's own options
     stack: str, region: str | None, control: str, since: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Release each resource that was undone since a time and is still held for it, the oldest first.
+    """Release each resource that was undone since a time and is still held, the oldest first.
 
     Raises:
-        CommandError: one of them could not be released; the others are.
+        CommandError: one of them could not be released; the others were.
     """
     now = clock.now()
     asked = view.wanted("", control, ("UNDONE",), since, now)
@@ -58,11 +58,11 @@ def run(  # noqa: PLR0913 - the command's own options
         console.show(results, lambda out: out.print(nothing), as_json=as_json)
     if troubles:
         message = f"{len(troubles)} of {len(held)} were not released: {'; '.join(troubles)}"
-        raise CommandError(message, "Run the command again: what was released is left out.")
+        raise CommandError(message, "Run the command again; released resources are skipped.")
 
 
 def _one(stack: Stack, record: Record, results: list[dict[str, Any]], troubles: list[str], *, as_json: bool) -> None:
-    """Release one resource; what refuses does not stop the others."""
+    """Release one resource; a refusal does not stop the others."""
     payload = {"release": record["control"], "resource": record["resource"]}
     try:
         found = approvals.ask(stack, record["control"], payload, as_json=as_json)
@@ -76,6 +76,6 @@ def _one(stack: Stack, record: Record, results: list[dict[str, Any]], troubles: 
 
 def _question(stack: str, held: Sequence[Record]) -> str:
     counts = Counter(str(record["control"]) for record in held)
-    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    by_control = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     resources = plural(len(held), "resource")
-    return f"Have {resources} that were undone looked at again in {stack}, and repaired ({told})?"
+    return f"Release {resources} in {stack}, so that Evenkeel repairs them again ({by_control})?"

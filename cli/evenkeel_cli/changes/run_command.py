@@ -1,4 +1,4 @@
-"""``evenkeel run``: bring existing resources in line with a control, by hand."""
+"""``evenkeel run``: check existing resources with a control and repair them, on demand."""
 
 from __future__ import annotations
 
@@ -18,78 +18,81 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How a person wants it done and told."""
+class Options:
+    """The options of the command."""
 
     apply: bool
-    """Change resources; else it is a dry run."""
+    """Change resources; otherwise it is a dry run."""
     yes: bool
-    """Neither look ahead nor ask."""
+    """Skip the dry run and the question."""
     as_json: bool
     all_outcomes: bool
-    """Also list the resources that are in line."""
+    """Also list compliant resources."""
 
 
-def run(stack: str, region: str | None, wanted: RunRequest, how: How) -> None:
+def run(stack: str, region: str | None, wanted: RunRequest, options: Options) -> None:
     """Check the resources that a request names and, with ``apply``, have them changed.
 
     Raises:
-        CommandError: a resource is not in line in the end, the run was interrupted, or the person said no.
+        CommandError: a resource is still noncompliant, the run was interrupted, or the person said no.
     """
-    if how.apply:
-        prompts.must_be_answerable("nothing was changed", yes=how.yes)
+    if options.apply:
+        prompts.must_be_answerable("nothing was changed", yes=options.yes)
     there = stacks.find(stack, region, f"run {wanted.control}")
-    functions.of(there, wanted.control)  # a group that is not there is told before anything is asked
+    functions.of(there, wanted.control)  # reports a missing group before any question
     about = len(wanted.resources)
-    if how.apply and not how.yes:
+    if options.apply and not options.yes:
         look = Rounds(there, wanted, dry_run=True, ahead=True)
-        _look(look, how)
+        _look(look, options)
         if not _to_do(look):
-            _tell(look, how)
+            _print_result(look, options)
             _conclude(look)
             return
         run_view.preview(look)
         prompts.confirm(_question(there, look), "nothing was changed", yes=False)
         about = len(look.results)
-    rounds = Rounds(there, wanted, dry_run=not how.apply)
-    if how.apply:
-        with run_record.opened(there, wanted, console.progress(show=not how.as_json)) as rounds.run:
-            _go(rounds, how, about)
+    rounds = Rounds(there, wanted, dry_run=not options.apply)
+    if options.apply:
+        with run_record.opened(there, wanted, console.progress(show=not options.as_json)) as rounds.run:
+            _go(rounds, options, about)
     else:
-        _go(rounds, how, about)
-    _tell(rounds, how)
+        _go(rounds, options, about)
+    _print_result(rounds, options)
     _conclude(rounds)
 
 
-def _look(look: Rounds, how: How) -> None:
+def _look(look: Rounds, options: Options) -> None:
     try:
-        with run_view.progress("looking at resources", len(look.wanted.resources), show=not how.as_json) as (tick, say):
+        with run_view.progress("checking resources", len(look.wanted.resources), show=not options.as_json) as (
+            tick,
+            say,
+        ):
             look.go(tick, say)
     except KeyboardInterrupt:
-        raise CommandError("stopped while looking; nothing was changed", "Run the command again.") from None
+        raise CommandError("stopped during the check; nothing was changed", "Run the command again.") from None
 
 
-def _go(rounds: Rounds, how: How, about: int) -> None:
-    """Go to the end; an interrupted run tells what it did, and how to go on."""
-    verb = "looking at resources" if rounds.dry_run else "bringing resources in line"
+def _go(rounds: Rounds, options: Options, about: int) -> None:
+    """Run to the end; an interrupted run prints what it did, and how to continue."""
+    verb = "checking resources" if rounds.dry_run else "repairing resources"
     try:
-        with run_view.progress(verb, about, show=not how.as_json) as (tick, say):
+        with run_view.progress(verb, about, show=not options.as_json) as (tick, say):
             rounds.go(tick, say)
     except (KeyboardInterrupt, CommandError) as error:
         if isinstance(error, CommandError) and not rounds.results:
             raise
         if rounds.results:
-            _tell(rounds, how)
+            _print_result(rounds, options)
         raise _interrupted(rounds, error) from None
 
 
 def _interrupted(rounds: Rounds, error: BaseException) -> CommandError:
     why = f"; {error.message}. {error.next_step}" if isinstance(error, CommandError) else ""
-    goes_on = "" if rounds.dry_run else "; what the function was at may go on for a minute"
+    goes_on = "" if rounds.dry_run else "; the function may continue for up to a minute"
     again = rounds.wanted.command(rounds.stack, apply=not rounds.dry_run, after=rounds.after or rounds.wanted.after)
     came = f"after {plural(len(rounds.results), 'resource')}" if rounds.results else "before the first answer"
     message = f"stopped {came}{goes_on}{why}"
-    return CommandError(message, f"To go on: {again}")
+    return CommandError(message, f"To continue: {again}")
 
 
 def _to_do(look: Rounds) -> int:
@@ -100,16 +103,16 @@ def _question(stack: Stack, look: Rounds) -> str:
     changes, kept = (look.counts.get(outcome, 0) for outcome in ("WOULD_APPLY", "WOULD_ANNOUNCE"))
     where = f"in {stack.name}"
     if not changes:
-        return f"Tell people of {plural(kept, 'resource')} {where}? Nothing is changed."
-    told = f", and tell people of {kept:,} that it leaves unchanged" if kept else ""
-    return f"Have {look.wanted.control} change {plural(changes, 'resource')} {where}{told}?"
+        return f"Announce {plural(kept, 'finding')} {where}? Nothing is changed."
+    announced = f", and announce {plural(kept, 'finding')} that it does not change" if kept else ""
+    return f"Have {look.wanted.control} change {plural(changes, 'resource')} {where}{announced}?"
 
 
-def _tell(rounds: Rounds, how: How) -> None:
+def _print_result(rounds: Rounds, options: Options) -> None:
     console.show(
         run_view.described(rounds),
-        lambda out: run_view.table(out, rounds, all_outcomes=how.all_outcomes),
-        as_json=how.as_json,
+        lambda out: run_view.table(out, rounds, all_outcomes=options.all_outcomes),
+        as_json=options.as_json,
     )
 
 
@@ -117,19 +120,19 @@ def _conclude(rounds: Rounds) -> None:
     if not rounds.bad:
         return
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in rounds.bad.items())
-    not_done = "could not be judged" if rounds.dry_run and "HELD" not in rounds.bad else "not brought in line"
+    not_done = "could not be judged" if rounds.dry_run and "HELD" not in rounds.bad else "not repaired"
     message = f"{plural(sum(rounds.bad.values()), 'resource')} {not_done}: {counted}"
     raise CommandError(message, _next_step(rounds))
 
 
 def _next_step(rounds: Rounds) -> str:
-    """Return what to do next about what is not in line: first what is held, then what is retried, then what failed."""
+    """Return what to do next: about what is held, else what is retried, else what failed."""
     if "HELD" in rounds.bad:
         return (
-            "What is held is kept, and read again when its hold is over. A freeze ends by itself or in the settings."
-            " Any other hold ends sooner by a release, once you know why there is so much of it:"
+            "A held resource is checked again when its hold ends. A freeze ends by itself, or by a change of the"
+            " settings. Once you know the cause of any other hold, release it:"
             f" {rounds.stack.line('release', rounds.wanted.control)}"
         )
     if set(rounds.bad) == {"RETURNED"} and not rounds.dry_run:
-        return "It waits in its queue and is read again by itself, within minutes."
-    return "The reasons say why; fix that and run the command again: what is in line is left alone."
+        return "It waits in its queue and is checked again within minutes."
+    return "The reasons say why. Fix that and run the command again; compliant resources are not changed."

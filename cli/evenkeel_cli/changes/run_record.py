@@ -1,4 +1,4 @@
-"""The run record of ``evenkeel run --apply``: opened in the person's proved name, and ended when the command is."""
+"""The run record of ``evenkeel run --apply``: opened in the person's proved identity, ended with the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(stack: Stack, wanted: RunRequest, say: Callable[[str], None]) -> Iterator[str]:
-    """Open a run that covers a request, yield its id, and end it, however the work on it ended.
+    """Open a run that covers a request, yield its id, and always end it.
 
     Raises:
         CommandError: the function refused to open it, or AWS did; nothing was changed.
@@ -27,7 +27,7 @@ def opened(stack: Stack, wanted: RunRequest, say: Callable[[str], None]) -> Iter
         "controls": [wanted.control], "resources": list(wanted.resources) or "all", "dry_run": False,
         "allowance": wanted.at_most,
     }  # fmt: skip
-    next_step = f"The log group of function {function} says more."
+    next_step = f"See the log group of function {function}."
     asked = {"open_run": terms}
     run = proved.ask(stack, function, asked, f"open a run of {wanted.control}", next_step, say=say, harmless=True)
     try:
@@ -37,7 +37,7 @@ def opened(stack: Stack, wanted: RunRequest, say: Callable[[str], None]) -> Iter
 
 
 def _end(stack: Stack, function: str, run: str, expires_at: str, say: Callable[[str], None]) -> None:
-    """End a run; where that fails, say so: it ends by itself, and covers nothing else until then."""
+    """End a run; if that fails, say so: it expires by itself, and covers nothing else until then."""
     try:
         proved.ask(stack, function, {"end_run": run}, f"end run {run}", "", say=say, harmless=True)
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""How ``evenkeel run`` tells what it found and did."""
+"""Prints the results of ``evenkeel run``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ONLY_COUNTED = frozenset({Outcome.COMPLIANT, Outcome.NOT_APPLICABLE})
 
 @contextmanager
 def progress(verb: str, about: int, *, show: bool) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
-    """Yield what tells at a terminal how many resources are done, and what tells anywhere why that takes longer.
+    """Yield a function that updates the number of finished resources, and one that prints why it takes longer.
 
-    ``about`` is how many there are, 0 if unknown.
+    ``about`` is the number of resources, 0 if unknown. The number is shown at a terminal only.
     """
     if not show or not console.errors().is_terminal:
         yield lambda _: None, console.progress(show=show)
@@ -40,14 +40,14 @@ def progress(verb: str, about: int, *, show: bool) -> Iterator[tuple[Callable[[i
 
 
 def preview(run: Rounds) -> None:
-    """Show on stderr what a dry run found: how many of each outcome, and the calls."""
+    """Print on stderr what a dry run found: the number of each outcome, and the calls."""
     err = console.errors()
     err.print(_summary(run))
     _calls(err, run)
 
 
 def described(run: Rounds) -> dict[str, Any]:
-    """Return a run as JSON has it; ``next`` is the ARN to go on after, null when all is done."""
+    """Return a run as JSON data; ``next`` is the ARN to continue after, null if all is done."""
     return {
         "stack": run.stack.name, "control": run.wanted.control, "dry_run": run.dry_run,
         "ok": run.after is None and not run.bad, "counts": run.counts, "results": run.results, "next": run.after,
@@ -56,7 +56,7 @@ def described(run: Rounds) -> dict[str, Any]:
 
 
 def table(out: Console, run: Rounds, *, all_outcomes: bool) -> None:
-    """Print a run for people: a line for each resource, without those in line unless ``all_outcomes``."""
+    """Print a run: a line for each resource, without compliant ones unless ``all_outcomes``."""
     shown = [each for each in run.results if all_outcomes or each["outcome"] not in _ONLY_COUNTED]
     if shown:
         rows = [
@@ -77,7 +77,7 @@ def table(out: Console, run: Rounds, *, all_outcomes: bool) -> None:
 def _summary(run: Rounds) -> Text:
     total = len(run.results)
     counted = ", ".join(f"{count:,} {outcome}" for outcome, count in run.counts.items())
-    return Text(f"{plural(total, 'resource')} looked at{f': {counted}' if counted else ''}.", style="bold")
+    return Text(f"{plural(total, 'resource')} checked{f': {counted}' if counted else ''}.", style="bold")
 
 
 def _calls(out: Console, run: Rounds) -> None:
@@ -87,4 +87,4 @@ def _calls(out: Console, run: Rounds) -> None:
     lines = [line for each in calling[:_CALLS_OF] for line in each["calls"]]
     view.commands(out, "would call" if run.dry_run else "called", lines)
     if len(calling) > _CALLS_OF:
-        out.print(f"    … and the like for {len(calling) - _CALLS_OF:,} more", style="dim")
+        out.print(f"    … and similar calls for {len(calling) - _CALLS_OF:,} more", style="dim")

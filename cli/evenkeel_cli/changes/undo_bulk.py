@@ -1,4 +1,4 @@
-"""``evenkeel undo --since``: undo many changes, the newest first; what was undone already is skipped."""
+"""``evenkeel undo --since``: undo many changes, the newest first; changes already undone are skipped."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
     from evenkeel.audit.record_types import Record
     from evenkeel_cli.aws.stacks import Stack
-    from evenkeel_cli.changes.undo_command import How
+    from evenkeel_cli.changes.undo_command import Options
 
-_PREVIEWED = 10  # changes that are shown before the question
+_PREVIEWED = 10  # changes listed before the question
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one change of a bulk undo ended."""
+    """The result of one change of a bulk undo."""
 
     record: Record
     outcome: str
     """``UNDONE``, ``FAILED``, ``REFUSED``, ``OVERTAKEN`` (there is a newer repair), or ``UNKNOWN``: the function's
-    answer was lost. Of a dry run: ``WOULD_UNDO`` or ``WOULD_REFUSE``."""
+    answer was lost. In a dry run: ``WOULD_UNDO`` or ``WOULD_REFUSE``."""
     record_id: str = ""
     trouble: str = ""
 
     def described(self) -> dict[str, Any]:
-        """Return it for machines."""
+        """Return it as JSON data."""
         return {
             "record": self.record["record_id"], "resource": self.record["resource"], "control": self.record["control"],
             "outcome": self.outcome, "record_id": self.record_id, "trouble": self.trouble or None,
@@ -55,41 +55,43 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class BulkUndo:
-    """The repairs that a person asked for."""
+    """The repairs to undo."""
 
     left: list[Record]
     """Whole records still to be undone, the newest first."""
     already: int
-    """How many were undone already."""
+    """Number of repairs that are already undone."""
     overtaken: list[Record]
-    """Those that the same control repaired again later: undoing the later one is enough."""
+    """Repairs that the same control repeated later: undoing the later one is enough."""
 
     @property
     def skipped(self) -> str:
-        """What is left out, in words; empty where nothing is."""
+        """Return what is skipped, in words; empty if nothing is."""
         parts = (
-            f"{self.already:,} undone already" if self.already else "",
+            f"{self.already:,} already undone" if self.already else "",
             f"{len(self.overtaken):,} overtaken by a newer repair" if self.overtaken else "",
         )
         return ", ".join(filter(None, parts))
 
 
 def is_bulk(record: str, since: str, control: str, resource: str) -> bool:
-    """Return whether changes since a time are to be undone, not a single record.
+    """Return whether the request is to undo all changes since a time, not a single record.
 
     Raises:
-        CommandError: both, or neither.
+        CommandError: both are given, or neither.
     """
     if record and (since or control):
-        raise CommandError("undo: a record and --since or --control are given", "Give one or the other.", Exit.USAGE)
+        raise CommandError(
+            "undo: a record id cannot be combined with --since or --control", "Give one or the other.", Exit.USAGE
+        )
     if not record and not since:
         given = " with --control" if control else " with --resource" if resource else ""
-        message = f"undo{given}: which change? Neither a record nor --since is given"
-        raise CommandError(message, "Give a record's id (evenkeel audit list shows them), or --since 1h.", Exit.USAGE)
+        message = f"undo{given}: neither a record id nor --since is given"
+        raise CommandError(message, "Give a record id (evenkeel audit list shows them), or --since 1h.", Exit.USAGE)
     return bool(since)
 
 
-def run(stack: str, region: str | None, since: str, control: str, resource: str, how: How) -> None:  # noqa: PLR0913, PLR0917 - the command's own options
+def run(stack: str, region: str | None, since: str, control: str, resource: str, options: Options) -> None:  # noqa: PLR0913, PLR0917 - the command's own options
     """Undo all changes since a time.
 
     Raises:
@@ -100,31 +102,31 @@ def run(stack: str, region: str | None, since: str, control: str, resource: str,
     now = clock.now()
     asked = view.wanted(resource, control, (), since, now)
     there = stacks.find(stack, region, f"undo changes of {named(stack)}")
-    undoing = Undoing(there, console.progress(show=not how.as_json))
-    bulk = _find(Reader(there), asked, now, force=how.force)
+    undoing = Undoing(there, console.progress(show=not options.as_json))
+    bulk = _find(Reader(there), asked, now, force=options.force)
     left = bulk.left
     out, err = console.results(), console.errors()
     if not left:
-        _tell(there, [], bulk, how)
+        _print_result(there, [], bulk, options)
         return
-    if not how.as_json:
+    if not options.as_json:
         _preview(err, bulk)
-    if not how.dry_run:
-        prompts.confirm(_question(there.name, left), "nothing was undone", yes=how.yes)
+    if not options.dry_run:
+        prompts.confirm(_question(there.name, left), "nothing was undone", yes=options.yes)
     ended: list[Ended] = []
     try:
         for number, record in enumerate(left, 1):
-            ended.append(_one(undoing, record, force=how.force, dry_run=how.dry_run))
-            if not how.as_json:
+            ended.append(_one(undoing, record, force=options.force, dry_run=options.dry_run))
+            if not options.as_json:
                 _line(out, ended[-1], number, len(left))
     except (KeyboardInterrupt, CommandError) as stop:
         if isinstance(stop, CommandError) and not ended:
             raise
         if ended:
-            _tell(there, ended, bulk, how)
+            _print_result(there, ended, bulk, options)
         raise _stopped(there, asked, len(ended), len(left), stop) from None
-    _tell(there, ended, bulk, how)
-    _conclude(ended, dry_run=how.dry_run)
+    _print_result(there, ended, bulk, options)
+    _conclude(ended, dry_run=options.dry_run)
 
 
 def _stopped(stack: Stack, asked: Wanted, ended: int, number: int, stop: BaseException) -> CommandError:
@@ -132,8 +134,8 @@ def _stopped(stack: Stack, asked: Wanted, ended: int, number: int, stop: BaseExc
     why = f": {stop.message}. {stop.next_step}" if isinstance(stop, CommandError) else ""
     since = f"{asked.since:%Y-%m-%dT%H:%M:%SZ}"
     again = stack.line("undo", since=since, control=asked.control, resource=asked.resource)
-    message = f"stopped after {ended} of {number}; what was undone stays so{why}"
-    return CommandError(message, f"To go on: {again}")
+    message = f"stopped after {ended} of {number}; what was undone stays undone{why}"
+    return CommandError(message, f"To continue: {again}")
 
 
 def _conclude(ended: Sequence[Ended], *, dry_run: bool) -> None:
@@ -141,23 +143,23 @@ def _conclude(ended: Sequence[Ended], *, dry_run: bool) -> None:
     if dry_run:
         unseen = sum(each.outcome in {"UNKNOWN", "REFUSED"} for each in ended)
         if unseen:
-            message = f"of {unseen} of {len(ended)} changes it is not known whether they would be undone"
+            message = f"for {unseen} of {len(ended)} changes it is not known whether an undo would succeed"
             raise CommandError(message, "See why above, then run the command again.")
         return
-    known = "" if all(each.outcome != "UNKNOWN" for each in ended) else ", as far as is known"
+    known = "" if all(each.outcome != "UNKNOWN" for each in ended) else " (some are unknown)"
     if bad:
         raise CommandError(
             f"{bad} of {len(ended)} changes were not undone{known}",
-            "See why above; fix that, or add --force for what changed since, and run the command again: what was"
-            " undone is skipped.",
+            "See why above. Fix that, or add --force for resources that changed since, and run the command again;"
+            " changes already undone are skipped.",
         )
 
 
 def _find(reader: Reader, asked: Wanted, now: datetime, *, force: bool) -> BulkUndo:
-    """Find what is to be undone: of each control and resource the newest repair, by ``force`` each.
+    """Return the repairs to undo: the newest of each control and resource, or with ``force`` every one.
 
-    Once the newest is undone, an older one's resource is not as that one left it: it would be refused. By force the
-    older one may bring back what the newest never had, such as another rule of a security group.
+    Once the newest is undone, the resource is not as an older repair left it, and undoing that one would be refused.
+    By force, an older undo may restore what the newest repair never saw, such as another rule of a security group.
     """
     wanted = Wanted(asked.since, asked.control, (*UNDOABLE, "UNDONE"), asked.resource)
     found = list(reader.newest(wanted, now))
@@ -177,7 +179,7 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
         if dry_run:
             plan = undoing.look(arn, record_id)
             drifted = plan["drifted"] and not force
-            trouble = "it changed since; --force undoes it all the same" if drifted else ""
+            trouble = "it changed since; --force undoes it anyway" if drifted else ""
             return Ended(record, "WOULD_REFUSE" if drifted else "WOULD_UNDO", trouble=trouble)
         done = undoing.run(arn, record_id, force=force)
     except functions.UnansweredError as error:
@@ -187,7 +189,7 @@ def _one(undoing: Undoing, record: Record, *, force: bool, dry_run: bool) -> End
     except functions.RefusedError as error:
         return Ended(record, "WOULD_REFUSE" if dry_run else "REFUSED", trouble=error.message)
     show = undoing.stack.line("audit", "show", str(done["record_id"]))
-    failed = "" if done["outcome"] == "UNDONE" else f"see how far it came: {show}"
+    failed = "" if done["outcome"] == "UNDONE" else f"see the record: {show}"
     return Ended(record, str(done["outcome"]), str(done["record_id"]), failed)
 
 
@@ -207,8 +209,8 @@ def _preview(err: Console, bulk: BulkUndo) -> None:
 def _question(stack: str, left: Sequence[Record]) -> str:
     counts = Counter(str(record["control"]) for record in left)
     resources = len({record["resource"] for record in left})
-    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    return f"Undo {plural(len(left), 'change')} on {plural(resources, 'resource')} in {stack} ({told})?"
+    by_control = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    return f"Undo {plural(len(left), 'change')} on {plural(resources, 'resource')} in {stack} ({by_control})?"
 
 
 def _line(out: Console, ended: Ended, number: int, total: int) -> None:
@@ -222,22 +224,24 @@ def _line(out: Console, ended: Ended, number: int, total: int) -> None:
         out.print(Text(f"    {ended.trouble}", style="red"), soft_wrap=True)
 
 
-def _tell(stack: Stack, ended: Sequence[Ended], bulk: BulkUndo, how: How) -> None:
+def _print_result(stack: Stack, ended: Sequence[Ended], bulk: BulkUndo, options: Options) -> None:
     bad, unknown = sum(bool(each.trouble) for each in ended), sum(each.outcome == "UNKNOWN" for each in ended)
     good = len(ended) - bad
-    done, would = (0, good) if how.dry_run else (good, 0)
+    done, would = (0, good) if options.dry_run else (good, 0)
     counts = {"done": done, "would": would, "refused": bad - unknown, "unknown": unknown,
               "already": bulk.already, "overtaken": len(bulk.overtaken)}  # fmt: skip
     results = [each.described() for each in (*ended, *(Ended(record, "OVERTAKEN") for record in bulk.overtaken))]
-    body = {"stack": stack.name, "dry_run": how.dry_run, **counts, "results": results}
-    console.show(body, lambda out: out.print(_summary(counts, bulk, how, nothing=not ended)), as_json=how.as_json)
+    body = {"stack": stack.name, "dry_run": options.dry_run, **counts, "results": results}
+    console.show(
+        body, lambda out: out.print(_summary(counts, bulk, options, nothing=not ended)), as_json=options.as_json
+    )
 
 
-def _summary(counts: dict[str, int], bulk: BulkUndo, how: How, *, nothing: bool) -> Text:
+def _summary(counts: dict[str, int], bulk: BulkUndo, options: Options, *, nothing: bool) -> Text:
     if nothing:
         return Text(f"Nothing to undo{f': {bulk.skipped}' if bulk.skipped else ''}.")
-    verb, refused = ("would be undone", "would be refused") if how.dry_run else ("undone", "refused")
-    doubt = f"{counts['unknown']:,} not known, " if counts["unknown"] else ""
+    verb, refused = ("would be undone", "would be refused") if options.dry_run else ("undone", "refused")
+    doubt = f"{counts['unknown']:,} unknown, " if counts["unknown"] else ""
     overtaken = f" ({counts['overtaken']:,} overtaken by a newer repair)" if counts["overtaken"] else ""
     skipped = f"{counts['already'] + counts['overtaken']:,} skipped{overtaken}"
     summary = f"{counts['done'] + counts['would']:,} {verb}, {counts['refused']:,} {refused}, {doubt}{skipped}."

@@ -29,11 +29,11 @@ _BUSY = (LeaseHeldError.__name__, StaleStateError.__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How a person wants it done."""
+class Options:
+    """The options of the command."""
 
     force: bool
-    """Also where the resource changed since."""
+    """Undo even if the resource changed since."""
     dry_run: bool
     yes: bool
     """Do not ask."""
@@ -41,18 +41,18 @@ class How:
 
 
 class Undoing:
-    """The undo function of a stack, asked in the person's own name."""
+    """The undo function of a stack, invoked with proof of the person's identity."""
 
     def __init__(self, stack: Stack, say: Callable[[str], None], record: str = "RECORD") -> None:
-        """Find the function; ``say`` hears why something takes longer, ``record`` is the one that is meant.
+        """Find the function; ``say`` is called with the reason for each wait, ``record`` is used in an error message.
 
         Raises:
-            CommandError: the stack has none.
+            CommandError: the stack has no undo function.
         """
         if "UndoFunctionName" not in stack.outputs:
             raise CommandError(
-                f"stack {stack.name} has no undo function, so nothing can be undone through it",
-                "Deploy it with EnableUndo=true; or exempt the resource, then undo the change by hand with these calls:"
+                f"stack {stack.name} has no undo function",
+                "Deploy it with EnableUndo=true. Or exempt the resource, then make the record's undo calls by hand:"
                 f" {stack.line('audit', 'show', record)}",
                 Exit.USAGE,
             )
@@ -61,14 +61,14 @@ class Undoing:
         self.function = stack.outputs["UndoFunctionName"]
 
     def look(self, resource: str, record: str) -> dict[str, Any]:
-        """Return what would be called: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
+        """Return the plan: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
         return self._ask({"resource": resource, "record": record, "dry_run": True})
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
-        """Undo a record's change; wait up to half a minute for another worker that is busy with the resource.
+        """Undo a record's change; wait up to half a minute if another worker holds the resource's lease.
 
-        Where an answer was lost, the function is asked again. It undoes nothing twice, so what it then refuses may
-        be done already: the audit says whether, and by whom.
+        If the answer was lost, the function is invoked again. It undoes nothing twice, so a refusal may mean that the
+        change is already undone: the audit says whether, and by whom.
 
         Raises:
             RefusedError: the function refused.
@@ -99,10 +99,10 @@ class Undoing:
         return self._ask({**payload, "caller": caller})
 
     def _done(self, resource: str, record: str, refused: functions.RefusedError) -> dict[str, Any]:
-        """Return what the function answered to an invocation whose answer was lost, as the audit has it.
+        """Return the result of an invocation whose answer was lost, from the audit.
 
         Raises:
-            UnansweredError: the audit does not say that this caller had it done.
+            UnansweredError: the audit has no undo by this caller.
         """
         with reaching("ask who you are"):
             caller = self.stack.cloud("sts").get_caller_identity()["Arn"]
@@ -113,14 +113,11 @@ class Undoing:
                     "resource": resource, "control": found["control"], "record": record, "calls": calls,
                     "residue": found["residue"], "drifted": None, "outcome": "UNDONE", "record_id": found["record_id"],
                 }  # fmt: skip
-        told = f"{refused.message}; that was the second try: the answer to the first was lost, and may be the reason"
-        raise functions.UnansweredError(told, refused.next_step) from refused
+        message = f"{refused.message}; this was a retry: the first answer was lost, and may be the reason"
+        raise functions.UnansweredError(message, refused.next_step) from refused
 
     def _ask(self, payload: dict[str, Any]) -> dict[str, Any]:
-        log = (
-            "Its log group says more; then see what was done:"
-            f" {self.stack.line('audit', 'list', resource=payload['resource'])}"
-        )
+        log = f"See its log group, then what was done: {self.stack.line('audit', 'list', resource=payload['resource'])}"
         what, harmless = f"undo record {payload['record']}", bool(payload["dry_run"])
         try:
             return functions.invoke(self.stack, self.function, payload, what, log, say=self._say, harmless=harmless)
@@ -133,18 +130,18 @@ class Undoing:
         if not kind:
             return functions.OLDER
         if kind == GroupNotEnabledError.__name__:
-            return f"By hand, with these calls: {self.stack.line('audit', 'show', payload['record'], resource=arn)}"
+            return f"Make these calls by hand: {self.stack.line('audit', 'show', payload['record'], resource=arn)}"
         if kind == BrokenChainError.__name__:
-            return f"Find out which record was altered: {self.stack.line('audit', 'verify', resource=arn)}"
+            return f"Find out which record was changed: {self.stack.line('audit', 'verify', resource=arn)}"
         if kind in _BUSY:
             return "Run the command again in a minute."
         if kind == UnprovedCallerError.__name__:
             return proved.WHO
-        return f"See its records: {self.stack.line('audit', 'list', resource=arn, since='30d')}"
+        return f"See the resource's records: {self.stack.line('audit', 'list', resource=arn, since='30d')}"
 
 
-def one(stack: str, region: str | None, record_id: str, resource: str, how: How) -> None:
-    """Undo one change: show what would be called, ask, run.
+def one(stack: str, region: str | None, record_id: str, resource: str, options: Options) -> None:
+    """Undo one change: show the calls, ask, make them.
 
     Raises:
         CommandError: it cannot be undone, the resource changed since, or the person said no.
@@ -152,38 +149,38 @@ def one(stack: str, region: str | None, record_id: str, resource: str, how: How)
     if resource:
         arns.check(resource)
     there = stacks.find(stack, region, f"undo record {record_id}")
-    undoing = Undoing(there, console.progress(show=not how.as_json), record_id)
+    undoing = Undoing(there, console.progress(show=not options.as_json), record_id)
     record = Reader(there).record(record_id, resource)
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
-    if how.dry_run or not how.as_json:
-        console.show(plan, lambda out: _preview(out, plan, dry_run=how.dry_run), as_json=how.as_json)
-    if how.dry_run:
+    if options.dry_run or not options.as_json:
+        console.show(plan, lambda out: _preview(out, plan, dry_run=options.dry_run), as_json=options.as_json)
+    if options.dry_run:
         return
-    if plan["drifted"] and not how.force:
+    if plan["drifted"] and not options.force:
         raise CommandError(
-            f"{arn} changed since record {record_id}, so undoing it might undo somebody else's work, too",
-            f"Look at it, then add --force: {there.line('undo', record_id, force=True)}",
+            f"{arn} changed since record {record_id}, so an undo might revert somebody else's change, too",
+            f"Check the resource, then add --force: {there.line('undo', record_id, force=True)}",
         )
-    prompts.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was undone", yes=how.yes)
-    done = undoing.run(arn, record_id, force=how.force)
-    console.show(done, lambda out: _undone(out, done, there), as_json=how.as_json)
+    prompts.confirm(f"Make {_calls(len(plan['calls']))} now?", "nothing was undone", yes=options.yes)
+    done = undoing.run(arn, record_id, force=options.force)
+    console.show(done, lambda out: _undone(out, done, there), as_json=options.as_json)
     _check(done, there)
 
 
 def _undone(out: Console, done: dict[str, Any], stack: Stack) -> None:
     if done["outcome"] == "UNDONE":
         out.print(Text.assemble(("UNDONE", "bold green"), f"  {done['control']} on {done['resource']}"), soft_wrap=True)
-        out.print(f"  record {done['record_id']}; it is on hold now: Evenkeel does not repair it again", style="dim")
+        out.print(f"  record {done['record_id']}; Evenkeel does not repair it again while it is held", style="dim")
         again = stack.line("release", done["control"], resource=done["resource"])
-        out.print(f"  to have it repaired again: {again}", style="dim", soft_wrap=True)
+        out.print(f"  to repair it again: {again}", style="dim", soft_wrap=True)
 
 
 def _check(done: dict[str, Any], stack: Stack) -> None:
     if done["outcome"] != "UNDONE":
         raise CommandError(
-            f"{done['resource']}: it is not proved to be as it was before ({done['outcome']})",
-            f"See how far it came: {stack.line('audit', 'show', done['record_id'])}",
+            f"{done['resource']}: the undo is not proved ({done['outcome']})",
+            f"See the record: {stack.line('audit', 'show', done['record_id'])}",
         )
 
 

@@ -15,7 +15,7 @@ app = typer.Typer(help="Dead letters: list them, send them back, drop them.", no
 @app.command("list")
 def list_(
     stack: StackName = "",
-    limit: Annotated[int, typer.Option(min=1, help="List at most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 100,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
@@ -29,7 +29,7 @@ def list_(
 def redrive(  # noqa: PLR0913, PLR0917 - a command's options
     stack: StackName = "",
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of messages.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All that are in the queue now.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All messages that are in the queue now.")] = False,
     to: Annotated[str, typer.Option(metavar="GROUP", help="The group to send to, if the message does not say.")] = "",
     yes: Yes = False,
     region: Region = None,
@@ -37,9 +37,9 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Send dead letters back to the queues that they came from."""
     if bool(ids) == all_:
-        raise CommandError("dlq redrive: which?", "Give the messages' ids, or --all.", Exit.USAGE)
+        raise CommandError("dlq redrive: no message is given", "Give the messages' ids, or --all.", Exit.USAGE)
     if to and all_:
-        raise CommandError("dlq redrive: --to is for single messages", "Give their ids.", Exit.USAGE)
+        raise CommandError("dlq redrive: --to cannot be combined with --all", "Give the messages' ids.", Exit.USAGE)
     from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
 
     view.redrive(stack, region, ids or [], to, yes=yes, as_json=output is Output.JSON)
@@ -54,7 +54,7 @@ def drop(  # noqa: PLR0913, PLR0917 - a command's options
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Delete dead letters for good, audited in your name. Prints each as a line of JSON, for you to keep."""
+    """Delete dead letters permanently, audited in your name. Prints each as a line of JSON, for you to keep."""
     from evenkeel_cli.dead_letters import view  # noqa: PLC0415 - as above
 
     view.drop(stack, region, ids, because, yes=yes, as_json=output is Output.JSON)

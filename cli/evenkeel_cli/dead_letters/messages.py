@@ -1,4 +1,4 @@
-"""Dead letters: reading them without losing any, and where each came from."""
+"""Reads the dead-letter queue without losing messages, and finds where each message came from."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 HIDDEN_SECONDS = 120
-"""How long a message that was received is hidden from others; in the end it is shown again at once."""
+"""Time that a received message is hidden from other readers; at the end it is visible again at once."""
 
 
 def queue_of(message: DeadLetter, stack: Stack) -> str:
-    """Return the name of the queue that a message says it came from; empty where it says nothing or another stack's."""
+    """Return the name of the queue that a message came from; empty if it names none, or another stack's."""
     names = {url.rpartition("/")[2] for url in stack.queues.values()}
-    told = message.attributes
-    for said, separator in ((told.get("origin", ""), "/"), (message.source, ":"), (told.get("TARGET_ARN", ""), ":")):
+    given = message.attributes
+    for said, separator in ((given.get("origin", ""), "/"), (message.source, ":"), (given.get("TARGET_ARN", ""), ":")):
         name = said.rpartition(separator)[2]
         if name in names:
             return name
@@ -37,7 +37,7 @@ def queue_of(message: DeadLetter, stack: Stack) -> str:
 
 
 def described(message: DeadLetter, stack: Stack, now: datetime) -> dict[str, Any]:
-    """Return a message for machines, with its whole body."""
+    """Return a message as JSON data, with its whole body."""
     return {
         "id": message.id, "reason": message.reason, "origin": queue_of(message, stack) or None,
         "groups": meant(message, stack), "age_seconds": int(now.timestamp() - message.sent_at), "body": message.body,
@@ -46,9 +46,9 @@ def described(message: DeadLetter, stack: Stack, now: datetime) -> dict[str, Any
 
 
 def meant(message: DeadLetter, stack: Stack) -> list[str]:
-    """Return the enabled groups that could serve a message: that of its queue, else those whose controls it triggers.
+    """Return the enabled groups that could process a message: its queue's, else those whose controls it triggers.
 
-    A message of the notifier's is for the notifier.
+    A message of the notifier goes back to the notifier.
     """
     if stream.batch_of(message, stack):
         return [stream.GROUP]
@@ -77,10 +77,10 @@ def _triggers(payload: Any, controls: Any, place: Place) -> bool:
 
 
 class DeadLetters:
-    """The dead-letter queue of a stack. Use it in a ``with`` block: in the end what was received is shown again."""
+    """The dead-letter queue of a stack. Use it in a ``with`` block: received messages are visible again at its end."""
 
     def __init__(self, stack: Stack) -> None:
-        """Take messages that are there by now; those that come later are left for the next command."""
+        """Open the queue; messages that arrive later are left for the next command."""
         self._stack = stack
         self._sqs = stack.cloud("sqs")
         self._url = stack.output("DeadLetterQueueUrl")
@@ -92,27 +92,27 @@ class DeadLetters:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Show every message again that was received and not deleted."""
-        with reaching("give the dead letters back"):
+        """Make every message visible again that was received and not deleted."""
+        with reaching("make the dead letters visible again"):
             self._queue.give_back()
 
     def messages(self) -> Iterator[DeadLetter]:
-        """Yield each message once, until the queue shows no other; a redrive's own new dead letters are left out."""
+        """Yield each message once, until the queue returns no other, without those that a redrive adds meanwhile."""
         with reaching(f"read the dead letters of stack {self._stack.name}"):
             yield from (each for each in self._queue.messages() if each.sent_at <= self._began)
 
     def others(self) -> int:
-        """Return about how many messages somebody else has received and not given back."""
+        """Return the approximate number of messages that somebody else is reading."""
         name = "ApproximateNumberOfMessagesNotVisible"
         with reaching("count the dead letters"):
             answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return max(int(answer["Attributes"][name]) - self._queue.held, 0)
 
     def announce(self, message: DeadLetter) -> None:
-        """Have announced what a message of the notifier's names, then delete it.
+        """Send the alerts for the records that a notifier's message names, then delete the message.
 
         Raises:
-            CommandError: it could not be; the message is kept.
+            CommandError: the alerts could not be sent; the message is kept.
         """
         batch = stream.batch_of(message, self._stack)
         if batch:

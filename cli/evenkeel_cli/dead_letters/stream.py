@@ -1,4 +1,4 @@
-"""Dead letters of the notifier: they name a place in the audit table's stream, where the records are for a day.
+"""Dead letters of the notifier: they name a place in the audit table's stream, which keeps records for a day.
 
 Source: the Lambda developer guide, "Using AWS Lambda with Amazon DynamoDB" (the invocation record of a failed batch,
 the event of a function), and the DynamoDB API reference (GetShardIterator, GetRecords).
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 GROUP = "notifier"
-"""Where such a message goes, in place of a group's name."""
+"""The destination of such a message, instead of a group's name."""
 _GONE = ("TrimmedDataAccessException", "ResourceNotFoundException")
 
 
@@ -37,11 +37,11 @@ class Batch:
     shard: str
     first: str
     last: str
-    """Sequence numbers: texts of digits that grow."""
+    """Sequence numbers: increasing strings of digits."""
 
 
 def batch_of(message: DeadLetter, stack: Stack) -> Batch | None:
-    """Return the batch that a message names; None where it is no message of this stack's notifier."""
+    """Return the batch that a message names; None if it is not from this stack's notifier."""
     try:
         body = json.loads(message.body)
     except (ValueError, RecursionError):
@@ -55,10 +55,10 @@ def batch_of(message: DeadLetter, stack: Stack) -> Batch | None:
 
 
 def announce(stack: Stack, batch: Batch) -> int:
-    """Have the notifier announce a batch's records; return how many there were.
+    """Invoke the notifier with a batch's records; return their number.
 
     Raises:
-        CommandError: the stream does not have them any more, or the notifier failed again; the message is to be kept.
+        CommandError: the stream no longer has them, or the notifier failed again; keep the message.
     """
     with reaching("read the audit table's stream"):
         records = list(_records(stack, batch))
@@ -70,13 +70,13 @@ def announce(stack: Stack, batch: Batch) -> int:
         )
         said: dict[str, Any] = json.loads(answer["Payload"].read() or b"{}")
     if answer.get("FunctionError") or said.get("batchItemFailures"):
-        why = said.get("errorMessage") or "it could not announce all of them"
-        raise CommandError(f"{function} failed again: {why}", "Its log group says why; fix that, then redrive again.")
+        why = said.get("errorMessage") or "it could not send all alerts"
+        raise CommandError(f"{function} failed again: {why}", "Its log group says why. Fix that, then redrive again.")
     return len(records)
 
 
 def _records(stack: Stack, batch: Batch) -> Iterator[dict[str, Any]]:
-    """Yield a batch's records as Lambda hands them to a function."""
+    """Yield a batch's records in the form of a Lambda event."""
     client = stack.cloud("dynamodbstreams")
     stream = stack.output("AuditStreamArn")
     try:
@@ -91,7 +91,7 @@ def _records(stack: Stack, batch: Batch) -> Iterator[dict[str, Any]]:
             raise
         raise CommandError(
             "the audit table's stream keeps records for a day, and these have expired",
-            f"Drop the dead letter. What was done since then: {stack.line('audit', 'list', since='7d')}",
+            f"Drop the dead letter. To see what happened since then: {stack.line('audit', 'list', since='7d')}",
         ) from error
     while iterator:
         page = client.get_records(ShardIterator=iterator)
@@ -111,5 +111,5 @@ def _event(record: dict[str, Any], stream: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON lacks as Lambda writes it: times as seconds, bytes as base64."""
+    """Return a value that JSON lacks in Lambda's form: times as seconds, bytes as base64."""
     return value.timestamp() if isinstance(value, datetime) else base64.b64encode(value).decode()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.stacks import Stack
 
 BODY_START = 160
-_BUSY = "somebody else is reading it, or there was no time left: run the command again in a few minutes"
+_BUSY = "somebody else is reading it, or the time was up: run the command again in a few minutes"
 
 
 def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
@@ -42,9 +42,9 @@ def show(stack: str, region: str | None, limit: int, *, as_json: bool) -> None:
     console.show(listed, lambda out: _table(out, found, there, now), as_json=as_json)
     err = console.errors()
     if more:
-        err.print(f"There are more; --limit takes a number above {limit}.")
+        err.print(f"There are more; give --limit a number above {limit}.")
     if others:
-        err.print(f"{others:,} more are being read by somebody else; they show again within minutes.")
+        err.print(f"{others:,} more are being read by somebody else; they are visible again within minutes.")
     if found and not as_json:
         err.print(f"next:  fix the cause, then: {there.line('dlq', 'redrive', all=True)}", style="dim", soft_wrap=True)
 
@@ -71,10 +71,10 @@ def _origin(message: DeadLetter, stack: Stack) -> str:
 def redrive(  # noqa: PLR0913 - the command's own options
     stack: str, region: str | None, wanted: Sequence[str], to: str, *, yes: bool, as_json: bool
 ) -> None:
-    """Have the clerk audit the request and send dead letters back: those wanted, or all where none is named.
+    """Have the clerk audit the request and send dead letters back: the given ones, or all if none is given.
 
     Raises:
-        CommandError: one could not be sent, or it is not known where to; it stays where it is.
+        CommandError: one could not be sent, or its destination is unknown; it stays in the queue.
     """
     there = stacks.find(stack, region, f"send the dead letters of {named(stack)} back")
     _check_group(to, there)
@@ -82,7 +82,7 @@ def redrive(  # noqa: PLR0913 - the command's own options
         if _is_empty(there):
             _sum(there.name, [], [], [], as_json=as_json)
             return
-        question = f"Send all dead letters of {there.name} back? Evenkeel acts on them at once."
+        question = f"Send all dead letters of {there.name} back? Evenkeel processes them at once."
         prompts.confirm(question, "nothing was sent", yes=False)
     sent: list[dict[str, str]] = []
     kept: list[dict[str, str]] = []
@@ -114,11 +114,11 @@ def redrive(  # noqa: PLR0913 - the command's own options
 def _check_group(to: str, stack: Stack) -> None:
     if to and to not in stack.queues:
         known = ", ".join(sorted(stack.queues))
-        raise CommandError(f"--to {to}: no such group here", f"Known: {known}.", Exit.USAGE)
+        raise CommandError(f"--to {to}: the stack has no such group", f"Its groups are {known}.", Exit.USAGE)
 
 
 def _is_empty(stack: Stack) -> bool:
-    """Return whether there is no dead letter; what was looked at is given back."""
+    """Return whether there is no dead letter; messages that were read become visible again."""
     with DeadLetters(stack) as queue:
         return next(queue.messages(), None) is None
 
@@ -126,7 +126,7 @@ def _is_empty(stack: Stack) -> bool:
 def _sum(
     stack: str, sent: Sequence[dict[str, str]], kept: Sequence[dict[str, str]], missing: Sequence[str], *, as_json: bool
 ) -> None:
-    """Print what a redrive did."""
+    """Print the result of a redrive."""
     words = Text(f"{len(sent):,} sent back, {len(kept):,} kept.", style="bold")
     if not (sent or kept or missing):
         words = Text("No dead letters.")
@@ -135,7 +135,7 @@ def _sum(
 
 
 def _group_of(queue: DeadLetters, message: DeadLetter, stack: Stack, to: str, *, ask: bool) -> tuple[str, str]:
-    """Return the group for a message, and why it is kept instead; a message of the notifier's is announced at once."""
+    """Return the group for a message, or why it is kept; the alerts of a notifier's message are sent at once."""
     possible = meant(message, stack)
     group = STREAM if possible == [STREAM] else to or _group(message, possible, ask=ask)
     if not group:
@@ -144,18 +144,21 @@ def _group_of(queue: DeadLetters, message: DeadLetter, stack: Stack, to: str, *,
         try:
             queue.announce(message)
         except CommandError as error:
-            return group, f"{error}. {error.next_step}"  # what the notifier cannot announce must not keep the others
+            return (
+                group,
+                f"{error}. {error.next_step}",
+            )  # a message that the notifier cannot process must not block the others
     return group, ""
 
 
 def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None]) -> Iterator[tuple[str, str, str]]:
-    """Have the clerk send messages to their groups, in the person's name; yield id, group and why one was not sent."""
+    """Have the clerk send messages to their groups, in the person's name; yield each id, group and error."""
     ids = list(groups)
     for start in range(0, len(ids), dead_letters.MAX_MESSAGES):
         wanted: dict[str, list[str]] = {}
         for each in ids[start : start + dead_letters.MAX_MESSAGES]:
             wanted.setdefault(groups[each], []).append(each)
-        next_step = f"See what is left: {stack.line('dlq', 'list')}"
+        next_step = f"List what is left: {stack.line('dlq', 'list')}"
         clerk, what = stack.output("ClerkFunctionName"), "send dead letters back"
         said = proved.ask(stack, clerk, {"redrive": wanted}, what, next_step, say=say)
         if "sent" not in said:
@@ -165,7 +168,7 @@ def _have_sent(stack: Stack, groups: dict[str, str], say: Callable[[str], None])
 
 
 def _group(message: DeadLetter, possible: Sequence[str], *, ask: bool) -> str:
-    """Return the group whose queue a message goes to; where several could be meant, a person is asked."""
+    """Return the group whose queue a message goes to; if several are possible, ask the person."""
     if len(possible) == 1:
         return possible[0]
     if not possible or not ask or not prompts.at_terminal():
@@ -179,8 +182,8 @@ def _group(message: DeadLetter, possible: Sequence[str], *, ask: bool) -> str:
 
 def _unknown(possible: Sequence[str]) -> str:
     if possible:
-        return f"it could be for {' or '.join(possible)}: give its id and --to"
-    return "no group has a control that this event triggers: check it, then drop it"
+        return f"it could belong to {' or '.join(possible)}: give its id and --to"
+    return "no group has a control that this event triggers: check the message, then drop it"
 
 
 def drop(  # noqa: PLR0913 - the command's own options
@@ -189,10 +192,10 @@ def drop(  # noqa: PLR0913 - the command's own options
     """Have the clerk audit and delete dead letters, and print them whole, so that they are not lost by mistake.
 
     Raises:
-        CommandError: one is not there, no reason is given, the person said no, or the clerk refused.
+        CommandError: one does not exist, no reason is given, the person said no, or the clerk refused.
     """
     if not because.strip():
-        raise CommandError("--because: say why", 'Write a reason: --because "the table was deleted".', Exit.USAGE)
+        raise CommandError("--because is empty", 'Write a reason: --because "the table was deleted".', Exit.USAGE)
     there = stacks.find(stack, region, f"drop dead letters of {named(stack)}")
     now = clock.now()
     with DeadLetters(there) as queue:
@@ -200,7 +203,7 @@ def drop(  # noqa: PLR0913 - the command's own options
     _check_missing([each for each in wanted if each not in {message.id for message in found}], there)
     if not as_json:
         _table(console.errors(), found, there, now)
-    prompts.confirm(f"Delete {plural(len(found), 'message')} for good?", "nothing was dropped", yes=yes)
+    prompts.confirm(f"Delete {plural(len(found), 'message')} permanently?", "nothing was dropped", yes=yes)
     left: list[str] = []
     for start in range(0, len(found), dead_letters.MAX_MESSAGES):
         some = {message.id: message for message in found[start : start + dead_letters.MAX_MESSAGES]}
@@ -213,13 +216,13 @@ def drop(  # noqa: PLR0913 - the command's own options
     if left:
         raise CommandError(
             f"{plural(len(left), 'message')} could not be dropped: {', '.join(left)}",
-            "Somebody else was reading them, or there was no time left: run the command again in a few minutes.",
+            "Somebody else was reading them, or the time was up: run the command again in a few minutes.",
         )
 
 
 def _have_dropped(stack: Stack, messages: list[str], because: str, say: Callable[[str], None]) -> dict[str, list[str]]:
     payload = {"drop": messages, "because": because}
-    next_step = f"See what is left: {stack.line('dlq', 'list')}"
+    next_step = f"List what is left: {stack.line('dlq', 'list')}"
     said = proved.ask(stack, stack.output("ClerkFunctionName"), payload, "drop dead letters", next_step, say=say)
     if "dropped" not in said:
         raise CommandError(f"the clerk of stack {stack.name} is older than this command", "Deploy the stack again.")
@@ -227,7 +230,7 @@ def _have_dropped(stack: Stack, messages: list[str], because: str, say: Callable
 
 
 def _chosen(queue: DeadLetters, wanted: Sequence[str]) -> Iterator[DeadLetter]:
-    """Yield the messages wanted, or all; stop reading when each was found."""
+    """Yield the given messages, or all; stop reading when each was found."""
     missing = set(wanted)
     for message in queue.messages():
         if not wanted:
@@ -243,7 +246,7 @@ def _check_missing(missing: Sequence[str], stack: Stack) -> None:
     if missing:
         raise CommandError(
             f"there is no dead letter {', '.join(missing)}",
-            "One that somebody else is reading shows again within minutes. List what there is:"
+            "A message that somebody else is reading is visible again within minutes. To list them:"
             f" {stack.line('dlq', 'list')}",
             Exit.USAGE,
         )

@@ -1,1 +1,1 @@
-"""An AWS on this machine: ``evenkeel demo`` and ``evenkeel sandbox``."""
+"""The local AWS: ``evenkeel demo`` and ``evenkeel sandbox``."""

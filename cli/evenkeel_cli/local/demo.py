@@ -1,4 +1,4 @@
-"""``evenkeel demo``: people make and weaken resources, and the real stack repairs them before your eyes."""
+"""``evenkeel demo``: people create and weaken resources, and the real stack repairs them while you watch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.local.demo_world import World
 
 SHOWN = ("DisableKeyRotation", "kms-key-rotation")
-"""Event and control of the alert that is shown."""
+"""Event and control of the alert that is printed."""
 
 
 def run(folder: Path, seconds: float, region: str, account: str) -> None:
@@ -37,36 +37,36 @@ def run(folder: Path, seconds: float, region: str, account: str) -> None:
     screen.begin(region, account)
     try:
         with local_stack.started(0, region, account, screen.doing) as started:
-            screen.doing("reading back what the template claims")
+            screen.doing("reading back the template's properties")
             running = local_stack.read_back(started)
             world = demo_world.settle_in(running.sandbox, running.stack)
-            screen.stood(running)
+            screen.started(running)
             perform(world, screen, folder, seconds)
     except (ClientError, BotoCoreError, SandboxError) as error:
-        raise CommandError(f"the sandbox refused a call of the demo: {error}", "Report this with its text.") from error
+        raise CommandError(f"the sandbox refused a call of the demo: {error}", "Report this message.") from error
     finally:
         screen.close()
 
 
 def perform(world: World, screen: Screen, folder: Path, seconds: float) -> None:
-    """Play the two acts in a world that stands, then judge.
+    """Play the two acts in a deployed stack, then check the results.
 
     Raises:
         CommandError: as :func:`run`.
     """
     cases: list[Case] = []
     for number, person, acts, title in (
-        (1, "alice", demo_story.CREATE, f"alice makes {len(demo_story.CREATE)} things with plain boto3 calls"),
-        (2, "bob", demo_story.WEAKEN, f"bob weakens them again, in {len(demo_story.WEAKEN)} ways"),
+        (1, "alice", demo_story.CREATE, f"alice creates {len(demo_story.CREATE)} resources with plain boto3 calls"),
+        (2, "bob", demo_story.WEAKEN, f"bob weakens them in {len(demo_story.WEAKEN)} ways"),
     ):
         screen.act(number, title)
         try:
             deeds = demo_story.play(world, person, acts)
         except ClientError as error:
-            raise CommandError(f"{person} could not do it: {error}", "Report this with its text.") from error
+            raise CommandError(f"a call of {person}'s failed: {error}", "Report this message.") from error
         cases += demo_watch.watch(world, demo_watch.cases(deeds), seconds, screen.ended, screen.tick)
         if any(case.trouble for case in cases):
-            break  # weakening what was never repaired would show nothing
+            break  # weakening a resource that was never repaired would show nothing
     cases, alerts = conclude(world, cases)
     files = write(folder, cases, alerts)
     shown = next((each for each in cases if (each.deed.event, each.control) == SHOWN), None)
@@ -77,20 +77,20 @@ def perform(world: World, screen: Screen, folder: Path, seconds: float) -> None:
 
 
 def conclude(world: World, cases: list[Case]) -> tuple[list[Case], dict[str, Alert]]:
-    """Read everything a last time and collect the alerts; a repair that nobody was told of is no success."""
+    """Read every resource once more and collect the alerts; a repair without an alert is a failure."""
     wanted = {str(case.record["record_id"]) for case in cases if case.record}
     alerts = demo_watch.alerts(world, wanted)
-    told = [
+    announced = [
         case
         if case.trouble or not case.must_repair or case.record["record_id"] in alerts
         else replace(case, trouble=f"it was repaired, but no alert came within {demo_watch.ALERT_SECONDS:.0f} s")
         for case in cases
     ]
-    return demo_watch.again(world, told), alerts
+    return demo_watch.again(world, announced), alerts
 
 
 def write(folder: Path, cases: Sequence[Case], alerts: dict[str, Alert]) -> str:
-    """Write the demo's files and say where they are."""
+    """Write the demo's files; return a text with their names and folder."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [cli_line(Call(**call), case.record["region"]) for case in cases for call in case.record.get("calls", [])]
     texts = [f"{alert.subject}\n\n{alert.text}\n" for _, alert in sorted(alerts.items())]
@@ -108,7 +108,7 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
     """Return ``{"resources": [{"control", "resource", "outcome", "milliseconds", "calls"}, …]}``.
 
     Near misses are not in it unless they were touched. ``milliseconds`` (event to verified) and ``calls`` (AWS calls
-    made) are null where there was no outcome.
+    made) are null if there was no outcome.
     """
     return {
         "resources": [
@@ -126,23 +126,23 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def _judge(world: World, cases: Sequence[Case], folder: Path) -> None:
-    """Raise with the names of all that did not end as it must, and keep what the functions and the sandbox said."""
+    """Raise an error that names every failed case, after writing the functions' and the sandbox's logs to a file."""
     wrong = [case for case in cases if case.trouble]
-    letters = demo_watch.dead_letters(world)
-    if not wrong and not letters:
+    dead_letters = demo_watch.dead_letters(world)
+    if not wrong and not dead_letters:
         return
     lines = [f"{case.control} on {case.deed.arn}: {case.trouble}" for case in wrong]
-    lines += [f"dead letter: {reason}" for reason in letters]
+    lines += [f"dead letter: {reason}" for reason in dead_letters]
     evidence = folder / "evidence.txt"
     evidence.write_text(_evidence(world), encoding="utf-8")
     raise CommandError(
-        "not everything ended as it must:\n" + "\n".join(f"  {line}" for line in lines),
-        f"Read what the functions said, in {evidence}; evenkeel sandbox keeps a stack running to try things on.",
+        "not everything ended as expected:\n" + "\n".join(f"  {line}" for line in lines),
+        f"The functions' logs are in {evidence}. To try things on a running stack: evenkeel sandbox.",
     )
 
 
 def _evidence(world: World) -> str:
-    """Return all that the functions logged, what waits in their queues, and what the sandbox wrote to stderr."""
+    """Return the functions' logs, the messages in their queues, and the sandbox's stderr."""
     parts = []
     for each in world("lambda").list_functions()["Functions"]:
         parts += [f"== {each['FunctionName']}", *world.sandbox.logs(each["FunctionName"])]

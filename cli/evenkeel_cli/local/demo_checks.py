@@ -1,4 +1,4 @@
-"""The demo's own reads of what was repaired: it takes neither the audit's word for it, nor Evenkeel's."""
+"""The demo's own reads of the repaired resources, independent of the audit and of Evenkeel."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def rotates(world: World, arn: str) -> str:
     if not status["KeyRotationEnabled"]:
         return "rotation is off"
     days = status.get("RotationPeriodInDays", 365)
-    return "" if days <= 365 else f"it rotates every {days} days only"  # noqa: PLR2004 - a year
+    return "" if days <= 365 else f"it rotates only every {days} days"  # noqa: PLR2004 - a year
 
 
 def does_not_rotate(world: World, arn: str) -> str:
-    """Say that a key that cannot rotate was changed; empty when it was left alone."""
+    """Return that a key that cannot rotate was changed; empty if it was not."""
     client = world("kms")
     try:
         status = client.get_key_rotation_status(KeyId=arn)
@@ -53,12 +53,12 @@ def retained(world: World, arn: str) -> str:
 
 
 def logs(world: World, arn: str) -> str:
-    """Say that a trail is stopped; empty when it logs."""
+    """Return that a trail is stopped; empty if it logs."""
     return "" if world("cloudtrail").get_trail_status(Name=arn)["IsLogging"] else "it does not log"
 
 
 def blocked(world: World, arn: str) -> str:
-    """Return what of a bucket's public access block is off; empty when all four parts are on."""
+    """Return which parts of a bucket's public access block are off; empty if all four are on."""
     client = world("s3")
     try:
         found = client.get_public_access_block(Bucket=arn.rpartition(":")[2])["PublicAccessBlockConfiguration"]
@@ -77,7 +77,7 @@ def _group(world: World, arn: str) -> dict[str, Any]:
 
 
 def tagged(owner: str, **given: str) -> Callable[[World, str], str]:
-    """Return a check of the required tags: Owner is ``owner``, others as the settings say, or as ``given``."""
+    """Return a check of the required tags: Owner is ``owner``, others are as in the settings, or as ``given``."""
     wanted = {"Owner": owner, **given}
 
     def check(world: World, arn: str) -> str:
@@ -90,7 +90,7 @@ def tagged(owner: str, **given: str) -> Callable[[World, str], str]:
 
 
 def tags(world: World, arn: str) -> dict[str, str]:
-    """Read a resource's tags from its own service, not from the API that Evenkeel uses."""
+    """Return a resource's tags as its own service has them, not the API that Evenkeel uses."""
     return _TAGS[arn.split(":")[2]](world, arn)
 
 

@@ -1,4 +1,4 @@
-"""What the demo shows: finished lines scroll by and stay, what is still awaited stands below them while it runs."""
+"""The demo's output: finished lines stay, and a live line below them shows what is awaited."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ NAME = 17
 TIME = 9
 WIDEST = 120
 ROOMY = 96
-"""Columns from which on a row has room for the control's id, too."""
+"""Width in columns from which a row also has room for the control's id."""
 _MANY = 4
 _WORDS = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 
 
 def wrapped(command: str, width: int, prompt: str = "$ ") -> list[str]:
-    """Return a shell command on lines of a width, each but the last ending in a backslash, so that it can be pasted.
+    """Return a shell command wrapped to a width with backslashes, so that it can be pasted.
 
-    A quoted word stays whole, even where it is longer than the width.
+    A quoted word stays whole, even if it is longer than the width.
     """
     lines: list[str] = []
     line = prompt
@@ -50,17 +50,17 @@ def wrapped(command: str, width: int, prompt: str = "$ ") -> list[str]:
 
 
 def _likeness(call: dict[str, Any], arn: str) -> str:
-    """Return what a call has in common with the same call on another resource."""
+    """Return a key that is the same for the same call on another resource."""
     name = re.split("[:/]", arn)[-1]
     rest = {key: value for key, value in call["params"].items() if name not in str(value)}
     return f"{call['service']} {call['operation']} {json.dumps(rest, sort_keys=True)}"
 
 
 class Screen:
-    """Writes the demo to a console; on a terminal with a live part, else line by line."""
+    """Prints the demo on a console; at a terminal with a live line, otherwise line by line."""
 
     def __init__(self, console: Console) -> None:
-        """Keep to a width that a README can show."""
+        """Limit the width to one that a README can show."""
         self.out = console
         self.width = min(console.width, WIDEST)
         self._live: Live | None = None
@@ -68,41 +68,39 @@ class Screen:
         self._began = time.monotonic()
 
     def begin(self, region: str, account: str) -> None:
-        """Return what is about to happen."""
+        """Print the headline."""
         self.out.print(
-            Text.assemble(
-                ("Evenkeel", "bold"), f"  the real stack on an AWS on this machine: account {account}, {region}"
-            )
+            Text.assemble(("Evenkeel", "bold"), f"  the real stack on a local AWS: account {account}, {region}")
         )
 
     def doing(self, text: str) -> None:
-        """Show what is being done, until :meth:`stood` or the next act."""
+        """Show a step in progress, until :meth:`started` or the next act."""
         self._end_live()
         if self.out.is_terminal:
             self._live = Live(Spinner("dots", f" {text}"), console=self.out, transient=True)
             self._live.start()
 
-    def stood(self, local: Local) -> None:
-        """Return what stands."""
+    def started(self, local: Local) -> None:
+        """Print how long sandbox and stack took to start."""
         self._end_live()
         steps = (
             ("sandbox started", local.start_seconds),
             (f"template.yaml deployed: {len(local.stack.resources)} resources", local.deploy_seconds),
-            (f"{local.properties} properties of it read back, all as claimed", local.readback_seconds),
+            (f"{local.properties} properties read back, all as in the template", local.readback_seconds),
         )
         for text, seconds in steps:
             self.out.print(Text.assemble(("✓ ", "green"), f"{text:<50}", (f"{seconds:5.1f} s", "dim")))
 
     def act(self, number: int, title: str) -> None:
-        """Open an act."""
+        """Print an act's title and start its live line."""
         self._end_live()
         self.out.print(Text(f"\n{number}  {title}\n", style="bold"))
         if self.out.is_terminal:
-            self._live = Live(Spinner("dots", " at it"), console=self.out, transient=True, refresh_per_second=12)
+            self._live = Live(Spinner("dots", " working"), console=self.out, transient=True, refresh_per_second=12)
             self._live.start()
 
     def tick(self, waiting: Sequence[Case]) -> None:
-        """Show what is still awaited."""
+        """Show which resources are still awaited."""
         if self._live:
             names = list(dict.fromkeys(case.deed.name for case in waiting))
             more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
@@ -111,7 +109,7 @@ class Screen:
             self._live.update(Spinner("dots", text))
 
     def ended(self, case: Case) -> None:
-        """Show a case that has ended: its line, and its calls, where the same was not shown for another resource."""
+        """Print a case that has ended: its row, and those of its calls that no other resource has shown yet."""
         self.out.print(self._row(case))
         if case.trouble:
             self.out.print(Text(f"    {case.trouble}", style="red"), soft_wrap=True)
@@ -134,11 +132,11 @@ class Screen:
         )
         if self.width >= ROOMY:
             label = max(min(LABEL, self.width - row.cell_len - len(said) - 1), len(case.control))
-            row.append(f"{case.control:<{label}} ", style="dim")  # narrower where the sentence needs its room
+            row.append(f"{case.control:<{label}} ", style="dim")  # narrower if the reason needs the room
         return row.append(said)
 
     def alert(self, alert: Alert, number: int) -> None:
-        """Show one alert, without the AWS calls at its end."""
+        """Print one alert, without the AWS calls at its end."""
         self._end_live()
         self.out.print(Text(f"\nWhat on-call reads (one of {number} alerts)\n", style="bold"))
         self._quoted(alert.subject, "bold")
@@ -146,10 +144,10 @@ class Screen:
         for line in "\n\n".join(blocks or [calls]).splitlines():
             self._quoted(line, "")
         if blocks:
-            self._quoted("… and the AWS calls that were made, and those that undo them: see alerts.txt", "dim")
+            self._quoted("… the AWS calls, and the calls that undo them, are in alerts.txt", "dim")
 
     def _quoted(self, line: str, style: str) -> None:
-        """Print a line behind a bar; a longer one goes on below, a command so that it can be pasted."""
+        """Print a line after a bar, wrapped; a command is wrapped so that it can be pasted."""
         room = self.width - 2
         is_command = line.startswith(("aws ", "evenkeel "))
         cut = (
@@ -161,7 +159,7 @@ class Screen:
             self.out.print(Text.assemble(("│ ", "dim"), (part, style)), soft_wrap=True)
 
     def end(self, cases: Sequence[Case], files: str, announced: int = 0) -> None:
-        """Return how it all ended, with the figures and the files; ``announced`` findings were not repaired."""
+        """Print the result, the figures and the files; ``announced`` findings were not repaired."""
         self._end_live()
         repairs = [case for case in cases if case.must_repair]
         good = [case for case in repairs if not case.trouble]
@@ -177,7 +175,7 @@ class Screen:
             )
         )
         if announced:
-            self.out.print(f"  notify:   {announced} more were only announced, nothing was called: see alerts.txt")
+            self.out.print(f"  notify:   {announced} more were only announced: see alerts.txt")
         self._times(good)
         calls = sum(int(case.record["aws_calls"]) for case in good)
         took = time.monotonic() - self._began
@@ -185,7 +183,7 @@ class Screen:
         self.out.print(f"  files:    {files}", style="dim", soft_wrap=True)
 
     def _times(self, good: Sequence[Case]) -> None:
-        """Return how long it took from event to verified, and what of it was waiting on purpose."""
+        """Print the times from event to verified repair."""
         new = sorted(case.milliseconds or 0 for case in good if case.deed.person == "alice")
         weakened = [case.milliseconds or 0 for case in good if case.deed.person == "bob"]
         if weakened:
@@ -193,7 +191,7 @@ class Screen:
             self.out.print(f"  weakened: verified {middle} after the event (median of {len(weakened)})")
         if new:
             self.out.print(
-                f"  new:      {new[0]:,} to {new[-1]:,} ms, with cold starts and 2 s for the maker's own tags"
+                f"  new:      {new[0]:,} to {new[-1]:,} ms, with cold starts and 2 s for the creator to add tags"
             )
 
     def _end_live(self) -> None:

@@ -1,4 +1,4 @@
-"""What people do in the demo: alice makes resources as people make them, bob weakens some again."""
+"""The story of the demo: alice creates resources as people do, bob weakens some of them."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ TAG_CHANGE = "Tag Change on Resource"
 CODE = "def handler(event, context):\n    return None\n"
 
 Check = tuple[str, "Callable[[World, str], str]"]
-"""A control's id, and a read that says what is still wrong with a resource (empty: nothing)."""
+"""A control's id, and a read that returns what is still wrong with a resource (empty: nothing)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One call of one person, and what it must lead to."""
+    """One call of one person, and its expected effects."""
 
     person: str
     name: str
-    """How the resource is called on the screen, e.g. ``table shop-orders``."""
+    """Name of the resource on the screen, e.g. ``table shop-orders``."""
     arn: str
     event: str
     """Name of the event that the call causes."""
     at: datetime
-    """When the call was answered."""
+    """Time of the call's response."""
     repaired: tuple[Check, ...] = ()
     """Controls that must repair the resource, each with a read that proves it."""
     left_alone: tuple[Check, ...] = ()
-    """Controls that must look at the resource and not touch it, each with a read that proves it."""
+    """Controls that must check the resource and not change it, each with a read that proves it."""
 
 
 def _key(world: World) -> Deed:
@@ -79,14 +79,16 @@ def _bucket(world: World) -> Deed:
     place = {} if world.sandbox.region == "us-east-1" else {
         "CreateBucketConfiguration": {"LocationConstraint": world.sandbox.region}
     }  # fmt: skip
-    owner = local_stack.OWNER if world.sandbox.region == "us-east-1" else "alice"  # there, the event proves no maker
+    owner = (
+        local_stack.OWNER if world.sandbox.region == "us-east-1" else "alice"
+    )  # there, the event does not prove its creator
     world("s3", "alice").create_bucket(Bucket="shop-bills", **place)
     return Deed("alice", "bucket shop-bills", "arn:aws:s3:::shop-bills", "CreateBucket", clock.now(),
                 ((TAGS, checks.tagged(owner)),))  # fmt: skip
 
 
 def _trail(world: World) -> Deed:
-    """Make a trail and start it at once: nothing is left to repair, until bob stops it."""
+    """Create a trail and start it at once: there is nothing to repair until bob stops it."""
     client = world("cloudtrail", "alice")
     arn = client.create_trail(Name="shop-trail", S3BucketName="shop-bills")["TrailARN"]
     client.start_logging(Name=arn)
@@ -125,7 +127,7 @@ def _function(world: World) -> Deed:
 
 
 def _asymmetric_key(world: World) -> Deed:
-    """Make a near miss: a key that cannot rotate, tagged by its maker."""
+    """Create a near miss: a key that cannot rotate, tagged by its creator."""
     tags = {"Owner": "alice", **world.tag_values}
     made = world("kms", "alice").create_key(
         KeySpec="RSA_2048",
@@ -139,7 +141,7 @@ def _asymmetric_key(world: World) -> Deed:
 
 
 def _tagged_queue(world: World) -> Deed:
-    """Make another: a queue whose maker set every tag, to values of her own."""
+    """Create another near miss: a queue whose creator set every tag, to her own values."""
     own = {"Owner": "payments", "Environment": "prod", "Project": "shop", "CostCenter": "1042"}
     world("sqs", "alice").create_queue(QueueName="shop-paid", tags=own)
     at = clock.now()
@@ -206,7 +208,7 @@ SERVICES = ("kms", "dynamodb", "logs", "s3", "sqs", "sns", "lambda", "cloudtrail
 
 
 def play(world: World, person: str, acts: tuple[Callable[[World], Deed], ...]) -> list[Deed]:
-    """Have a person do all acts, one right after the other."""
+    """Make all of a person's calls, one right after the other; return the deeds."""
     for service in SERVICES:
-        world(service, person)  # made before the clock runs
+        world(service, person)  # created before the time is measured
     return [act(world) for act in acts]

@@ -1,4 +1,4 @@
-"""Watch what becomes of the deeds: the audit's records, the functions' logs, on-call's queue, and reads of our own."""
+"""Watches the deeds' effects: in audit records, functions' logs, on-call's queue, and by reads of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNTOUCHED = frozenset({"NOT_APPLICABLE", "COMPLIANT"})
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One resource and one control: what was expected, and what came of it."""
+    """One resource and one control: the expectation and the result."""
 
     deed: Deed
     control: str
@@ -38,13 +38,13 @@ class Case:
     record: dict[str, Any] = field(default_factory=dict)
     """The audit's outcome record."""
     reason: str = ""
-    """Of a resource that was left alone: why."""
+    """Why a near miss was left alone."""
     trouble: str = ""
-    """Why the case did not end as it must; empty when it did."""
+    """Why the case failed; empty if it did not."""
 
     @property
     def outcome(self) -> str:
-        """How it ended, in the audit's words; ``NOT_REPAIRED`` where the audit is silent or our own read disagrees."""
+        """Return the audit's outcome; ``NOT_REPAIRED`` if there is no record or the demo's own read disagrees."""
         if self.trouble:
             ended = str(self.record.get("outcome", NOT_REPAIRED))
             return NOT_REPAIRED if ended == REPAIRED else ended
@@ -52,7 +52,7 @@ class Case:
 
     @property
     def milliseconds(self) -> int | None:
-        """Milliseconds from the answer to the person's call until the outcome was written; None without a record."""
+        """Return the milliseconds from the call's response to the outcome record; None without a record."""
         if not self.record:
             return None
         passed = datetime.fromisoformat(self.record["at"]) - self.deed.at
@@ -60,7 +60,7 @@ class Case:
 
 
 def cases(deeds: Iterable[Deed]) -> list[Case]:
-    """Return all that is to be watched for."""
+    """Return a case for each expected effect of the deeds."""
     return [
         Case(deed, control, check, must_repair=must)
         for deed in deeds
@@ -76,7 +76,7 @@ def watch(
     ended: Callable[[Case], None],
     tick: Callable[[list[Case]], None],
 ) -> list[Case]:
-    """Watch until every case has ended or has had its time; ``ended`` hears of each, in order of ending."""
+    """Watch until every case has ended or timed out, and return them; ``ended`` is called with each as it ends."""
     done: list[Case] = []
     last_logs = 0.0
     while open_cases:
@@ -125,7 +125,7 @@ def outcomes(world: World, arn: str) -> list[dict[str, Any]]:
 
 
 def _repair(world: World, case: Case, records: list[dict[str, Any]]) -> Case:
-    """Close a case whose outcome is written: as repaired only if our own read agrees."""
+    """Return the case closed, if its outcome is written: as repaired only if the demo's own read agrees."""
     of_case = [
         each
         for each in records
@@ -143,7 +143,7 @@ def _repair(world: World, case: Case, records: list[dict[str, Any]]) -> Case:
 
 
 def _untouched(world: World, case: Case, records: list[dict[str, Any]], lines: list[dict[str, Any]]) -> Case:
-    """Close a case of a near miss once its control has looked at it."""
+    """Return the near miss closed, once its control has checked the resource."""
     of_case = [each for each in records if each["control"] == case.control]
     if of_case:
         trouble = f"it should have been left alone, but the audit says {of_case[-1]['outcome']}"
@@ -151,17 +151,17 @@ def _untouched(world: World, case: Case, records: list[dict[str, Any]], lines: l
     seen = [each for each in _of(case, lines) if each["message"] in _UNTOUCHED]
     if not seen:
         return case
-    reason = seen[-1].get("reason") or "it is as it should be"
+    reason = seen[-1].get("reason") or "already compliant"
     return replace(case, done=True, reason=reason, trouble=case.check(world, case.deed.arn))
 
 
 def _late(world: World, case: Case, seconds: float) -> Case:
-    """Close a case whose time is over, with what the function said last."""
+    """Return a case closed as timed out, with the function's last log line."""
     if (clock.now() - case.deed.at).total_seconds() < seconds:
         return case
     lines = _of(case, log(world, world.function(case.control)))
-    last = f"last said {lines[-1]['message']}: {lines[-1].get('reason', '')}" if lines else "never heard of it"
-    state = case.check(world, case.deed.arn) or "its state is right"
+    last = f"last logged {lines[-1]['message']}: {lines[-1].get('reason', '')}" if lines else "logged nothing about it"
+    state = case.check(world, case.deed.arn) or "the resource is compliant"
     trouble = f"no outcome within {seconds:.0f} s; {world.function(case.control)} {last}; {state}"
     return replace(case, done=True, trouble=trouble)
 
@@ -183,20 +183,20 @@ def _of(case: Case, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def again(world: World, ended: list[Case]) -> list[Case]:
-    """Read every resource a last time, when all is over: what was repaired must have held, near misses too."""
+    """Read every resource once more at the end and return the cases: repairs must have held, near misses too."""
     found = []
     for case in ended:
         wrong = "" if case.trouble else case.check(world, case.deed.arn)
         if not case.must_repair and not wrong and not case.trouble:
             touched = [each for each in outcomes(world, case.deed.arn) if each["control"] == case.control]
             wrong = f"the audit says {touched[-1]['outcome']}" if touched else ""
-        found.append(replace(case, trouble=f"it did not stay so: {wrong}") if wrong else case)
+        found.append(replace(case, trouble=f"it did not last: {wrong}") if wrong else case)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as on-call gets it."""
+    """One alert as on-call receives it."""
 
     record_id: str
     subject: str
@@ -205,7 +205,7 @@ class Alert:
 
 
 def alerts(world: World, wanted: set[str]) -> dict[str, Alert]:
-    """Take on-call's alerts from their queue until all wanted record ids are there, or too long has passed."""
+    """Receive on-call's alerts until all wanted record ids have arrived or the time is up; return them by record id."""
     found: dict[str, Alert] = {}
     deadline = time.monotonic() + ALERT_SECONDS
     client = world("sqs")
@@ -221,7 +221,7 @@ def alerts(world: World, wanted: set[str]) -> dict[str, Alert]:
 
 
 def dead_letters(world: World) -> list[str]:
-    """Return the reasons of what lies in the stack's dead letter queue."""
+    """Return the reasons of the messages in the stack's dead-letter queue."""
     answer = world("sqs").receive_message(
         QueueUrl=world.outputs["DeadLetterQueueUrl"],
         MaxNumberOfMessages=10,
@@ -229,4 +229,4 @@ def dead_letters(world: World) -> list[str]:
         MessageAttributeNames=["All"],
     )
     found = answer.get("Messages", [])
-    return [each.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "no reason told") for each in found]
+    return [each.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "no reason given") for each in found]

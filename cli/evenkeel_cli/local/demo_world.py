@@ -1,4 +1,4 @@
-"""The demo's world: the people in it, the stack's addresses, and on-call's queue of alerts."""
+"""The demo's people, the stack's outputs, and on-call's queue of alerts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 PEOPLE = ("alice", "bob")
 ROLE = "shop-pdf"
-"""A role for the function that alice makes: a function cannot be without."""
+"""The role of the function that alice creates."""
 
 
 @dataclass
 class World:
-    """Clients by person and service; ``world("kms")`` is the demo's own, with which it looks and changes nothing."""
+    """Clients by person and service; ``world("kms")`` is the demo's own, which only reads."""
 
     sandbox: Sandbox
     stack: str
@@ -32,11 +32,11 @@ class World:
     role_arn: str = ""
     alerts_url: str = ""
     made: dict[str, str] = field(default_factory=dict)
-    """ARN of what was made, by the word that the story uses for it."""
+    """ARNs of the created resources, by the story's word for each."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, service: str, person: str = "") -> Any:
-        """Return a client of a person, or the demo's own."""
+        """Return a person's client for a service, or the demo's own."""
         if (person, service) not in self._clients:
             session = self.people[person] if person else None
             self._clients[person, service] = self.sandbox.client(service, session)
@@ -48,7 +48,7 @@ class World:
 
 
 def settle_in(sandbox: Sandbox, stack: Stack) -> World:
-    """Make the people, the function's role and on-call's subscription, before anything happens."""
+    """Create the people, the function's role and on-call's subscription; return the world."""
     world = World(sandbox, stack.name, stack.outputs)
     world.people = {name: sandbox.create_user(name) for name in PEOPLE}
     trust = {
@@ -64,7 +64,7 @@ def settle_in(sandbox: Sandbox, stack: Stack) -> World:
 
 
 def _subscribe(world: World) -> str:
-    """Subscribe on-call's queue to the stack's topic, as a pager would be; it has its tags, so nobody minds it."""
+    """Create on-call's queue, subscribe it to the stack's topic, and return its URL; it has the required tags."""
     topic = world.outputs["AlertTopicArn"]
     arn = f"arn:aws:sqs:{world.sandbox.region}:{world.sandbox.account}:on-call"
     policy = {

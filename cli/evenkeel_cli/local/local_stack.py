@@ -1,4 +1,4 @@
-"""An AWS on this machine with the real stack deployed and set up: what ``demo`` and ``sandbox`` both stand on."""
+"""A local AWS with the real stack deployed and configured, for ``demo`` and ``sandbox``."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ STACK = "evenkeel"
 SETTLE_SECONDS = 2
 TAG_VALUES = {"Environment": "sandbox", "Project": "evenkeel", "CostCenter": "4711"}
 OWNER = "shop-team"
-"""Owner of what does not prove its maker (docs/owner.md), so that the settings must say it."""
+"""Owner of resources whose events do not prove their creator (docs/owner.md)."""
 BLAST_RADIUS = 10_000
-"""Changes of one control in an hour: a sandbox is there to be broken in waves."""
+"""Changes of one control in an hour: many, since people break sandbox resources in waves."""
 WORKERS = 2
-"""Workers a queue, in place of the template's ten: here they all start cold on the same few cores."""
+"""Workers per queue, instead of the template's ten: here they all start cold on the same few cores."""
 PARAMETERS = {"EnableUndo": "true", "MaximumConcurrency": str(WORKERS)}
-"""The stack's parameters: all that Evenkeel can do is there to be tried."""
+"""The stack's parameters: everything is enabled."""
 _NOWHERE = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -54,7 +54,7 @@ class Local:
     deploy_seconds: float
     readback_seconds: float = 0.0
     properties: int = 0
-    """How many properties of the template were read back and found as claimed."""
+    """Number of template properties that were read back from the services."""
 
 
 def settings() -> dict[str, Any]:
@@ -83,7 +83,7 @@ def settings() -> dict[str, Any]:
 
 @contextmanager
 def own_environment() -> Iterator[None]:
-    """Hide the person's AWS configuration and proxy, so that no call can leave this machine for a real account."""
+    """Hide the person's AWS configuration and proxy, so that no call can reach a real account."""
     hidden = [name for name in os.environ if name.startswith("AWS_")]
     kept = {name: os.environ.get(name) for name in (*hidden, *_NOWHERE, "NO_PROXY", "no_proxy")}
     for name in hidden:
@@ -101,22 +101,22 @@ def own_environment() -> Iterator[None]:
 
 @contextmanager
 def started(port: int, region: str, account: str, say: Callable[[str], None]) -> Iterator[Local]:
-    """Start the sandbox, deploy ``template.yaml`` to it and put the settings; stop it in the end.
+    """Start the sandbox, deploy ``template.yaml`` to it, set the settings, yield it, and stop it at the end.
 
-    ``say`` hears what is being done.
+    ``say`` is called with each step.
 
     Raises:
         CommandError: an argument is wrong, the port is taken, or the stack does not deploy.
     """
     _check(port, region, account)
     with own_environment():
-        say("starting an AWS on this machine")
+        say("starting a local AWS")
         began = time.monotonic()
         sandbox = Sandbox(port=port, region=region, account=account)
         try:
             sandbox.start()
         except SandboxError as error:
-            raise CommandError(str(error), "Run it again; if it stays so, report the text above.") from error
+            raise CommandError(str(error), "Run it again; if it fails again, report the message above.") from error
         try:
             up = time.monotonic()
             say("deploying template.yaml")
@@ -140,7 +140,9 @@ def _check(port: int, region: str, account: str) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 message = f"port {port} of 127.0.0.1 is in use, perhaps by another sandbox"
-                raise CommandError(message, "Stop what uses it, or give another: --port 0 takes a free one.") from error
+                raise CommandError(
+                    message, "Stop the process that uses it, or give another port: --port 0 takes a free one."
+                ) from error
             raise CommandError(f"cannot listen on port {port}: {error}", "Give a port above 1023.") from error
 
 
@@ -148,21 +150,23 @@ def _deployed(sandbox: Sandbox) -> Stack:
     try:
         stack = deploy(sandbox, REPOSITORY / "template.yaml", STACK, PARAMETERS)
         push(sandbox, stack, settings())
-        sandbox.recycle()  # the deployment's own events woke functions, which would keep the defaults for a minute
+        sandbox.recycle()  # the deployment's events started workers, which would keep the defaults for a minute
     except (DeployError, PackageError, SandboxError, ClientError, BotoCoreError) as error:
-        raise CommandError(f"template.yaml does not deploy: {error}", "make env, then run it again.") from error
+        raise CommandError(f"template.yaml does not deploy: {error}", "Run make env, then run it again.") from error
     return stack
 
 
 def read_back(local: Local) -> Local:
-    """Compare every property that the template claims with what its service answers.
+    """Compare every property of the template with the service's answer; return the stack with their number.
 
     Raises:
-        CommandError: the sandbox dropped or changed one, so what it shows would prove nothing.
+        CommandError: the sandbox dropped or changed a property, so the demo would prove nothing.
     """
     began = time.monotonic()
     try:
         compared = check(local.sandbox, local.stack.name)
     except DroppedProperty as error:
-        raise CommandError(str(error), "The sandbox lies about the stack; see sandbox/readback/check.py.") from error
+        raise CommandError(
+            str(error), "The sandbox does not keep this property; see sandbox/readback/check.py."
+        ) from error
     return replace(local, readback_seconds=time.monotonic() - began, properties=compared)

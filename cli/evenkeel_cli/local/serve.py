@@ -1,4 +1,4 @@
-"""``evenkeel sandbox``: an AWS on this machine with the stack deployed, until Ctrl-C."""
+"""``evenkeel sandbox``: a local AWS with the stack deployed, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.local.local_stack import Local
 
 USER = "captain"
-"""The IAM user made for people. Root would not do: its calls are limited by no policy."""
+"""The IAM user created for people, not root: no policy limits root's calls."""
 _LOOK_SECONDS = 1.0
 
 
@@ -30,10 +30,10 @@ def run(port: int, region: str, account: str) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Prints one line of JSON on stdout when ready: ``{"endpoint", "region", "account", "access_key_id",
-    "secret_access_key", "stack", "outputs"}``; all else goes to stderr.
+    "secret_access_key", "stack", "outputs"}``; everything else goes to stderr.
 
     Raises:
-        CommandError: it cannot start, or the server ended by itself.
+        CommandError: it cannot start, or the server exited.
     """
     err = console.errors()
     told_to_stop = threading.Event()
@@ -46,9 +46,9 @@ def run(port: int, region: str, account: str) -> None:
         with local_stack.started(port, region, account, lambda text: err.print(f"{text} ...", style="dim")) as running:
             announce(ready(running))
             while not told_to_stop.wait(_LOOK_SECONDS):
-                _see_that_it_lives(running)
+                _check_alive(running)
     except (CommandError, BotoCoreError):
-        # A terminal's Ctrl-C reaches the server, too: what fails while both stop is no failure.
+        # A terminal's Ctrl-C reaches the server, too: an error while both stop is not a failure.
         if not told_to_stop.is_set():
             raise
     finally:
@@ -57,7 +57,7 @@ def run(port: int, region: str, account: str) -> None:
 
 
 def ready(running: Local) -> dict[str, object]:
-    """Return the ready line: where it is and how to use it, as an IAM user that may do everything."""
+    """Return the ready line: endpoint, region, and credentials of an IAM user that may do everything."""
     sandbox = running.sandbox
     credentials = sandbox.create_user(USER).get_credentials()
     if credentials is None:
@@ -73,17 +73,17 @@ def ready(running: Local) -> dict[str, object]:
     }
 
 
-def _see_that_it_lives(running: Local) -> None:
+def _check_alive(running: Local) -> None:
     port = int(running.sandbox.endpoint.rpartition(":")[2])
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except OSError as error:
         said = running.sandbox.server_log()[-2000:]
-        raise CommandError(f"the sandbox ended by itself ({error}): {said}", "Start it again.") from error
+        raise CommandError(f"the sandbox exited ({error}): {said}", "Start it again.") from error
 
 
 def announce(line: dict[str, object]) -> None:
-    """Print the ready line on stdout, and on stderr what to type in another terminal."""
+    """Print the ready line on stdout, and on stderr the commands for another terminal."""
     console.write_json(line)
     sys.stdout.flush()
     err = console.errors()
@@ -99,6 +99,6 @@ def announce(line: dict[str, object]) -> None:
         err.print(f"  export {name}={line[key]}", soft_wrap=True)
     err.print(f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH", soft_wrap=True)
     err.print("\n  aws logs create-log-group --log-group-name /my/first")
-    err.print("  aws logs describe-log-groups --log-group-name-prefix /my  # its key and retention, a second later")
+    err.print("  aws logs describe-log-groups --log-group-name-prefix /my  # its key and retention a second later")
     err.print("  evenkeel audit list  # what Evenkeel did, and why")
     err.print("\nCtrl-C ends it.", style="dim")

@@ -1,4 +1,4 @@
-"""``evenkeel selftest``: plans, asks, tries each control, and reports."""
+"""``evenkeel selftest``: plans, asks, tests each control, and reports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from evenkeel.plurals import plural
 from evenkeel_cli.aws import stacks
 from evenkeel_cli.aws.session import named
 from evenkeel_cli.selftest import leftovers, marks, planning, view
-from evenkeel_cli.selftest.hands import Hands, Stop, StoppedError
 from evenkeel_cli.selftest.inbox import Inbox
+from evenkeel_cli.selftest.provisioner import Provisioner, Stop, StoppedError
 from evenkeel_cli.selftest.report import Removal, Row, Verdict
-from evenkeel_cli.selftest.trying import Means, Trying
+from evenkeel_cli.selftest.trial_run import Shared, TrialRun
 from evenkeel_cli.ui import console, prompts
 from evenkeel_cli.ui.failure import CommandError, Exit
 
@@ -28,88 +28,88 @@ if TYPE_CHECKING:
     from evenkeel_cli.selftest.planning import Plan
 
 WORKERS = 6
-"""Controls that are tried at once."""
+"""Controls that are tested in parallel."""
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How a person wants it done."""
+class Options:
+    """The options of the command."""
 
     apply: bool
-    """Make resources; else only show what would be made."""
+    """Create resources; otherwise only show what would be created."""
     yes: bool
     """Do not ask."""
     as_json: bool
     seconds: float
-    """How long each thing is waited for."""
+    """Time to wait for each record, state and alert."""
 
 
-def run(stack: str, region: str | None, controls: Sequence[str], how: How) -> None:
+def run(stack: str, region: str | None, controls: Sequence[str], options: Options) -> None:
     """Show what a self-test would do and, with ``apply``, do it.
 
     Raises:
-        CommandError: something failed or is not proved, the person said no, or nothing could be planned.
+        CommandError: a control failed, the person said no, or nothing could be planned.
     """
-    if how.apply:
-        prompts.must_be_answerable("nothing was made", yes=how.yes)
+    if options.apply:
+        prompts.must_be_answerable("nothing was created", yes=options.yes)
     there = stacks.find(stack, region, f"test {named(stack)}")
     now = clock.now()
     plan = planning.plan(there, controls, marks.new_run(now), now)
     found = leftovers.find(there.cloud, plan.site)
-    hands = Hands(there.cloud, Stop())
-    inbox = Inbox(hands, plan.site, plan.run, there.output("AlertTopicArn"))
-    if not how.apply:
-        view.planned(plan, found, inbox.calls(), now, as_json=how.as_json)
+    provisioner = Provisioner(there.cloud, Stop())
+    inbox = Inbox(provisioner, plan.site, plan.run, there.output("AlertTopicArn"))
+    if not options.apply:
+        view.planned(plan, found, inbox.calls(), now, as_json=options.as_json)
         return
-    if not how.yes:
+    if not options.yes:
         view.preview(plan, found, now)
-        prompts.confirm(view.question(plan, found, now), "nothing was made", yes=False)
-    say = console.progress(show=not how.as_json)
-    say(f"run {plan.run}; what it makes is named {marks.PREFIX}{plan.run}-…")
-    removals = _remove(hands, found, lambda each: each.is_due(now), say)
-    rows, closed = _try_all(plan, hands, inbox, how, say)
-    view.tried(plan, rows, removals, [*found.troubles, *closed], as_json=how.as_json)
-    _conclude(plan, rows, removals, [*found.troubles, *closed], stopped=hands.stop.asked.is_set())
+        prompts.confirm(view.question(plan, found, now), "nothing was created", yes=False)
+    say = console.progress(show=not options.as_json)
+    say(f"run {plan.run}; its resources are named {marks.PREFIX}{plan.run}-…")
+    removals = _remove(provisioner, found, lambda each: each.is_due(now), say)
+    rows, closed = _try_all(plan, provisioner, inbox, options, say)
+    view.tried(plan, rows, removals, [*found.troubles, *closed], as_json=options.as_json)
+    _conclude(plan, rows, removals, [*found.troubles, *closed], stopped=provisioner.stop.asked.is_set())
 
 
-def clean(stack: str, region: str | None, runs: Sequence[str], how: How) -> None:
-    """Show what runs left, whatever its age, and with ``apply`` remove it.
+def clean(stack: str, region: str | None, runs: Sequence[str], options: Options) -> None:
+    """List what runs left, however old, and with ``apply`` delete it.
 
     Raises:
-        CommandError: a run's id is not one, something could not be removed, or the person said no.
+        CommandError: a run id is malformed, something could not be deleted, or the person said no.
     """
     for each in runs:
         if not marks.is_run(each):
-            message = f"--clean {each}: not the id of a run"
+            message = f"--clean {each}: not a run id"
             raise CommandError(message, "Give the 12 hex digits after evenkeel-selftest- in a name.", Exit.USAGE)
-    if how.apply:
-        prompts.must_be_answerable("nothing was removed", yes=how.yes)
+    if options.apply:
+        prompts.must_be_answerable("nothing was deleted", yes=options.yes)
     there = stacks.find(stack, region, f"clean up after a self-test of {named(stack)}")
     found = leftovers.find(there.cloud, planning.site_of(there))
     found.resources = [each for each in found.resources if each.target.run in runs]
-    removals = [Removal(each, Verdict.SKIPPED, "would be removed") for each in found.resources]
-    if how.apply and removals:
-        if not how.as_json:
+    removals = [Removal(each, Verdict.SKIPPED, "would be deleted") for each in found.resources]
+    if options.apply and removals:
+        if not options.as_json:
             view.removed(removals, on=console.errors())
-        prompts.confirm(f"Remove {plural(len(removals), 'resource')}?", "nothing was removed", yes=how.yes)
-        say = console.progress(show=not how.as_json)
-        removals = _remove(Hands(there.cloud, Stop()), found, lambda _: True, say)
-    view.cleaned(there, runs, removals, found.troubles, applied=how.apply, as_json=how.as_json)
+        prompts.confirm(f"Delete {plural(len(removals), 'resource')}?", "nothing was deleted", yes=options.yes)
+        say = console.progress(show=not options.as_json)
+        removals = _remove(Provisioner(there.cloud, Stop()), found, lambda _: True, say)
+    view.cleaned(there, runs, removals, found.troubles, applied=options.apply, as_json=options.as_json)
     if found.troubles or any(each.verdict is Verdict.FAILED for each in removals):
-        raise CommandError("not all could be looked for and removed", "The lines above say why; then run it again.")
+        raise CommandError("not everything could be found and deleted", "The lines above say why.")
 
 
 def _remove(
-    hands: Hands, found: Found, is_due: Callable[[Leftover], bool], say: Callable[[str], None]
+    provisioner: Provisioner, found: Found, is_due: Callable[[Leftover], bool], say: Callable[[str], None]
 ) -> list[Removal]:
-    """Remove what is due; the rest is left and said."""
+    """Delete what is due; return a removal for each leftover, the skipped ones included."""
     removals = []
     for each in found.resources:
         if not is_due(each):
             removals.append(Removal(each, Verdict.SKIPPED, "younger than an hour: a self-test may be using it"))
             continue
         try:
-            detail = leftovers.remove(hands, each)
+            detail = leftovers.remove(provisioner, each)
             removals.append(Removal(each, Verdict.OK, detail))
         except CommandError as error:
             removals.append(Removal(each, Verdict.FAILED, error.message))
@@ -118,20 +118,20 @@ def _remove(
 
 
 def _try_all(
-    plan: Plan, hands: Hands, inbox: Inbox, how: How, say: Callable[[str], None]
+    plan: Plan, provisioner: Provisioner, inbox: Inbox, options: Options, say: Callable[[str], None]
 ) -> tuple[list[Row], list[str]]:
-    """Try all controls; return a row each, and what could not be done for all of them."""
+    """Test all controls; return their rows, and the errors that concern none of them alone."""
     rows = {trial.control.id: Row(trial, expects=trial.expects) for trial in plan.trials}
     troubles: list[str] = []
     if not plan.tried:
         return list(rows.values()), troubles
     try:
         alerts, why = _opened(inbox, say)
-        means = Means(plan, hands, alerts, why, how.seconds, say)
-        for row in _in_parallel([Trying(trial, means) for trial in plan.tried], hands.stop, say):
+        shared = Shared(plan, provisioner, alerts, why, options.seconds, say)
+        for row in _in_parallel([TrialRun(trial, shared) for trial in plan.tried], provisioner.stop, say):
             rows[row.trial.control.id] = row
     except (KeyboardInterrupt, StoppedError):
-        hands.stop.asked.set()
+        provisioner.stop.asked.set()
     finally:
         try:
             inbox.close()
@@ -149,8 +149,8 @@ def _opened(inbox: Inbox, say: Callable[[str], None]) -> tuple[Inbox | None, str
     return inbox, ""
 
 
-def _in_parallel(trials: list[Trying], stop: Stop, say: Callable[[str], None]) -> list[Row]:
-    """Try several at once. Ctrl-C ends the waiting and cleans up; a second one leaves what is not deleted yet."""
+def _in_parallel(trials: list[TrialRun], stop: Stop, say: Callable[[str], None]) -> list[Row]:
+    """Test several in parallel. Ctrl-C stops and cleans up; a second one leaves what is not deleted yet."""
     with ThreadPoolExecutor(WORKERS) as pool:
         waiting: set[Future[Row]] = {pool.submit(each.run) for each in trials}
         running = set(waiting)
@@ -161,7 +161,7 @@ def _in_parallel(trials: list[Trying], stop: Stop, say: Callable[[str], None]) -
                 if stop.asked.is_set():
                     stop.abandoned.set()
                 else:
-                    say("stopping: deleting what was made; Ctrl-C again leaves it to the next self-test")
+                    say("stopping: deleting what was created; Ctrl-C again leaves it to the next self-test")
                 stop.asked.set()
                 for each in running:
                     each.cancel()
@@ -176,15 +176,15 @@ def _conclude(
     left = [arn for row in rows for arn in row.left]
     again = plan.stack.line("selftest", clean=plan.run, apply=True)
     if stopped:
-        rest = f"; still there: {', '.join(left)}" if left else "; all that it made is deleted"
-        raise CommandError(f"stopped{rest}", f"To remove what it left: {again}" if left else "Run it again.")
+        rest = f"; not deleted: {', '.join(left)}" if left else "; everything it created is deleted"
+        raise CommandError(f"stopped{rest}", f"To delete what it left: {again}" if left else "Run it again.")
     failed = [row.trial.control.id for row in rows if row.verdict is Verdict.FAILED]
     if failed:
-        next_step = f"To remove what it left: {again}" if left else _look(plan.stack)
+        next_step = f"To delete what it left: {again}" if left else _look(plan.stack)
         raise CommandError(f"{plural(len(failed), 'control')} failed: {', '.join(failed)}", next_step)
     if troubles or any(each.verdict is Verdict.FAILED for each in removals):
-        raise CommandError("the controls are well, but not all could be cleaned up", "The lines above say why.")
+        raise CommandError("the controls work, but not everything could be deleted", "The lines above say why.")
 
 
 def _look(stack: Stack) -> str:
-    return f"The lines above say what failed. What Evenkeel recorded: {stack.line('audit', 'list', since='1h')}"
+    return f"The lines above say what failed. The audit records: {stack.line('audit', 'list', since='1h')}"

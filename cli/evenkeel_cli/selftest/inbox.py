@@ -1,7 +1,7 @@
 """A queue that receives a stack's alerts while a self-test runs.
 
-It is one more subscription, so the topic's own policy stays as it is. It takes all alerts, since AWS may apply a filter
-up to 15 minutes late (SNS developer guide, "Subscription filter policies").
+It is one more subscription, so the topic's policy does not change. It receives all alerts, since AWS may apply a
+filter up to 15 minutes late (SNS developer guide, "Subscription filter policies").
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from evenkeel_cli.selftest.kinds import QUEUE, Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evenkeel_cli.selftest.hands import Hands
     from evenkeel_cli.selftest.kinds import Site
+    from evenkeel_cli.selftest.provisioner import Provisioner
 
-_BATCH = 10  # messages that SQS hands out at once
+_BATCH = 10  # messages that SQS returns at once
 
 
 class Inbox:
-    """The queue, and the records of which an alert arrived."""
+    """The queue, and the ids of the records whose alerts arrived."""
 
-    def __init__(self, hands: Hands, site: Site, run: str, topic: str) -> None:
-        """Keep where it will be; :meth:`open` makes it."""
-        self._hands = hands
+    def __init__(self, provisioner: Provisioner, site: Site, run: str, topic: str) -> None:
+        """Keep the queue's name and topic; :meth:`open` creates it."""
+        self._provisioner = provisioner
         self._topic = topic
         self._lock = threading.Lock()
         self._arrived: set[str] = set()
@@ -37,25 +37,25 @@ class Inbox:
         self.made = False
 
     def open(self) -> None:
-        """Make the queue and subscribe it.
+        """Create the queue and subscribe it.
 
         Raises:
             CommandError: AWS refused; close it nevertheless.
             StoppedError: the person stopped the self-test.
         """
-        self.target = self._hands.make(QUEUE, self.target, self._keep)
-        self._hands.run([_subscribe(self.target, self._topic)])
+        self.target = self._provisioner.make(QUEUE, self.target, self._keep)
+        self._provisioner.run([_subscribe(self.target, self._topic)])
 
     def _keep(self, target: Target) -> None:
         self.target, self.made = target, True
 
     def calls(self) -> list[Call]:
-        """Return the calls that make, subscribe and remove it."""
+        """Return the calls that create, subscribe and delete it."""
         target = replace(self.target, id=self.target.name)
         return [*QUEUE.make(target), _subscribe(target, self._topic), *QUEUE.remove(target)]
 
     def arrived(self, record_id: str) -> bool:
-        """Return whether an alert of a record came.
+        """Return whether the alert about a record has arrived.
 
         Raises:
             CommandError: AWS refused.
@@ -66,7 +66,7 @@ class Inbox:
             return record_id in self._arrived
 
     def _take(self) -> int:
-        sqs, url = self._hands.cloud("sqs"), f"{self.target.site.queues}/{self.target.name}"
+        sqs, url = self._provisioner.cloud("sqs"), f"{self.target.site.queues}/{self.target.name}"
         found: list[dict[str, Any]] = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=_BATCH, MessageAttributeNames=["record_id"]
         ).get("Messages", [])
@@ -79,14 +79,14 @@ class Inbox:
         return len(found)
 
     def close(self) -> None:
-        """Unsubscribe and remove the queue.
+        """Unsubscribe and delete the queue.
 
         Raises:
             CommandError: AWS refused.
         """
         if self.made:
-            unsubscribe(self._hands.cloud, QUEUE.arn_of(self.target))
-            self._hands.remove(QUEUE, self.target)
+            unsubscribe(self._provisioner.cloud, QUEUE.arn_of(self.target))
+            self._provisioner.remove(QUEUE, self.target)
             self.made = False
 
 

@@ -1,4 +1,4 @@
-"""The kinds of resources that a self-test makes: the calls that make each one and the calls that remove it, as data.
+"""The kinds of resources that a self-test creates: the calls that create and delete each one, as data.
 
 None is reachable from outside, holds data, or costs more than a fraction of a cent in the minutes that it exists.
 """
@@ -24,7 +24,7 @@ RUNTIME = "python3.13"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the stack is. ``queues`` is what the URLs of queues begin with."""
+    """The stack's partition, account and region. ``queues`` is the prefix of queue URLs."""
 
     partition: str
     region: str
@@ -34,7 +34,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One resource of a run. ``id`` is what its ARN ends in; ``others`` are the ids of what was made before it."""
+    """One resource of a run. Its ARN ends in ``id``; ``others`` are the ids of the resources created before it."""
 
     site: Site
     run: str
@@ -45,37 +45,37 @@ class Target:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that it gets when it is made."""
+        """Return the tags that it is created with."""
         return marks.tags(self.run, self.name)
 
     @property
     def tag_list(self) -> list[dict[str, str]]:
-        """The same, as most services take them."""
+        """Return the same tags in the form that most services take."""
         return [{"Key": key, "Value": value} for key, value in self.tags.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of resource. Its first call makes it with its tags, so that it can never be left without them."""
+    """A kind of resource. Its first call creates it with its tags, so that it never exists without them."""
 
     what: str
     arn: str
     make: Calls
     remove: Calls
     permissions: tuple[str, ...] = ()
-    """IAM actions that the calls need besides those named like the calls."""
+    """IAM actions that the calls need besides the actions of the same names."""
     id: str = ""
-    """JMESPath to its id in the answer of the first call; empty where the id is the name."""
+    """JMESPath to its id in the first call's response; empty if the id is the name."""
     unprotect: Calls = lambda _: ()
-    """What to call where AWS refuses the removal because another control protects the resource."""
+    """Calls to make if AWS refuses the deletion because another control protects the resource."""
     removable: Callable[[Any, Target], bool] = lambda _cloud, _target: True
-    """Return whether it can still be removed, given clients by service name; False where its removal has begun."""
+    """Returns whether it can still be deleted, given clients by service name; False if the deletion has begun."""
     not_yet: frozenset[str] = frozenset()
-    """Error codes with which AWS refuses to make it until what was made before it is visible everywhere."""
+    """Error codes with which AWS refuses to create it until the resources before it are visible everywhere."""
 
     @property
     def named(self) -> bool:
-        """Whether people name it; else AWS gives it an id, and the tag ``Name`` holds the name."""
+        """Return whether its creator names it; otherwise AWS assigns an id, and the tag ``Name`` has the name."""
         return not self.id
 
     def arn_of(self, target: Target) -> str:
@@ -97,7 +97,7 @@ def _key_lives(cloud: Any, target: Target) -> bool:
     return bool(cloud("kms").describe_key(KeyId=target.id)["KeyMetadata"]["KeyState"] != "PendingDeletion")
 
 
-# A key costs $1 a month by the hour, and nothing while its deletion is pending (KMS pricing); 7 days are the least
+# A key costs $1 a month by the hour, and nothing while its deletion is pending (KMS pricing); 7 days is the minimum
 # (KMS API reference, ScheduleKeyDeletion).
 KEY = Kind(
     "KMS key",
@@ -134,13 +134,13 @@ TABLE = Kind(
 
 
 def _make_bucket(target: Target) -> tuple[Call, ...]:
-    # The default region may not be named (S3 API reference, CreateBucketConfiguration).
+    # The default region must not be named (S3 API reference, CreateBucketConfiguration).
     where = {} if target.site.region == "us-east-1" else {"LocationConstraint": target.site.region}
     configuration = {**where, "Tags": target.tag_list}
     return _one("s3", "create_bucket", Bucket=target.name, CreateBucketConfiguration=configuration)
 
 
-# A bucket can be made with its tags, by who has s3:TagResource (S3 API reference, CreateBucketConfiguration).
+# A bucket can be created with its tags by a caller with s3:TagResource (S3 API reference, CreateBucketConfiguration).
 BUCKET = Kind(
     "S3 bucket",
     "arn:{partition}:s3:::{id}",
@@ -169,7 +169,7 @@ SECURITY_GROUP = Kind(
         "ec2",
         "create_security_group",
         GroupName=target.name,
-        Description="evenkeel selftest; it can be deleted",
+        Description="evenkeel selftest; safe to delete",
         VpcId=target.others[VPC.what],
         TagSpecifications=[{"ResourceType": "security-group", "Tags": target.tag_list}],
     ),
@@ -232,7 +232,7 @@ FUNCTION = Kind(
     ),
     remove=lambda target: _one("lambda", "delete_function", FunctionName=target.name),
     permissions=("lambda:TagResource", "iam:PassRole"),
-    # "The role defined for the function cannot be assumed by Lambda", for some seconds after it was made.
+    # "The role defined for the function cannot be assumed by Lambda", for some seconds after it was created.
     not_yet=frozenset({"InvalidParameterValueException"}),
 )
 
@@ -253,7 +253,7 @@ def _make_queue(target: Target) -> tuple[Call, ...]:
     return _one("sqs", "create_queue", QueueName=target.name, Attributes=attributes, tags=target.tags)
 
 
-# SNS decrypts what it delivers, so a queue under SQS's own key needs nothing of the topic's key (SNS developer guide,
+# SNS decrypts what it delivers, so a queue under SQS's own key needs no access to the topic's key (SNS developer guide,
 # "Data encryption").
 QUEUE = Kind(
     "SQS queue",
@@ -264,4 +264,4 @@ QUEUE = Kind(
                  "sns:ListSubscriptions"),
 )  # fmt: skip
 KINDS = (KEY, LOG_GROUP, TABLE, BUCKET, SECURITY_GROUP, VPC, FUNCTION, ROLE, QUEUE)
-"""All kinds, in an order in which they can be removed."""
+"""All kinds, in an order in which they can be deleted."""

@@ -1,4 +1,4 @@
-"""What earlier self-tests left, found by the tag and the name that only they give, and how it is removed."""
+"""Finds and deletes what earlier self-tests left, by the tag and the name that only self-tests use."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from evenkeel.control import fits
 from evenkeel.runtime.tags import TAGGING
 from evenkeel_cli.aws.session import explained
 from evenkeel_cli.selftest import inbox, marks
-from evenkeel_cli.selftest.hands import is_gone
 from evenkeel_cli.selftest.kinds import KINDS, QUEUE, Target
+from evenkeel_cli.selftest.provisioner import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from evenkeel_cli.selftest.hands import Hands
     from evenkeel_cli.selftest.kinds import Kind, Site
+    from evenkeel_cli.selftest.provisioner import Provisioner
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A resource that an earlier run made."""
+    """A resource that an earlier run created."""
 
     kind: Kind
     target: Target
 
     @property
     def arn(self) -> str:
-        """Its ARN."""
+        """Return its ARN."""
         return self.kind.arn_of(self.target)
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether it is so old that no run can still be using it."""
+        """Return whether it is too old for a run to be still using it."""
         return now - marks.started(self.target.run) > marks.KEPT_FOR
 
 
 @dataclass(slots=True)
 class Found:
-    """What was found, in an order in which it can be removed, and why some may not have been found."""
+    """The leftovers, in an order in which they can be deleted, and why some may not have been found."""
 
     resources: list[Leftover] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
 
 def find(cloud: Callable[[str], Any], site: Site) -> Found:
-    """Find all that self-tests left in the account and region."""
+    """Return everything that self-tests left in the account and region."""
     found = Found()
     for listing, what in ((_tagged, "list what earlier self-tests left"), (_roles, "list their IAM roles")):
         try:
@@ -68,7 +68,7 @@ def _tagged(cloud: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, str]]]
 
 
 def _roles(cloud: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the roles of the self-tests' path; the tagging API does not know roles (its "Services that support")."""
+    """Yield the roles under the self-tests' path; the tagging API has no roles (its "Services that support")."""
     iam = cloud("iam")
     for page in iam.get_paginator("list_roles").paginate(PathPrefix=marks.ROLE_PATH):
         for role in page["Roles"]:
@@ -77,7 +77,7 @@ def _roles(cloud: Callable[[str], Any]) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _ours(listed: Iterable[tuple[str, Mapping[str, str]]], site: Site) -> Iterator[Leftover]:
-    """Yield what carries both the tag and the name of the same run; whatever lacks either is somebody else's."""
+    """Yield the resources with both the tag and the name of the same run; all others belong to somebody else."""
     for arn, tags in listed:
         kind = next((each for each in KINDS if fits(each.arn, arn)), None)
         if kind is None:
@@ -91,7 +91,7 @@ def _ours(listed: Iterable[tuple[str, Mapping[str, str]]], site: Site) -> Iterat
 
 
 def _lives(cloud: Callable[[str], Any], leftover: Leftover, troubles: list[str]) -> bool:
-    """Return whether a resource is not being removed already; KMS keys stay listed until they are deleted."""
+    """Return whether a resource is not being deleted yet; KMS keys stay listed until they are deleted."""
     try:
         return leftover.kind.removable(cloud, leftover.target)
     except (ClientError, BotoCoreError) as error:
@@ -101,12 +101,12 @@ def _lives(cloud: Callable[[str], Any], leftover: Leftover, troubles: list[str])
         return True
 
 
-def remove(hands: Hands, leftover: Leftover) -> str:
-    """Remove a leftover; return what became of it.
+def remove(provisioner: Provisioner, leftover: Leftover) -> str:
+    """Delete a leftover; return what happened to it.
 
     Raises:
         CommandError: AWS refused.
     """
     if leftover.kind is QUEUE:
-        inbox.unsubscribe(hands.cloud, leftover.arn)
-    return "removed" if hands.remove(leftover.kind, leftover.target) else "was removed before"
+        inbox.unsubscribe(provisioner.cloud, leftover.arn)
+    return "deleted" if provisioner.remove(leftover.kind, leftover.target) else "was already deleted"

@@ -1,6 +1,6 @@
-"""Which controls a self-test can try, with what, and why it leaves the others alone.
+"""The controls that a self-test can test, the resources it creates for each, and why it skips the others.
 
-Every control is in either :data:`MAKERS` or :data:`NOT_MADE`; a test checks it, so that no new control is forgotten.
+Every control is in either :data:`MAKERS` or :data:`NOT_MADE`; a test checks this, so that no new control is forgotten.
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ if TYPE_CHECKING:
     from evenkeel_cli.selftest.kinds import Calls, Kind, Site
 
 MOST_CENTS, MOST_SECONDS = 5.0, 180
-"""What one control's self-test may cost and take at most, without AWS's delay of events."""
+"""The most that one control's self-test may cost and take, not counting AWS's delay of events."""
 _CONFIG_CENTS, _CONFIG_ITEMS = 0.3, 5
-"""What AWS Config charges for an item where it records the type, and how many a resource of a self-test makes of it
-(AWS Config pricing: $0.003 an item; made, broken, repaired, undone, deleted)."""
+"""The price of an AWS Config item, if Config records the type, and the items of one resource of a self-test (AWS Config
+pricing: $0.003 an item; created, broken, repaired, undone, deleted)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """How a control is tried. ``kinds`` are made in this order; the control judges the last."""
+    """How a control is tested. ``kinds`` are created in this order; the control judges the last."""
 
     kinds: tuple[Kind, ...]
     seconds: int
-    """About how long its control takes with it, settle time included, without AWS's delay of events."""
+    """Approximate duration of the test, with the settle time and without AWS's delay of events."""
     cents: float = 0.0
-    """What the resources themselves cost, less than."""
+    """Upper bound of what the resources themselves cost."""
     breaks: Calls = lambda _: ()
-    """The calls that make it wrong; none where a new resource is wrong as it comes."""
+    """Returns the calls that make it noncompliant; none if a new resource is noncompliant by default."""
     near_its_end: bool = False
-    """It is a function on a runtime that AWS is about to give up."""
+    """True for a function on a runtime that AWS is about to deprecate."""
 
     @property
     def cents_at_most(self) -> float:
-        """What a self-test may cost, with AWS Config's items."""
+        """Return the most that a self-test may cost, with AWS Config's items."""
         return self.cents + _CONFIG_CENTS * _CONFIG_ITEMS * len(self.kinds)
 
     @property
     def what(self) -> str:
-        """What it makes, for people."""
+        """Return a description of its resources."""
         return " with ".join(f"{_article(kind.what)} {kind.what}" for kind in reversed(self.kinds))
 
     def obstacle(self, parameters: Mapping[str, Any], today: date) -> str:
-        """Return why nothing wrong can be made today, or an empty text."""
+        """Return why no noncompliant resource can be created today; empty if one can."""
         if not self.near_its_end:
             return ""
         found = near_its_end(today)
         days = parameters["warn_days"]
         if found and found[1] - timedelta(days=days) <= today:
             return ""
-        return f"Lambda takes no new function with a runtime that ends within {days} days"
+        return f"Lambda accepts no new functions on a runtime that ends within {days} days"
 
     def target(self, site: Site, run: str, control: str, today: date) -> Target:
-        """Return the first of what a run makes for a control."""
+        """Return the first resource that a run creates for a control."""
         found = near_its_end(today) if self.near_its_end else None
         return Target(site, run, marks.name(run, control), runtime=found[0] if found else kinds.RUNTIME)
 
     def calls(self, target: Target) -> Iterator[Call]:
-        """Yield all calls that the maker makes, in order, with ``<VPC>`` in place of ids that AWS is yet to give."""
+        """Yield all calls of the test in order, with placeholders such as ``<VPC>`` for ids that AWS will assign."""
         others: dict[str, str] = {}
         made: list[tuple[Kind, Target]] = []
         for kind in self.kinds:
@@ -85,7 +85,7 @@ class Maker:
 
 
 def near_its_end(today: date) -> tuple[str, date] | None:
-    """Return the runtime that Lambda gives up first, of those with which it still takes new functions, and the day."""
+    """Return the next runtime to be deprecated that Lambda still accepts for new functions, and the day."""
     from evenkeel.control.registry import all_controls  # noqa: PLC0415 - makes the next line's package importable
 
     all_controls()
@@ -101,12 +101,12 @@ ALWAYS = (
     *("dynamodb:Query", "kms:Decrypt", "lambda:InvokeFunction"),
     *("tag:GetResources", "iam:ListRoles", "iam:ListRoleTags"),
 )
-"""IAM actions for what is not about one control: stack, settings, records, undo, and what earlier runs left."""
+"""IAM actions that every test needs: for stack, settings, records, undo, and leftovers of earlier runs."""
 
 
 def needed(control: Control) -> list[str]:
-    """Return the IAM actions with which a control's resource is made, read as the control does, and removed."""
-    # A control of many types reads each with a call of its own, and only a log group is made of them.
+    """Return the IAM actions to create a control's resource, read it as the control does, and delete it."""
+    # A control of many types reads each type by a different call, and the self-test creates only a log group.
     read = [grant for grant in control.permissions if grant.stage is Stage.READ]
     actions = {action for grant in read for action in grant.actions}
     if not control.arn:
@@ -115,7 +115,7 @@ def needed(control: Control) -> list[str]:
 
 
 def permissions(maker: Maker | None = None) -> list[str]:
-    """Return the IAM actions that a maker's calls need, sorted; without one, those of the alerts' queue."""
+    """Return the IAM actions that a maker's calls need, sorted; without a maker, those for the alerts' queue."""
     site = kinds.Site("aws", "eu-west-1", "123456789012", "https://queues")
     found: set[str] = set()
     used = maker.kinds if maker else (kinds.QUEUE,)
@@ -131,7 +131,7 @@ def permissions(maker: Maker | None = None) -> list[str]:
 
 
 _RENAMED = {"s3:DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock"}
-"""Actions with another name than their call (Service Authorization Reference, S3)."""
+"""Actions that are not named like their call (Service Authorization Reference, S3)."""
 
 
 def _action(call: Call) -> str:
@@ -169,15 +169,15 @@ MAKERS: dict[str, Maker] = {
     "s3-bucket-public-access-block": Maker((kinds.BUCKET,), 30, cents=0.1, breaks=_lift_block),
     "s3-tls-only-policy": Maker((kinds.BUCKET,), _SETTLED, cents=0.1),
     "s3-versioning": Maker((kinds.BUCKET,), 30, cents=0.1),
-    # Of a log group the event proves who made it, so that there is a value for Owner whatever the settings say.
+    # The event of a log group proves its creator, so there is a value for Owner whatever the settings say.
     "tagging-required-tags": Maker((kinds.LOG_GROUP,), _SETTLED),
 }
-"""How each control is tried that can be tried harmlessly: for at most five cents and three minutes."""
-_SLOW = "a database takes longer than three minutes to make, and more than five cents"
+"""How each control is tested that can be tested safely, for at most five cents and three minutes."""
+_SLOW = "a database takes more than three minutes to create, and costs more than five cents"
 NOT_MADE: dict[str, str] = {
-    "cloudtrail-logging": "a further trail records the whole account, at a price that depends on what happens in it",
+    "cloudtrail-logging": "another trail would record the whole account, at a cost that depends on its activity",
     "ec2-ebs-default-encryption": "it is a setting of the whole account",
     "rds-deletion-protection": _SLOW,
     "rds-public-access": _SLOW,
 }
-"""Why the other controls are not tried."""
+"""Why the other controls are not tested."""

@@ -1,6 +1,6 @@
-"""The names and tags by which a self-test knows what it made, and nothing else.
+"""The names and tags that identify the resources of a self-test.
 
-A run's id begins with its time, so that any later run can tell how old a resource is without asking AWS.
+A run's id begins with its time, so that a later run knows a resource's age without asking AWS.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "evenkeel-selftest-"
-"""How the name of everything that a self-test makes begins."""
+"""Prefix of the name of everything that a self-test creates."""
 TAG = "evenkeel-selftest"
-"""The tag that all of it has; its value is the run's id."""
+"""The tag on everything that a self-test creates; its value is the run's id."""
 NAME = "Name"
-"""The tag that holds the name as well, for resources that have only an id."""
+"""The tag that has the name, for resources that have only an id."""
 ROLE_PATH = "/evenkeel-selftest/"
-"""The IAM path of the roles that a self-test makes."""
+"""The IAM path of a self-test's roles."""
 KEPT_FOR = timedelta(hours=1)
-"""Up to this age a resource may belong to a self-test that somebody else is running."""
+"""A resource up to this age may belong to a self-test that is still running."""
 BEGUN_WITHIN = timedelta(minutes=30)
-"""A run begins no control later than this: with :data:`MOST_SECONDS` for each of four waits it ends within the hour."""
+"""A run starts no control later than this: with :data:`MOST_SECONDS` for each of four waits, it ends within an hour."""
 MOST_SECONDS = 400
-"""The longest that a run may wait for one thing."""
+"""The longest that a run may wait for one record, state or alert."""
 NEWER_WITHIN = timedelta(seconds=30)
-"""How long a refused undo waits for the record of the newer change that prevents it."""
+"""Time that a refused undo waits for the record of the newer change that prevents it."""
 _RUN = re.compile(r"[0-9a-f]{12}")
 _TIME_DIGITS = 8
 
@@ -49,16 +49,16 @@ def started(run: str) -> datetime:
 
 
 def name(run: str, of: str) -> str:
-    """Return the name of what a run makes for a control, e.g. ``evenkeel-selftest-6920…-kms-key-rotation``."""
+    """Return the name of a run's resources for a control, e.g. ``evenkeel-selftest-6920…-kms-key-rotation``."""
     return f"{PREFIX}{run}-{of}"
 
 
 def tags(run: str, named: str) -> dict[str, str]:
-    """Return the tags of a resource that a run makes."""
+    """Return the tags of a resource that a run creates."""
     return {TAG: run, NAME: named}
 
 
 def owner(named: str, found: Mapping[str, str]) -> str:
-    """Return the id of the run that made a resource of this name and tags; empty unless both name the same run."""
+    """Return the id of the run that created a resource of this name and tags; empty unless both name the same run."""
     run = found.get(TAG, "")
     return run if is_run(run) and named.startswith(f"{PREFIX}{run}-") else ""

@@ -1,4 +1,4 @@
-"""What a self-test of a stack would try: each control with its maker and its mode, or why it is left out."""
+"""Plans the self-test of a stack: each control with its maker and its mode, or why it is skipped."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 EXPECTED: dict[type, tuple[str, frozenset[str]]] = {
     Apply: ("repaired", frozenset(each for each in Outcome if each.meaning.undoable)),
     Announce: ("announced", frozenset({Outcome.ANNOUNCED})),
-    AwaitApproval: ("kept for approval", frozenset({Outcome.AWAITING})),
+    AwaitApproval: ("held for approval", frozenset({Outcome.AWAITING})),
     Hold: ("held", frozenset({Outcome.HELD})),
 }
-"""What comes of a decision, in words, and the outcomes that the audit may then have."""
+"""For each decision: its result in words, and the outcomes that the audit may have."""
 _WRONG = NonCompliant("broken by a self-test", Change((), ()))
 
 
@@ -46,14 +46,14 @@ class Decisions:
     """Decides about a self-test's resources with the engine's own code, under the stack's live settings."""
 
     def __init__(self, stack: Stack, settings: Settings) -> None:
-        """Keep what decisions depend on."""
+        """Keep the settings and the stack's scope."""
         self._settings = settings
         self._variables = {"EVENKEEL_LOG_KEY_ARN": stack.outputs.get("LogKeyArn", "")}
         scope = stack.parameters.get("Scope") or "*"
         self._scope = tuple(part.strip() for part in scope.split(",") if part.strip())
 
     def context(self, control: Control, subject: Subject, now: datetime) -> Context:
-        """Return what the control's read and judgement depend on, as if the event had just made the resource.
+        """Return the context of the control's read and judgement, as if the resource had just been created.
 
         Raises:
             SettingsError: the settings are not valid for the control.
@@ -71,10 +71,10 @@ class Decisions:
         return self._settings.of(control, subject, self._variables).mode
 
     def decision(self, control: Control, subject: Subject, judged: Judgement | None, now: datetime) -> Decision:
-        """Return what Evenkeel is to do about a resource that was just broken.
+        """Return Evenkeel's decision about a resource that was just broken.
 
-        ``judged`` is how the control judges it; where that is no finding any more, since Evenkeel was quicker, or not
-        known yet, it is decided as for a finding that a change repairs.
+        ``judged`` is the control's judgement. If that is no longer a finding, since Evenkeel was quicker, or is not
+        known yet, the decision is the one for a finding that a change repairs.
 
         Raises:
             SettingsError: as above.
@@ -93,7 +93,7 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One control as a self-test tries it, or ``why_not``."""
+    """The test of one control, or in ``why_not`` the reason why it is skipped."""
 
     control: Control
     maker: Maker | None = None
@@ -105,7 +105,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a self-test of a stack tries."""
+    """The plan of a self-test of a stack."""
 
     stack: Stack
     site: Site
@@ -115,17 +115,17 @@ class Plan:
 
     @property
     def tried(self) -> list[Trial]:
-        """The trials that make something."""
+        """Return the trials that are not skipped."""
         return [each for each in self.trials if not each.why_not]
 
     @property
     def cents_at_most(self) -> float:
-        """What they cost together, at most."""
+        """Return the most that they cost together."""
         return sum(each.maker.cents_at_most for each in self.tried if each.maker)
 
 
 def site_of(stack: Stack) -> Site:
-    """Return where a stack is."""
+    """Return a stack's partition, account and region."""
     _, partition, _, _, account, _ = stack.output("AuditTableArn").split(":", 5)
     return Site(partition, stack.region, account, stack.output("DeadLetterQueueUrl").rpartition("/")[0])
 
@@ -151,7 +151,7 @@ def _settings(stack: Stack) -> Settings:
     live, _ = Live(stack).look()
     if live.missing:
         raise CommandError(
-            f"stack {stack.name} had settings once and has none now, so its functions change nothing",
+            f"stack {stack.name} had settings and has none in force now, so its functions change nothing",
             f"Push them again: {stack.line('settings', 'push', 'settings.yaml')}",
         )
     settings = comparison.loaded(live.content, stack.parameters.get("StartMode") or "recommended")
@@ -166,7 +166,7 @@ def _settings(stack: Stack) -> Settings:
 def _trial(decisions: Decisions, site: Site, run: str, control: Control, now: datetime) -> Trial:
     maker = MAKERS.get(control.id)
     if maker is None:
-        return Trial(control, why_not=f"not made: {NOT_MADE[control.id]}")
+        return Trial(control, why_not=f"not tested: {NOT_MADE[control.id]}")
     target = maker.target(site, run, control.id, now.date())
     subject = subject_of(maker, target)
     try:
@@ -184,7 +184,7 @@ def _trial(decisions: Decisions, site: Site, run: str, control: Control, now: da
 
 
 def subject_of(maker: Maker, target: Target) -> Subject:
-    """Return the resource that the control judges, as settings ask about it; before it is made, by its name."""
+    """Return the resource that the control judges, as the settings' rules see it; before it exists, by its name."""
     kind = maker.kinds[-1]
     named = target if target.id else replace(target, id=target.name)
     return Subject(kind.arn_of(named), target.site.account, target.site.region, target.tags)

@@ -1,4 +1,4 @@
-"""What came of a self-test: a row a control, a step at a time."""
+"""The results of a self-test: one row per control, with its steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """How a step, a row or a removal ended."""
+    """The result of a step, a row or a removal."""
 
     OK = "ok"
     FAILED = "failed"
@@ -23,9 +23,9 @@ class StepName(StrEnum):
     """The steps of a control's self-test, in order."""
 
     MAKE = "make"
-    """The resource was made, and is wrong."""
+    """The resource was created, and is noncompliant."""
     AUDIT = "audit"
-    """The audit has the expected outcome of this control for this resource."""
+    """The audit has a record with an expected outcome of this control for the resource."""
     STATE = "state"
     """The control's own read and judgement agree with the outcome."""
     ALERT = "alert"
@@ -33,7 +33,7 @@ class StepName(StrEnum):
     UNDO = "undo"
     """The change was undone, and the resource is as it was before."""
     DELETE = "delete"
-    """All that was made for the control is deleted; a KMS key is scheduled for it."""
+    """Everything created for the control is deleted; a KMS key is scheduled for deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(slots=True)
 class Row:
-    """What came of one control. ``left`` are the ARNs of what could not be deleted."""
+    """The result of one control. ``left`` are the ARNs of what could not be deleted."""
 
     trial: Trial
     resource: str = ""
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """Skipped where nothing was tried, failed where any step did."""
+        """Return SKIPPED if nothing was tested, FAILED if any step failed, otherwise OK."""
         if self.trial.why_not or not self.steps:
             return Verdict.SKIPPED
         failed = any(step.verdict is Verdict.FAILED for step in self.steps)
@@ -68,15 +68,15 @@ class Row:
 
     @property
     def failures(self) -> list[Step]:
-        """The steps that failed."""
+        """Return the steps that failed."""
         return [step for step in self.steps if step.verdict is Verdict.FAILED]
 
     def step(self, name: StepName) -> Step | None:
-        """Return a step that was made."""
+        """Return a step by its name; None if it was not reached."""
         return next((step for step in self.steps if step.name is name), None)
 
     def described(self) -> dict[str, Any]:
-        """Return it for machines."""
+        """Return the row as JSON data."""
         trial = self.trial
         return {
             "control": trial.control.id, "mode": trial.mode, "makes": trial.maker.what if trial.maker else "",
@@ -90,13 +90,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What became of something that an earlier run left."""
+    """What happened to a leftover of an earlier run."""
 
     leftover: Leftover
     verdict: Verdict
     detail: str
 
     def described(self) -> dict[str, str]:
-        """Return it for machines."""
+        """Return the removal as JSON data."""
         return {"resource": self.leftover.arn, "run": self.leftover.target.run, "result": str(self.verdict),
                 "detail": self.detail}  # fmt: skip

@@ -1,4 +1,4 @@
-"""How ``evenkeel selftest`` shows what it would do, and what came of it."""
+"""Prints the plan and the results of ``evenkeel selftest``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIMED = (StepName.AUDIT, StepName.STATE, StepName.ALERT, StepName.UNDO, StepNam
 
 
 def planned(plan: Plan, found: Found, receiving: Sequence[Call], now: datetime, *, as_json: bool) -> None:
-    """Print a dry run; ``receiving`` are the calls that set up the queue of alerts."""
+    """Print a dry run; ``receiving`` are the calls that set up the alerts' queue."""
     alerts = [cli_line(call, plan.site.region) for call in receiving] if plan.tried else []
     rows = [Row(trial).described() | {"calls": _lines(trial, plan.site.region)} for trial in plan.trials]
     old = [{"resource": each.arn, "run": each.target.run, "due": each.is_due(now)} for each in found.resources]
@@ -43,32 +43,32 @@ def planned(plan: Plan, found: Found, receiving: Sequence[Call], now: datetime, 
         for trial in plan.tried:
             view.commands(out, f"{trial.control.id} would call", _lines(trial, plan.site.region))
         if alerts:
-            view.commands(out, "to receive the alerts it would call", alerts)
-        out.print(f"\n{_price(plan)} Nothing was made.")
+            view.commands(out, "to receive the alerts, it would call", alerts)
+        out.print(f"\n{_price(plan)} Nothing was created.")
         out.print(f"next:  {plan.stack.line('selftest', apply=True)}", style="dim", soft_wrap=True)
 
     console.show(body, words, as_json=as_json)
 
 
 def preview(plan: Plan, found: Found, now: datetime) -> None:
-    """Show on stderr what a person is asked about."""
+    """Print the plan on stderr, before the question."""
     _show(console.errors(), plan, found, now)
 
 
 def question(plan: Plan, found: Found, now: datetime) -> str:
-    """Return what a person is asked before anything is made."""
+    """Return the question to ask before anything is created."""
     due = sum(each.is_due(now) for each in found.resources)
-    removes = f", and remove {plural(due, 'resource')} that earlier runs left" if due else ""
+    deletes = f", and delete {plural(due, 'resource')} that earlier runs left" if due else ""
     where = f"account {plan.site.account}, {plan.site.region}"
     tried = plural(len(plan.tried), "control")
-    return f"Try {tried} in {where}{removes}? {_price(plan)} The stack's alerts go to their readers."
+    return f"Test {tried} in {where}{deletes}? {_price(plan)} The stack sends its alerts as usual."
 
 
 def _show(out: Console, plan: Plan, found: Found, now: datetime) -> None:
     rows = [_planned(trial) for trial in plan.trials]
-    console.table(out, ("control", "mode", "cents", "seconds", "what would be done"), rows)
+    console.table(out, ("control", "mode", "cents", "seconds", "what it would do"), rows)
     for each in found.resources:
-        what = "would be removed" if each.is_due(now) else "younger than an hour: left to its run"
+        what = "would be deleted" if each.is_due(now) else "younger than an hour: a self-test may be using it"
         out.print(f"left by run {each.target.run}: {each.arn}: {what}", soft_wrap=True)
     for trouble in found.troubles:
         out.print(Text(trouble, style="yellow"), soft_wrap=True)
@@ -79,15 +79,15 @@ def _planned(trial: Trial) -> tuple[Text | str, ...]:
     if trial.why_not or not trial.maker:
         return (name, trial.mode, "", "", Text(trial.why_not, style="dim"))
     maker = trial.maker
-    what = f"makes {maker.what}; expects that it is {trial.expects}"
+    what = f"creates {maker.what}; expects it to be {trial.expects}"
     return (name, trial.mode, f"{maker.cents_at_most:.1f}", f"{maker.seconds}", what)
 
 
 def _price(plan: Plan) -> str:
     seconds = max((each.maker.seconds for each in plan.tried if each.maker), default=0)
     return (
-        f"It costs at most {plan.cents_at_most:.0f} cents (nearly all of it AWS Config's items, if it records them) and"
-        f" takes about {max(1, round(seconds / 60))} minutes, or as long as AWS takes to deliver events."
+        f"It costs at most {plan.cents_at_most:.0f} cents (mostly AWS Config items, if Config records these types) and"
+        f" takes about {plural(max(1, round(seconds / 60)), 'minute')}, longer if AWS delivers events late."
     )
 
 
@@ -98,16 +98,16 @@ def _lines(trial: Trial, region: str) -> list[str]:
 
 
 def _shown(call: Call) -> Call:
-    """Return a call without the bytes of a function's code."""
+    """Return a call with a placeholder for the bytes of a function's code."""
     if "Code" not in call.params:
         return call
-    return type(call)(call.service, call.operation, {**call.params, "Code": {"ZipFile": "<a handler of one line>"}})
+    return type(call)(call.service, call.operation, {**call.params, "Code": {"ZipFile": "<a one-line handler>"}})
 
 
 def tried(
     plan: Plan, rows: Sequence[Row], removals: Sequence[Removal], troubles: Sequence[str], *, as_json: bool
 ) -> None:
-    """Print what came of a self-test."""
+    """Print the results of a self-test."""
     bad = Verdict.FAILED in {*(row.verdict for row in rows), *(each.verdict for each in removals)}
     body = _report(plan, {
         "applied": True, "ok": not bad and not troubles, "results": [row.described() for row in rows],
@@ -149,13 +149,13 @@ def _seconds(row: Row, name: StepName) -> Text:
 
 
 def removed(removals: Sequence[Removal], *, on: Console) -> None:
-    """Print what became of what earlier runs left."""
+    """Print what happened to the leftovers of earlier runs."""
     for each in removals:
         line = f"left by run {each.leftover.target.run}: {each.leftover.arn}: {each.detail}"
         on.print(Text(line, style=_STYLES[each.verdict]), soft_wrap=True)
 
 
-def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
+def cleaned(  # noqa: PLR0913 - the results, and the form to print them in
     stack: Stack,
     runs: Sequence[str],
     removals: Sequence[Removal],
@@ -164,7 +164,7 @@ def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
     applied: bool,
     as_json: bool,
 ) -> None:
-    """Print what came of a clean-up."""
+    """Print the results of a clean-up."""
     ok = not troubles and all(each.verdict is not Verdict.FAILED for each in removals)
     body = {"stack": stack.name, "region": stack.region, "runs": list(runs), "applied": applied, "ok": ok,
             "leftovers": [each.described() for each in removals], "troubles": list(troubles)}  # fmt: skip
@@ -173,7 +173,9 @@ def cleaned(  # noqa: PLR0913 - what came of it, and how to show it
         removed(removals, on=out)
         for trouble in troubles:
             out.print(Text(trouble, style="yellow"), soft_wrap=True)
-        out.print(f"{plural(len(removals), 'resource')} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}.")
+        out.print(
+            f"Found {plural(len(removals), 'resource')} of {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}."
+        )
         if removals and not applied:
             line = stack.line("selftest", clean=tuple(runs), apply=True)
             out.print(f"next:  {line}", style="dim", soft_wrap=True)

@@ -53,13 +53,13 @@ def push(  # noqa: PLR0913, PLR0917 - a command's options
     file: File,
     stack: StackName = "",
     at_once: Annotated[
-        bool, typer.Option("--at-once", help="To all functions at once, without monitoring for a rollback.")
+        bool, typer.Option("--at-once", help="Deploy to all functions at once, without monitoring for a rollback.")
     ] = False,
     yes: Yes = False,
     region: Region = None,
     output: OutputFormat = Output.TABLE,
 ) -> None:
-    """Deploy a file in steps; it is rolled back if a function refuses it. Shows the difference and asks first."""
+    """Deploy a file in steps; it is rolled back if a function rejects it. Shows the difference and asks first."""
     from evenkeel_cli.settings import views  # noqa: PLC0415 - keeps --help quick
 
     views.push(stack, region, file, at_once=at_once, yes=yes, as_json=output is Output.JSON)

@@ -1,4 +1,4 @@
-"""Compares settings: the documents, and how each would decide the last month's findings."""
+"""Compares two versions of the settings: the documents, and their decisions on the last month's findings."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 MONTH = timedelta(days=30)
 _HUNK = re.compile(r"@@ -(\d+)\S* \+(\d+)\S* @@")
-_TAGS_UNREAD = "depends on tags that cannot be read: left alone"
+_TAGS_UNREAD = "depends on tags that cannot be read: not changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A finding that would be decided otherwise."""
+    """A finding whose decision would change."""
 
     control: str
     resource: str
@@ -42,13 +42,13 @@ class Changed:
     after: str
 
     def described(self) -> dict[str, str]:
-        """Return it for machines."""
+        """Return it as JSON data."""
         return {"control": self.control, "resource": self.resource, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What would be decided otherwise, of how many findings, and which tags could not be read for it."""
+    """The findings whose decision would change, the number of findings, and the tags that could not be read."""
 
     changed: Sequence[Changed]
     findings: int
@@ -56,15 +56,15 @@ class Compared:
 
 
 def as_yaml(document: Any) -> str:
-    """Return a document as YAML; every YAML parser reads it back the same."""
+    """Return a document as YAML that every YAML parser reads back unchanged."""
     dumped: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     return dumped
 
 
 def lines(old: Any, new: Any, old_name: str, new_name: str) -> list[str]:
-    """Return the unified diff of two documents, whose order does not matter; empty if they are the same.
+    """Return the unified diff of two documents, ignoring the order of keys; empty if they are the same.
 
-    Each ``@@ … @@`` is followed by the place of its first change, e.g. ``controls.kms-key-rotation``.
+    Each ``@@ … @@`` is followed by the path of its first change, e.g. ``controls.kms-key-rotation``.
     """
     one, two = (
         yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=110).splitlines() for document in (old, new)
@@ -80,7 +80,7 @@ def lines(old: Any, new: Any, old_name: str, new_name: str) -> list[str]:
 
 
 def _within(text: Sequence[str], number: int) -> str:
-    """Return the keys that a line of YAML is within, from the outermost."""
+    """Return the path of a line of YAML: its enclosing keys from the outermost."""
     keys: list[str] = []
     depth = _depth(text[number])
     for line in reversed(text[:number]):
@@ -95,9 +95,9 @@ def _depth(line: str) -> int:
 
 
 def decisions(stack: Stack, old: Settings, new: Settings, now: datetime) -> Compared:
-    """Compare how last month's findings would be decided; a finding is a control and a resource.
+    """Compare the decisions on last month's findings; a finding is a control and a resource.
 
-    A resource's tags are read, as they are now, only where either side has a rule for the control that depends on tags.
+    A resource's current tags are read only if either side has a rule for the control that depends on tags.
     """
     found = findings(Reader(stack), now)
     wanted = [
@@ -127,7 +127,7 @@ def findings(reader: Reader, now: datetime) -> dict[tuple[str, str], Subject]:
 
 
 def _decision(there: Settings, control: Control, subject: Subject, now: datetime) -> str:
-    """Return how settings decide on a resource: its mode and parameters, or its exemption."""
+    """Return the settings' decision on a resource in words: mode and parameters, or the exemption."""
     try:
         exemption = there.exemption(control, subject, now)
         if exemption:
@@ -142,13 +142,13 @@ def _decision(there: Settings, control: Control, subject: Subject, now: datetime
 
 
 def _others(control: Control, parameters: dict[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Return the parameters that are not the defaults; those that the stack provides are the same for both sides."""
+    """Return the parameters that differ from the defaults; the stack's own are the same for both sides."""
     own = {name: value for name, value in control.parameters.items() if not isinstance(value, Env)}
     return ((name, parameters[name]) for name, default in own.items() if parameters[name] != default)
 
 
 def loaded(content: str, start_mode: str) -> Settings | None:
-    """Return deployed settings, or None where this version of Evenkeel cannot read them."""
+    """Return deployed settings; None if this version of Evenkeel cannot read them."""
     try:
         return source_file.engine_check(content, start_mode, in_force=True)
     except SettingsError:

@@ -1,4 +1,4 @@
-"""The settings in AppConfig: what is deployed, what is being deployed, and how to deploy another."""
+"""The settings in AppConfig: the deployed version, a deployment in progress, and new deployments."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 UNDER_WAY = frozenset({"VALIDATING", "DEPLOYING", "BAKING"})
 POLL_SECONDS = 2.0
-_ROLLED_BACK = ("ROLLBACK_STARTED", "REVERT_COMPLETED")  # AppConfig API reference, DeploymentEvent: with who did it
+_ROLLED_BACK = ("ROLLBACK_STARTED", "REVERT_COMPLETED")  # AppConfig API reference, DeploymentEvent
 NOTHING_PUSHED, MISSING = "NOTHING_PUSHED", "MISSING"
-"""States of what no deployment put in force: the empty document holds; or none does, and nothing is changed."""
+"""States without a deployment in force: the empty document holds; or none does, and nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A version of the settings that was, or is being, deployed; or the empty document, where none is in force."""
+    """A version of the settings that was, or is being, deployed; or the empty document if none is in force."""
 
     version: str
     """AppConfig's number of the hosted version; empty for the empty document."""
@@ -47,7 +47,7 @@ class Deployed:
 
     @property
     def name(self) -> str:
-        """Return what to call it in a sentence or a difference."""
+        """Return its name for messages and diffs."""
         unpushed = {NOTHING_PUSHED: "the empty document", MISSING: "no settings"}
         return unpushed.get(self.state) or f"live version {self.version}"
 
@@ -56,7 +56,7 @@ class Live:
     """The settings of one stack in AppConfig."""
 
     def __init__(self, stack: Stack) -> None:
-        """Keep the ids that the stack gives."""
+        """Keep the AppConfig ids in the stack's outputs."""
         self._stack = stack
         self._client = stack.cloud("appconfig")
         self._profile = {
@@ -69,9 +69,9 @@ class Live:
         }
 
     def look(self) -> tuple[Deployed, Deployed | None]:
-        """Return what is in force, and what is being deployed now, if anything.
+        """Return the version in force, and the one being deployed now, if any.
 
-        Where no deployment is in force, the functions' own mark says what that means.
+        If no deployment is in force, the functions' own mark says whether there ever was one.
 
         Raises:
             CommandError: AWS refused.
@@ -90,7 +90,7 @@ class Live:
         return live or self._unpushed(), coming
 
     def _unpushed(self) -> Deployed:
-        """Return the empty document, in force if the functions never loaded another."""
+        """Return the empty document, which is in force if the functions never loaded another one."""
         table = self._stack.output("StateTableName")
         with reaching(f"look up whether stack {self._stack.name} ever had settings"):
             answer = self._stack.cloud("dynamodb").get_item(
@@ -105,10 +105,10 @@ class Live:
         return Deployed(version, int(item["DeploymentNumber"]), item["State"], item["PercentageComplete"], content)
 
     def start(self, content: str, *, at_once: bool) -> int:
-        """Make a version of the settings and begin to deploy it; return the deployment's number.
+        """Create a version of the settings and start its deployment; return the deployment's number.
 
         Raises:
-            CommandError: the stack's validator refused it, another deployment is under way, or AWS refused.
+            CommandError: the stack's validator rejected it, another deployment is in progress, or AWS refused.
         """
         with reaching(f"push settings to stack {self._stack.name}"):
             strategy = self._stack.output("SettingsAtOnceStrategyId" if at_once else "SettingsStrategyId")
@@ -135,13 +135,13 @@ class Live:
         reasons = [str(each.get("Reason", "")) for each in details.get("InvalidConfiguration", [])]
         said = "; ".join(filter(None, reasons)) or str(error.response["Error"].get("Message", ""))
         return CommandError(
-            f"the validator of stack {self._stack.name} refuses the settings: {said}",
+            f"the validator of stack {self._stack.name} rejects the settings: {said}",
             "Fix the file; if it is valid here, the stack is older than this command: deploy it again.",
             Exit.USAGE,
         )
 
     def follow(self, number: int, tick: Callable[[str, float], None]) -> str:
-        """Wait until a deployment has ended; ``tick`` hears state and percentage. Return the last state."""
+        """Wait until a deployment has ended and return its state; ``tick`` is called with state and percentage."""
         while True:
             with reaching(f"follow deployment {number} of stack {self._stack.name}"):
                 seen = self._client.get_deployment(**self._place, DeploymentNumber=number)
@@ -151,8 +151,8 @@ class Live:
             time.sleep(POLL_SECONDS)
 
     def why(self, number: int) -> str:
-        """Return what AppConfig noted about a deployment that did not come to its end."""
-        with reaching(f"look at deployment {number} of stack {self._stack.name}"):
+        """Return AppConfig's reason why a deployment was not completed."""
+        with reaching(f"read deployment {number} of stack {self._stack.name}"):
             seen = self._client.get_deployment(**self._place, DeploymentNumber=number)
         log = seen.get("EventLog", [])
         descriptions = [str(each.get("Description", "")) for each in log if each.get("EventType") in _ROLLED_BACK]
@@ -160,24 +160,24 @@ class Live:
 
 
 def missing(stack: Stack, coming: Deployed | None) -> CommandError:
-    """Return the error for a stack whose functions have loaded settings and find none now."""
+    """Return the error for a stack whose functions had settings and find none now."""
     under_way = f" (version {coming.version} is {coming.state}, {coming.percent:.0f} %)" if coming else ""
     return CommandError(
-        f"stack {stack.name} had settings and has none in force now: nothing is changed, messages wait{under_way}",
+        f"stack {stack.name} had settings and has none in force now: nothing is changed, and messages wait{under_way}",
         f"Push them again: {stack.line('settings', 'push', 'settings.yaml')}",
     )
 
 
 def busy(stack: Stack, detail: str) -> CommandError:
-    """Return the error for a push while another one is under way."""
+    """Return the error for a push while another one is in progress."""
     return CommandError(
-        f"stack {stack.name}: another deployment of settings is under way ({detail})",
-        f"Wait for it, or stop it in AppConfig. How far it is: {stack.line('settings', 'show')}",
+        f"stack {stack.name}: another deployment of settings is in progress ({detail})",
+        f"Wait for it, or stop it in AppConfig. To see its progress: {stack.line('settings', 'show')}",
     )
 
 
 def parsed(content: str) -> Any:
-    """Return a deployed document as data; as text where it is not JSON."""
+    """Return a deployed document as data; as text if it is not JSON."""
     try:
         return json.loads(content)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``evenkeel exemptions``: what is exempt by the live settings, until when, by whose word, and what it hides."""
+"""``evenkeel exemptions``: the live settings' exemptions with expiry, approver and the findings that each hides."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from evenkeel_cli.aws.resource_tags import Tags
     from evenkeel_cli.aws.stacks import Stack
 
-_LISTED = 5  # hidden findings that a person is shown of each
+_LISTED = 5  # hidden findings listed for each
 
 
 class Hidden(NamedTuple):
-    """Findings (``control resource``) that an exemption hides, and those whose tags would have to be known."""
+    """Findings (``control resource``) that an exemption hides, and those that it may hide, whose tags are unknown."""
 
     hides: list[str]
     unknown: list[str]
 
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
-    """List the exemptions, the one that ends first at the top.
+    """List the exemptions, the first to expire at the top.
 
     Raises:
-        CommandError: the live settings are not valid, or there are none though there were.
+        CommandError: the live settings are not valid, or there are none although there were.
     """
     there = stacks.find(stack, region, f"list the exemptions of {named(stack)}")
     live, coming = Live(there).look()
@@ -54,7 +54,7 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
     except SettingsError as error:
         raise CommandError(
             f"the live settings of {there.name} (version {live.version}) are not valid: {error}",
-            f"Push settings that are: {there.line('settings', 'push', 'settings.yaml')}",
+            f"Push valid settings: {there.line('settings', 'push', 'settings.yaml')}",
         ) from error
     now = clock.now()
     hidden, tags = _hidden(there, [each for each in found if each.in_force(now)], now)
@@ -68,7 +68,7 @@ def show(stack: str, region: str | None, *, as_json: bool) -> None:
 
 
 def _hidden(stack: Stack, found: Sequence[Exemption], now: datetime) -> tuple[dict[DocumentPath, Hidden], Tags]:
-    """Return which of the last month's findings each exemption hides, and the tags that were read for it."""
+    """Return the last month's findings that each exemption hides, and the tags that were read."""
     hidden = {each.where: Hidden([], []) for each in found}
     seen = comparison.findings(Reader(stack), now) if found else {}
     wanted = [

@@ -1,4 +1,4 @@
-"""The JSON Schema of settings.yaml: editors complete and check control ids, parameters and modes with it."""
+"""The JSON Schema of settings.yaml, with which editors complete and check control ids, parameters and modes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def schema(controls: Iterable[Control] | None = None) -> dict[str, Any]:
-    """Return the schema (draft 7, which editors know best) for these controls, or for all that there are."""
+    """Return the schema (draft 7, which editors support best) for these controls; by default for all."""
     known = tuple(all_controls().values() if controls is None else controls)
     about = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Evenkeel settings"}
     return {**about, **document(known).json_schema()}

@@ -25,34 +25,34 @@ if TYPE_CHECKING:
     from evenkeel.settings.problems import DocumentPath, Problem
 
 PROVIDED = {"EVENKEEL_LOG_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"}
-"""What the stack gives its functions as defaults of parameters; here stand-ins of the same form."""
+"""Placeholders for the defaults of parameters that the stack gives its functions."""
 _LARGEST = 8_000_000
-"""A document of more characters is refused: aliases can make a short file as large as they like."""
+"""A larger document, in characters, is refused: aliases can make a short file arbitrarily large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A problem of a file, with its line, which counts from 1."""
+    """A problem in a file, with its line, counted from 1."""
 
     line: int
     message: str
     hint: str = ""
     place: str = ""
-    """Such as ``exemptions[0].expires``; empty where only the line is known."""
+    """The path, e.g. ``exemptions[0].expires``; empty if only the line is known."""
 
     @property
     def text(self) -> str:
-        """Return all but the line, as one line of text."""
+        """Return path, message and hint as one line of text."""
         return "".join((self.place and f"{self.place}: ", self.message, self.hint and f"; {self.hint}"))
 
     def described(self) -> dict[str, Any]:
-        """Return it for machines."""
+        """Return it as JSON data."""
         return {"line": self.line, "place": self.place, "message": self.message, "hint": self.hint}
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """A file that was read: the document, and the same as the YAML library keeps it, with its lines."""
+    """A settings file: the document as data, and as the YAML library loaded it, with line numbers."""
 
     path: Path
     document: Any
@@ -60,11 +60,11 @@ class SettingsFile:
 
     @property
     def text(self) -> str:
-        """The document as it is deployed: JSON, in the file's own order."""
+        """Return the document as it is deployed: JSON, in the file's order."""
         return json.dumps(self.document, ensure_ascii=False, indent=1)
 
     def line(self, place: DocumentPath) -> int:
-        """Return the line of a place, or of the nearest part around it that is there."""
+        """Return the line of a path, or of its nearest parent that exists."""
         inner, line = self.lines, 1
         for part in place.parts:
             line = yaml_loader.line(inner, part) or line
@@ -108,10 +108,10 @@ def read(path: Path) -> SettingsFile:
 
 
 def _plain(loaded: Any) -> Any:
-    """Return a document as the functions read it: as JSON.
+    """Return a document as the functions read it, from JSON.
 
     Raises:
-        ValueError, TypeError: JSON has no form for it, or a form that is too large.
+        ValueError, TypeError: JSON cannot represent it, or it is too large.
     """
     size, pieces = 0, []
     for piece in json.JSONEncoder(ensure_ascii=False, allow_nan=False).iterencode(loaded):
@@ -135,7 +135,7 @@ def check(found: SettingsFile, now: datetime | None = None, start_mode: str = "r
 
 
 def engine_check(document: str, start_mode: str, today: date | None = None, *, in_force: bool = False) -> Settings:
-    """Check a document with the engine, as if in a function of the stack; one ``in_force`` as what is live already.
+    """Check a document with the engine, as a function of the stack would; ``in_force`` if it is already live.
 
     Raises:
         InvalidSettingsError: it has problems.

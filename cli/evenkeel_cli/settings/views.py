@@ -1,4 +1,4 @@
-"""``evenkeel settings``: check a file, see what is live, compare, push."""
+"""``evenkeel settings``: check a file, show the live settings, compare, push."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.settings.comparison import Compared
     from evenkeel_cli.settings.deployed import Deployed
 
-_LISTED = 20  # findings that a person is shown
+_LISTED = 20  # findings listed
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -48,10 +48,10 @@ def validate(path: Path, *, as_json: bool) -> None:
 
 
 def show(stack: str, region: str | None, *, as_json: bool) -> None:
-    """Print what is live.
+    """Print the live settings.
 
     Raises:
-        CommandError: nothing is, though functions have loaded settings before.
+        CommandError: there are none, although functions have loaded settings before.
     """
     there = stacks.find(stack, region, f"show the settings of {named(stack)}")
     live, coming = Live(there).look()
@@ -70,7 +70,7 @@ def _yaml(there: Stack, live: Deployed, coming: Deployed | None) -> None:
 
 
 def _unpushed(stack: Stack) -> str:
-    """Return what it means that nothing was pushed."""
+    """Return a sentence on what holds before the first push."""
     mode = "the mode notify" if _start_mode(stack) == "notify" else "its recommended mode"
     return f"nothing has been pushed yet; the empty document holds: every control has {mode}"
 
@@ -80,7 +80,7 @@ def _start_mode(stack: Stack) -> str:
 
 
 def _old(live: Deployed, start_mode: str) -> Settings | None:
-    """Return the settings that decide now; None where none do, or this command cannot read them."""
+    """Return the settings in force; None if there are none, or this command cannot read them."""
     return None if live.missing else comparison.loaded(live.content, start_mode)
 
 
@@ -92,7 +92,7 @@ def _described(deployed: Deployed) -> dict[str, Any]:
 
 
 def _version(deployed: Deployed) -> str:
-    """Return the name that audit records give to a document."""
+    """Return the settings version that audit records show for a document."""
     return hashlib.sha256(deployed.content.encode()).hexdigest()[:12]
 
 
@@ -107,7 +107,7 @@ def diff(stack: str, region: str | None, path: Path, *, as_json: bool) -> None:
     old = _old(live, start_mode)
     compared = comparison.Compared((), 0, Tags())
     if old and changes:
-        with _waiting("looking through the last month's findings", show=not as_json):
+        with _waiting("reading the last month's findings", show=not as_json):
             compared = comparison.decisions(there, old, new, clock.now())
     body = {"stack": there.name, "live": live.version or live.state, "diff": changes, "findings": compared.findings,
             "decided_otherwise": [each.described() for each in compared.changed],
@@ -141,7 +141,7 @@ def _print_decisions(out: Console, compared: Compared) -> None:
                              (each.after, "green"))  # fmt: skip
         out.print(what, soft_wrap=True)
     if len(changed) > _LISTED:
-        out.print(f"… and {len(changed) - _LISTED:,} more: --output json has all.")
+        out.print(f"… and {len(changed) - _LISTED:,} more: --output json lists all.")
     if compared.tags.warning:
         out.print(compared.tags.warning, style="yellow", soft_wrap=True)
 
@@ -151,11 +151,11 @@ def push(  # noqa: PLR0913 - the command's own options
 ) -> None:
     """Check a file, show what it changes, ask, deploy it, and wait until it is deployed or rolled back.
 
-    The same push again follows the one that is under way. If no settings are in force, the push reaches all functions
-    at once: functions that it has not reached yet would have no settings.
+    Repeating the same push follows the one in progress. If no settings are in force, the push goes to all functions at
+    once: until it reached them, functions would have no settings.
 
     Raises:
-        CommandError: the file is wrong, the push was refused or rolled back, or the person did not confirm.
+        CommandError: the file has problems, the push was rejected or rolled back, or the person did not confirm.
     """
     there = stacks.find(stack, region, f"push {path} to {named(stack)}")
     found = source_file.read(path)
@@ -173,7 +173,7 @@ def push(  # noqa: PLR0913 - the command's own options
         if not as_json:
             _print_diff(console.errors(), changes)
         if live.version and not changes:
-            words = f"{there.name} has these settings already."
+            words = f"{there.name} already has these settings."
             _print_result(there.name, live.number, "COMPLETE", as_json=as_json, words=words)
             return
         how = "at once, without monitoring" if at_once else "a fifth of the functions at a time, then monitored"
@@ -190,7 +190,7 @@ def push(  # noqa: PLR0913 - the command's own options
 def _waiting_findings(
     there: Stack, old: Settings | None, new: Settings, *, as_json: bool
 ) -> tuple[dict[str, int], str]:
-    """Count the announced findings that wait for an event under raised modes; or return why they are not counted."""
+    """Return the announced findings that wait for an event under raised modes, or why they could not be counted."""
     if old is None:
         return {}, ""
     try:
@@ -204,27 +204,27 @@ def _follow(stack: Stack, appconfig: Live, number: int, *, as_json: bool) -> str
     """Wait for a deployment; return its last state.
 
     Raises:
-        CommandError: it did not come to its end.
+        CommandError: it was not completed.
     """
     try:
         with _progress(show=not as_json) as tick:
             state = appconfig.follow(number, tick)
     except KeyboardInterrupt:
-        next_step = "Run the same command again to follow it; settings show says how far it is."
-        raise CommandError(f"deployment {number} goes on by itself", next_step) from None
+        next_step = "Run the same command again to follow it; evenkeel settings show prints its progress."
+        raise CommandError(f"deployment {number} continues by itself", next_step) from None
     if state != "COMPLETE":
         raise CommandError(
             f"{stack.name}: deployment {number} ended as {state}: {appconfig.why(number)}",
-            f"{_in_force(appconfig)} The functions' log groups say what was refused (settings: …).",
+            f"{_in_force(appconfig)} The functions' log groups say what was rejected (settings: …).",
         )
     return state
 
 
 def _in_force(appconfig: Live) -> str:
-    """Return what is in force after a push that was rolled back."""
+    """Return a sentence on what is in force after a push was rolled back."""
     live, _ = appconfig.look()
     if live.missing:
-        return "None are in force, so nothing is changed: push others."
+        return "No settings are in force, so nothing is changed: push valid ones."
     return (
         "The settings before it are in force again." if live.version else "The empty document is in force, as before."
     )
@@ -248,7 +248,7 @@ def _waiting(what: str, *, show: bool) -> Iterator[None]:
 
 @contextmanager
 def _progress(*, show: bool) -> Iterator[Callable[[str, float], None]]:
-    """Show state and percentage: as a bar at a terminal, else as a line when either changes."""
+    """Yield a function that shows state and percentage: a bar at a terminal, otherwise a line at each change."""
     err = console.errors()
     if not show:
         yield lambda _state, _percent: None

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from evenkeel_cli.ui.failure import CommandError
 
 DAYS = 30
-"""How far back announcements are counted."""
+"""Days for which announcements are counted."""
 _ACTS = frozenset({Mode.APPROVE, Mode.ENFORCE})
 
 
 def waiting(stack: Stack, old: Settings, new: Settings, now: datetime) -> dict[str, int]:
-    """Return how many announced findings of each control wait: those on which it changes something from now on.
+    """Return the number of announced findings per control that wait: those that it would change from now on.
 
     Raises:
         CommandError: the audit table cannot be read.
@@ -55,22 +55,22 @@ def raised(old: Settings, new: Settings, control_id: str, subject: Subject, now:
         modes = [each.of(control, subject, source_file.PROVIDED).mode for each in (old, new)]
         return modes[0] not in _ACTS and modes[1] in _ACTS and new.exemption(control, subject, now) is None
     except SettingsError:
-        return False  # a rule that cannot be evaluated leaves the resource alone
+        return False  # a rule that cannot be evaluated changes nothing
 
 
 def sentences(stack: Stack, counts: Mapping[str, int]) -> list[str]:
-    """Return for each control how many findings wait, and the command that looks at them."""
+    """Return a sentence per control: how many findings wait, and the command that checks them."""
     return [
         f"{plural(count, 'announced finding')} of {control} of the last {DAYS} days "
-        f"wait{'s' if count == 1 else ''} for an event. To look at all now (a dry run; --apply changes them):\n"
+        f"wait{'s' if count == 1 else ''} for an event. To check them all now (a dry run; --apply changes them):\n"
         f"  {RunRequest(control).command(stack, apply=False)}"
         for control, count in counts.items()
     ]
 
 
 def uncounted(error: CommandError) -> str:
-    """Return the sentence for findings that cannot be counted; the push itself succeeded."""
-    return f"Announced findings that wait cannot be counted: {error.message}. {error.next_step}".rstrip()
+    """Return the sentence for findings that could not be counted; the push itself succeeded."""
+    return f"The announced findings that wait could not be counted: {error.message}. {error.next_step}".rstrip()
 
 
 def _touched(old: Settings, new: Settings) -> set[str]:
@@ -80,7 +80,7 @@ def _touched(old: Settings, new: Settings) -> set[str]:
 
 
 def _announced(stack: Stack, controls: set[str], now: datetime) -> dict[tuple[str, str], Subject]:
-    """Return the findings of which an announcement is the last record."""
+    """Return the findings whose last record is an announcement."""
     last: dict[tuple[str, str], Subject | None] = {}
     for record in Reader(stack).newest(Wanted(now - timedelta(days=DAYS)), now):
         control, arn = str(record["control"]), str(record["resource"])

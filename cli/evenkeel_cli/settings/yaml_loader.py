@@ -1,7 +1,7 @@
-"""Reads YAML as people mean it, with the line of every part; the YAML library itself is imported here and in errors.
+"""Reads YAML as people expect it, with the line of every part; only this module and error handling import the library.
 
-It is YAML 1.2 with the scalars of JSON: ``off`` is a mode and not a boolean, a date is text, and 0123 is not octal. Of
-tags, anchors and merge keys it accepts what JSON has a form for.
+It is YAML 1.2 with the scalars of JSON: ``off`` is a mode and not a boolean, a date is text, and 0123 is not octal.
+Tags, anchors and merge keys are accepted if JSON can represent the result.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _TAG = "tag:yaml.org,2002:"
 _DEEPEST = 60
-"""How deep lists and mappings may be nested; the settings have 7 levels."""
+"""Maximum nesting of lists and mappings; the settings have 7 levels."""
 _PLAIN: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-"""What a scalar without quotes is, by its first character: the first pattern that matches; text, if none does."""
+"""Types of unquoted scalars by first character: the first pattern that matches; text if none does."""
 for _name, _pattern, _first in (
     ("null", r"~|null|", ["~", "n", ""]),
     ("bool", r"true|false", list("tf")),
@@ -35,7 +35,7 @@ for _name, _pattern, _first in (
 
 
 class DuplicateKeysError(YAMLError):
-    """Keys occur twice in one mapping. ``keys`` has the line of each and what is wrong."""
+    """Keys occur twice in one mapping. ``keys`` has the line and the message of each."""
 
     def __init__(self, keys: list[tuple[int, str]]) -> None:
         """Keep the keys."""
@@ -44,7 +44,7 @@ class DuplicateKeysError(YAMLError):
 
 
 class _Resolver(VersionedResolver):
-    """Recognises the scalars of JSON, whatever version of YAML a file declares."""
+    """Recognizes the scalars of JSON, whatever YAML version a file declares."""
 
     @property
     def versioned_resolver(self) -> Any:
@@ -52,7 +52,7 @@ class _Resolver(VersionedResolver):
 
 
 class _Constructor(RoundTripConstructor):
-    """Makes mappings and lists that know their lines, and scalars that JSON has a form for; refuses other tags."""
+    """Creates mappings and lists with line numbers, and scalars that JSON can represent; refuses other tags."""
 
     yaml_constructors: dict[Any, Any] = {}
     yaml_multi_constructors: dict[Any, Any] = {}
@@ -74,7 +74,7 @@ class _Constructor(RoundTripConstructor):
         return super().construct_object(node, deep)
 
     def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:  # noqa: ARG002 - the library's own signature
-        """Return whether a key is new in its mapping, and note duplicates; keys that JSON writes alike are the same."""
+        """Return whether a key is new in its mapping, and collect duplicates; keys are compared as JSON."""
         lines, line, name = self._lines.setdefault(id(mapping), {}), key_node.start_mark.line + 1, str(key_node.value)
         if name not in lines:
             lines[name] = line
@@ -86,7 +86,7 @@ class _Constructor(RoundTripConstructor):
         """Return the value of a scalar.
 
         Raises:
-            ConstructorError: it has none, or one that JSON has no form for.
+            ConstructorError: it has none, or one that JSON cannot represent.
         """
         text = str(self.construct_scalar(node))
         try:
@@ -96,7 +96,7 @@ class _Constructor(RoundTripConstructor):
 
 
 def _text(text: str) -> str:
-    text.encode()  # half of a UTF-16 pair is in no encoding
+    text.encode()  # fails on half of a UTF-16 pair, which no encoding has
     return text
 
 
@@ -123,7 +123,7 @@ _Constructor.add_constructor(None, _Constructor.construct_undefined)
 
 
 def load(text: str) -> Any:
-    """Return the document of a text; :func:`line` knows the lines of its parts.
+    """Return the document of a text; :func:`line` returns the lines of its parts.
 
     Raises:
         YAMLError, ValueError, RecursionError: it is not one document of YAML.
@@ -134,6 +134,6 @@ def load(text: str) -> Any:
 
 
 def line(loaded: Any, part: str | int) -> int:
-    """Return the line of a key or an item, counting from 1; 0 where it has none: it is absent, or was merged in."""
+    """Return the line of a key or an item, counted from 1; 0 if it is absent or was merged in."""
     lines = getattr(getattr(loaded, "lc", None), "data", None) or {}
     return lines[part][0] + 1 if part in lines else 0

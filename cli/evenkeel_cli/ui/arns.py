@@ -1,4 +1,4 @@
-"""ARNs as a narrow column shows them."""
+"""ARNs in tables and options."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _PARTS = 6
 
 
 def short(arn: str) -> str:
-    """Return what tells one resource from another: service and name, e.g. ``kms key/1234abcd-…``."""
+    """Return a short name of a resource: service and name, e.g. ``kms key/1234abcd-…``."""
     parts = arn.split(":", _PARTS - 1)
     return f"{parts[2]} {parts[5]}" if len(parts) == _PARTS else arn
 
 
 def check(arn: str, option: str = "--resource") -> None:
-    """Refuse what is no ARN.
+    """Check the form of an ARN.
 
     Raises:
-        CommandError: it has not the form of one.
+        CommandError: it is not an ARN.
     """
     if not arn.startswith("arn:") or arn.count(":") < _PARTS - 1:
         raise CommandError(f"{option} {arn}: not an ARN", "Give the whole ARN: arn:aws:kms:…:key/…", Exit.USAGE)
 
 
 def check_one_of(option: str, given: str, known: list[str]) -> None:
-    """Refuse a word that is none of those known, naming what may have been meant.
+    """Check that a word is one of the known ones.
 
     Raises:
-        CommandError: it is none of them.
+        CommandError: it is not; the message suggests a similar one.
     """
     if given in known:
         return

@@ -1,4 +1,4 @@
-"""A quiet end where nobody reads stdout any more, as in ``evenkeel audit list | head``."""
+"""Ends a command quietly when the reader of stdout closes the pipe, as in ``evenkeel audit list | head``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """End the process with 1 and without a traceback when the reader of stdout is gone."""
+    """End the process with 1 and without a traceback when the reader of stdout has closed the pipe."""
     try:
         try:
             yield

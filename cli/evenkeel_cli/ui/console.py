@@ -1,6 +1,6 @@
 """The terminal: results go to stdout, progress and errors to stderr.
 
-What people copy stays in one piece: no word is ever broken or cut, and only tables at a terminal break lines.
+Text can be copied as it is: no word is ever broken or cut, and only tables at a terminal wrap lines.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
 
 WIDTH = 100
-"""Columns that the demo is laid out for where nobody looks at a terminal: files, pipes, recordings."""
-_LEAST = 20  # columns that are worth being filled
+"""Width of the demo when stdout is not a terminal, in columns."""
+_LEAST = 20  # the narrowest column that is wrapped
 _GAP = 2  # spaces between two columns
 
 
@@ -29,13 +29,13 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _Plain(Console):
-    """A console on which no text moves the cursor, names the window or colours itself: records hold others' words.
+    """A console that replaces control characters, since records contain other people's text.
 
-    It breaks and cuts no line: a terminal does that by itself, and what is copied from it is in one piece.
+    It never wraps or cuts a line: the terminal does, and what is copied from it stays in one piece.
     """
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print as Rich does, each line as it is."""
+        """Print as Rich does, without wrapping lines."""
         super().print(*objects, **{"overflow": "ignore", "no_wrap": True, "crop": False, **how})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
@@ -55,7 +55,7 @@ def errors() -> Console:
 
 
 def progress(*, show: bool) -> Callable[[str], None]:
-    """Return a function that prints progress on stderr, a line a call; without ``show`` it prints nothing."""
+    """Return a function that prints a line of progress on stderr; without ``show`` it prints nothing."""
     return (lambda words: errors().print(words, style="yellow", soft_wrap=True)) if show else (lambda _: None)
 
 
@@ -75,7 +75,7 @@ def write_json(result: Any, indent: int | None = None) -> None:
 def table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[Text | str]]) -> None:
     """Print rows in columns as wide as their contents, below ``heads`` (none where empty).
 
-    Only the last column may have several lines; at a terminal they are broken between words, and go on in its column.
+    Only the last column may have several lines; at a terminal they are wrapped between words, within the column.
     """
     cells = [[each if isinstance(each, Text) else Text(each) for each in row] for row in rows]
     titles = [[Text(head, style="dim") for head in heads]] if heads else []
@@ -93,9 +93,9 @@ def table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[Text | str
 
 
 def _lines(out: Console, text: Text, width: int) -> Iterator[Text]:
-    """Yield a cell's lines; at a terminal broken between words.
+    """Yield a cell's lines; at a terminal they are wrapped between words.
 
-    A cell that says ``no_wrap`` (JSON, calls) is not broken, nor is any where there is hardly room.
+    A cell with ``no_wrap`` (JSON, calls) is not wrapped, nor is any cell in a column that is too narrow.
     """
     for line in text.split("\n", allow_blank=True):
         if out.is_terminal and width >= _LEAST and not text.no_wrap:
@@ -107,7 +107,7 @@ def _lines(out: Console, text: Text, width: int) -> Iterator[Text]:
 
 
 def _breaks(text: str, width: int) -> list[int]:
-    """Return where to break a text between words, so that no line but one of a single long word is wider."""
+    """Return the positions at which to wrap a text between words; only a single long word may exceed the width."""
     found, start = [], 0
     for word in re.finditer(r"\S+", text):
         if word.end() - start > width and word.start() > start:

@@ -1,4 +1,4 @@
-"""How a command ends with an error: what failed, on what, and what to do next; in words or as JSON."""
+"""Errors of commands: what failed, on what, and what to do next; in words or as JSON."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Something was not repaired, not paused, or AWS refused."""
+    """Something was not done, or AWS refused."""
     USAGE = 2
-    """The command was given something that cannot be right: an unknown name, no credentials."""
+    """The input is wrong: an unknown name, a missing option, no credentials."""
 
 
 class CommandError(Exception):
-    """A command cannot go on. ``next_step`` is one sentence on what to do."""
+    """A command failed. ``next_step`` is one sentence on what to do."""
 
     def __init__(
         self, message: str, next_step: str = "", code: Exit = Exit.FAILED, problems: Sequence[dict[str, Any]] = ()
     ) -> None:
-        """Keep what to say and how to exit; ``problems`` are the message's parts, for machines."""
+        """Keep message and exit code; ``problems`` are the message's parts as JSON data."""
         super().__init__(message)
         self.message = message
         self.next_step = next_step
@@ -40,7 +40,7 @@ class CommandError(Exception):
 def reported(*, as_json: bool) -> Iterator[None]:
     """Report a :class:`CommandError` on stderr and end the process with its code; all commands run inside this one.
 
-    ``as_json`` writes ``{"error": {"message", "next"}}`` in place of words, with ``problems`` where there are any.
+    ``as_json`` writes ``{"error": {"message", "next"}}`` instead of words, with ``problems`` if there are any.
     """
     try:
         yield

@@ -9,7 +9,7 @@ import typer
 
 
 class Output(StrEnum):
-    """How a result is written."""
+    """The form of a result."""
 
     TABLE = "table"
     JSON = "json"

@@ -1,4 +1,4 @@
-"""Questions before an act that cannot simply be repeated or taken back."""
+"""Questions before an action that cannot simply be undone."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from evenkeel_cli.ui.failure import CommandError, Exit
 
 
 def at_terminal() -> bool:
-    """Return whether somebody is there to answer."""
+    """Return whether a person can answer at a terminal."""
     return sys.stdin.isatty()
 
 
 def must_be_answerable(left: str, *, yes: bool) -> None:
-    """Refuse to begin what will ask where nobody is there to answer.
+    """Check, before a command that will ask, that a person can answer.
 
     Raises:
-        CommandError: there is no terminal, and no ``yes`` (2).
+        CommandError: there is no terminal and no ``yes`` (2).
     """
     if not yes and not at_terminal():
-        message = f"{left}: this asks first unless --yes is given, and there is no terminal"
-        raise CommandError(message, "Give --yes to go on without a question.", Exit.USAGE)
+        message = f"{left}: the command asks for confirmation, and there is no terminal"
+        raise CommandError(message, "Give --yes to continue without a question.", Exit.USAGE)
 
 
 def confirm(question: str, left: str, *, yes: bool) -> None:
-    """Ask a question unless ``yes``; ``left`` says what a no leaves as it is, e.g. ``nothing was taken back``.
+    """Ask a question unless ``yes``; ``left`` says what a no means, e.g. ``nothing was undone``.
 
     Raises:
-        CommandError: the answer was no (1), or nobody is there to ask (2).
+        CommandError: the answer was no (1), or there is no terminal (2).
     """
     must_be_answerable(left, yes=yes)
     if yes:

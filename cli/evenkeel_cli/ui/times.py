@@ -15,7 +15,7 @@ def since(text: str, now: datetime) -> datetime:
     """Return the moment (UTC) that a person means; a time without zone is UTC.
 
     Raises:
-        CommandError: it is no time, or lies in the future.
+        CommandError: it is not a time, or is in the future.
     """
     ago = _AGO.fullmatch(text.strip().lower())
     try:
@@ -28,7 +28,7 @@ def since(text: str, now: datetime) -> datetime:
         ) from error
     moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > now:
-        raise CommandError(f"--since {text}: lies in the future", "Write a time that has passed (UTC).", Exit.USAGE)
+        raise CommandError(f"--since {text} is in the future", "Write a time in the past (UTC).", Exit.USAGE)
     return moment
 
 
@@ -43,7 +43,7 @@ def shown(moment: datetime) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return a length of time in its largest unit, e.g. ``3 h``."""
+    """Return a duration in its largest unit, e.g. ``3 h``."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

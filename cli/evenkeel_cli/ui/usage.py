@@ -1,4 +1,4 @@
-"""The command line itself: its mistakes, told as JSON where it asks for JSON, and what its terminal can show."""
+"""The command line: errors of usage, as JSON if the command asks for JSON, and characters that a terminal lacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _JSON_IN_ONE = re.compile(r"--output=json|-[a-z]*ojson")
 _OUTPUT = re.compile(r"--output|-[a-z]*o")
-"""The option as a word of its own, or as the last of several short ones (``-yo json``)."""
+"""The option by itself, or as the last of several short ones (``-yo json``)."""
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -35,7 +35,7 @@ _MEANT = {
     **dict.fromkeys(("revert", "rollback", "restore"), "undo"),
     "disapprove": "reject",
 }
-"""Words that are no commands, and the one that does what they say: by its letters another, or the opposite, is near."""
+"""Words that are not commands, and the command that is meant: by spelling, another or the opposite is nearest."""
 _SIMPLER = str.maketrans({
     "✓": "+", "✗": "x", "·": "-", "…": "...", "→": "->", "│": "|", "─": "-", "\ufffd": "?",
     **dict.fromkeys("╭╮╰╯├┤┬┴┼", "+"), **dict.fromkeys("\u2018\u2019", "'"), **dict.fromkeys("\u201c\u201d", '"'),
@@ -43,7 +43,7 @@ _SIMPLER = str.maketrans({
 
 
 def _simpler(error: UnicodeError) -> tuple[str, int]:
-    """Return what to write in place of characters that a terminal's encoding lacks, and where to go on."""
+    """Return a replacement for characters that a terminal's encoding lacks, and the position after them."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(_SIMPLER)
@@ -51,7 +51,7 @@ def _simpler(error: UnicodeError) -> tuple[str, int]:
 
 
 def show_on_any_terminal() -> None:
-    """Have stdout and stderr take every character; one that their encoding lacks is written in simpler ones."""
+    """Make stdout and stderr accept every character; one that their encoding lacks is written in simpler ones."""
     codecs.register_error("evenkeel", _simpler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -59,10 +59,10 @@ def show_on_any_terminal() -> None:
 
 
 class Commands(TyperGroup):
-    """The commands; a wrong option ends as any other error does."""
+    """The group of commands; a usage error is reported as any other error."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command, as Typer does; of some words that are none, name the one that is meant."""
+        """Return the command, as Typer does; for some words that are not commands, suggest the one that is meant."""
         if args and args[0] in _MEANT:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {_MEANT[args[0]]!r}?")
         return super().resolve_command(ctx, args)

@@ -1,4 +1,4 @@
-"""Makes and removes a self-test's resources with the person's own credentials."""
+"""Creates and deletes a self-test's resources with the operator's own credentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evenkeel_cli.selftest.kinds import Kind, Target
 
 PATIENCE_SECONDS = 90.0
-"""How long a call is tried that AWS does not take yet: a role that is not known everywhere, a table being made."""
+"""Time to retry a call that AWS does not accept yet: a role is not visible everywhere, a table is being created."""
 PAUSE_SECONDS = 2.0
 # IAM's and EC2's own codes, and KMS's for a key whose deletion is pending (their API references, "Errors").
 _GONE = frozenset({
@@ -34,10 +34,10 @@ class StoppedError(Exception):
 
 
 class Stop:
-    """Says to all workers that the person wants to stop: once to clean up, twice to leave at once."""
+    """Signals all workers that the person stopped: once to clean up, twice to leave at once."""
 
     def __init__(self) -> None:
-        """Begin with nobody stopping anything."""
+        """Begin not stopped."""
         self.asked = threading.Event()
         self.abandoned = threading.Event()
 
@@ -50,8 +50,8 @@ class Stop:
         if self.asked.wait(seconds):
             raise StoppedError
 
-    def soon(self, find: Callable[[], Any], seconds: float, every: float) -> Any:
-        """Return what ``find`` finds within so many seconds, asked again ``every`` so many; None where it does not.
+    def poll(self, find: Callable[[], Any], seconds: float, every: float) -> Any:
+        """Call ``find`` every ``every`` seconds until it finds something or ``seconds`` have passed; return its answer.
 
         Raises:
             StoppedError: as above.
@@ -64,8 +64,8 @@ class Stop:
             self.pause(every)
 
 
-class Hands:
-    """Makes and removes resources. ``cloud`` returns a client by the service's name."""
+class Provisioner:
+    """Creates and deletes resources. ``cloud`` returns a client by the service's name."""
 
     def __init__(self, cloud: Callable[[str], Any], stop: Stop, pause_seconds: float = PAUSE_SECONDS) -> None:
         """Keep the clients."""
@@ -74,7 +74,7 @@ class Hands:
         self._pause_seconds = pause_seconds
 
     def make(self, kind: Kind, target: Target, keep: Callable[[Target], None]) -> Target:
-        """Make a resource and return it with its id; ``keep`` gets it as soon as it is there.
+        """Create a resource and return it with its id; ``keep`` gets it as soon as it exists.
 
         Raises:
             CommandError: AWS refused.
@@ -88,7 +88,7 @@ class Hands:
         return made
 
     def run(self, calls: Sequence[Call]) -> None:
-        """Make calls about what was just made; where AWS does not show it yet, they are tried again.
+        """Make calls about a resource that was just created; they are retried if AWS does not show it yet.
 
         Raises:
             CommandError, StoppedError: as above.
@@ -108,12 +108,12 @@ class Hands:
             self.stop.pause(self._pause_seconds)
 
     def remove(self, kind: Kind, target: Target) -> bool:
-        """Remove a resource; return False where it was not there any more.
+        """Delete a resource; return False if it no longer existed.
 
-        Goes on while AWS says that it is busy or in use, also after the person stopped the self-test.
+        Retries while AWS says that it is busy or in use, also after the person stopped the self-test.
 
         Raises:
-            CommandError: AWS refuses it, or still does after a while.
+            CommandError: AWS refuses, or still does after :data:`PATIENCE_SECONDS`.
         """
         try:
             if not kind.removable(self.cloud, target):
@@ -121,7 +121,7 @@ class Hands:
         except (ClientError, BotoCoreError) as error:
             if is_gone(error):
                 return False
-            raise explained(f"remove {kind.arn_of(target)}", error) from error
+            raise explained(f"delete {kind.arn_of(target)}", error) from error
         return [self._remove(call, kind.unprotect(target)) for call in kind.remove(target)][-1]
 
     def _remove(self, call: Call, unprotect: Sequence[Call]) -> bool:
@@ -143,7 +143,7 @@ class Hands:
             self.stop.abandoned.wait(self._pause_seconds)
 
     def _unprotect(self, calls: Sequence[Call]) -> None:
-        """Take a protection off; what is busy is tried again with the removal."""
+        """Remove a deletion protection; a busy resource is retried with the deletion."""
         for call in calls:
             try:
                 self._call(call)
@@ -161,7 +161,7 @@ def _words(call: Call) -> str:
 
 
 def is_gone(error: ClientError | BotoCoreError) -> bool:
-    """Return whether AWS says that a resource is not there, or is being deleted."""
+    """Return whether AWS says that a resource does not exist, or is being deleted."""
     return classify(error) is ErrorKind.NOT_FOUND or (isinstance(error, ClientError) and code(error) in _GONE)
 
 

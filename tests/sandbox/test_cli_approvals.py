@@ -65,7 +65,7 @@ def test_what_people_hold_is_released_one_by_one(place: Place) -> None:
     of = ("release", CONTROL, "--resource", arn)
     assert (place.run(*of).exit_code, _run(place, arn)) == (2, {"SKIPPED": 1})
     released = place.run(*of, "--yes")
-    assert (released.exit_code, "next, somebody else: evenkeel approve" in released.stdout) == (0, True)
+    assert (released.exit_code, "next, another person: evenkeel approve" in released.stdout) == (0, True)
 
 
 def test_approvals_at_the_same_moment_make_one_change(place: Place) -> None:

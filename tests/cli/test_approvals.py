@@ -39,7 +39,7 @@ def _release(monkeypatch: pytest.MonkeyPatch, outcome: str) -> Any:
 
 @pytest.mark.parametrize(
     ("outcome", "told"),
-    [("REMEDIATED", "  found before: rotation is off\n"), ("HELD", "  rotation is off\n")],
+    [("REMEDIATED", "  previous finding: rotation is off\n"), ("HELD", "  rotation is off\n")],
 )
 def test_what_was_found_is_not_told_as_what_is(monkeypatch: pytest.MonkeyPatch, outcome: str, told: str) -> None:
     """If this fails, whoever approved a repair reads below it that the resource is still weak."""
@@ -95,7 +95,7 @@ def test_release_tells_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, whoever releases thousands sees nothing for minutes."""
     _answers(monkeypatch, _round("on"), _round(None))
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes")
-    assert "1 so far; there is more" in result.stderr
+    assert "1 so far; there are more" in result.stderr
 
 
 @pytest.mark.parametrize("stop", [CommandError("cannot release: throttled", "wait"), KeyboardInterrupt()])
@@ -105,7 +105,7 @@ def test_release_that_is_stopped_tells_what_was_done(monkeypatch: pytest.MonkeyP
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", "-o", "json")
     assert (result.exit_code, len(json.loads(result.stdout))) == (1, 1)
     error = json.loads(result.stderr)["error"]
-    assert "stopped after 1; what was released stays so" in error["message"]
+    assert "stopped after 1; what was released stays released" in error["message"]
     assert ("throttled" in error["message"]) == isinstance(stop, CommandError)
 
 
@@ -122,7 +122,7 @@ def test_nothing_is_released_unasked(monkeypatch: pytest.MonkeyPatch, about: tup
     asked = _answers(monkeypatch)
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", *about)
     assert (result.exit_code, asked) == (2, [])
-    assert "nothing was released: this asks first unless --yes is given" in result.stderr
+    assert "nothing was released: the command asks for confirmation" in result.stderr
 
 
 def test_what_is_sent_to_its_queue_is_told_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_what_is_sent_to_its_queue_is_told_as_released(monkeypatch: pytest.Monke
     _answers(monkeypatch, _round(None))
     result = evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"RELEASED  {CONTROL} on {ARN}\n  released; it is read again within seconds\n"
+    assert result.stdout == f"RELEASED  {CONTROL} on {ARN}\n  released; it is checked again within seconds\n"
 
 
 def test_release_of_a_freeze_says_that_it_is_held_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_release_into_an_approval_is_done_and_says_who_goes_on(monkeypatch: pyte
     said = evenkeel("release", CONTROL, "--stack", "evenkeel", "--resource", ARN, "--yes")
     assert (said.exit_code, said.stderr) == (0, "")
     assert (
-        f"next, somebody else: evenkeel approve {RECORD} --stack evenkeel --region eu-west-1 --resource {ARN}\n"
+        f"next, another person: evenkeel approve {RECORD} --stack evenkeel --region eu-west-1 --resource {ARN}\n"
         in said.stdout
     )
 
@@ -168,7 +168,7 @@ def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about
         _answers(monkeypatch, refused if about else {"results": []})
         said.append(evenkeel("release", CONTROL, "--stack", "evenkeel", "--yes", "-o", output, *about))
     assert [(each.exit_code, each.stderr) for each in said] == [(0, "")] * 2
-    assert "Nothing was held (what was undone is released with --undone-since" in said[0].stdout
+    assert "Nothing was held. (To release what was undone, give --undone-since" in said[0].stdout
     assert said[1].stdout == "[]\n"
 
 
@@ -181,7 +181,7 @@ def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about
         (
             [CONTROL, "--drop", "--because", "b"],
             "--drop needs --resource",
-            "evenkeel audit list shows with --outcome HELD what is held",
+            "evenkeel audit list --outcome HELD",
         ),
         ([CONTROL, "--drop", "--resource", ARN], "--drop needs --because", "--because"),
         ([CONTROL, "--resource", "1"], "--resource 1: not an ARN", "whole ARN"),
