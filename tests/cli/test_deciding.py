@@ -175,7 +175,7 @@ def test_releasing_nothing_has_one_ending(monkeypatch: pytest.MonkeyPatch, about
 @pytest.mark.parametrize(
     ("arguments", "told", "hint"),
     [
-        (["nope"], "control nope: not known", "Known are cloudtrail-logging, "),
+        (["nope"], "control nope: not known", "Known: cloudtrail-logging, "),
         (["kms-rotation"], "control kms-rotation: not known", f"Did you mean {CONTROL}"),
         (["kms-rotation", "--drop"], "control kms-rotation: not known", f"Did you mean {CONTROL}"),
         (

@@ -69,13 +69,13 @@ def test_a_record_is_shown_in_full_and_found_by_its_id_alone(place: Place) -> No
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("audit", "show", "019a0000"), "no record id"),
+        (("audit", "show", "019a0000"), "not a record id"),
         (("audit", "show", "01a1f8a02e04-ff902f20115493f0"), "has no record 01a1f8a02e04-ff902f20115493f0"),
         (("audit", "list", "--outcome", "REMEDIED"), "Did you mean REMEDIATED"),
         (("audit", "list", "--control", "kms"), "Did you mean kms-key-rotation"),
         (("audit", "list", "--resource", "absent"), "no resource of this name"),
         (("audit", "list", "--stack", "evenkell"), "there is no stack evenkell"),
-        (("undo",), "which change?"),
+        (("undo",), "neither a record id nor --since"),
         (("undo", "01a1f8a02e04-ff902f20115493f0", "--since", "1h"), "one or the other"),
         (("undo", "--since", "soon"), "not a time"),
         (("dlq", "redrive"), "Give the messages' ids, or --all"),
@@ -141,7 +141,7 @@ def test_an_undo_whose_answer_is_lost_is_told_as_what_the_audit_says(place: Plac
     assert "the answer of function evenkeel-undo was lost (ServiceException); trying again in 1 s" in done.stderr
     records = place.ask("audit", "list", "--resource", arn, "--control", CONTROL)
     assert [each.get("outcome", "PLANNED") for each in records] == ["UNDONE", "PLANNED", "REMEDIATED", "PLANNED"]
-    assert f"record {records[0]['record_id']}; it is on hold now" in done.stdout
+    assert f"record {records[0]['record_id']}; Evenkeel does not repair it again while it is held" in done.stdout
 
 
 def test_a_wave_is_taken_back_newest_first_and_can_be_gone_on_with(place: Place) -> None:
