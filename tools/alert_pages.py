@@ -18,11 +18,11 @@ def with_tables(text: str) -> str:
     """Return docs/alerts.md with its tables as the code has them."""
     attributes = [(f"`{name}`", meaning) for name, meaning in ATTRIBUTES.items()]
     fields = [
-        (f"`{name}`", _JSON[field.kind], "always" if field.always else "where there is one", field.meaning)
+        (f"`{name}`", _JSON[field.kind], "always" if field.always else "sometimes", field.meaning)
         for name, field in FIELDS.items()
     ]
     text = between(text, "attributes", _table(("attribute", "what it holds"), attributes))
-    text = between(text, "event", _table(("field", "JSON", "there", "what it holds"), fields))
+    text = between(text, "event", _table(("field", "JSON", "present", "what it holds"), fields))
     return between(text, "outcomes", _table(("outcome", "meaning", "audit record", "alert and event"), _outcomes()))
 
 

@@ -15,12 +15,15 @@ from evenkeel.remediation.decide import MAX_CHANGE_WAIT_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evenkeel.control import Control
+    from evenkeel.control import Control, Radius
     from evenkeel.control.triggers import Trigger
 
 _PARAMETERS = re.compile(r"^Parameters:\n(?:(?: .*)?\n)+", re.MULTILINE)
 _NOTICE = "<!-- Generated from the control's code by `make generate`; edit the code. -->"
 _URGENT = "yes: changes by infrastructure as code do not wait either, unless the trigger below says so"
+_HEADINGS = {"Blast radius": "Impact"}
+"""Sections whose name means something else in the settings."""
+_HOUR = 3600
 _STAGES = {
     Stage.READ: "to read",
     Stage.DISCOVER: "to list",
@@ -61,8 +64,8 @@ def page(control: Control) -> str:
         "Default mode": str(control.default_mode),
         "Resource": control.resource_type,
         "AWS documentation": f"<{control.reference}>",
-        "Urgent": _URGENT if control.urgent else "no",
-        "Changes at most": f"{control.blast_radius.limit} resources in {control.blast_radius.window_seconds} s",
+        **({"Urgent": _URGENT} if control.urgent else {}),
+        "Blast radius": _limit(control.blast_radius),
         "Frameworks": "; ".join(frameworks(control)) or "-",
     }
     return "\n".join(
@@ -77,7 +80,7 @@ def page(control: Control) -> str:
             "| --- | --- |",
             *(f"| {name} | {value} |" for name, value in facts.items()),
             "",
-            *(line for name in SECTIONS for line in (f"## {name}", "", text[name], "")),
+            *(line for name in SECTIONS for line in (f"## {_HEADINGS.get(name, name)}", "", text[name], "")),
             "## Triggers",
             "",
             *triggers(control),
@@ -89,6 +92,12 @@ def page(control: Control) -> str:
             *parameters(control),
         ]
     )
+
+
+def _limit(radius: Radius) -> str:
+    """Return how many resources may be changed in which time."""
+    time = "an hour" if radius.window_seconds == _HOUR else f"in {radius.window_seconds:,} s"
+    return f"at most {radius.limit:,} resources {time}"
 
 
 def frameworks(control: Control) -> list[str]:
@@ -140,20 +149,13 @@ def between(text: str, name: str, lines: Sequence[str]) -> str:
 
 
 def triggers(control: Control) -> Iterator[str]:
-    """Yield one line of Markdown per trigger, and a note on the settle time if any of them waits."""
+    """Yield one line of Markdown for triggers of one kind, and a note on the settle time if any of them waits."""
+    lines: dict[tuple[str, str], list[str]] = {}
     for trigger in control.all_triggers:
-        if isinstance(trigger, CloudTrail):
-            calls = ", ".join(f"`{name}`" for name in trigger.names)
-            marks = ("creates the resource" if trigger.creates else "", "can only weaken" if trigger.weakens else "")
-            note = "; ".join(filter(None, (*marks, waits(control, trigger))))
-            yield f"- CloudTrail, `{trigger.source}`: {calls}{f' ({note})' if note else ''}"
-        elif isinstance(trigger, Config):
-            yield f"- AWS Config, `{trigger.resource_type}`: compliance change, configuration item change"
-        elif isinstance(trigger, SecurityHub):
-            yield f"- Security Hub CSPM, {', '.join(trigger.ids)}: a finding that is failed, active and new"
-        elif isinstance(trigger, TagChange):
-            note = waits(control, trigger)
-            yield f"- Tag change, `{trigger.service}` {trigger.resource_type}".rstrip() + (f" ({note})" if note else "")
+        kind, names, notes = _trigger(trigger)
+        lines.setdefault((kind, "; ".join(filter(None, (*notes, waits(control, trigger))))), []).extend(names)
+    for (kind, note), names in lines.items():
+        yield f"- {kind}: {', '.join(dict.fromkeys(names))}{f' ({note})' if note else ''}"
     if any(waits(control, trigger) for trigger in control.all_triggers):
         yield ""
         yield (
@@ -161,6 +163,20 @@ def triggers(control: Control) -> Iterator[str]:
             f"change it is at most {MAX_CHANGE_WAIT_SECONDS} s. "
             "[Infrastructure as code](../infrastructure-as-code.md) explains why."
         )
+
+
+def _trigger(trigger: Trigger) -> tuple[str, list[str], tuple[str, ...]]:
+    """Return what a trigger's line begins with, what it names, and notes on it."""
+    if isinstance(trigger, CloudTrail):
+        marks = ("creates the resource" if trigger.creates else "", "can only weaken" if trigger.weakens else "")
+        return f"CloudTrail, `{trigger.source}`", [f"`{name}`" for name in trigger.names], marks
+    if isinstance(trigger, Config):
+        return "AWS Config, compliance changes and configuration item changes", [f"`{trigger.resource_type}`"], ()
+    if isinstance(trigger, SecurityHub):
+        return "Security Hub CSPM, findings that are failed, active and new", list(trigger.ids), ()
+    if isinstance(trigger, TagChange):
+        return "Tag changes", [f"`{trigger.service}` {trigger.resource_type}".rstrip()], ()
+    raise TypeError(f"unknown kind of trigger: {trigger!r}")
 
 
 def waits(control: Control, trigger: Trigger) -> str:
@@ -186,6 +202,10 @@ def parameters(control: Control) -> Iterator[str]:
     if control.parameters:
         yield from ("## Parameters", "", "| parameter | default |", "| --- | --- |")
         for name, value in control.parameters.items():
-            default = f"the stack's `{value}`" if isinstance(value, Env) else f"`{json.dumps(value)}`"
+            default = (
+                f"provided by the stack (environment variable `{value}`)"
+                if isinstance(value, Env)
+                else f"`{json.dumps(value)}`"
+            )
             yield f"| `{name}` | {default} |"
         yield ""

@@ -50,8 +50,8 @@ def show(wanted: str | None, *, as_json: bool) -> None:
         one = described(known[wanted])
         console.show(one, lambda out: _one(out, one), as_json=as_json)
     else:
-        every = [described(each) for each in known.values()]
-        console.show(every, lambda out: _all(out, list(known.values())), as_json=as_json)
+        every = [known[name] for name in sorted(known)]
+        console.show([described(each) for each in every], lambda out: _all(out, every), as_json=as_json)
 
 
 def described(control: Control) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _trigger(trigger: Trigger) -> dict[str, Any]:
 
 def _all(out: Console, controls: list[Control]) -> None:
     rows = []
-    for control in sorted(controls, key=lambda each: each.id):
+    for control in controls:
         names = control.frameworks
         standards = [*names.security_hub, f"CIS {names.cis_3_0}" if names.cis_3_0 else ""]
         called = ", ".join(filter(None, standards)) or "NIST" * bool(names.nist_800_53)
@@ -139,7 +139,7 @@ def _one(out: Console, control: dict[str, Any]) -> None:
         "undo": control["undo"],
         "runbook": control["runbook"],
         "reference": control["reference"],
-        "at most": f"{radius['limit']} resources in {radius['window_seconds']} s",
+        "at most": f"{radius['limit']:,} resources in {radius['window_seconds']:,} s",
         "triggers": _lines(_triggers(control["triggers"])),
         "frameworks": _lines(_frameworks(control["frameworks"])),
         "permissions": _lines(_permissions(control["permissions"])),

@@ -44,6 +44,8 @@ CASES = (
          residue=True, parameters=TEN),
     Case("too short a period is lengthened, and undo brings it back", table("ENABLED", 7, **active()), "NonCompliant",
          "7 days of recovery history, not 10", put(enabled=True, days=10), put(enabled=True, days=7), parameters=TEN),
+    Case("one day is not 1 days", table("ENABLED", 1, **active()), "NonCompliant", "keeps 1 day of",
+         put(enabled=True, days=10), put(enabled=True, days=1), parameters=TEN),
     Case("a large table is announced with its price", table(**active(100 * GIB)), "NonCompliant", "off", ON, OFF,
          residue=True, caution="100 GiB: about $20 a month"),
     Case("the cap itself is not above the cap", table(**active(25 * GIB)), "NonCompliant", "off", ON, OFF,

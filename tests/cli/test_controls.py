@@ -42,6 +42,12 @@ def test_the_table_names_each_control_with_severity_and_mode() -> None:
         assert control["mode"] in row
 
 
+def test_json_is_in_the_order_of_the_table() -> None:
+    """If this fails, the two forms of one listing cannot be compared line by line."""
+    names = [control["id"] for control in json.loads(evenkeel("controls", "-o", "json").stdout)]
+    assert names == sorted(names)
+
+
 def test_one_control_is_told_in_full() -> None:
     """Who asks what a control may call, and what it costs, would have to read code."""
     shown = " ".join(evenkeel("controls", "kms-key-rotation").stdout.split())

@@ -78,6 +78,7 @@ class Account:
         self.asked: list[dict[str, Any]] = []
         self.waited: list[float] = []
         self.proofs = 0
+        self.shard = ""
         self.session = None
         self.meta = SimpleNamespace(region_name="eu-west-1", endpoint_url="https://sts")
         monkeypatch.setattr(stacks, "find", lambda name, *_: Stack(name, cast("Any", self), OUTPUTS, {}))

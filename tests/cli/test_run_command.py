@@ -326,8 +326,8 @@ def test_a_refusal_is_told_in_the_functions_words(account: Account) -> None:
     ("arguments", "told"),
     [
         (("kms-key-rotatoin", "--all"), "Did you mean kms-key-rotation"),
-        (("kms-key-rotation",), "either --resource or --all"),
-        (("kms-key-rotation", "--all", "--resource", arn(1)), "either --resource or --all"),
+        (("kms-key-rotation",), "run: no resource is given"),
+        (("kms-key-rotation", "--all", "--resource", arn(1)), "run: --resource and --all are given; only one can be"),
         (("kms-key-rotation", "--resource", "key/1"), "--resource key/1: not an ARN"),
         (("kms-key-rotation", "--all", "--after", "key/1"), "--after key/1: not an ARN"),
         (("kms-key-rotation", "--resource", arn(1), "--after", arn(2)), "not one of the given resources"),

@@ -97,6 +97,28 @@ def test_an_undo_says_how_the_resource_is_repaired_again(account: Account, monke
     assert again in result.stdout
 
 
+@pytest.mark.parametrize(("arguments", "title"), [(("--dry-run",), "would call"), (("--yes",), "will call")])
+def test_a_dry_run_does_not_say_that_it_will_call(
+    account: Account, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], title: str
+) -> None:
+    """If this fails, a dry run reads as if the change were being undone."""
+    monkeypatch.setattr(undo_command.Reader, "record", lambda *_: repair(1))
+    calls = ["aws kms disable-key-rotation --key-id 1"]
+    plan = {"control": "kms-key-rotation", "resource": KEY, "calls": calls, "residue": "", "drifted": False}
+    account.answers = [plan, {**plan, **done(1)}]
+    result = evenkeel("undo", name_of(1), "--stack", "prod", *arguments)
+    assert f"  {title}\n    {calls[0]}\n" in result.stdout
+
+
+def test_a_refused_undo_says_that_it_cannot_be_undone(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, undoing a change twice is answered as if the audit could not be read."""
+    monkeypatch.setattr(undo_command.Reader, "record", lambda *_: repair(1))
+    account.answers = [refuses("UndoRefusedError", f"{KEY}: record {name_of(1)} was undone already")]
+    result = evenkeel("undo", name_of(1), "--stack", "prod", "--dry-run")
+    assert result.exit_code == 1
+    assert f"error: cannot undo record {name_of(1)}: " in result.stderr
+
+
 def test_a_record_that_is_not_found_says_the_whole_command(account: Account) -> None:
     """If this fails, who looks for a plan by its id has to find out which command takes --resource."""
     account.records = []

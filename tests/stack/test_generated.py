@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evenkeel.control import SECTIONS, Grant, Stage
-from evenkeel.control.registry import groups
+from evenkeel.control import SECTIONS, Grant, Radius, Stage
+from evenkeel.control.registry import all_controls, groups
 from evenkeel.model import Outcome
 from notifier.event import ATTRIBUTES, FIELDS
 from tools import generate, pages, statements, template_blocks
@@ -126,6 +126,22 @@ def test_a_page_says_what_the_control_says(control: Control) -> None:
     for said in (*actions, *calls, *control.parameters, str(control.severity), str(control.default_mode)):
         assert f"{said}" in text
     assert all(name in text for name in control.frameworks.security_hub)
+
+
+def test_a_page_uses_the_words_of_settings_and_command_line(control: Control) -> None:
+    """Fails when "blast radius" means two things, or a reader of the page has to know the code's names."""
+    text = pages.page(control)
+    assert "| Blast radius | at most 100 resources an hour |" in text
+    assert "\n## Impact\n" in text
+    assert "| Urgent |" not in text
+    type(control).blast_radius = Radius(limit=1_000, window_seconds=60)
+    assert "| Blast radius | at most 1,000 resources in 60 s |" in pages.page(control)
+
+
+def test_a_page_has_one_line_for_all_types_that_one_kind_of_trigger_names() -> None:
+    """Fails when a page has a line for each type, so that nobody finds what differs."""
+    lines = "\n".join(pages.triggers(all_controls()["tagging-required-tags"]))
+    assert lines.count("AWS Config") == lines.count("Tag changes") == 1
 
 
 def test_the_index_lists_every_control() -> None:

@@ -56,7 +56,9 @@ def test_each_kind_of_waiting_is_on_a_page() -> None:
     block = "`DeleteBucketPublicAccessBlock` (can only weaken; after the settle time if infrastructure as code made it)"
     assert block in text["s3-bucket-public-access-block"]
     assert "`CreateTrail` (creates the resource; after the settle time)" in text["cloudtrail-logging"]
-    assert "- Tag change, `kms` (after the settle time)" in text["tagging-required-tags"]
+    [tags] = [line for line in text["tagging-required-tags"].splitlines() if line.startswith("- Tag changes")]
+    assert "`kms`" in tags
+    assert tags.endswith(" (after the settle time)")
     assert "`settle_seconds` in the [settings](../settings.md)" in text["kms-key-rotation"]
     assert "`CancelKeyDeletion` (after the settle time if infrastructure as code made it)" in text["kms-key-rotation"]
     assert "after a change it is at most 90 s" in text["kms-key-rotation"]

@@ -170,8 +170,11 @@ def test_rejected_change_is_left_alone_for_thirty_days(world: World, awaiting: t
     """If this fails, a rejected change is made, asked for again the next day, or never looked at again."""
     arn, record_id = awaiting
     [result] = world.decide({"reject": record_id, "resource": arn, "because": "legacy"}, BOB, document=APPROVE)
-    assert (result.outcome, result.reason) == ("REJECTED", f"rejected by {BOB}: legacy")
-    assert world.records()[-1]["announce"]
+    assert (result.outcome, result.reason, result.calls) == ("REJECTED", f"rejected by {BOB}: legacy", ())
+    waiting, rejected = world.records()
+    assert (result.request.resource.arn, result.record_id) == (arn, rejected["record_id"])
+    assert (rejected["detail"], rejected["after"]) == (result.reason, waiting["after"])
+    assert rejected["announce"]
     with pytest.raises(ApprovalRefusedError, match="was decided"):
         approve(world, awaiting)
     world.now += timedelta(days=29, hours=23)

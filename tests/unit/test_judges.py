@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evenkeel.control.registry import all_controls
+from evenkeel.errors import ErrorKind, classify
 from evenkeel.model import Change, NonCompliant, NotApplicable, NotReady
 from tests.cases.case import Case, cases
 
@@ -141,6 +142,22 @@ def test_what_two_states_have_in_common(control: str, one: dict[str, Any], other
 def test_success_without_failures_is_one(answer: dict[str, Any]) -> None:
     """If this fails, every tagged resource is reported as a failure."""
     assert all(control.partial_failure(answer) is None for control in all_controls().values())
+
+
+@pytest.mark.parametrize(
+    ("failure", "gone"),
+    [
+        ({"StatusCode": 404, "ErrorCode": "InternalServiceException", "ErrorMessage": "nothing here"}, True),
+        ({"StatusCode": 400, "ErrorCode": "InvalidParameterException", "ErrorMessage": "Topic does not exist"}, True),
+        ({"StatusCode": 400, "ErrorCode": "InvalidParameterException", "ErrorMessage": "Topic is not ready"}, False),
+        ({"StatusCode": 400, "ErrorCode": "InvalidParameterException"}, False),
+    ],
+)
+def test_resource_that_a_service_does_not_find_is_gone(failure: dict[str, Any], gone: bool) -> None:
+    """If this fails, a deleted resource is reported as a failed repair, or a failed repair as a deleted resource."""
+    error = all_controls()["tagging-required-tags"].partial_failure({"FailedResourcesMap": {"arn:x": failure}})
+    assert error is not None
+    assert (classify(error) is ErrorKind.NOT_FOUND) is gone
 
 
 def test_failure_inside_a_success_becomes_the_error_it_is() -> None:

@@ -103,6 +103,24 @@ def test_first_of_the_day_is_told_apart(world: World) -> None:
     assert [counters.first_today(*each) for each in asked] == [True, False, True, True]
     world.now += timedelta(days=1)
     assert counters.first_today("x", "b")
+    _last(world, timedelta(days=2))
+
+
+def test_turn_is_news_once_and_forgotten_after_two_days(world: World) -> None:
+    """If this fails, people are told at every round that a source is off, or the state table grows for ever."""
+    counters, quiet = _ledger(world).counters, timedelta(hours=1)
+    asked = [("off", "a"), ("off", "b"), ("off", "a"), ("on", "b"), ("off", "c")]
+    assert [counters.turned("source", to, owner, quiet) for to, owner in asked] == [True, False, True, True, True]
+    _last(world, timedelta(days=2))
+    world.now += quiet + timedelta(seconds=2)
+    assert counters.turned("source", "off", "d", quiet)
+
+
+def _last(world: World, time: timedelta) -> None:
+    """See that DynamoDB forgets the newest item of the state table after a time, and not before."""
+    items = client("dynamodb").scan(TableName=STATE)["Items"]
+    newest = max(int(item["expires_at"]["N"]) for item in items)
+    assert abs(newest - (world.now + time).timestamp()) < 60
 
 
 def test_dry_run_of_what_may_not_be_read_writes_nothing(world: World) -> None:

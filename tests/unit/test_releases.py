@@ -39,6 +39,15 @@ def test_release_of_one_repairs_it_after_another_look(world: World) -> None:
     assert world.state(CONTROL, arn).held(world.now) == ""
 
 
+def test_release_after_the_hold_is_over_is_refused(world: World) -> None:
+    """If this fails, a release of last week's hold goes around the settings of today."""
+    arn = _held(world)
+    world.now += timedelta(days=40)
+    with pytest.raises(NothingHeldError, match="holds nothing there"):
+        world.decide({"release": CONTROL, "resource": arn}, BOB)
+    assert not rotates(arn)
+
+
 def test_release_in_a_freeze_keeps_it_held(world: World) -> None:
     """If this fails, release goes around a freeze."""
     arn = _held(world)
@@ -61,6 +70,7 @@ def test_release_of_all_sends_everything_but_what_waits_for_approval(world: Worl
     results = world.decide({"release": CONTROL, "resource": "all"}, BOB)
     assert {result.request.resource.arn for result in results} == arns
     assert {str(result.outcome) for result in results} == {"RETURNED"}
+    assert all(result.reason.startswith("released: frozen until ") for result in results)
     sent = world.messages(QUEUE_URL)
     assert len(sent) == 3
     assert min(made["DelaySeconds"] for made in world.wire.params("SendMessage")) > 0

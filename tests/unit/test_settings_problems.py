@@ -195,3 +195,11 @@ def test_what_was_valid_yesterday_stays_in_force(exemption: dict[str, Any], name
     places = ["exemptions[0].expires"] * (exemption["expires"] == "2099-1-1") + ["freezes[0].name"] * (name != "night")
     if places:
         assert _places(json.loads(document)) == places
+
+
+@pytest.mark.parametrize("key", ["\ud800", "two\nlines", "\x1b[2J"])
+def test_a_problem_at_an_odd_key_can_be_printed(key: str) -> None:
+    """If this fails, half a character in a key crashes the command that reports it, or a key clears the terminal."""
+    text = str(Problem(ROOT / "controls" / key, "unknown"))
+    assert text.isprintable()
+    assert text == f"controls.{key!r}: unknown"

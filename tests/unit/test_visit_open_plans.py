@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from evenkeel.control.registry import all_controls
+from evenkeel.errors import EvenkeelError
 from evenkeel.model import Cause
+from evenkeel.settings import parser
+from tests.factories.rds import instance
+from tests.tables import AUDIT
+from tests.unit.databases import BOTH, ENFORCE, PROTECTION, PUBLIC
 from tests.wire import Crash
 from tests.world import client, request
 
@@ -72,3 +79,31 @@ def test_plan_on_a_resource_that_no_control_speaks_of_any_more_did_not_remediate
     assert _look_again(world, key) == "NOT_APPLICABLE"
     assert world.outcomes() == ["PLANNED", "FAILED"]
     assert world.state(CONTROL, key).plan == ""
+
+
+@pytest.mark.parametrize("mode", ["notify", "approve"])
+def test_plan_that_vanished_is_not_passed_over_by_a_finding_that_is_not_changed(
+    world: World, key: str, mode: str
+) -> None:
+    """If this fails, a record that was removed from the audit table goes unnoticed, and its plan stays open."""
+    [record] = world.records()
+    vanished = {"resource": {"S": key}, "record_id": {"S": record["record_id"]}}
+    client("dynamodb").delete_item(TableName=AUDIT, Key=vanished)
+    with pytest.raises(EvenkeelError, match="missing from the audit table"):
+        _look_again(world, key, mode=mode)
+
+
+def test_shared_call_is_named_when_its_plan_is_interrupted(world: World) -> None:
+    """If this fails, the record of a change that shared its call, and never showed, does not name the other plan."""
+    arn = instance()
+    [late] = client("rds").describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"]
+    late = {**late, "PubliclyAccessible": True, "DeletionProtection": False}
+    world.wire.answer("rds", "DescribeDBInstances", {"DBInstances": [late]}, times=7)
+    asked = [(all_controls()[control], request(control, arn, creates=True)) for control in BOTH]
+    returned = world.visits().visit(asked, parser.parse(json.dumps(ENFORCE)))
+    assert world.outcomes().count("APPLIED") == len(returned)
+    announced = {"schema_version": 1, "controls": {PUBLIC: {"mode": "notify"}}}
+    world.wire.answer("rds", "DescribeDBInstances", {"DBInstances": [late]})
+    world.run(PUBLIC, request(PUBLIC, arn), document=announced, owner="worker-2")
+    [failed] = [record for record in world.records() if record.get("outcome") == "FAILED"]
+    assert set(failed["sent_with"]) == {PROTECTION}

@@ -43,8 +43,10 @@ class RunRequest:
         """
         arns.check_one_of("control", self.control, list(all_controls()))
         if bool(self.resources) == everything:
-            message = "run: give either --resource or --all"
-            raise CommandError(message, f"For all resources: evenkeel run {self.control} --all", Exit.USAGE)
+            message = (
+                "run: --resource and --all are given; only one can be" if everything else "run: no resource is given"
+            )
+            raise CommandError(message, "Give --resource ARN, or --all for all resources of its type.", Exit.USAGE)
         for arn in self.resources:
             arns.check(arn)
         if not self.after:

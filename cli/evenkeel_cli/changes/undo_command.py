@@ -62,7 +62,7 @@ class Undoing:
 
     def look(self, resource: str, record: str) -> dict[str, Any]:
         """Return the plan: ``{"calls": [CLI lines], "drifted", "residue", "control", …}``."""
-        return self._ask({"resource": resource, "record": record, "dry_run": True}, f"read record {record}")
+        return self._ask({"resource": resource, "record": record, "dry_run": True})
 
     def run(self, resource: str, record: str, *, force: bool) -> dict[str, Any]:
         """Undo a record's change; wait up to half a minute if another worker holds the resource's lease.
@@ -96,7 +96,7 @@ class Undoing:
         payload = {"resource": resource, "record": record, "dry_run": False, "force": force}
         with reaching(f"undo record {record}"):
             caller = sign(cloud.session, cloud("sts").meta.endpoint_url, self.stack.name, payload)
-        return self._ask({**payload, "caller": caller}, f"undo record {record}")
+        return self._ask({**payload, "caller": caller})
 
     def _done(self, resource: str, record: str, refused: functions.RefusedError) -> dict[str, Any]:
         """Return the result of an invocation whose answer was lost, from the audit.
@@ -116,9 +116,9 @@ class Undoing:
         message = f"{refused.message}; this was a retry: the first answer was lost, and may be the reason"
         raise functions.UnansweredError(message, refused.next_step) from refused
 
-    def _ask(self, payload: dict[str, Any], what: str) -> dict[str, Any]:
+    def _ask(self, payload: dict[str, Any]) -> dict[str, Any]:
         log = f"See its log group, then what was done: {self.stack.line('audit', 'list', resource=payload['resource'])}"
-        harmless = bool(payload["dry_run"])
+        what, harmless = f"undo record {payload['record']}", bool(payload["dry_run"])
         try:
             return functions.invoke(self.stack, self.function, payload, what, log, say=self._say, harmless=harmless)
         except functions.RefusedError as refused:
@@ -154,7 +154,7 @@ def one(stack: str, region: str | None, record_id: str, resource: str, options: 
     arn = str(record["resource"])
     plan = undoing.look(arn, record_id)
     if options.dry_run or not options.as_json:
-        console.show(plan, lambda out: _preview(out, plan), as_json=options.as_json)
+        console.show(plan, lambda out: _preview(out, plan, dry_run=options.dry_run), as_json=options.as_json)
     if options.dry_run:
         return
     if plan["drifted"] and not options.force:
@@ -188,9 +188,9 @@ def _calls(number: int) -> str:
     return "this call" if number == 1 else f"these {number} calls"
 
 
-def _preview(out: Console, plan: dict[str, Any]) -> None:
+def _preview(out: Console, plan: dict[str, Any], *, dry_run: bool) -> None:
     out.print(Text.assemble((plan["control"], "bold"), f" on {plan['resource']}"), soft_wrap=True)
-    view.commands(out, "will call", plan["calls"])
+    view.commands(out, "would call" if dry_run else "will call", plan["calls"])
     if plan["residue"]:
         out.print(Text.assemble(("  stays  ", "dim"), plan["residue"]), soft_wrap=True)
     drift = ("it changed since", "bold red") if plan["drifted"] else "as Evenkeel left it"

@@ -48,13 +48,13 @@ class Logging(Control):
     """CloudTrail trails keep logging once started, and at least one records write management events.
 
     Why: Evenkeel sees a change only while a trail logs it (EventBridge user guide, "AWS service events delivered via
-        AWS CloudTrail"), so whoever stops the trail blinds Evenkeel and hides what follows. Only announced, because
-        people must fix them: a deleted trail; a trail that records no management events when no other does; one that
-        cannot deliver its log files; and one that UpdateTrail limits to one region when no other covers all regions.
-        Not checked: trails created for one region, log file validation, the bucket, and excluded event sources. Not
-        certain: AWS does not say whether the call that stops an account's last trail still reaches EventBridge. A
-        second trail, such as an organization's, covers that case; AWS Config's items and a backfill find a stopped
-        trail, but not a deleted one; GuardDuty reports both (Stealth:IAMUser/CloudTrailLoggingDisabled).
+        AWS CloudTrail"), so whoever stops the trail blinds Evenkeel and hides what they do next. These findings are
+        only announced, because people must fix them: a deleted trail; a trail that records no management events when no
+        other does; one that cannot deliver its log files; and one that UpdateTrail limits to one region when no other
+        covers all regions. Not checked: trails created for one region, log file validation, the bucket, and excluded
+        event sources. AWS does not document whether the call that stops an account's last trail still reaches
+        EventBridge. A second trail, such as an organization's, covers that case. AWS Config's items and `evenkeel run`
+        find a stopped trail, but not a deleted one; GuardDuty reports both (Stealth:IAMUser/CloudTrailLoggingDisabled).
     Blast radius: none for callers; log files go to the trail's bucket again.
     Cost: what the trail cost before it was stopped. A trail that has never logged is started if no other trail logs,
         since the first copy of management events is free except for its storage. If another trail logs, or may log, it
@@ -62,8 +62,8 @@ class Logging(Control):
     Undo: the trail is stopped again, so Evenkeel no longer sees what only this trail records; log files written
         meanwhile are kept.
     Mode: enforce, since a stopped trail blinds Evenkeel; neither a tug of war nor a freeze stops this control. If the
-        only trail was never started, it is started after the settle time: a trail is created to log, CreateTrail has
-        checked its bucket's policy, and if the bucket was deleted since, the failed delivery is announced.
+        only trail was never started, it is started after the settle time, since a trail is created to log and
+        CreateTrail has checked its bucket's policy. If the bucket was deleted since, the failed delivery is announced.
     Runbook: treat a stopped or deleted trail as an attack until the principal in the alert confirms that they did it.
         `aws cloudtrail get-trail-status --name TRAIL` shows whether the trail logs and whether delivery fails. Create a
         deleted trail again and start it with `aws cloudtrail start-logging --name TRAIL`. If delivery fails, fix the

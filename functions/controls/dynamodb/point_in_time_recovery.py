@@ -25,6 +25,7 @@ from evenkeel.control import (
     Stage,
     State,
     code,
+    plural,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class PointInTimeRecovery(Control):
     Blast radius: none for reads and writes.
     Cost: about 0.20 dollars a month per GiB of table size; tables above `max_table_gib` are only announced.
     Undo: recovery is turned off again; the history kept so far is lost.
-    Mode: enforce, since it disturbs nobody and `max_table_gib` limits what it costs.
+    Mode: enforce, since it interrupts nothing and `max_table_gib` limits the cost.
     Runbook: if the alert says that the table is above `max_table_gib`, ask its owner whether the backups are worth the
         cost, then run the command in the alert. If DynamoDB did not report the size yet, run `evenkeel run
         dynamodb-point-in-time-recovery --resource ARN --apply` after six hours. `aws dynamodb
@@ -125,7 +126,9 @@ class PointInTimeRecovery(Control):
             undo=(_set(context, enabled=enabled, days=days if enabled else 0),),
             residue="" if enabled else "the recovery history kept so far is lost when recovery is turned off",
         )
-        reason = f"keeps {days} days of recovery history, not {wanted}" if enabled else "point-in-time recovery is off"
+        reason = "point-in-time recovery is off"
+        if enabled:
+            reason = f"keeps {plural(days, 'day')} of recovery history, not {wanted}"
         kind, caution = ("", "") if enabled else _too_expensive(state, context)
         return NonCompliant(reason, change, caution=caution, kind=kind)
 

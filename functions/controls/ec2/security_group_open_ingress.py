@@ -54,12 +54,12 @@ class SecurityGroupOpenIngress(Control):
         than an IPv4 /8 or an IPv6 /12, since half of the internet is as bad as all of it. The parameter `allowed` names
         blocks that may reach a port, as in {"22": ["0.0.0.0/0"]}, or all ports ("all"); for a single group, set it in
         an override.
-    Blast radius: a rule is revoked as a whole, with every other port it covers, so anybody who works or serves through
-        it is cut off at once. Other rules are never touched. Rules that name a prefix list or a security group are not
+    Blast radius: a rule is revoked as a whole, with every other port it covers, so everything that connects through it
+        is cut off at once. Other rules are never touched. Rules that name a prefix list or a security group are not
         checked.
     Cost: none.
     Undo: the rules are restored with their description and tags, under new ids; tags beyond 20 kB are not kept.
-    Mode: notify, since anybody who works or serves through a rule is cut off with it.
+    Mode: notify, since everything that connects through a rule is cut off when it is revoked.
     Runbook: ask the principal in the alert who needs the port, and from which addresses. `aws ec2
         describe-security-group-rules --filters Name=group-id,Values=GROUP` lists the rules. Add a rule for those
         addresses only, then revoke the open one with the command in the alert. If a port is public on purpose, list it

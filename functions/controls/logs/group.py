@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evenkeel.control import Aws, Context, Grant, Place, ResourceMissingError, Stage, State
+from evenkeel.control import Aws, Context, Grant, Place, ResourceMissingError, Stage, State, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,8 @@ def older_and_found(state: State, context: Context) -> tuple[str, str]:
     days = age_days(state, context)
     if days <= NEW_DAYS:
         return "", ""
-    caution = f"the group is {days:,.0f} days old and no recent call changed it; run the control by hand to change it"
+    age = plural(round(days), "day")
+    caution = f"the group is {age} old and no recent call changed it; run the control by hand to change it"
     return "older", caution if context.found else ""
 
 

@@ -24,6 +24,7 @@ from evenkeel.control import (
     Severity,
     Stage,
     State,
+    plural,
 )
 from logs import group
 
@@ -103,7 +104,7 @@ class GroupRetention(Control):
         put = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": wanted})
         if days:
             undo = Call("logs", "put_retention_policy", {"logGroupName": name, "retentionInDays": days})
-            reason = f"keeps events for {days} days, not {wanted}"
+            reason = f"keeps events for {plural(days, 'day')}, not {wanted:,}"
             kind, caution = group.older_and_found(state, context)
             return NonCompliant(reason, Change((put,), (undo,)), caution=caution, kind=kind)
         undo = Call("logs", "delete_retention_policy", {"logGroupName": name})
@@ -125,4 +126,5 @@ def _would_delete(state: State, context: Context) -> tuple[str, str]:
     days = group.age_days(state, context)
     if days <= group.NEW_DAYS:
         return "", ""
-    return "would delete", f"the group is {days:,.0f} days old; a retention permanently deletes its older events"
+    age = plural(round(days), "day")
+    return "would delete", f"the group is {age} old; a retention permanently deletes its older events"

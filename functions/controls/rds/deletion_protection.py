@@ -25,7 +25,7 @@ class DeletionProtection(database.DatabaseControl):
     """RDS instances and DB clusters are protected against deletion.
 
     Why: a wrong script or stolen credentials cannot delete a database with one call; it takes a second, visible one.
-        Not seen: the green databases of a blue/green deployment while they are being created, since no event names
+        Not detected: the green databases of a blue/green deployment while they are being created, since no event names
         them; they are checked when the deployment is switched over.
     Blast radius: none for clients; it takes effect at once, without a restart. Anything that deletes the database fails
         until protection is turned off, for example the teardown of a CloudFormation or Terraform stack.

@@ -24,9 +24,9 @@ _SETTING = "PubliclyAccessible"
 class PublicAccess(database.DatabaseControl):
     """RDS instances are not publicly accessible.
 
-    Why: a database with a public address is one wrong security group away from being open to everybody. Not seen: the
-        green databases of a blue/green deployment while they are being created, since no event names them; they are
-        checked when the deployment is switched over.
+    Why: a database with a public address is one wrong security group away from being open to everybody. Not
+        detected: the green databases of a blue/green deployment while they are being created, since no event names
+        them; they are checked when the deployment is switched over.
     Blast radius: clients outside the VPC lose the database at once; those inside do not notice, and nothing restarts. A
         Multi-AZ DB cluster is only announced: its public access can be set only at creation.
     Cost: none.

@@ -35,9 +35,9 @@ class BucketPublicAccessBlock(bucket.BucketControl):
     Why: with the block on, one wrong policy or access control list does not make a bucket public. An account's or
         organization's own block covers its buckets as well, but the standards still require the bucket's, and the wider
         block can be lifted for all buckets at once. A bucket whose own access control list admits AllUsers or
-        AuthenticatedUsers is critical, since it is public now unless a wider block covers it. Not seen: access control
-        lists of single objects (PutObjectAcl is a data event), so a bucket with access control lists in effect is never
-        assumed to be private.
+        AuthenticatedUsers is critical, since it is public now unless a wider block covers it. Not detected: access
+        control lists of single objects (PutObjectAcl is a data event), so a bucket with access control lists in effect
+        is never assumed to be private.
     Blast radius: a bucket with a public policy, or with access control lists in effect, may be public on purpose; while
         `spare_public` is true it is announced, not changed. Public policies of access points are not checked.
     Cost: none.

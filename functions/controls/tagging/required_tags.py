@@ -76,9 +76,10 @@ def _look(kind: Taggable) -> Grant:
 class RequiredTags(Control):
     """Resources have the required tags, and no existing tag is ever changed.
 
-    Why: tags tell who owns a resource when an alert, a bill or a leak concerns it. Not seen: volumes that are created
-        with an instance or by CreateReplaceRootVolumeTask, since no event names them, and the green databases of a
-        blue/green deployment; `evenkeel run` finds them. A replica of a secret is skipped: it gets its primary's tags.
+    Why: tags show who owns a resource when an alert, a bill or a leak concerns it. Not detected: volumes that are
+        created with an instance or by CreateReplaceRootVolumeTask, and the green databases of a blue/green deployment,
+        since no event names them; `evenkeel run` finds them. A replica of a secret is skipped, because it gets its
+        primary's tags.
     Blast radius: a tag may matter to tag-based permissions; only missing keys are added, and only with known values.
     Cost: none.
     Undo: the added keys are removed again.

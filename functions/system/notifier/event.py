@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from evenkeel.audit.record_types import EndedRecord, Item
 
 ATTRIBUTES = {
-    "kind": "`Outcome`; `Tampering` where an audit record was changed, removed or planted",
-    "severity": "`LOW`, `MEDIUM`, `HIGH` or `CRITICAL`; of tampering always `CRITICAL`",
+    "kind": "`Outcome`, or `Tampering` if an audit record was changed, removed or planted",
+    "severity": "`LOW`, `MEDIUM`, `HIGH` or `CRITICAL`; tampering is always `CRITICAL`",
     "record_id": "the audit record's id; a repeated alert has the same one",
-    "control": "the control's id, e.g. `kms-key-rotation`; not of tampering",
-    "outcome": "one of the outcomes below that are announced; not of tampering",
-    "account": "the resource's account; not of tampering",
-    "region": "the resource's region; not of tampering",
+    "control": "the control's id, e.g. `kms-key-rotation`; not set for tampering",
+    "outcome": "one of the outcomes below that are announced; not set for tampering",
+    "account": "the resource's account; not set for tampering",
+    "region": "the resource's region; not set for tampering",
 }
 """Attributes of an alert, for subscriptions' filter policies, with their meanings."""
 
@@ -37,8 +37,8 @@ class Field(NamedTuple):
 
 FIELDS = {
     "schema_version": Field(int, f"version of this schema: {EVENT.version}"),
-    "record_id": Field(str, "the audit record's id; an event that comes twice has the same one"),
-    "plan_id": Field(str, "the record that was written before the first call; empty where nothing was called"),
+    "record_id": Field(str, "the audit record's id; a repeated event has the same one"),
+    "plan_id": Field(str, "the record that was written before the first call; empty if nothing was called"),
     "control": Field(str, "the control's id, e.g. `kms-key-rotation`"),
     "resource": Field(str, "the resource's ARN"),
     "account": Field(str, "its account"),
@@ -47,7 +47,7 @@ FIELDS = {
     "severity": Field(str, "`LOW`, `MEDIUM`, `HIGH` or `CRITICAL`"),
     "mode": Field(str, "the control's mode for this resource: `notify`, `approve` or `enforce`"),
     "reason": Field(str, "what was wrong"),
-    "detail": Field(str, "why it ended so; may be empty"),
+    "detail": Field(str, "why it has this outcome; may be empty"),
     "remains": Field(str, "what is still wrong afterwards; may be empty"),
     "calls": Field(list, "the API calls: `service`, `operation` (boto3's names) and `params`"),
     "undo": Field(list, "the API calls that undo them, in the same form"),
@@ -60,10 +60,12 @@ FIELDS = {
     "cause": Field(dict, "`origin`, `event_id`, `event_name`, `event_time`, `finding_id`, `product_arn`"),
     "at": Field(str, "when it ended: ISO 8601, UTC"),
     "settings_version": Field(str, "the settings that were in force; may be empty"),
-    "sent_with": Field(dict, "other controls whose plans the same call was made for: their record ids", always=False),
+    "sent_with": Field(dict, "the other plans that the same call carried out: record ids by control", always=False),
     "approver": Field(str, "who approved or released it", always=False),
-    "run": Field(str, "the run that it belongs to, where a person ran the control", always=False),
-    "left_out": Field(list, "fields that are too large for an event; the audit record has them", always=False),
+    "run": Field(str, "the run that it belongs to, if a person ran the control", always=False),
+    "left_out": Field(
+        list, "fields left out because they are too large for an event; the audit record has them", always=False
+    ),
 }
 """Fields of an event's ``detail``, in their order. States are only in the audit table."""
 SOURCE = "evenkeel"

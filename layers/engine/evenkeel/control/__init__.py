@@ -30,6 +30,7 @@ from evenkeel.model import (
     Severity,
     State,
 )
+from evenkeel.plurals import plural
 from evenkeel.runtime.aws import Aws
 from evenkeel.runtime.tags import TAGGING, read_tags
 
@@ -70,6 +71,7 @@ __all__ = [
     "find",
     "fits",
     "like",
+    "plural",
     "read_tags",
     "resource_arn",
 ]

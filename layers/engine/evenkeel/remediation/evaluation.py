@@ -221,18 +221,15 @@ class Evaluation:
         return Result(self.request, outcome, reason, records.calls_of(sealed["calls"]), sealed["record_id"])
 
 
-def name_and_tags(
-    control: Control, request: Request, aws: Aws, settings: Settings, now: datetime
-) -> tuple[Resource, dict[str, str]]:
-    """Return the resource by its ARN, and its tags if a rule in the settings depends on them, else none.
+def tags_for_rules(control: Control, resource: Resource, aws: Aws, settings: Settings, now: datetime) -> dict[str, str]:
+    """Return the resource's tags if a rule in the settings depends on them, else none.
 
     Raises:
-        ClientError, BotoCoreError, ResourceMissingError: AWS refused, or did not answer.
+        ClientError, BotoCoreError: AWS refused, or did not answer.
     """
-    resource = control.resolve(aws, request.resource)
     if not control.of_the_account and settings.needs_tags(control, now):
-        return resource, read_tags(aws, resource.arn)
-    return resource, {}
+        return read_tags(aws, resource.arn)
+    return {}
 
 
 def evaluate(  # noqa: PLR0913 - all that an evaluation is made of

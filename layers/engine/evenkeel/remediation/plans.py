@@ -53,9 +53,8 @@ class Plans:
             if plan:
                 self._ledger.adopt(evaluation.control.id, evaluation.arn, item)
                 return {**plan, "hash": item.head}
-        item = self.close_interrupted(
-            evaluation.arn, item, "the resource needs a different change now", len(evaluation.aws.made)
-        )
+        calls, reason = len(evaluation.aws.made), "the resource needs a different change now"
+        item = self.close_interrupted(evaluation.arn, item, reason, calls, missing_ok=True)
         if evaluation.released:  # a release of this one resource overrides the limits
             return self._ledger.plan(records.planned(finding, self._clock()), item)
         limits.refuse_tug_of_war(evaluation, item, finding["fingerprint"])
@@ -67,14 +66,26 @@ class Plans:
             limits.give_back_allowance(evaluation)
             raise
 
-    def close_interrupted(self, arn: str, item: StateItem, reason: str, aws_calls: int = 0) -> StateItem:
+    def close_interrupted(
+        self, arn: str, item: StateItem, reason: str, aws_calls: int = 0, *, missing_ok: bool = False
+    ) -> StateItem:
         """Close the plan that a crashed worker left open, if there is one; return the state item without it.
 
-        ``reason`` is why the plan is not continued.
+        ``reason`` is why the plan is not continued; ``missing_ok`` is for a new plan, which replaces it.
+
+        Raises:
+            EvenkeelError: the plan's record is missing from the audit table.
+            LeaseHeldError, StaleStateError: another worker was faster.
         """
-        plan = self._ledger.record(arn, item.plan) if item.plan else None
-        if plan is None:
+        if not item.plan:
             return item
+        plan = self._ledger.record(arn, item.plan)
+        if plan is None and missing_ok:
+            return item
+        if plan is None:
+            raise _missing(arn, item)
+        if sent_with := self._sent_with(arn, item):
+            plan = {**plan, "sent_with": sent_with}
         detail = _UNDO_INTERRUPTED if records.undone(plan) else f"interrupted; {reason}"
         now = self._clock()
         ended = records.ended(plan, Outcome.FAILED, now=now, detail=detail, aws_calls=aws_calls, announce=False)
@@ -125,13 +136,11 @@ class Plans:
         """
         plan = self._ledger.record(evaluation.arn, item.plan)
         if plan is None:
-            raise EvenkeelError(
-                f"{evaluation.arn}: record {item.plan} is missing from the audit table; restore it from backup"
-            )
+            raise _missing(evaluation.arn, item)
         if records.undone(plan):
             outcome, detail = Outcome.FAILED, _UNDO_INTERRUPTED
         plan = {**plan, "hash": item.head}
-        if sent_with := self._sent_with(evaluation, item):
+        if sent_with := self._sent_with(evaluation.arn, item):
             plan["sent_with"] = sent_with
         rounds = self.rounds(evaluation, plan, item) if outcome is Outcome.REMEDIATED else ()
         return self.close(evaluation, plan, outcome, detail, after=after, announce=announce, rounds=rounds)
@@ -178,7 +187,12 @@ class Plans:
         before = () if evaluation.released else item.recent_rounds(now)
         return (*before, this)[-TUG_REPAIRS:]
 
-    def _sent_with(self, evaluation: Evaluation, item: StateItem) -> dict[str, str]:
+    def _sent_with(self, arn: str, item: StateItem) -> dict[str, str]:
         """Return the other plans that shared the call, as the APPLIED record lists them; empty without one."""
-        last = self._ledger.record(evaluation.arn, item.head_record) if item.head_record != item.plan else None
+        last = self._ledger.record(arn, item.head_record) if item.head_record != item.plan else None
         return last.get("sent_with", {}) if last else {}
+
+
+def _missing(arn: str, item: StateItem) -> EvenkeelError:
+    """Return the error for an open plan without a record."""
+    return EvenkeelError(f"{arn}: record {item.plan} is missing from the audit table; restore it from backup")

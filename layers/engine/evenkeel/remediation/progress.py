@@ -1,7 +1,8 @@
-"""How far each request of a visit has got: it goes on to the next phase, or has ended."""
+"""How far each request of a visit has got: it goes on to the next phase, has ended, or starts again."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from evenkeel.audit.state_item import StateItem
@@ -10,9 +11,10 @@ from evenkeel.model import Result
 from evenkeel.remediation.evaluation import delayed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from evenkeel.model import Request
+    from evenkeel.remediation.evaluation import Evaluation
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -21,9 +23,9 @@ T = TypeVar("T")
 class Progress:
     """The requests of one visit by their number; each ends with a result, or with the error that it crashed with."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: dict[int, Request]) -> None:
         """Start with no request ended."""
-        self._requests = requests
+        self.requests = requests
         self.ended: dict[int, Result | Exception] = {}
         self.stale: dict[int, StateItem | None] = {}
         """State items that another worker changed meanwhile; None if the new one is not known."""
@@ -35,7 +37,7 @@ class Progress:
             try:
                 reached = phase(entry)
             except LeaseHeldError as error:
-                reached = delayed(self._requests[number], str(error))
+                reached = delayed(self.requests[number], str(error))
             except StaleStateError as error:
                 self.stale[number] = StateItem.of(error.item) if error.item else None
                 continue
@@ -47,3 +49,8 @@ class Progress:
             else:
                 onward[number] = reached
         return onward
+
+    def again(self, started: Mapping[int, Evaluation]) -> dict[int, Evaluation]:
+        """Return the stale evaluations with the current state item, to start again, and clear the list."""
+        stale, self.stale = self.stale, {}
+        return {number: replace(started[number], item=item) for number, item in stale.items()}

@@ -147,7 +147,7 @@ class Undoer:
         item = self._ledger.state(control.id, arn)
         if item.leased_to_other(self._ledger.owner, self._clock()):
             raise LeaseHeldError(f"{arn}: another worker is busy with it; try again")
-        return self._plans.close_interrupted(arn, item, "a person requested an undo")
+        return self._plans.close_interrupted(arn, item, "a person requested an undo", missing_ok=True)
 
     def _call(self, control: Control, undo: Undo) -> _Stop | None:
         """Make the calls in order; return where they stopped, or None if all succeeded."""

@@ -22,7 +22,7 @@ from evenkeel.model import NonCompliant, NotApplicable, NotReady, Outcome, Resul
 from evenkeel.remediation import calls, decide
 from evenkeel.remediation.announce import Announcer
 from evenkeel.remediation.calls import Planned
-from evenkeel.remediation.evaluation import delayed, evaluate, name_and_tags, returned
+from evenkeel.remediation.evaluation import delayed, evaluate, returned, tags_for_rules
 from evenkeel.remediation.fingerprint import fingerprint
 from evenkeel.remediation.limits import AllowanceSpentError, LimitReachedError, Limits
 from evenkeel.remediation.plans import VERIFY_PAUSES, Plans
@@ -47,7 +47,7 @@ _STALE_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A finding with its state, and when that was read."""
+    """A finding with its state, and a time before which no part of the state was read."""
 
     evaluation: Evaluation
     state: State
@@ -125,26 +125,35 @@ class Visits:
         approval: Approval | None = None,
     ) -> list[Result | Exception]:
         """Serve requests about one resource; return a result or an error (as :meth:`run`) for each, in their order."""
-        progress, answers = Progress([request for _, request in asked]), Answers()
+        progress, answers = Progress({number: request for number, (_, request) in enumerate(asked)}), Answers()
 
         def start(one: tuple[Control, Request]) -> Evaluation | Result:
             return self._start(*one, settings, answers, redelivered=redelivered, approval=approval)
 
-        evaluations = progress.each(start, dict(enumerate(asked)))
-        for _ in range(_STALE_ATTEMPTS):
-            self._phases(progress, evaluations)
-            evaluations = {number: replace(evaluations[number], item=item) for number, item in progress.stale.items()}
-            progress.stale = {}
+        started = progress.each(start, dict(enumerate(asked)))
+        progress.requests |= {number: each.request for number, each in started.items()}
+        evaluations: dict[int, Evaluation] = started
+        planned: dict[int, Planned] = {}
+        for attempt in range(1, _STALE_ATTEMPTS + 1):
+            planned |= self._planned(progress, evaluations)
+            evaluations = progress.again(started)
+            if not evaluations or attempt == _STALE_ATTEMPTS:  # else their calls go out with the others'
+                self._carry_out(progress, planned)
+                planned = {}
+                evaluations |= progress.again(started)
         for number, each in evaluations.items():
             progress.ended[number] = delayed(each.request, "its state item keeps changing")
         return [progress.ended[number] for number in range(len(asked))]
 
-    def _phases(self, progress: Progress, evaluations: Mapping[int, Evaluation]) -> None:
-        """Look, decide, plan, send, prove."""
-        answers = Answers()
-        found = progress.each(partial(self._look, answers=answers), evaluations)
+    def _planned(self, progress: Progress, evaluations: Mapping[int, Evaluation]) -> dict[int, Planned]:
+        """Look, decide and plan; return the findings that are to be changed."""
+        read_at, answers = self._clock(), Answers()
+        found = progress.each(partial(self._look, read_at=read_at, answers=answers), evaluations)
         decided = progress.each(self._decide, found)
-        planned = progress.each(self._plan, decided)
+        return progress.each(self._plan, decided)
+
+    def _carry_out(self, progress: Progress, planned: dict[int, Planned]) -> None:
+        """Send and prove."""
         planned = self._send(progress, planned)
         for pause in VERIFY_PAUSES:
             if planned and pause:
@@ -172,20 +181,21 @@ class Visits:
         # After a hold or a wait the resource no longer counts as new.
         request = replace(request, creates=decide.may_still_settle(request, now))
         aws = self._aws.fresh()
+        reads = aws.sharing(answers)
         try:
-            resource, tags = name_and_tags(control, request, aws.sharing(answers), settings, now)
+            request = replace(request, resource=control.resolve(reads, request.resource))
+            tags = tags_for_rules(control, request.resource, reads, settings, now)
         except AwsError as error:
             bare = self._evaluate(control, request, aws, settings, {})
             return self._announcer.tags_unreadable(bare, error)
-        request = replace(request, resource=resource)
         evaluation = self._evaluate(control, request, aws, settings, tags)
         # The first visit to a new resource skips this read: its write succeeds only if no state item exists.
         item = StateItem() if request.creates and not request.attempt and not redelivered else None
         return replace(evaluation, redelivered=redelivered, approval=approval, item=item)
 
-    def _look(self, evaluation: Evaluation, answers: Answers) -> _Found | Result:
-        """Read and judge; return a finding, or the result if there is none."""
-        request, read_at = evaluation.request, self._clock()
+    def _look(self, evaluation: Evaluation, read_at: datetime, answers: Answers) -> _Found | Result:
+        """Return a finding, or the result if there is none. No shared answer is older than ``read_at``."""
+        request = evaluation.request
         outside = decide.skip_reason(evaluation.arn, evaluation.circumstances(read_at))
         if outside and not evaluation.approval:  # not even read
             return self._announcer.end_unchanged(evaluation, Result(request, Outcome.SKIPPED, outside))

@@ -28,12 +28,17 @@ class DocumentPath:
 
     def __str__(self) -> str:
         """Return it as people write it: ``controls.kms-key-rotation.overrides[0].mode``; ``settings`` for the root."""
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.parts)
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in self.parts)
         return text.removeprefix(".") or "settings"
 
     def contains(self, other: DocumentPath) -> bool:
         """Return whether another path is this one, or leads to a part within it."""
         return other.parts[: len(self.parts)] == self.parts
+
+
+def _printable(key: str) -> str:
+    """Return a key as it is, or escaped where it would not be one line of text: half a character, a line feed."""
+    return key if key.isprintable() else repr(key)
 
 
 ROOT = DocumentPath()
