@@ -244,7 +244,10 @@ def test_verify_names_what_was_tampered_with(place: Place) -> None:
     place.put({**record(0), "outcome": "ANNOUNCED"})
     plan = {**record(1), "record_id": record(1)["plan_id"], "reason": "nothing", "step": "PLANNED"}
     place.put(seal({name: value for name, value in plan.items() if name not in {"hash", "plan_id"}}, ""))
-    place.put(seal({**record(2), "record_id": "01a1f8a02e04-ff902f20115493f0"}, "f" * 64))
+    planted = (
+        f"{tampered[2][1][:12]}-{'f' * 16}"  # of today: a stack of old records without a digest is a finding itself
+    )
+    place.put(seal({**record(2), "record_id": planted}, "f" * 64))
     table.update_item(
         TableName=names["state"],
         Key=wire({"pk": f"{CONTROL}#{tampered[3][0]}"}),
@@ -257,7 +260,7 @@ def test_verify_names_what_was_tampered_with(place: Place) -> None:
     assert found == {
         (tampered[0][0], "changed", tampered[0][1]),
         (tampered[1][0], "overwritten", record(1)["plan_id"]),
-        (tampered[2][0], "out of place", "01a1f8a02e04-ff902f20115493f0"),
+        (tampered[2][0], "out of place", planted),
         (tampered[3][0], "truncated", tampered[3][1]),
     }
     of_one = place.run("audit", "verify", "--resource", tampered[0][0])

@@ -27,7 +27,7 @@ def test_names_that_are_close_or_contain_it_are_suggested(given: str, phrase: st
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"), [("kms", "Did you mean kms-key-rotation?"), ("x", f"Known are {', '.join(sorted(KNOWN))}.")]
+    ("given", "sentence"), [("kms", "Did you mean kms-key-rotation?"), ("x", f"Known: {', '.join(sorted(KNOWN))}.")]
 )
 def test_a_suggestion_can_be_a_sentence(given: str, sentence: str) -> None:
     """If this fails, the next step of a command's error is not a sentence."""
