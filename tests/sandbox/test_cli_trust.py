@@ -244,9 +244,7 @@ def test_verify_names_what_was_tampered_with(place: Place) -> None:
     place.put({**record(0), "outcome": "ANNOUNCED"})
     plan = {**record(1), "record_id": record(1)["plan_id"], "reason": "nothing", "step": "PLANNED"}
     place.put(seal({name: value for name, value in plan.items() if name not in {"hash", "plan_id"}}, ""))
-    planted = (
-        f"{tampered[2][1][:12]}-{'f' * 16}"  # of today: a stack of old records without a digest is a finding itself
-    )
+    planted = f"{tampered[2][1][:12]}-{'f' * 16}"  # not old: old records without a digest are a finding
     place.put(seal({**record(2), "record_id": planted}, "f" * 64))
     table.update_item(
         TableName=names["state"],
