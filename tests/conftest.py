@@ -29,7 +29,7 @@ os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "moto_gaps" / "images
 LONGEST = (
     *("test_least_privilege.py", "test_selftest.py", "test_terraform.py", "test_cdk.py", "test_sam.py"),
     *("test_settings_taken_back.py", "test_settings_missing.py", "test_storm.py", "test_push_obeyed.py"),
-    *("test_cli_deciding.py", "test_demo.py", "test_digests.py"),
+    *("test_cli_approvals.py", "test_demo.py", "test_digests.py"),
 )
 
 
@@ -93,7 +93,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the ARN that comes with a decision for the caller's; how a caller is proved is tried in ``test_caller``."""
+    """Take the ARN that comes with a decision for the caller's; proofs are tried in ``test_caller_proof``."""
     monkeypatch.setattr("evenkeel.operators.approvals.prove", lambda payload, *_: payload["caller"]["arn"])
 
 

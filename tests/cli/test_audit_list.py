@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,11 +27,6 @@ class Listed(Account):
         """Hold nothing."""
         super().__init__(monkeypatch)
         self.held_by: dict[str, str] = {}
-
-    def query(self, **question: Any) -> list[dict[str, Any]]:
-        """Return the records in one page, as those of today."""
-        day = question["ExpressionAttributeValues"].get(":shard", {"S": f"{datetime.now(UTC):%Y-%m-%d}#00"})["S"]
-        return super().query(**question) if day.startswith(f"{datetime.now(UTC):%Y-%m-%d}") else [{"Items": []}]
 
     def get_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Return the state item of a control and resource, where a record holds it."""

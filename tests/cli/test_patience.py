@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +11,7 @@ import pytest
 from botocore import exceptions as raised
 from botocore.exceptions import ClientError
 
+from evenkeel import clock
 from evenkeel.runtime.dynamodb import wire
 from evenkeel_cli.aws import functions, proved, stacks
 from evenkeel_cli.aws.stacks import Stack
@@ -108,10 +108,10 @@ class Account:
         return SimpleNamespace(paginate=self.query)
 
     def query(self, **question: Any) -> list[dict[str, Any]]:
-        """Return the records in one page."""
-        today = f"{datetime.now(UTC):%Y-%m-%d}#00"
-        day = question["ExpressionAttributeValues"].get(":shard", {"S": today})["S"]
-        return [{"Items": [wire(each) for each in self.records[::-1]] if day == today else []}]
+        """Return the records in one page: all are of today's first shard, also where a question begins yesterday."""
+        today = f"{clock.now():%Y-%m-%d}#00"
+        shard = question["ExpressionAttributeValues"].get(":shard", {"S": today})["S"]
+        return [{"Items": [wire(each) for each in self.records[::-1]] if shard == today else []}]
 
     def batch_get_item(self, **_: Any) -> dict[str, Any]:
         """Return all records, whole."""

@@ -107,7 +107,7 @@ def test_approval_expires_and_is_asked_for_again(world: World, awaiting: tuple[s
     """If this fails, a plan of last week is approved, or a finding is forgotten since nobody answered."""
     arn, _ = awaiting
     world.now += decide.APPROVAL_TIME + timedelta(seconds=1)
-    with pytest.raises(ApprovalRefusedError, match="its time is over"):
+    with pytest.raises(ApprovalRefusedError, match="has expired"):
         approve(world, awaiting)
     again = world.run(CONTROL, world.kept(CONTROL, arn), document=APPROVE)
     assert (again.outcome, world.records()[-1]["announce"]) == ("AWAITING", True)

@@ -164,6 +164,6 @@ def test_age_of_the_digest_is_sent_where_it_is_too_old(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: int, sent: float | None
 ) -> None:
     """If this fails, the alarm on a missing digest has no data, or a metric is paid for while all is well."""
-    monkeypatch.setattr(Digests, "keep", lambda _: float(hours * 3600))
+    monkeypatch.setattr(Digests, "make_due", lambda _: float(hours * 3600))
     handler({}, Context())
     assert metrics(capsys.readouterr().out).get("DigestAge") == sent

@@ -86,7 +86,7 @@ def test_which_controls_an_exemption_is_about(controls: list[str], covers: bool)
             ".resources[0]: 'my-bucket' is not accepted; write an ARN pattern that begins with arn: or *",
         ),
         ({"regions": ["a"]}, ".regions: unknown key; did you mean reason?"),
-        ({"until": "2026"}, ".until: unknown key; known are"),
+        ({"until": "2026"}, ".until: unknown key; known:"),
     ],
 )
 def test_wrong_exemptions_are_refused_with_the_place(differs: dict[str, Any], told: str) -> None:

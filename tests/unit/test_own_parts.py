@@ -297,7 +297,7 @@ def test_part_has_no_second_name(control: str, name: str) -> None:
     with pytest.raises(MalformedPayloadError, match=r"resources: .* is not an AWS::"):
         on_demand.parse({"control": control, "resources": [name]}, controls, PLACE, "run", datetime.now(UTC))
     if name.startswith("arn:"):
-        with pytest.raises(MalformedPayloadError, match=r"is no AWS::|is not in partition aws"):
+        with pytest.raises(MalformedPayloadError, match=r"is not an AWS::|is not in partition aws"):
             decode(encode(request(control, name)), controls, PLACE)
 
 

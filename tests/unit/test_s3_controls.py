@@ -193,7 +193,7 @@ def test_policy_without_room_is_announced_before_s3_refuses(world: World) -> Non
     assert run(world, TLS, arn).outcome == "REMEDIATED"
     shown = alert.outcome(world.records()[-1], HOME).text
     assert len(shown) < 8000
-    assert "the record has it whole" in shown
+    assert "the record has the full text" in shown
 
 
 def test_makers_policy_comes_first(world: World) -> None:

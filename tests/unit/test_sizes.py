@@ -157,7 +157,7 @@ def test_approval_of_what_was_cut_is_refused(world: World, older: Callable[[], N
     arn = factories.key()
     kept = world.run(CONTROL, request(CONTROL, arn), document=APPROVE)
     older()
-    with pytest.raises(ApprovalRefusedError, match="too large to keep whole; reject it"):
+    with pytest.raises(ApprovalRefusedError, match="too large to be stored in full; reject it"):
         world.decide({"approve": kept.record_id, "resource": arn}, BOB, document=APPROVE)
 
 
@@ -177,5 +177,5 @@ def test_undo_of_what_was_cut_is_refused(world: World, older: Callable[[], None]
     done = world.run(CONTROL, request(CONTROL, arn))
     older()
     undoer = Undoer(Aws(client), world.ledger("undo-1"), BOB, 400, world.clock, world.sleep)
-    with pytest.raises(UndoRefusedError, match="too large to keep whole; undo it by hand"):
+    with pytest.raises(UndoRefusedError, match="too large to be stored in full; undo it by hand"):
         undoer.preview(KMS, arn, done.record_id)

@@ -244,7 +244,7 @@ def test_person_sees_then_undoes(world: World, sts: str, repaired: tuple[str, st
         ({"resource": "x"}, "MalformedPayloadError: send"),
         ({"resource": 5, "record": "r"}, "MalformedPayloadError: resource: write a str"),
         ({"resource": "", "record": "r"}, "MalformedPayloadError: resource: write a str"),
-        ({"resource": "x", "record": "r", "dryrun": True}, "MalformedPayloadError: dryrun: known are"),
+        ({"resource": "x", "record": "r", "dryrun": True}, "MalformedPayloadError: dryrun: known:"),
         ({"resource": "x", "record": "r", "dry_run": 0}, "MalformedPayloadError: dry_run: write a bool"),
         ({"resource": "x", "record": "r"}, "UndoRefusedError: x: no record r of a known control"),
     ],

@@ -1,6 +1,6 @@
 """Audit records about the stack itself, which belong to no control: an exemption, a dead letter, a run.
 
-Each subject has an id below the ARN of what contains it, and so a chain of its own. Most have one record only: the
+Each part has an id below the ARN of what contains it, and so a chain of its own. Most have one record only: the
 transaction that writes it fails if the chain already has a head. A run has a second one.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A kind of subject. ``id`` takes the place of the control's id in records of resources."""
+    """A kind of part. Its records have ``id`` in the field in which records of resources have the control's id."""
 
     id: str
     title: str

@@ -38,7 +38,7 @@ CREATION_WINDOW = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Change it."""
+    """Change the resource."""
 
     reason: str = ""
 
@@ -53,7 +53,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Leave it alone."""
+    """Neither change the resource nor announce the finding."""
 
     reason: str
     held_by: HeldBy | None = None

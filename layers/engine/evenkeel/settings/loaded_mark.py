@@ -36,7 +36,7 @@ class SettingsMark:
         return "Item" in answer
 
     def set(self, settings_version: str, now: datetime) -> None:
-        """Set the mark unless it is set: it keeps when the first document was loaded, and which."""
+        """Set the mark unless it is set; it has the version and time of the first document that was loaded."""
         values = {":at": int(now.timestamp()), ":version": settings_version}
         try:
             self._aws(

@@ -173,7 +173,7 @@ def _check_patterns(settings: Settings, known: Mapping[str, Control], problems: 
 
 
 def parse(document: str | bytes, start_mode: str = "recommended") -> Settings:
-    """Check a settings document as far as no control is needed.
+    """Return the settings in a document, after all checks that do not depend on the controls.
 
     Raises:
         InvalidSettingsError: it is not JSON, of another schema version, or has a key or value that Evenkeel does not

@@ -80,5 +80,5 @@ def test_caller_whom_sts_does_not_know_is_refused(world: World, sts: str, status
 def test_caller_of_another_account_is_refused(world: World, sts: str) -> None:
     """If this fails, whoever has any AWS account decides about ours."""
     Sts.body = "<Arn>arn:aws:iam::210987654321:user/operator</Arn>"
-    with pytest.raises(UnprovedCallerError, match="is not of account 123456789012"):
+    with pytest.raises(UnprovedCallerError, match="is not in account 123456789012"):
         _prove(world, signed(sts, WISH)["caller"], sts)
