@@ -166,7 +166,7 @@ def test_whoever_may_not_check_macs_is_told_so_plainly(place: Place) -> None:
     result = place.run()
     assert result.exit_code == 1
     assert "The digests were not verified." in result.stdout
-    assert "every one is what was written" not in result.stdout
+    assert "all are as they were written" not in result.stdout
     assert "kms:VerifyMac on the key" in result.stderr.replace("\n", " ")
     report = place.ask(code=1)
     assert (report["ok"], report["findings"]) == (False, [])

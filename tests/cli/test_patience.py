@@ -32,7 +32,7 @@ OUTPUTS = {
 LOST = raised.ReadTimeoutError(endpoint_url="https://lambda")
 CUT = raised.ConnectionClosedError(endpoint_url="https://lambda")
 AWAY = raised.EndpointConnectionError(endpoint_url="https://lambda")
-TAKEN = refuses("UndoRefusedError", f"{KEY}: record was already undone")
+TAKEN = refuses("UndoRefusedError", f"{KEY}: record was undone already")
 
 
 def lambda_says(name: str, status: int) -> ClientError:

@@ -148,7 +148,7 @@ def test_silence_fails_in_time(place: Place) -> None:
     assert code == 1
     row = _row(said, BUCKETS)
     assert _steps(row) == {"make": "ok", "audit": "failed", "delete": "ok"}
-    assert "no record of it within 5 s: is the stack paused" in row["steps"][1]["detail"]
+    assert "no record within 5 s: is the stack paused" in row["steps"][1]["detail"]
     assert _there(place) == []
 
 

@@ -159,7 +159,7 @@ def test_tags_that_cannot_be_read_are_said(place: Place, tmp_path: Path) -> None
     compared = someone.ask("settings", "diff", path)
     assert "access denied by AWS at GetResources" in compared["tags_unread"][arn]
     after = {each["resource"]: each["after"] for each in compared["decided_otherwise"]}
-    assert after[arn] == "depends on tags that cannot be read: left alone"
+    assert after[arn] == "depends on tags that cannot be read: not changed"
     assert "could not be read: cannot read tags: access denied" in someone.run("settings", "diff", path).stdout
 
     assert place.run("settings", "push", path, "--yes").exit_code == 0

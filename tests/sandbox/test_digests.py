@@ -130,7 +130,7 @@ def test_operator_without_the_key_is_told_that_the_digests_are_not_verified(plac
                "AWS_SECRET_ACCESS_KEY": credentials.secret_key}  # fmt: skip
     result = Place(place.sandbox, place.stack, auditor).run("audit", "verify", "--resource", keys[0])
     assert result.exit_code == 1
-    assert "digests are not verified" in result.stderr
+    assert "digests were not verified" in result.stderr
     assert "VerifyMac" in result.stderr
 
 
