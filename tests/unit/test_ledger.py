@@ -110,13 +110,8 @@ def test_turn_is_news_once_and_forgotten_after_two_days(world: World) -> None:
     """If this fails, people are told at every round that a source is off, or the state table grows for ever."""
     counters, quiet = _ledger(world).counters, timedelta(hours=1)
     asked = [("off", "a"), ("off", "b"), ("off", "a"), ("on", "b"), ("off", "c")]
-<<<<<<< HEAD
-    found = [counters.should_report("source", to, owner, quiet) for to, owner in asked]
-    assert found == [True, False, True, True, True]
-=======
     reported = [counters.should_report("source", value, owner, quiet) for value, owner in asked]
     assert reported == [True, False, True, True, True]
->>>>>>> y-english-engine
     _last(world, timedelta(days=2))
     world.now += quiet + timedelta(seconds=2)
     assert counters.should_report("source", "off", "d", quiet)
