@@ -27,10 +27,10 @@ CODE = WORK / "code"
 LEAST_KILLED, LEAST_OF_SAMPLE = 0.90, 0.80
 """Of all, and of the few hundred that ``--changed`` reaches, which are of a few modules."""
 SECONDS = 180.0
-"""How long ``--changed`` plants, besides the runs of the tests that come first."""
+"""Time limit of ``--changed``, without the test runs that come first."""
 THREE_DAYS = 3 * 86_400.0
 _PLANTING = "Running mutation testing"
-"""What the library prints when it begins to plant."""
+"""Printed by the library when it starts mutating."""
 RECENT = timedelta(days=1)
 PURE = (
     *("errors", "cli_lines", "control/triggers"),

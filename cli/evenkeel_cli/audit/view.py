@@ -1,4 +1,4 @@
-"""``evenkeel audit list`` and ``evenkeel audit show``: what Evenkeel did, to what, why, and the way back."""
+"""``evenkeel audit list`` and ``evenkeel audit show``: what Evenkeel did, to what, why, and how to undo it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ STYLES = {each.value: each.meaning.colour for each in Outcome}
 _PREVENTED = frozenset(each for each in Outcome if each.meaning.prevented)
 DEFAULT_SINCE = "24h"
 WAITING_SINCE = "30d"
-"""How far a listing looks back: of what waits for a person, longer than it may wait."""
+"""Default of --since for records that wait for approval: longer than any of them waits."""
 
 
 def wanted(  # noqa: PLR0913, PLR0917 - the options of a listing
     resource: str, control: str, outcomes: Sequence[str], since: str, now: datetime, actor: str = ""
 ) -> Wanted:
-    """Check what a person asks for.
+    """Return the filter for a listing.
 
     Raises:
-        CommandError: a control, outcome, ARN or time that cannot be.
+        CommandError: a control, outcome, ARN or time is not valid.
     """
     if resource.startswith("arn:"):
         arns.check(resource)
@@ -60,10 +60,10 @@ def wanted(  # noqa: PLR0913, PLR0917 - the options of a listing
 
 
 def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_json: bool) -> None:
-    """Print the newest records that are asked for, at most ``limit``; JSON has the whole records.
+    """Print the newest records that match, at most ``limit``; JSON has the whole records.
 
     Raises:
-        CommandError: ``asked.resource`` is no ARN, and names none or several.
+        CommandError: ``asked.resource`` is a name that matches no resource, or several.
     """
     reader = Reader(stacks.find(stack, region, f"list the audit records of {named(stack)}"))
     now = clock.now()
@@ -73,7 +73,7 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
     more, found = len(found) > limit, found[:limit]
     console.show(found, lambda out: _table(out, found), as_json=as_json)
     if more:
-        console.errors().print(f"There are more: these are the newest {limit}; --limit takes a larger number.")
+        console.errors().print(f"These are the newest {limit} records; give --limit a larger number to see more.")
     elif not found and not as_json:
         console.errors().print(f"No such records since {times.shown(asked.since)} UTC; --since looks further back.")
 
@@ -104,7 +104,7 @@ def _name(record: Record) -> str:
 
 
 def _why(record: Record) -> str:
-    """Return the reason, and where the repair did not come about, what prevented it."""
+    """Return the reason and, if nothing was repaired, what prevented it."""
     prevented = record.get("detail") if record.get("outcome") in _PREVENTED else ""
     return "; ".join(" ".join(str(part).split()) for part in (record.get("reason", ""), prevented) if part)
 
@@ -113,7 +113,7 @@ def show(stack: str, region: str | None, record_id: str, resource: str, *, as_js
     """Print one record in full.
 
     Raises:
-        CommandError: there is none of that id.
+        CommandError: there is no record with that id.
     """
     if resource:
         arns.check(resource)
@@ -125,7 +125,7 @@ def show(stack: str, region: str | None, record_id: str, resource: str, *, as_js
 
 
 def _place(reader: Reader, record: Record) -> dict[str, Any]:
-    """Return where a record stands among those of its control and resource: ``{"position", "length", "trouble"}``."""
+    """Return a record's place in the chain of its control and resource: ``{"position", "length", "trouble"}``."""
     arn, control = str(record["resource"]), str(record.get("control", ""))
     found = [each for each in reader.all_of(arn) if each.get("control") == control]
     head = reader.heads(arn, [control]).get((control, arn), {}).get("head", "")
@@ -134,7 +134,7 @@ def _place(reader: Reader, record: Record) -> dict[str, Any]:
     except BrokenChainError as error:
         order, trouble = found, str(error)
     except KeyError as error:
-        order, trouble = found, f"a record without {error} is among them; evenkeel audit verify names it"
+        order, trouble = found, f"a record has no {error}; evenkeel audit verify names the record"
     position = next((n for n, each in enumerate(order, 1) if each["record_id"] == record["record_id"]), None)
     return {"position": position, "length": len(order), "trouble": trouble}
 
@@ -177,7 +177,7 @@ def _whole(out: Console, found: Record, place: dict[str, Any], stack: Stack) -> 
 
 
 def _who(actor: ActorForm) -> str:
-    """Return whoever caused it, with the client and address where the event told them."""
+    """Return the actor, with client and address if the event has them."""
     client = actor.get("invoked_by") or actor.get("user_agent", "").partition(" ")[0]
     parts = (f"through {client}" if client else "", f"from {actor['source_ip']}" if actor.get("source_ip") else "")
     return " ".join(filter(None, (actor.get("principal") or actor.get("kind"), *parts)))
@@ -196,7 +196,7 @@ def commands(out: Console, title: str, lines: Sequence[str]) -> None:
 
 
 def difference(before: Any, after: Any) -> Text:
-    """Return a state, a line each part: what changed in two; the proof may have read less than the finding."""
+    """Return a state line by line, as a diff; the proof may have read fewer parts than the finding."""
     one, two = (value if isinstance(value, dict) else {} for value in (before, after))
     text = Text(no_wrap=True)
     for name in sorted({*one, *two}):
