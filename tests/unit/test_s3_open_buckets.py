@@ -45,6 +45,17 @@ def test_bucket_that_its_access_control_list_opens_is_critical(world: World, acl
     assert "objects with public lists" in record["detail"]
 
 
+def test_every_permission_of_a_group_is_reported(world: World) -> None:
+    """If this fails, a bucket that anybody may write to is reported as one that anybody may read."""
+    arn = _obeying("public-read")
+    anybody = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+    grants = [{"Grantee": anybody, "Permission": permission} for permission in ("WRITE", "READ")]
+    world.wire.answer("s3", "GetBucketAcl", {"Grants": grants})  # as AWS has public-read-write; moto keeps one of both
+    run(world, BLOCK, arn)
+    [record] = world.records()
+    assert record["before"]["OpenByAcl"] == {"AllUsers": ["READ", "WRITE"]}
+
+
 def test_bucket_whose_access_control_list_lets_in_nobody_is_not_cleared(world: World) -> None:
     """If this fails, objects that are public by their own list are shut off since the bucket's list is private."""
     assert run(world, BLOCK, _obeying("private")).outcome == "ANNOUNCED"
