@@ -75,7 +75,7 @@ def test_nothing_is_changed_while_paused_and_all_of_it_afterwards(stack: Shared)
 
     resumed = evenkeel("resume", "--stack", "evenkeel", "--yes", env=operator)
     assert resumed.exit_code == 0
-    assert "evenkeel acts again" in resumed.stdout
+    assert "evenkeel is running again" in resumed.stdout
     assert becomes_true(lambda: bool(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]))
 
 
