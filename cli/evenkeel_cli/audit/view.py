@@ -16,6 +16,7 @@ from evenkeel.cli_lines import back, cli_line, companions, done
 from evenkeel.control.registry import all_controls
 from evenkeel.errors import BrokenChainError
 from evenkeel.model import Outcome
+from evenkeel.plurals import plural
 from evenkeel_cli.audit.reader import KINDS, Reader, Wanted, kind
 from evenkeel_cli.aws import stacks
 from evenkeel_cli.aws.session import named
@@ -73,7 +74,8 @@ def listing(stack: str, region: str | None, asked: Wanted, limit: int, *, as_jso
     more, found = len(found) > limit, found[:limit]
     console.show(found, lambda out: _table(out, found), as_json=as_json)
     if more:
-        console.errors().print(f"These are the newest {limit} records; give --limit a larger number to see more.")
+        newest = plural(limit, "record")
+        console.errors().print(f"Only the newest {newest}. There are more: give --limit a larger number.")
     elif not found and not as_json:
         console.errors().print(f"No such records since {times.shown(asked.since)} UTC; --since looks further back.")
 
