@@ -31,7 +31,7 @@ demo: $(STAMP) ## watch the real stack repair real resources on a local AWS
 sandbox: $(STAMP) ## start a local AWS on 127.0.0.1 (PORT=4566) with the stack deployed; Ctrl-C stops it
 	@$(BIN)/evenkeel sandbox --port $(PORT)
 
-test: $(STAMP) ## run the tests (about five minutes)
+test: $(STAMP) ## run the tests (about six minutes)
 	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 prove: $(STAMP) ## run the slow and exhaustive tests: real waits, other clients, a storm, mutants of recent changes
