@@ -94,7 +94,7 @@ def _delete_resource(original: Callable[..., Any], *arguments: Any) -> None:
     """Delete a resource; record a failure in a nested stack, which the engine only logs."""
     try:
         original(*arguments)
-    except Exception:
+    except Exception:  # recorded and raised again: nothing is hidden
         failed = _failed.get()
         if failed is not None:
             failed.append(arguments[-1])

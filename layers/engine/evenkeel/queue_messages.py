@@ -102,22 +102,21 @@ class QueueMessages:
         ended: Sequence[Result | Exception]
         if context.get_remaining_time_in_millis() < _time_for(len(requests)):
             late = "no time left in this batch"
-            ended = [Result(request, Outcome.RETURNED, late, delay_seconds=1) for request in requests]
+            ended = [returned(request, late, 1) for request in requests]
         else:
             ended = self._run_visit(requests, visits, redelivered=redelivered)
         results: list[Result] = []
         crashes: list[Crash] = []
         for request, end in zip(requests, ended, strict=True):
-            message = json.dumps(encode(request))
             if isinstance(end, Result):
                 results.append(end)
             elif isinstance(end, SettingsError):
                 self._worker.settings.count(end)
                 results.append(returned(request, f"settings: {end}", SETTINGS_RETRY_SECONDS))
             elif isinstance(end, NotGrantedError):
-                self._worker.give_up(message, "NotGranted", str(end))
+                self._worker.give_up(json.dumps(encode(request)), "NotGranted", str(end))
             else:
-                crashes.append((message, end))
+                crashes.append((json.dumps(encode(request)), end))
         try:
             self._worker.finish(results)
         except Exception as error:  # noqa: BLE001 - a request that must come again is not lost: the caller raises it
